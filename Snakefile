@@ -1,0 +1,31 @@
+# fairgen: a group-balanced synthetic set from finetuned diffusion models, and the classifier trained on it.
+#
+#   results/{dataset}/index.parquet, embeddings.parquet, prior/{group}.parquet      one per data set
+#   results/{dataset}/{scope}/split.parquet                                         scope = bias-{ratio}, or any
+#   results/{dataset}/{scope}/{method}/…                                            one per method that owns the stage
+#   results/{dataset}/worst_group.json, figures/                                    the comparison
+#
+#   index ─ embed ─┐
+#     └── split ───┴─ cluster ─ adapt ─ sample ─ score ─ filter ─ pretrain ─ finetune ─ metrics ─ worst_group ─ figures
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+configfile: "config.yaml"
+
+
+include: "rules/common.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        "results/birds/worst_group.json",
+        "results/birds/figures/worst_group.png",
+
+
+include: "rules/data.smk"
+include: "rules/generate.smk"
+include: "rules/classify.smk"
+include: "rules/evaluate.smk"

@@ -1,0 +1,89 @@
+"""Stage `adapt`: train one generator on one cluster of one group, by LoRA or by full DreamBooth (arXiv 2208.12242).
+
+A slot with nothing to train (a group that borrows its donor's generators, or a cluster that does not exist) writes an
+empty record with the reason and ends before anything heavy is imported.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from fairgen import job, tables
+from fairgen.errors import FairgenError
+from fairgen.models import adapters
+from fairgen.prompts import instance_prompt
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How one kind of adapter is trained; `rank` and `alpha` are LoRA's."""
+
+    lr: float
+    steps: int
+    batch: int
+    prior_weight: float  # weight of the prior-preservation loss; 0 trains without prior images
+    prior_batch: int
+    rank: int = 0
+    alpha: float = 0.0
+
+
+@dataclass(frozen=True)
+class Adapt:
+    """The base, the rare token, the kind of adapter with its recipe, and the prompts of the groups."""
+
+    kind: str  # lora | full
+    recipe: Recipe
+    token: str
+    borrow_below: int  # groups with fewer training images are sampled from their donor's adapters
+    min_snr: float  # gamma of the min-SNR loss weight (arXiv 2303.09556); 0 weights all steps alike
+    base: dict[str, Any]
+    prompts: dict[str, str]
+    donors: dict[str, str | None]
+    seed: int
+
+
+def reason_to_skip(group: str, cluster: int, labels: list[int], settings: Adapt) -> str:
+    """Why this slot has nothing to train; "" if it has."""
+    donor = settings.donors[group]
+    if donor and len(labels) < settings.borrow_below:
+        return f"borrows from {donor}: {len(labels)} images, adapt.borrow_below = {settings.borrow_below}"
+    if not labels:
+        raise FairgenError(f"group {group} has no training image and no donor; give it one (donor) in the config")
+    return "" if cluster in labels else f"the group has {len(set(labels))} clusters"
+
+
+def work(settings: Adapt, paths: SimpleNamespace) -> None:
+    """Train the slot, or record why not."""
+    group, cluster = paths.group, int(paths.cluster)
+    assigned = {r["id"]: r["cluster"] for r in tables.rows(paths.clusters) if r["group"] == group}
+    reason = reason_to_skip(group, cluster, list(assigned.values()), settings)
+    facts: dict[str, Any] = {"group": group, "cluster": cluster, "kind": settings.kind, "reason": reason}
+    if reason:
+        job.log.info("nothing to train: %s", reason)
+        adapters.write_empty(paths.adapter, {**facts, "images": 0})
+        return
+    from fairgen import images
+    from fairgen.dreambooth import train
+    from fairgen.models import diffusion
+
+    base = diffusion.Base(**settings.base)
+    files = [r["path"] for r in tables.rows(paths.split) if assigned.get(r["id"]) == cluster]
+    pixels = images.load(Path(tables.facts(paths.split)["root"]), files, base.resolution)
+    prompt = instance_prompt(settings.prompts[group], settings.token)
+    prior = [
+        (tables.read(path, ["prompt"])["prompt"][0].as_py(), images.load_column(path, base.resolution)) for path in paths.prior
+    ]
+    unet, losses = train(settings, base, (prompt, pixels), prior, f"{group}/{cluster}")
+    facts |= {"images": len(files), "base": diffusion.identity(base), "prompt": prompt, "token": settings.token}
+    facts |= {
+        "rank": settings.recipe.rank,
+        "alpha": settings.recipe.alpha,
+        "loss": losses,
+        "steps": settings.recipe.steps,
+    }
+    adapters.write(paths.adapter, unet, facts)
+
+
+if __name__ == "__main__":
+    job.main(work, Adapt, reads=["clusters", "split", "prior*"], writes=["adapter"], values=["group", "cluster"])

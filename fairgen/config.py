@@ -1,0 +1,211 @@
+"""The config as the rules see it: validation in one line, and the table of methods that carries all sharing.
+
+`block`, `owner` and `settings` are pure functions of the config; nothing heavy is imported here.
+"""
+
+import copy
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from fairgen import formats
+from fairgen.errors import FairgenError
+from fairgen.settings import canonical
+
+Config = dict[str, Any]
+
+# The chain of stages that depend on a method, with the config blocks that each one reads.
+CHAIN = {
+    "cluster": ("cluster",),
+    "adapt": ("adapt",),
+    "sample": ("sample",),
+    "score": ("score",),
+    "filter": ("filter",),
+    "pretrain": ("pretrain", "classifier"),
+    "finetune": ("finetune", "classifier"),
+}
+GENERATED = ("sample", "score", "filter", "pretrain")
+
+
+def validate(config: Config, schema: Config) -> None:
+    """Check the config against its JSON Schema.
+
+    Raises:
+        FairgenError: names the first offending key.
+    """
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import best_match
+
+    error = best_match(Draft202012Validator(schema).iter_errors(config))
+    if error is not None:
+        where = ".".join(str(part) for part in error.absolute_path) or "the top level"
+        raise FairgenError(f"config: {where}: {error.message}")
+    for ratio in config["ratios"]:
+        if not 0 < ratio < 1:
+            raise FairgenError(f"config: ratios: {ratio} is not between 0 and 1 (both excluded)")
+    for name in config["compare"]:
+        chain(config, name)
+    for name, data in config["datasets"].items():
+        check_groups(name, data["groups"])
+
+
+def check_groups(dataset: str, groups: Config) -> None:
+    """Every donor is an aligned group of the same class."""
+    for name, group in groups.items():
+        donor = group["donor"]
+        if donor is not None and (donor not in groups or groups[donor]["role"] != "aligned"):
+            raise FairgenError(f"config: datasets.{dataset}.groups.{name}.donor: '{donor}' is no aligned group of this data set")
+        if donor is not None and groups[donor]["target"] != group["target"]:
+            raise FairgenError(f"config: datasets.{dataset}.groups.{name}.donor: '{donor}' has another target")
+
+
+def dataset_block(config: Config, dataset: str) -> Config:
+    """A data set's own entry."""
+    if dataset not in config["datasets"]:
+        raise FairgenError(f"unknown data set '{dataset}'; the config has {', '.join(config['datasets'])}")
+    return config["datasets"][dataset]
+
+
+def check_data(config: Config, dataset: str) -> None:
+    """The data set's folder exists, unless fairgen draws it itself."""
+    data = dataset_block(config, dataset)
+    if data["format"] != "birds" and not Path(data["root"]).is_dir():
+        layout = formats.reader(data["format"]).LAYOUT
+        raise FairgenError(
+            f"data set {dataset}: the folder {data['root']} does not exist; expected {layout}. Put the files there, or"
+            f" point elsewhere with datasets.{dataset}.root in config.yaml"
+        )
+
+
+def merged(below: Config, above: Config) -> Config:
+    """`above` laid over `below`, dictionaries merged key by key."""
+    result = copy.copy(below)
+    for key, value in above.items():
+        deeper = isinstance(value, dict) and isinstance(result.get(key), dict) and key != "args"
+        result[key] = merged(result[key], value) if deeper else value
+    return result
+
+
+def chain(config: Config, method: str) -> list[str]:
+    """The method and its bases, the root last."""
+    names: list[str] = []
+    while method is not None:
+        if method not in config["methods"]:
+            raise FairgenError(f"unknown method '{method}'; the config has {', '.join(config['methods'])}")
+        if method in names:
+            raise FairgenError(f"config: methods.{method}.base: the chain of bases is a circle")
+        names.append(method)
+        method = config["methods"][method].get("base")
+    return names
+
+
+def block(config: Config, dataset: str, method: str | None, name: str) -> Any:
+    """A block as one method sees it: top level, then the data set's settings, then each base's, then its own."""
+    value = {name: config[name]}
+    layers = [dataset_block(config, dataset)["settings"]]
+    layers += [config["methods"][m] for m in reversed(chain(config, method))] if method else []
+    for layer in layers:
+        value = merged(value, {name: layer[name]} if name in layer else {})
+    return value[name]
+
+
+def synthetic(config: Config, method: str) -> bool:
+    """Whether a method uses generated images at all."""
+    return next((config["methods"][m]["synthetic"] for m in chain(config, method) if "synthetic" in config["methods"][m]), True)
+
+
+def owner(config: Config, method: str, stage: str) -> str:
+    """The first method in the chain of bases that changed this stage or an earlier one."""
+    stages = list(CHAIN)
+    watched = {name for s in stages[: stages.index(stage) + 1] for name in CHAIN[s]}
+    for name in (names := chain(config, method)):
+        if watched & config["methods"][name].keys():
+            return name
+    return names[-1]
+
+
+def scope(config: Config, dataset: str, method: str, stage: str, wanted: str) -> str:
+    """`any` for what no bias ratio changes (the samples of an untouched base model), else the wanted scope."""
+    untouched = block(config, dataset, method, "adapt")["kind"] == "none"
+    return "any" if stage in GENERATED and untouched else wanted
+
+
+def chosen(values: Config, key: str = "kind") -> Config:
+    """A block's kind with only that kind's sub-block in it, as `recipe`."""
+    kind = values[key]
+    rest = {k: v for k, v in values.items() if not isinstance(v, dict)}
+    return {**rest, "recipe": values[kind]} if isinstance(values.get(kind), dict) else rest
+
+
+def settings(config: Config, dataset: str, stage: str, method: str | None = None, group: str | None = None) -> str:
+    """The canonical JSON that a stage's job gets: what is tracked is what is used."""
+    groups = dataset_block(config, dataset)["groups"]
+    own = {group: groups[group]} if group else groups
+
+    def get(name: str) -> Any:
+        return block(config, dataset, method, name)
+
+    def of(*names: str, among: Config = groups) -> Config:
+        picked = {g: {n: v[n] for n in names} for g, v in among.items()}
+        return {g: v[names[0]] for g, v in picked.items()} if len(names) == 1 else picked
+
+    classes = list(dict.fromkeys(g["target"] for g in groups.values()))
+    data = dataset_block(config, dataset)
+    build = {
+        "draw": lambda: data["options"],
+        "index": lambda: {
+            **{k: data[k] for k in ("format", "root")},
+            "options": {} if data["format"] == "birds" else data["options"],
+            "groups": of("target", "bias"),
+            **get("index"),
+        },
+        "split": lambda: {"groups": of("target", "role"), **get("split")},
+        "embed": lambda: get("embed"),
+        "prior": lambda: {"prompts": of("prompt", among=own), "base": get("diffusion"), **get("prior")},
+        "cluster": lambda: get("cluster"),
+        "adapt": lambda: {
+            **chosen(get("adapt")),
+            "base": get("diffusion"),
+            "prompts": of("prompt", among=own),
+            "donors": of("donor", among=own),
+        },
+        "sample": lambda: {
+            **get("sample"),
+            "token": get("adapt")["token"],
+            "base": get("diffusion"),
+            "prompts": of("prompt", among=own),
+            "donors": of("donor", among=own),
+        },
+        "score": lambda: {**get("score"), "prompts": of("prompt")},
+        "filter": lambda: get("filter"),
+        "pretrain": lambda: {
+            "recipe": {k: get("pretrain")[k] for k in ("steps", "batch", "lr", "weight_decay")},
+            **{k: get("pretrain")[k] for k in ("supcon", "temperature", "projection")},
+            "classifier": get("classifier"),
+            "classes": classes,
+            "targets": of("target"),
+        },
+        "finetune": lambda: {
+            **chosen(get("finetune")),
+            "classifier": get("classifier"),
+            "classes": classes,
+            "groups": list(groups),
+        },
+        "metrics": lambda: {"groups": list(groups)},
+        "worst_group": lambda: {**comparison(config, dataset), "config_sha256": config_hash(config, dataset)},
+        "figures": lambda: {**comparison(config, dataset), "groups": list(groups)},
+    }
+    return canonical({**build[stage](), "threads": config["threads"]})
+
+
+def comparison(config: Config, dataset: str) -> Config:
+    """What the data set's table compares."""
+    return {"dataset": dataset, **{k: block(config, dataset, None, k) for k in ("ratios", "compare", "seeds")}}
+
+
+def config_hash(config: Config, dataset: str) -> str:
+    """Hash of everything in the config that can change this data set's result."""
+    used = {name for method in config["compare"] for name in chain(config, method)}
+    effective = {k: v for k, v in config.items() if k not in ("datasets", "methods")}
+    effective |= {"dataset": dataset_block(config, dataset), "methods": {m: config["methods"][m] for m in sorted(used)}}
+    return hashlib.sha256(canonical(effective).encode()).hexdigest()

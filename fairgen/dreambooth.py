@@ -1,0 +1,133 @@
+"""The training loop of one adapter on cached latents: LoRA or all UNet weights, with prior preservation.
+
+Image latents (moments, flipped ones included) and prompt states are encoded once, never per step.
+"""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from fairgen import job
+from fairgen.errors import FairgenError
+from fairgen.models import adapters, diffusion
+from fairgen.seeds import seed_of
+
+if TYPE_CHECKING:
+    from fairgen.adapt import Adapt
+
+
+def index_batches(count: int, size: int, generator: torch.Generator) -> Iterator[torch.Tensor]:
+    """Endless batches of row numbers, each row once before any row again."""
+    waiting = torch.empty(0, dtype=torch.long)
+    while True:
+        while len(waiting) < size:
+            waiting = torch.cat([waiting, torch.randperm(count, generator=generator)])
+        yield waiting[:size]
+        waiting = waiting[size:]
+
+
+def min_snr_weights(alphas_cumprod: torch.Tensor, steps: torch.Tensor, gamma: float, prediction: str) -> torch.Tensor:
+    """Loss weight per row (arXiv 2303.09556, eq. 5); v-prediction divides by SNR + 1."""
+    if not gamma:
+        return torch.ones(len(steps))
+    snr = alphas_cumprod[steps] / (1 - alphas_cumprod[steps])
+    return snr.clamp(max=gamma) / (snr + 1 if prediction == "v_prediction" else snr)
+
+
+class Latents:
+    """Moments of a set of images and their mirror images, from which a fresh latent is drawn each time."""
+
+    def __init__(self, vae: torch.nn.Module, pixels: np.ndarray):
+        self.mean, self.std = diffusion.encode_images(vae, np.concatenate([pixels, pixels[:, :, ::-1]]))
+
+    def draw(self, rows: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """A sample of the posterior for each row."""
+        return self.mean[rows] + self.std[rows] * torch.randn(self.mean[rows].shape, generator=generator)
+
+    def __len__(self) -> int:
+        return len(self.mean)
+
+
+def trainable(unet: torch.nn.Module, settings: "Adapt") -> list[torch.nn.Parameter]:
+    """Prepare the UNet for training and list its float32 trainable weights."""
+    if settings.kind == "lora":
+        adapters.inject_lora(unet, settings.recipe.rank, settings.recipe.alpha)
+    else:
+        unet.float().requires_grad_(True)
+    weights = [p for p in unet.parameters() if p.requires_grad]
+    for p in weights:
+        p.data = p.data.float()
+    return weights
+
+
+def train(
+    settings: "Adapt",
+    base: diffusion.Base,
+    instance: tuple[str, np.ndarray],
+    priors: list[tuple[str, np.ndarray]],
+    name: str,
+) -> tuple[torch.nn.Module, list[float]]:
+    """Train one adapter.
+
+    Args:
+        settings: the stage's settings.
+        base: the base model.
+        instance: the prompt with the rare token, and the cluster's images (n, h, w, 3) uint8.
+        priors: sets of class images with their prompts for prior preservation, of the group itself and of the groups
+            that may borrow its generators: without the latter, the bias word of a borrowed prompt is soon forgotten.
+        name: what the random stream is derived from.
+
+    Returns:
+        The trained UNet and the mean loss of each tenth of the run.
+    """
+    recipe, seed = settings.recipe, seed_of(settings.seed, name)
+    generator = torch.Generator().manual_seed(seed)
+    torch.manual_seed(seed)
+    states = diffusion.encode_prompts(base, [prompt for prompt, _ in (instance, *priors)])
+    schedule, vae = diffusion.noise_schedule(base), diffusion.load_vae(base)
+    job.ready()
+    each = max(1, recipe.prior_batch // max(1, len(priors)))
+    parts = [(instance[1], recipe.batch, 1.0), *((x, each, recipe.prior_weight / len(priors)) for _, x in priors)]
+    sets = [(Latents(vae, x), size, state, weight) for (x, size, weight), state in zip(parts, states, strict=True)]
+    unet = diffusion.load_unet(base, torch.float32 if settings.kind == "full" else None)
+    weights = trainable(unet, settings)
+    unet.train()
+    optimizer = torch.optim.AdamW(weights, lr=recipe.lr, weight_decay=1e-2)
+    text = torch.cat([state.expand(size, -1, -1) for _, size, state, _ in sets])
+    share = torch.cat([torch.full((size,), weight / size) for _, size, _, weight in sets])
+    streams = [index_batches(len(latents), size, generator) for latents, size, _, _ in sets]
+    losses = []
+    for _ in tqdm(range(recipe.steps), desc=f"adapt {name}", mininterval=10, disable=None):
+        clean = torch.cat([s[0].draw(next(rows), generator) for s, rows in zip(sets, streams, strict=True)])
+        loss = denoising_loss(unet, schedule, clean, text, share, settings.min_snr, generator)
+        if not torch.isfinite(loss):
+            raise FairgenError(f"adapt {name}: the loss is not finite; lower adapt.{settings.kind}.lr")
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(weights, 1.0)
+        optimizer.step()
+        losses.append(loss.item())
+    return unet.eval(), [float(np.mean(part)) for part in np.array_split(losses, 10) if len(part)]
+
+
+def denoising_loss(
+    unet: torch.nn.Module,
+    schedule: Any,
+    clean: torch.Tensor,
+    text: torch.Tensor,
+    share: torch.Tensor,
+    gamma: float,
+    generator: torch.Generator,
+) -> torch.Tensor:
+    """Weighted denoising error of a batch of latents (n, c, h, w); `share` (n,) is each row's part of the loss."""
+    noise = torch.randn(clean.shape, generator=generator)
+    steps = torch.randint(0, schedule.config.num_train_timesteps, (len(clean),), generator=generator)
+    noisy = schedule.add_noise(clean, noise, steps)
+    kind = schedule.config.prediction_type
+    goal = schedule.get_velocity(clean, noise, steps) if kind == "v_prediction" else noise
+    predicted = unet(noisy.to(unet.dtype), steps, text.to(unet.dtype)).sample.float()
+    weight = share * min_snr_weights(schedule.alphas_cumprod, steps, gamma, kind)
+    return ((predicted - goal).square().mean((1, 2, 3)) * weight).sum()

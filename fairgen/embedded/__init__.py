@@ -1,0 +1,1 @@
+"""The embedded default: the drawn data set `birds` and the tiny diffusion model that ships with fairgen."""

@@ -1,0 +1,86 @@
+"""Stage `filter`: keep each group's best images by CLIP score, up to its quota, and record why the others go."""
+
+from collections import Counter
+from dataclasses import dataclass
+from types import SimpleNamespace
+
+import numpy as np
+
+from fairgen import job, tables
+from fairgen.errors import FairgenError
+
+
+@dataclass(frozen=True)
+class Filter:
+    """The score, the threshold on it, and how many images a group keeps."""
+
+    by: str  # probability | cosine | quantile
+    threshold: float
+    quota: int
+    allow_shortfall: bool
+
+
+def probabilities(cosines: np.ndarray, scale: float) -> np.ndarray:
+    """Softmax over the group prompts at CLIP's own temperature; (n, groups) to (n, groups)."""
+    logits = scale * (cosines - cosines.max(axis=1, keepdims=True))
+    return np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+
+
+def own_scores(cosines: np.ndarray, own: np.ndarray, scale: float, by: str) -> np.ndarray:
+    """The score of each image for its own group: probability, raw cosine, or rank in its group as a share in [0, 1]."""
+    value = (probabilities(cosines, scale) if by == "probability" else cosines)[np.arange(len(own)), own]
+    if by != "quantile":
+        return value
+    rank = np.empty(len(value))
+    for group in np.unique(own):
+        rows = np.flatnonzero(own == group)
+        rank[rows[np.argsort(value[rows], kind="stable")]] = (np.arange(len(rows)) + 0.5) / len(rows)
+    return rank
+
+
+def select(score: np.ndarray, own: np.ndarray, settings: Filter) -> np.ndarray:
+    """Outcome per image: "" for kept, else the reason; within a group the best `quota` above the threshold are kept."""
+    outcome = np.where(score >= settings.threshold, "", f"{settings.by} below threshold").astype(object)
+    for group in np.unique(own):
+        passed = np.flatnonzero((own == group) & (outcome == ""))
+        best = passed[np.argsort(-score[passed], kind="stable")]
+        outcome[best[settings.quota :]] = "over quota"
+    return outcome
+
+
+def work(settings: Filter, paths: SimpleNamespace) -> None:
+    """Decide on every image; a group short of its quota stops the run unless that is allowed."""
+    table, facts = tables.read(paths.scores), tables.facts(paths.scores)
+    groups = facts["groups"]
+    cosines = table["cosines"].combine_chunks().values.to_numpy().reshape(len(table), -1)
+    own = np.array([groups.index(g) for g in table["group"].to_pylist()])
+    score = own_scores(cosines, own, facts["scale"], settings.by)
+    outcome = select(score, own, settings)
+    summary = {}
+    for i, name in enumerate(groups):
+        reasons = Counter(outcome[own == i].tolist())
+        kept, passed = reasons[""], reasons[""] + reasons["over quota"]
+        summary[name] = {
+            "kept": kept,
+            "sampled": int((own == i).sum()),
+            "accepted": passed / max(1, int((own == i).sum())),
+        }
+        if kept < settings.quota and not settings.allow_shortfall:
+            raise FairgenError(
+                f"filter: group {name} keeps {kept} of the {settings.quota} images that filter.quota asks for"
+                f" ({summary[name]['sampled']} sampled, {passed} with {settings.by} ≥ filter.threshold = {settings.threshold});"
+                " lower filter.threshold or filter.quota, raise sample.per_group, or set filter.allow_shortfall: true"
+            )
+        if not kept:
+            raise FairgenError(f"filter: no image of group {name} passes filter.threshold = {settings.threshold}; lower it")
+    job.log.info("kept %s", summary)
+    columns = {name: table[name] for name in ("id", "group", "cluster", "file")}
+    tables.write(
+        paths.selection,
+        {**columns, "score": score, "kept": outcome == "", "reason": outcome.astype(str)},
+        {"groups": summary},
+    )
+
+
+if __name__ == "__main__":
+    job.main(work, Filter, reads=["scores"], writes=["selection"])

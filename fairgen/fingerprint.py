@@ -1,0 +1,55 @@
+"""A fingerprint of the code that a stage runs: comments and docstrings change nothing, an imported helper does.
+
+Follows every `fairgen` import in the source, lazy ones included, so a changed statement reruns exactly the stages that
+can reach it. Modules that a setting picks by name (a data format, a classifier method) are given by the caller.
+"""
+
+import ast
+import functools
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+PACKAGE = Path(__file__).parent
+
+
+def _file(module: str) -> Path | None:
+    path = PACKAGE.parent.joinpath(*module.split("."))
+    for candidate in (path.with_suffix(".py"), path / "__init__.py"):
+        if candidate.is_file():
+            return candidate
+    return None
+
+
+@functools.cache
+def _parse(module: str) -> tuple[str, tuple[str, ...]]:
+    """Normalised source of a module and the fairgen modules that it imports."""
+    tree = ast.parse(_file(module).read_text())
+    imported = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            imported.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            imported.add(node.module)
+            imported.update(f"{node.module}.{alias.name}" for alias in node.names)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(node):
+            node.body = node.body[1:] or [ast.Pass()]
+    ours = sorted(name for name in imported if name.split(".")[0] == "fairgen" and _file(name))
+    return ast.dump(tree), tuple(name for name in ours if name != "fairgen")
+
+
+@functools.cache
+def fingerprint(*modules: str) -> str:
+    """Short hash of the modules and of everything of fairgen's that they import, for example `fairgen.sample`."""
+    return hashlib.sha256("".join(_parse(name)[0] for name in _closure(modules)).encode()).hexdigest()[:16]
+
+
+def _closure(modules: Iterable[str]) -> list[str]:
+    reached: set[str] = set()
+    waiting = list(modules)
+    while waiting:
+        module = waiting.pop()
+        if module not in reached:
+            reached.add(module)
+            waiting.extend(_parse(module)[1])
+    return sorted(reached)

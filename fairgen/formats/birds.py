@@ -1,0 +1,16 @@
+"""The drawn data set: Parquet files of images with their labels, as `fairgen.draw` writes them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from fairgen import tables
+from fairgen.formats import Reject, Row
+
+LAYOUT = "drawings.parquet, which the rule `draw` makes by itself"
+
+
+def read(root: Path, options: dict[str, Any]) -> Iterator[Row | Reject]:
+    """Yield one row per drawing; there are no options and no rejects."""
+    for i, row in enumerate(tables.rows(root / "drawings.parquet", ["target", "bias", "split", "detail"])):
+        yield Row(path=f"drawings.parquet#{i}", **row)

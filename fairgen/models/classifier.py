@@ -1,0 +1,114 @@
+"""The classifier: any timm backbone with a linear head on top."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+
+from fairgen.errors import FairgenError
+from fairgen.models import missing
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A timm model name with extra arguments, whether it starts from pretrained weights, and the picture size."""
+
+    model: str
+    args: dict[str, Any]
+    pretrained: bool
+    resolution: int
+
+
+class Network(torch.nn.Module):
+    """Backbone and head; takes uint8 images, so the preprocessing travels with the weights."""
+
+    def __init__(self, settings: Classifier, classes: int):
+        super().__init__()
+        import timm
+
+        args = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.args.items()}
+        try:
+            self.net = timm.create_model(settings.model, pretrained=settings.pretrained, num_classes=classes, **args)
+        except (OSError, RuntimeError, TypeError, ValueError) as error:
+            raise missing(settings.model, "classifier.model", error) from error
+        recipe = self.net.pretrained_cfg
+        for name in ("mean", "std"):
+            self.register_buffer(name, torch.tensor(recipe[name]).view(1, 3, 1, 1), persistent=False)
+
+    @property
+    def head(self) -> torch.nn.Module:
+        """The linear layer."""
+        return self.net.get_classifier()
+
+    def features(self, pixels: torch.Tensor) -> torch.Tensor:
+        """(n, 3, h, w) uint8 or float in [0, 255] to pooled features (n, d)."""
+        x = (pixels.float() / 255 - self.mean) / self.std
+        x = self.net.forward_features(x.contiguous(memory_format=torch.channels_last))
+        return self.net.forward_head(x, pre_logits=True)
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Logits (n, classes)."""
+        return self.head(self.features(pixels))
+
+
+def build(settings: Classifier, classes: int, seed: int) -> Network:
+    """A network whose untrained weights depend on the seed alone."""
+    torch.manual_seed(seed)
+    return Network(settings, classes).to(memory_format=torch.channels_last)
+
+
+def save(path: Path, network: Network) -> None:
+    """Write the weights as safetensors."""
+    save_file({k: v.contiguous() for k, v in network.net.state_dict().items()}, path)
+
+
+def restore(path: Path, network: Network) -> None:
+    """Read the weights back.
+
+    Raises:
+        FairgenError: the file holds another architecture.
+    """
+    try:
+        network.net.load_state_dict(load_file(path))
+    except RuntimeError as error:
+        raise FairgenError(f"{path}: weights of another classifier ({str(error)[:120]}); delete it and run again") from error
+
+
+def to_pixels(images: np.ndarray) -> torch.Tensor:
+    """(n, h, w, 3) uint8 to (n, 3, h, w) uint8."""
+    return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()
+
+
+def augment(pixels: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """The one augmentation of every method: mirror, shift by up to an eighth, and change brightness and contrast.
+
+    Takes (n, 3, h, w) uint8, returns float in [0, 255].
+    """
+    n, _, height, width = pixels.shape
+    x = pixels.float()
+    flip = torch.rand(n, generator=generator) < 0.5
+    x = torch.where(flip[:, None, None, None], x.flip(-1), x)
+    reach = max(1, width // 8)
+    x = torch.nn.functional.pad(x, (reach,) * 4, mode="replicate")
+    top, left = (torch.randint(0, 2 * reach + 1, (n, 1), generator=generator) for _ in range(2))
+    rows, columns = top + torch.arange(height), left + torch.arange(width)
+    x = x[torch.arange(n)[:, None, None], :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+    gain = 1 + 0.2 * (2 * torch.rand(n, 1, 1, 1, generator=generator) - 1)
+    shift = 25 * (2 * torch.rand(n, 1, 1, 1, generator=generator) - 1)
+    return (x * gain + shift).clamp(0, 255)
+
+
+@torch.inference_mode()
+def embed(network: Network, pixels: torch.Tensor, batch: int = 256) -> torch.Tensor:
+    """Features of all images, (n, d)."""
+    network.eval()
+    return torch.cat([network.features(pixels[i : i + batch]) for i in range(0, len(pixels), batch)]).clone()
+
+
+@torch.inference_mode()
+def predict(network: Network, pixels: torch.Tensor) -> torch.Tensor:
+    """Logits of all images, (n, classes)."""
+    return network.head(embed(network, pixels))

@@ -1,0 +1,69 @@
+"""CLIP (Radford et al. 2021) in transformers' layout: image and text features on the unit sphere."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from fairgen.models import locate, missing, quiet
+
+
+@dataclass
+class Clip:
+    """A loaded CLIP with the preprocessing that its own config states."""
+
+    model: torch.nn.Module
+    tokenizer: object
+    size: int
+    mean: torch.Tensor
+    std: torch.Tensor
+
+    @property
+    def scale(self) -> float:
+        """The learnt inverse temperature."""
+        return float(self.model.logit_scale.detach().exp())
+
+    def preprocess(self, pixels: np.ndarray) -> torch.Tensor:
+        """(n, size, size, 3) uint8 to normalised (n, 3, size, size) float32."""
+        x = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255
+        return (x - self.mean) / self.std
+
+    @torch.inference_mode()
+    def pooled(self, pixels: np.ndarray) -> torch.Tensor:
+        """Vision features before the projection, (n, width)."""
+        return self.model.vision_model(self.preprocess(pixels)).pooler_output
+
+    @torch.inference_mode()
+    def images(self, pixels: np.ndarray) -> torch.Tensor:
+        """Unit image features (n, d) of (n, size, size, 3) uint8."""
+        return F.normalize(self.model.visual_projection(self.pooled(pixels)), dim=-1)
+
+    @torch.inference_mode()
+    def texts(self, prompts: list[str]) -> torch.Tensor:
+        """Unit text features (n, d)."""
+        tokens = self.tokenizer(prompts, padding="max_length", truncation=True, return_tensors="pt")
+        states = self.model.text_model(input_ids=tokens.input_ids, attention_mask=tokens.attention_mask).pooler_output
+        return F.normalize(self.model.text_projection(states), dim=-1)
+
+
+def load(model: str, key: str) -> Clip:
+    """Load a CLIP; `key` is the config key that named it.
+
+    Raises:
+        FairgenError: the checkpoint cannot be found or read.
+    """
+    from transformers.image_processing_base import ImageProcessingMixin
+    from transformers.models.clip.modeling_clip import CLIPModel
+    from transformers.models.clip.tokenization_clip import CLIPTokenizer
+
+    quiet()
+    place = locate(model)
+    try:
+        network = CLIPModel.from_pretrained(place, dtype=torch.float32).eval()
+        tokenizer = CLIPTokenizer.from_pretrained(place)
+        steps, _ = ImageProcessingMixin.get_image_processor_dict(place)
+    except (OSError, ValueError) as error:
+        raise missing(model, key, error) from error
+    mean, std = (torch.tensor(steps[name]).view(1, 3, 1, 1) for name in ("image_mean", "image_std"))
+    return Clip(network, tokenizer, network.config.vision_config.image_size, mean, std)

@@ -1,0 +1,124 @@
+"""Stage `sample`: draw a group's synthetic images through all its adapters, or its donor's when it borrows.
+
+The base is loaded once. Each cluster gets a share of the images proportional to its size. Every image has its own
+seed, derived from the group, the cluster and its number, and a row that says how it came about.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pyarrow as pa
+from tqdm import tqdm
+
+from fairgen import images, job, tables
+from fairgen.errors import FairgenError
+from fairgen.models import adapters, diffusion
+from fairgen.prompts import instance_prompt, plain_prompt
+from fairgen.sampling import Solver, draw
+from fairgen.seeds import seed_of
+
+FIELDS = {
+    "id": pa.string(),
+    "group": pa.string(),
+    "cluster": pa.int32(),
+    "prompt": pa.string(),
+    "negative_prompt": pa.string(),
+    "seed": pa.int64(),
+    "steps": pa.int32(),
+    "guidance": pa.float64(),
+    "base": pa.string(),
+    "adapter": pa.string(),
+    "adapter_hash": pa.string(),
+    "borrowed_from": pa.string(),
+}
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Images per group and how they are drawn."""
+
+    per_group: int
+    seed: int
+    solver: Solver
+    token: str
+    base: dict[str, Any]
+    prompts: dict[str, str]
+    donors: dict[str, str | None]
+
+
+@dataclass(frozen=True)
+class Source:
+    """One generator: an adapter file (None: the base alone), its cluster, and how many images it draws."""
+
+    path: Path | None
+    cluster: int
+    count: int
+
+
+def shares(sizes: list[int], total: int) -> list[int]:
+    """Split `total` images over clusters in proportion to their sizes (largest remainder)."""
+    exact = [total * size / sum(sizes) for size in sizes]
+    counts = [int(x) for x in exact]
+    for i in sorted(range(len(sizes)), key=lambda i: counts[i] - exact[i])[: total - sum(counts)]:
+        counts[i] += 1
+    return counts
+
+
+def sources(own: list[Path], donors: list[Path], total: int, group: str) -> tuple[list[Source], bool]:
+    """The generators to draw from, and whether they are the donor's."""
+    if not own:
+        return [Source(None, 0, total)], False
+    for files, borrowed in ((own, False), (donors, True)):
+        trained = [(path, facts) for path in files if (facts := adapters.read_facts(path))["images"]]
+        if trained:
+            counts = shares([facts["images"] for _, facts in trained], total)
+            drawn = zip(trained, counts, strict=True)
+            return [Source(path, facts["cluster"], count) for (path, facts), count in drawn], borrowed
+    raise FairgenError(f"group {group}: neither it nor its donor has a trained adapter; lower adapt.borrow_below")
+
+
+def rows(settings: Sample, group: str, chosen: list[Source], borrowed: bool) -> Iterator[tuple[bytes, dict[str, Any]]]:
+    """Draw every image of the group with its provenance."""
+    base = diffusion.Base(**settings.base)
+    adapted = chosen[0].path is not None
+    prompt = settings.prompts[group]
+    prompt = instance_prompt(prompt, settings.token) if adapted else plain_prompt(prompt)
+    solver, identity = settings.solver, diffusion.identity(base)
+    text = diffusion.encode_prompts(base, [prompt, solver.negative_prompt])
+    unet, vae = diffusion.load_unet(base), diffusion.load_vae(base)
+    job.ready()
+    about = {
+        "group": group,
+        "prompt": prompt,
+        "negative_prompt": solver.negative_prompt,
+        "steps": solver.steps,
+        "guidance": solver.guidance,
+        "base": f"{settings.base['model']}#{identity}",
+        "borrowed_from": settings.donors[group] if borrowed else "",
+    }
+    for source in chosen:
+        if source.path is not None:
+            adapters.apply(source.path, unet, identity)
+        file = {"adapter": str(source.path or ""), "adapter_hash": adapters.digest(source.path) if source.path else ""}
+        seeds = [seed_of("sample", settings.seed, group, source.cluster, i) for i in range(source.count)]
+        for i, (pixels, seed) in enumerate(zip(draw(unet, vae, base, text, seeds, solver), seeds, strict=True)):
+            name = f"{group}/{source.cluster}/{i}"
+            yield images.encode_png(pixels), {"id": name, "cluster": source.cluster, "seed": seed, **about, **file}
+
+
+def work(settings: Sample, paths: SimpleNamespace) -> None:
+    """Write the group's images."""
+    group = paths.group
+    chosen, borrowed = sources(paths.adapters, paths.donors, settings.per_group, group)
+    if borrowed:
+        job.log.info("group %s borrows the adapters of %s", group, settings.donors[group])
+    drawn = tqdm(rows(settings, group, chosen, borrowed), total=settings.per_group, desc=f"sample {group}", disable=None)
+    facts = {"borrowed_from": settings.donors[group] if borrowed else "", "sources": len(chosen)}
+    tables.write_images(paths.samples, drawn, FIELDS, facts)
+
+
+if __name__ == "__main__":
+    job.main(work, Sample, reads=["adapters*", "donors*"], values=["group"], writes=["samples"])

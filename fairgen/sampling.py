@@ -1,0 +1,77 @@
+"""The sampling loop: latents from per-image seeds through a fast solver with classifier-free guidance, then pixels."""
+
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from fairgen.errors import FairgenError
+from fairgen.models import diffusion
+
+
+@dataclass(frozen=True)
+class Solver:
+    """How images are drawn."""
+
+    scheduler: str  # dpmsolver++ | unipc
+    steps: int
+    guidance: float  # 1 or less: no guidance, half the work
+    negative_prompt: str
+    batch: int
+
+
+def initial_noise(unet: torch.nn.Module, base: diffusion.Base, seeds: list[int], scale: int) -> torch.Tensor:
+    """One standard normal latent per seed, so that an image does not depend on its batch."""
+    side = base.resolution // scale
+    shape = (unet.config.in_channels, side, side)
+    return torch.stack([torch.randn(shape, generator=torch.Generator().manual_seed(seed)) for seed in seeds])
+
+
+@torch.inference_mode()
+def denoise(unet: torch.nn.Module, scheduler: object, latents: torch.Tensor, text: torch.Tensor, solver: Solver) -> torch.Tensor:
+    """Run the solver from noise; `text` (2, length, width) holds the states of the prompt and of the negative prompt."""
+    scheduler = copy.deepcopy(scheduler)
+    scheduler.set_timesteps(solver.steps)
+    latents, count = latents * scheduler.init_noise_sigma, len(latents)
+    guided = solver.guidance > 1
+    states = text[:1].expand(count, -1, -1)
+    if guided:
+        states = torch.cat([states, text[1:].expand(count, -1, -1)])
+    for step in scheduler.timesteps:
+        model_input = scheduler.scale_model_input(torch.cat([latents, latents]) if guided else latents, step)
+        model_input = model_input.to(unet.dtype, memory_format=torch.channels_last)
+        predicted = unet(model_input, step, states.to(unet.dtype)).sample.float()
+        if guided:
+            wanted, unwanted = predicted.chunk(2)
+            predicted = unwanted + solver.guidance * (wanted - unwanted)
+        latents = scheduler.step(predicted, step, latents).prev_sample
+    return latents
+
+
+def draw(
+    unet: torch.nn.Module,
+    vae: torch.nn.Module,
+    base: diffusion.Base,
+    text: torch.Tensor,
+    seeds: list[int],
+    solver: Solver,
+) -> Iterator[np.ndarray]:
+    """Yield one (h, w, 3) uint8 image per seed.
+
+    Raises:
+        FairgenError: a batch is not finite, or an image is constant.
+    """
+    scheduler = diffusion.sampler(base, solver.scheduler)
+    scale = 2 ** (len(vae.config.block_out_channels) - 1)
+    for i in range(0, len(seeds), solver.batch):
+        noise = initial_noise(unet, base, seeds[i : i + solver.batch], scale)
+        try:
+            pixels = diffusion.decode_latents(vae, denoise(unet, scheduler, noise, text, solver))
+        except FloatingPointError as error:
+            raise FairgenError(f"base.dtype = {base.dtype}: {error}; use bfloat16 or float32") from error
+        for seed, image in zip(seeds[i : i + solver.batch], pixels, strict=True):
+            if image.min() == image.max():
+                raise FairgenError(f"the image of seed {seed} is one constant colour; check the base model and base.dtype")
+            yield image

@@ -1,0 +1,89 @@
+"""Stage `split`: the biased training subset of one bias ratio, the validation and the test rows.
+
+At ratio r every bias-conflicting group of a class is cut to n_aligned · (1 − r) / r images, divided by the number of
+those groups. Subsets of different ratios are nested. Validation is cut likewise but never below a floor; test is not.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+import pyarrow as pa
+
+from fairgen import job, tables
+from fairgen.errors import FairgenError
+from fairgen.seeds import seed_of
+
+
+@dataclass(frozen=True)
+class GroupRole:
+    """A group's class and whether the bias attribute agrees with it."""
+
+    target: str
+    role: str  # aligned | conflicting
+
+
+@dataclass(frozen=True)
+class Split:
+    """Which rows are kept."""
+
+    groups: dict[str, GroupRole]
+    validation_floor: int  # images per group below which validation is never cut
+    seed: int
+
+
+def quotas(counts: Counter, groups: dict[str, GroupRole], ratio: float) -> dict[str, int]:
+    """Images to keep per conflicting group."""
+    kept = {}
+    for target in {g.target for g in groups.values()}:
+        conflicting = [n for n, g in groups.items() if g.target == target and g.role == "conflicting"]
+        aligned = sum(counts[n] for n, g in groups.items() if g.target == target and g.role == "aligned")
+        for name in conflicting:
+            kept[name] = int(aligned * (1 - ratio) / ratio / len(conflicting) + 0.5)
+    return kept
+
+
+def cut(rows: list[dict[str, Any]], quota: dict[str, int], seed: int) -> list[dict[str, Any]]:
+    """Keep the first `quota` rows of each group in a fixed random order, so that smaller subsets are nested in larger."""
+    ordered = sorted(rows, key=lambda r: (seed_of(seed, r["id"]), r["id"]))
+    taken: Counter = Counter()
+    kept = []
+    for row in ordered:
+        taken[row["group"]] += 1
+        if taken[row["group"]] <= quota.get(row["group"], len(rows)):
+            kept.append(row)
+    return sorted(kept, key=lambda r: r["id"])
+
+
+def ratio_of(scope: str) -> float:
+    """The bias ratio in a scope's name, `bias-0.99`."""
+    return float(scope.removeprefix("bias-"))
+
+
+def work(settings: Split, paths: SimpleNamespace) -> None:
+    """Write the rows of one scope with the counts per split and group."""
+    rows, ratio = tables.rows(paths.index), ratio_of(paths.scope)
+    result, counts, short = [], {}, []
+    for split in ("train", "validation", "test"):
+        part = [r for r in rows if r["split"] == split]
+        available = Counter(r["group"] for r in part)
+        quota = {} if split == "test" else quotas(available, settings.groups, ratio)
+        if split == "validation":
+            quota = {g: max(n, settings.validation_floor) for g, n in quota.items()}
+        short += [f"{split} {g}: {available[g]} of {n}" for g, n in quota.items() if available[g] < n]
+        kept = cut(part, quota, settings.seed)
+        counts[split] = dict(Counter(r["group"] for r in kept))
+        result += kept
+    for name, group in settings.groups.items():
+        if group.role == "aligned" and not counts["train"].get(name):
+            raise FairgenError(f"group {name} has no training image; an aligned group needs some: check the data set's split")
+    for line in short:
+        job.log.warning("fewer images than ratio %s asks for, all are kept: %s", ratio, line)
+    keep = ("id", "path", "target", "bias", "group", "split", "detail")
+    facts = {"root": tables.facts(paths.index)["root"], "ratio": ratio, "counts": counts, "short": short}
+    tables.write(paths.split, pa.Table.from_pylist([{k: r[k] for k in keep} for r in result]), facts)
+
+
+if __name__ == "__main__":
+    job.main(work, Split, reads=["index"], values=["scope"], writes=["split"])

@@ -1,0 +1,67 @@
+"""Parquet in and out: the only table format that fairgen reads back."""
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+ROW_GROUP = 256  # images a row group: bounded memory, and far from the 2 GiB limit of one column chunk
+IMAGE = pa.struct([("bytes", pa.large_binary()), ("path", pa.string())])
+
+
+def write(path: Path, columns: dict[str, Sequence[Any]] | pa.Table, facts: dict[str, Any] | None = None) -> None:
+    """Write a table; `facts` go into the schema's metadata as JSON under the key `fairgen`."""
+    table = columns if isinstance(columns, pa.Table) else pa.table(columns)
+    metadata = {**(table.schema.metadata or {}), b"fairgen": json.dumps(facts or {}, sort_keys=True).encode()}
+    pq.write_table(table.replace_schema_metadata(metadata), path, row_group_size=1 << 16)
+
+
+def read(path: Path, columns: list[str] | None = None) -> pa.Table:
+    """Read a table, or some of its columns."""
+    return pq.read_table(path, columns=columns)
+
+
+def facts(path: Path) -> dict[str, Any]:
+    """The facts that `write` stored beside the rows."""
+    return json.loads((pq.read_schema(path).metadata or {}).get(b"fairgen", b"{}"))
+
+
+def rows(path: Path, columns: list[str] | None = None) -> list[dict[str, Any]]:
+    """All rows as dictionaries; for tables without image bytes."""
+    return read(path, columns).to_pylist()
+
+
+def image_schema(fields: dict[str, pa.DataType]) -> pa.Schema:
+    """Schema with an `image` column that Hugging Face `datasets` opens as images."""
+    features = {"image": {"_type": "Image"}} | {
+        name: {"dtype": str(kind).replace("double", "float64").replace("bool", "bool_"), "_type": "Value"}
+        for name, kind in fields.items()
+    }
+    features = {k: ({**v, "dtype": "bool"} if v.get("dtype") == "bool_" else v) for k, v in features.items()}
+    described = json.dumps({"info": {"features": features}}).encode()
+    return pa.schema([("image", IMAGE), *fields.items()], metadata={b"huggingface": described})
+
+
+def write_images(
+    path: Path, images: Iterable[tuple[bytes, dict[str, Any]]], fields: dict[str, pa.DataType], about: dict[str, Any]
+) -> int:
+    """Write encoded images with their columns in bounded row groups; returns the number of rows."""
+    schema, count, pending = image_schema(fields), 0, []
+    schema = schema.with_metadata({**schema.metadata, b"fairgen": json.dumps(about, sort_keys=True).encode()})
+    with pq.ParquetWriter(path, schema) as writer:
+
+        def flush() -> None:
+            if pending:
+                writer.write_table(pa.Table.from_pylist(pending, schema=schema))
+                pending.clear()
+
+        for encoded, row in images:
+            pending.append({"image": {"bytes": encoded, "path": None}, **row})
+            count += 1
+            if len(pending) == ROW_GROUP:
+                flush()
+        flush()
+    return count

@@ -1,0 +1,22 @@
+"""What the rules need of the machine: the Python that runs the jobs, and the data sets that the command line names."""
+
+import os
+import sys
+from typing import NoReturn
+
+
+def use_this_python() -> None:
+    """Let jobs run the Python that runs snakemake, whether or not its environment is activated."""
+    os.environ["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", "")])
+
+
+def requested(words: list[str]) -> list[str]:
+    """Data sets among the targets of a command line; the parsed targets are not known yet while rules are read."""
+    targets = [word.split("/") for word in words if word.split("/")[0] == "results"]
+    return sorted({parts[1] for parts in targets if len(parts) > 2} - {"logs", "benchmarks"})
+
+
+def stop(error: Exception) -> NoReturn:
+    """End with one line and no traceback."""
+    print(f"fairgen: {error}", file=sys.stderr)
+    sys.exit(1)

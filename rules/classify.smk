@@ -1,0 +1,67 @@
+"""The classifier: pretrain on the synthetic set, finetune on the real one, metrics of its predictions."""
+
+
+rule pretrain:
+    input:
+        selection=at("filter", "selection.parquet"),
+        samples=all_samples,
+    output:
+        weights="results/{dataset}/{scope}/{method}/pretrain/seed-{seed}.safetensors",
+    log:
+        "results/logs/{dataset}/{scope}/{method}/pretrain/seed-{seed}.log",
+    benchmark:
+        "results/benchmarks/{dataset}/{scope}/{method}/pretrain/seed-{seed}.tsv"
+    conda:
+        "../envs/classify.yaml"
+    threads: config["threads"]
+    resources:
+        gpu=gpus,
+    params:
+        settings=settings("pretrain"),
+        code=code("pretrain"),
+    shell:
+        "python -m fairgen.pretrain --settings {params.settings:q} --selection {input.selection}"
+        " --seed {wildcards.seed} --weights {output.weights} --log {log}"
+
+
+rule finetune:
+    input:
+        split="results/{dataset}/{scope}/split.parquet",
+        weights=pretrained,
+    output:
+        model="results/{dataset}/{scope}/{method}/seed-{seed}/model.safetensors",
+        predictions="results/{dataset}/{scope}/{method}/seed-{seed}/predictions.parquet",
+    log:
+        "results/logs/{dataset}/{scope}/{method}/seed-{seed}/finetune.log",
+    benchmark:
+        "results/benchmarks/{dataset}/{scope}/{method}/seed-{seed}/finetune.tsv"
+    conda:
+        "../envs/classify.yaml"
+    threads: config["threads"]
+    resources:
+        gpu=gpus,
+    params:
+        settings=settings("finetune"),
+        code=code("finetune", learner),
+    shell:
+        "python -m fairgen.finetune --settings {params.settings:q} --split {input.split} --weights {input.weights}"
+        " --seed {wildcards.seed} --model {output.model} --predictions {output.predictions} --log {log}"
+
+
+rule metrics:
+    input:
+        predictions="results/{dataset}/{scope}/{method}/seed-{seed}/predictions.parquet",
+    output:
+        metrics="results/{dataset}/{scope}/{method}/seed-{seed}/metrics.json",
+    log:
+        "results/logs/{dataset}/{scope}/{method}/seed-{seed}/metrics.log",
+    benchmark:
+        "results/benchmarks/{dataset}/{scope}/{method}/seed-{seed}/metrics.tsv"
+    conda:
+        "../envs/data.yaml"
+    params:
+        settings=settings("metrics"),
+        code=code("metrics"),
+    shell:
+        "python -m fairgen.metrics --settings {params.settings:q} --predictions {input.predictions}"
+        " --metrics {output.metrics} --log {log}"

@@ -1,0 +1,48 @@
+"""The comparison: worst_group, figures."""
+
+
+rule worst_group:
+    input:
+        metrics=all_metrics,
+    output:
+        table="results/{dataset}/worst_group.json",
+        csv="results/{dataset}/worst_group.csv",
+    log:
+        "results/logs/{dataset}/worst_group.log",
+    benchmark:
+        "results/benchmarks/{dataset}/worst_group.tsv"
+    conda:
+        "../envs/data.yaml"
+    params:
+        settings=settings("worst_group"),
+        code=code("worst_group"),
+    shell:
+        "python -m fairgen.worst_group --settings {params.settings:q} --metrics {input.metrics}"
+        " --table {output.table} --csv {output.csv} --log {log}"
+
+
+rule figures:
+    input:
+        table="results/{dataset}/worst_group.json",
+        selections=all_selections,
+        split=lambda w: f"results/{w.dataset}/{compared(w)[0][0]}/split.parquet",
+    output:
+        bars=report("results/{dataset}/figures/worst_group.png", caption="captions/worst_group.rst", category="Result"),
+        groups=report("results/{dataset}/figures/groups.png", caption="captions/groups.rst", category="Result"),
+        samples=report("results/{dataset}/figures/samples.png", caption="captions/samples.rst", category="Samples"),
+        acceptance=report(
+            "results/{dataset}/figures/acceptance.png", caption="captions/acceptance.rst", category="Samples"
+        ),
+    log:
+        "results/logs/{dataset}/figures.log",
+    benchmark:
+        "results/benchmarks/{dataset}/figures.tsv"
+    conda:
+        "../envs/data.yaml"
+    params:
+        settings=settings("figures"),
+        code=code("figures"),
+    shell:
+        "python -m fairgen.figures --settings {params.settings:q} --table {input.table} --split {input.split}"
+        " --selections {input.selections} --bars {output.bars} --groups {output.groups}"
+        " --samples {output.samples} --acceptance {output.acceptance} --log {log}"

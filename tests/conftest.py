@@ -1,0 +1,72 @@
+"""Shared fixtures: a private copy of the workflow, small enough to run in a test."""
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+os.environ["OMP_NUM_THREADS"] = "1"  # before torch: tests run two at a time on two cores
+
+import pytest
+import yaml
+
+PROJECT = Path(__file__).parent.parent
+
+
+@dataclass
+class Workflow:
+    """A copy of the workflow in its own folder."""
+
+    folder: Path
+
+    def run(self, *words: str, cores: int = 1) -> subprocess.CompletedProcess:
+        """Call snakemake there."""
+        command = [sys.executable, "-m", "snakemake", "--cores", str(cores), *words]
+        env = {**os.environ, "PYTHONPATH": str(self.folder), "XDG_CACHE_HOME": str(self.folder / ".cache")}
+        return subprocess.run(command, cwd=self.folder, env=env, capture_output=True, text=True)
+
+    def edit(self, change: dict) -> None:
+        """Merge a change into the copy's config.yaml."""
+        from fairgen.config import merged
+
+        path = self.folder / "config.yaml"
+        path.write_text(yaml.safe_dump(merged(yaml.safe_load(path.read_text()), change), sort_keys=False))
+
+
+def copy_workflow(folder: Path) -> Workflow:
+    """Copy the workflow's files; the weights are linked."""
+    for name in ("rules", "profiles", "envs", "examples"):
+        shutil.copytree(PROJECT / name, folder / name)
+    for name in ("Snakefile", "config.yaml"):
+        shutil.copy(PROJECT / name, folder / name)
+    shutil.copytree(PROJECT / "fairgen", folder / "fairgen", ignore=shutil.ignore_patterns("weights", "__pycache__"))
+    (folder / "fairgen/embedded/weights").symlink_to(PROJECT / "fairgen/embedded/weights")
+    return Workflow(folder)
+
+
+@pytest.fixture
+def workflow(tmp_path: Path) -> Workflow:
+    """A fresh copy of the workflow."""
+    return copy_workflow(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def config() -> dict:
+    """The project's config."""
+    return yaml.safe_load((PROJECT / "config.yaml").read_text())
+
+
+@pytest.fixture(scope="session")
+def schema() -> dict:
+    """The config's schema."""
+    return yaml.safe_load((PROJECT / "rules/config.schema.yaml").read_text())
+
+
+@pytest.fixture(scope="session")
+def base():
+    """The embedded diffusion model."""
+    from fairgen.models.diffusion import Base
+
+    return Base("fairgen:embedded/weights/diffusion", None, None, "float32", 32)

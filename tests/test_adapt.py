@@ -1,0 +1,102 @@
+"""Adapters: trained, stored, loaded back, and skipped where there is nothing to train."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from fairgen.adapt import Adapt, Recipe, reason_to_skip
+from fairgen.dreambooth import min_snr_weights, train
+from fairgen.embedded import birds
+from fairgen.errors import FairgenError
+from fairgen.models import adapters, diffusion
+
+
+def adapt_settings(kind: str, base: diffusion.Base, **changes: object) -> Adapt:
+    recipe = Recipe(lr=1e-3, steps=3, batch=4, prior_weight=1 if kind == "full" else 0, prior_batch=2, rank=4, alpha=8)
+    values = {"kind": kind, "recipe": recipe, "token": "V", "borrow_below": 20, "min_snr": 5, "base": vars(base)}
+    return Adapt(**{**values, "prompts": {}, "donors": {"g": "d", "d": None}, "seed": 0, **changes})
+
+
+@pytest.fixture(scope="module")
+def pixels() -> np.ndarray:
+    return np.stack([birds.users(5, "train", "landbird", "land", i).pixels for i in range(8)])
+
+
+def forward(unet: torch.nn.Module) -> torch.Tensor:
+    """The UNet's answer to a fixed input."""
+    generator = torch.Generator().manual_seed(0)
+    x, text = (torch.randn(shape, generator=generator) for shape in ((2, unet.config.in_channels, 8, 8), (2, 24, 64)))
+    with torch.inference_mode():
+        return unet(x, torch.tensor([10, 500]), text).sample.clone()
+
+
+@pytest.mark.parametrize("kind", ["lora", "full"])
+def test_an_adapter_comes_back_as_it_was(kind: str, base: diffusion.Base, pixels: np.ndarray, tmp_path: Path) -> None:
+    settings = adapt_settings(kind, base)
+    prior = [("a landbird on land", pixels[:4]), ("a landbird on water", pixels[4:])] if kind == "full" else []
+    unet, losses = train(settings, base, ("a landbird on land V", pixels), prior, "g/0")
+    facts = {"kind": kind, "base": diffusion.identity(base), "rank": 4, "alpha": 8, "images": 8}
+    adapters.write(tmp_path / "a.safetensors", unet, facts)
+    fresh = diffusion.load_unet(base)
+    before = forward(fresh)
+    adapters.apply(tmp_path / "a.safetensors", fresh, diffusion.identity(base))
+    # LoRA is stored in float32, full weights in float16
+    assert torch.allclose(forward(fresh), forward(unet), atol=1e-5 if kind == "lora" else 2e-2)
+    assert (forward(fresh) - before).abs().max() > 1e-3
+    assert np.isfinite(losses).all()
+
+
+def test_lora_trains_its_own_matrices_only(base: diffusion.Base, pixels: np.ndarray) -> None:
+    unet, _ = train(adapt_settings("lora", base), base, ("a landbird on land V", pixels), [], "g/0")
+    original = diffusion.load_unet(base).state_dict()
+    for name, weight in unet.state_dict().items():
+        if "lora_" not in name:
+            assert torch.equal(weight, original[name.replace("base_layer.", "")])
+
+
+def test_training_is_reproducible(base: diffusion.Base, pixels: np.ndarray) -> None:
+    runs = [train(adapt_settings("full", base), base, ("a V", pixels), [("a", pixels)], "g/0")[0] for _ in range(2)]
+    assert torch.equal(forward(runs[0]), forward(runs[1]))
+
+
+def test_an_adapter_of_another_base_is_refused(base: diffusion.Base, tmp_path: Path) -> None:
+    unet = diffusion.load_unet(base)
+    adapters.write(tmp_path / "a.safetensors", unet, {"kind": "full", "base": "other", "images": 1})
+    with pytest.raises(FairgenError, match=r"a\.safetensors: the adapter was trained on base other"):
+        adapters.apply(tmp_path / "a.safetensors", unet, diffusion.identity(base))
+
+
+def test_reasons_to_skip(base: diffusion.Base) -> None:
+    settings = adapt_settings("full", base)
+    assert "borrows from d: 3 images" in reason_to_skip("g", 0, [0, 0, 0], settings)
+    assert reason_to_skip("d", 0, [0, 0, 0], settings) == ""
+    assert "2 clusters" in reason_to_skip("d", 3, [0, 1, 1], settings)
+    with pytest.raises(FairgenError, match="group d has no training image and no donor"):
+        reason_to_skip("d", 0, [], settings)
+
+
+def test_an_empty_slot_imports_nothing_heavy(tmp_path: Path) -> None:
+    program = (
+        "import sys; from pathlib import Path; from types import SimpleNamespace as N\n"
+        "from fairgen import adapt, tables\n"
+        f"folder = Path({str(tmp_path)!r}); tables.write(folder / 'c.parquet', dict(id=[1], group=['g'], cluster=[0]))\n"
+        "settings = adapt.Adapt('full', None, 'V', 20, 5, {}, {}, {'g': 'd'}, 0)\n"
+        "paths = N(group='g', cluster='0', clusters=folder / 'c.parquet', adapter=folder / 'a.safetensors')\n"
+        "adapt.work(settings, paths)\n"
+        "assert adapt.adapters.read_facts(paths.adapter)['reason'].startswith('borrows from d')\n"
+        "print(sorted({'torch', 'diffusers', 'transformers', 'peft'} & sys.modules.keys()))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_min_snr_weights() -> None:
+    """Two time steps with SNR 9 and 1 at gamma 5, for both predictions (arXiv 2303.09556)."""
+    alphas, steps = torch.tensor([0.9, 0.5]), torch.tensor([0, 1])
+    assert min_snr_weights(alphas, steps, 5, "epsilon").tolist() == pytest.approx([5 / 9, 1])
+    assert min_snr_weights(alphas, steps, 5, "v_prediction").tolist() == pytest.approx([0.5, 0.5])
+    assert min_snr_weights(alphas, steps, 0, "epsilon").tolist() == [1, 1]

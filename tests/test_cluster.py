@@ -1,0 +1,35 @@
+"""Clusters inside a group."""
+
+import numpy as np
+import pytest
+
+from fairgen.cluster import agreement, clusters_for, kmeans
+from fairgen.embed import check_finite
+from fairgen.errors import FairgenError
+
+
+def test_planted_clusters_are_found_largest_first() -> None:
+    rng = np.random.default_rng(0)
+    centres = np.eye(3, 8) * 5
+    truth = np.repeat([0, 1, 2], [20, 50, 30])
+    vectors = (centres[truth] + rng.normal(0, 0.3, (100, 8))).astype(np.float32)
+    label = kmeans(vectors, 3, 0, 25)
+    assert agreement(label, [str(t) for t in truth]) == pytest.approx(1)
+    assert np.bincount(label).tolist() == [50, 30, 20]
+    assert np.array_equal(label, kmeans(vectors, 3, 0, 25))
+
+
+def test_small_groups_get_fewer_clusters() -> None:
+    assert [clusters_for(n, 4, 10) for n in (3, 19, 25, 400)] == [1, 1, 2, 4]
+
+
+def test_agreement_is_zero_for_independent_labels_and_none_without_classes() -> None:
+    assert agreement(np.array([0, 1, 0, 1]), ["a", "a", "b", "b"]) == pytest.approx(0)
+    assert agreement(np.array([0, 1]), ["", ""]) is None
+
+
+def test_features_that_are_not_finite_name_the_images() -> None:
+    vectors = np.ones((3, 4), dtype=np.float32)
+    vectors[1, 2] = np.nan
+    with pytest.raises(FairgenError, match=r"1 images have features that are not finite \(b.jpg\)"):
+        check_finite(vectors, ["a.jpg", "b.jpg", "c.jpg"])

@@ -1,0 +1,123 @@
+"""The config and its method table."""
+
+import copy
+import json
+
+import pytest
+
+from fairgen import config as table
+from fairgen.errors import FairgenError
+
+
+def leaves(value: dict, path: tuple = ()) -> set:
+    """Dotted keys of a nested dictionary."""
+    return {p for k, v in value.items() for p in (leaves(v, (*path, k)) if isinstance(v, dict) else {(*path, k)})}
+
+
+def test_config_fits_its_schema(config: dict, schema: dict) -> None:
+    table.validate(config, schema)
+
+
+def test_schema_names_no_key_that_the_config_lacks(config: dict, schema: dict) -> None:
+    """The config is complete: every property of every block stands in it."""
+
+    def properties(node: dict) -> dict:
+        if "$ref" in node:
+            return properties(schema["$defs"][node["$ref"].rsplit("/", 1)[1]])
+        found = {}
+        for part in node.get("allOf", []):
+            found |= properties(part)
+        return found | {k: properties(v) for k, v in node.get("properties", {}).items()}
+
+    def compare(node: dict, value: dict, path: str) -> None:
+        for key, inner in node.items():
+            assert key in value or key in ("step_size", "adjustment", "rank", "alpha"), f"{path}{key} is in the schema only"
+            if inner and key in value and value[key]:
+                compare(inner, value[key], f"{path}{key}.")
+
+    compare({k: v for k, v in properties(schema).items() if k not in ("methods", "datasets")}, config, "")
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "named"),
+    [
+        (("filter", "treshold"), 0.3, "treshold"),
+        (("finetune", "erm", "lr"), "1e-4", "finetune.erm.lr"),
+        (("ratios",), [1.5], "ratios.0"),
+        (("ratios",), [0], "ratios.0"),
+        (("adapt", "kind"), "dora", "adapt.kind"),
+        (("compare",), ["erm", "clusterd"], "clusterd"),
+        (("methods", "lora", "base"), "vanila", "vanila"),
+        (("methods", "vanilla", "base"), "lora", "circle"),
+        (("datasets", "birds", "groups", "landbird-water", "donor"), "waterbird-water", "landbird-water"),
+        (("datasets", "birds", "settings", "filter", "treshold"), 1, "treshold"),
+    ],
+)
+def test_mistakes_are_named(config: dict, schema: dict, path: tuple, value: object, named: str) -> None:
+    wrong = copy.deepcopy(config)
+    place = wrong
+    for key in path[:-1]:
+        place = place.setdefault(key, {})
+    place[path[-1]] = value
+    with pytest.raises(FairgenError, match=named) as error:
+        table.validate(wrong, schema)
+    assert "\n" not in str(error.value)
+
+
+def test_owner_is_the_first_method_that_changed_a_stage_or_an_earlier_one(config: dict) -> None:
+    assert table.owner(config, "lora", "cluster") == "vanilla"
+    assert table.owner(config, "lora", "adapt") == "lora"
+    assert table.owner(config, "dreambooth", "cluster") == "vanilla"
+    assert table.owner(config, "clustered", "cluster") == "clustered"
+    assert table.owner(config, "clustered", "finetune") == "clustered"
+    extended = copy.deepcopy(config)
+    extended["methods"]["clustered-groupdro"] = {"base": "clustered", "finetune": {"kind": "groupdro"}}
+    assert table.owner(extended, "clustered-groupdro", "pretrain") == "clustered"
+    assert table.owner(extended, "clustered-groupdro", "finetune") == "clustered-groupdro"
+
+
+def test_blocks_are_layered(config: dict) -> None:
+    assert table.block(config, "birds", "clustered", "cluster")["k"] == 4
+    assert table.block(config, "birds", "clustered", "adapt")["kind"] == "full"
+    assert table.block(config, "utkface", "clustered", "adapt")["full"] == config["adapt"]["full"]
+    own = config["datasets"]["birds"]["settings"]["adapt"]["full"]
+    assert table.block(config, "birds", "clustered", "adapt")["full"] == {**config["adapt"]["full"], **own}
+
+
+def test_samples_of_an_untouched_base_are_shared_by_all_ratios(config: dict) -> None:
+    assert table.scope(config, "birds", "vanilla", "pretrain", "bias-0.9") == "any"
+    assert table.scope(config, "birds", "vanilla", "finetune", "bias-0.9") == "bias-0.9"
+    assert table.scope(config, "birds", "lora", "sample", "bias-0.9") == "bias-0.9"
+
+
+def test_settings_hold_the_chosen_kind_only(config: dict) -> None:
+    given = json.loads(table.settings(config, "birds", "adapt", "lora", "landbird-land"))
+    assert "rank" in given["recipe"]
+    assert "full" not in given
+    changed = copy.deepcopy(config)
+    changed["adapt"]["lora"]["rank"] = 99
+    changed["datasets"]["birds"]["settings"]["adapt"]["lora"]["rank"] = 99
+    same = table.settings(changed, "birds", "adapt", "dreambooth", "landbird-land")
+    assert same == table.settings(config, "birds", "adapt", "dreambooth", "landbird-land")
+
+
+def test_every_stage_accepts_the_settings_that_the_rules_give_it(config: dict) -> None:
+    """What the rules send and what the dataclasses read are one set of keys, for every stage and method."""
+    import importlib
+
+    from fairgen.settings import read
+
+    for stage in ("draw", "index", "split", "embed", "prior", *table.CHAIN, "metrics", "worst_group", "figures"):
+        for method in config["methods"]:
+            if stage == "adapt" and table.block(config, "birds", method, "adapt")["kind"] == "none":
+                continue
+            given = json.loads(table.settings(config, "birds", stage, method, "landbird-land"))
+            given.pop("threads")
+            module = importlib.import_module(f"fairgen.{stage}")
+            read(getattr(module, "".join(part.title() for part in stage.split("_"))), given, stage)
+
+
+def test_one_and_one_point_zero_are_one_setting() -> None:
+    from fairgen.settings import canonical
+
+    assert canonical({"b": 1.0, "a": [2.0, 0.5]}) == '{"a":[2,0.5],"b":1}'

@@ -1,0 +1,53 @@
+"""The filter's decisions."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from fairgen import filter as stage
+from fairgen import tables
+from fairgen.errors import FairgenError
+
+COSINES = np.array([[0.30, 0.10], [0.20, 0.19], [0.10, 0.30], [0.25, 0.10], [0.10, 0.28]], dtype=np.float32)
+GROUP = np.array([0, 0, 0, 0, 1])
+
+
+def write(folder: Path) -> SimpleNamespace:
+    column = pa.FixedSizeListArray.from_arrays(pa.array(COSINES.ravel(), pa.float32()), 2)
+    names = pa.array([["a", "b"][g] for g in GROUP])
+    columns = {"id": pa.array(list("vwxyz")), "group": names, "cluster": pa.array([0] * 5), "file": pa.array(["f"] * 5)}
+    tables.write(folder / "scores.parquet", pa.table({**columns, "cosines": column}), {"groups": ["a", "b"], "scale": 20.0})
+    return SimpleNamespace(scores=folder / "scores.parquet", selection=folder / "selection.parquet")
+
+
+def test_probability_is_the_softmax_at_clips_temperature() -> None:
+    own = stage.own_scores(COSINES, GROUP, 20.0, "probability")
+    assert own[0] == pytest.approx(1 / (1 + np.exp(-4)), rel=1e-5)
+    assert own[2] == pytest.approx(1 / (1 + np.exp(4)), rel=1e-5)
+
+
+def test_the_best_above_the_threshold_are_kept(tmp_path: Path) -> None:
+    paths = write(tmp_path)
+    stage.work(stage.Filter("probability", 0.5, 2, True), paths)
+    rows = {r["id"]: r for r in tables.rows(paths.selection)}
+    assert [i for i, r in rows.items() if r["kept"]] == ["v", "y", "z"]
+    assert rows["w"]["reason"] == "over quota"
+    assert rows["x"]["reason"] == "probability below threshold"
+    assert tables.facts(paths.selection)["groups"]["a"] == {"kept": 2, "sampled": 4, "accepted": 0.75}
+
+
+def test_a_shortfall_is_an_error_with_the_numbers(tmp_path: Path) -> None:
+    with pytest.raises(FairgenError, match=r"group a keeps 3 of the 4 images .*filter.threshold = 0.5"):
+        stage.work(stage.Filter("probability", 0.5, 4, False), write(tmp_path))
+
+
+def test_a_group_without_any_image_is_an_error_even_when_short_is_allowed(tmp_path: Path) -> None:
+    with pytest.raises(FairgenError, match=r"no image of group a passes filter\.threshold = 2"):
+        stage.work(stage.Filter("cosine", 2, 1, True), write(tmp_path))
+
+
+def test_quantiles_are_ranks_inside_the_group() -> None:
+    assert stage.own_scores(COSINES, GROUP, 20.0, "quantile").tolist() == [0.875, 0.375, 0.125, 0.625, 0.5]

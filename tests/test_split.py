@@ -1,0 +1,38 @@
+"""The bias rule."""
+
+from collections import Counter
+
+import pytest
+
+from fairgen.split import GroupRole, cut, quotas, ratio_of
+
+UTKFACE = {
+    "male-young": GroupRole("male", "aligned"),
+    "male-old": GroupRole("male", "conflicting"),
+    "female-old": GroupRole("female", "aligned"),
+    "female-young": GroupRole("female", "conflicting"),
+}
+
+
+@pytest.mark.parametrize(("ratio", "male_old", "female_young"), [(0.9, 103, 636), (0.99, 10, 58), (0.999, 1, 6)])
+def test_counts_agree_with_ffr(ratio: float, male_old: int, female_young: int) -> None:
+    """FFR's published UTKFace counts (arXiv 2308.04553), within one image."""
+    found = quotas(Counter({"male-young": 934, "female-old": 5731}), UTKFACE, ratio)
+    assert abs(found["male-old"] - male_old) <= 1
+    assert abs(found["female-young"] - female_young) <= 1
+
+
+def test_subsets_of_larger_ratios_are_nested() -> None:
+    rows = [{"id": i, "group": "male-old"} for i in range(100)]
+    few, many = ({r["id"] for r in cut(rows, {"male-old": n}, 0)} for n in (5, 20))
+    assert few < many
+    assert len(few) == 5
+
+
+def test_several_conflicting_groups_share_the_quota() -> None:
+    groups = {"a": GroupRole("x", "aligned"), "b": GroupRole("x", "conflicting"), "c": GroupRole("x", "conflicting")}
+    assert quotas(Counter({"a": 900}), groups, 0.9) == {"b": 50, "c": 50}
+
+
+def test_scope_names_the_ratio() -> None:
+    assert ratio_of("bias-0.995") == 0.995

@@ -1,0 +1,277 @@
+"""The workflow from outside: errors before any job, sharing, incremental reruns, and the whole chain in small."""
+
+import json
+import os
+import re
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import Workflow, copy_workflow
+from PIL import Image
+
+from fairgen import tables
+from fairgen.models import adapters
+
+TARGET = "results/birds/worst_group.json"
+SMALL = {
+    "ratios": [0.999],
+    "seeds": [0, 1],
+    "compare": ["erm", "vanilla", "lora", "clustered"],
+    "datasets": {
+        "birds": {
+            "options": {"train": 80, "validation": 20, "test": 30},
+            "settings": {
+                "prior": {"count": 8, "solver": {"steps": 3}},
+                "adapt": {"borrow_below": 5, "lora": {"steps": 3}, "full": {"steps": 3}},
+                "sample": {"per_group": 24, "solver": {"steps": 5}},
+                "filter": {"quota": 6, "allow_shortfall": True, "threshold": 0.02},
+                "pretrain": {"steps": 6},
+                "finetune": {"head": {"steps": 5}, "erm": {"steps": 6}, "groupdro": {"steps": 6}},
+            },
+        }
+    },
+}
+
+
+def planned(workflow: Workflow, *words: str) -> dict[str, int]:
+    """Jobs per rule that a dry run announces; fails with the output if there is no plan."""
+    done = workflow.run("--dry-run", *words, TARGET)
+    assert done.returncode == 0, done.stdout + done.stderr
+    text = done.stdout + done.stderr
+    counts = dict(re.findall(r"^(\w+) +(\d+)$", text, re.M))
+    assert counts or "Nothing to be done" in text, text
+    return {rule: int(n) for rule, n in counts.items() if rule != "total"}
+
+
+@pytest.mark.parametrize(
+    ("change", "target", "named"),
+    [
+        ({"filter": {"treshold": 0.5}}, TARGET, "treshold"),
+        ({"pretrain": {"lr": "1e-4"}}, TARGET, "pretrain.lr"),
+        ({"compare": ["erm", "nosuch"]}, TARGET, "unknown method 'nosuch'"),
+        ({"ratios": [1.0]}, TARGET, "ratios"),
+        ({}, "results/birdz/worst_group.json", "unknown data set 'birdz'; the config has birds, utkface"),
+        ({}, "results/utkface/worst_group.json", "datasets.utkface.root"),
+    ],
+)
+def test_mistakes_end_in_one_line_before_any_job(workflow: Workflow, change: dict, target: str, named: str) -> None:
+    workflow.edit(change)
+    done = workflow.run(target)
+    assert done.returncode != 0
+    lines = [line for line in done.stderr.splitlines() if not line.startswith("Using workflow specific profile")]
+    assert len(lines) == 1, done.stderr
+    assert lines[0].startswith("fairgen: ")
+    assert named in lines[0]
+    assert not (workflow.folder / "results").exists()
+
+
+def test_ratios_share_what_does_not_depend_on_them(workflow: Workflow) -> None:
+    one = planned(workflow)
+    workflow.edit({"ratios": [0.9, 0.99]})
+    two = planned(workflow)
+    assert two["finetune"] == 2 * one["finetune"]
+    assert two["embed"] == one["embed"] == 1
+    assert two["prior"] == one["prior"] == 4
+    assert two["sample"] == 2 * one["sample"] - 4  # vanilla's four are shared
+    assert two["pretrain"] == 2 * one["pretrain"] - 3
+
+
+def test_parsing_imports_no_torch_and_is_quick(workflow: Workflow) -> None:
+    with (workflow.folder / "Snakefile").open("a") as file:
+        file.write("\nprint('torch loaded:', 'torch' in sys.modules, file=sys.stderr)\n")
+    assert "torch loaded: False" in workflow.run("--list-rules").stderr
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Workflow:
+    """The small birds run, complete."""
+    workflow = copy_workflow(tmp_path_factory.mktemp("birds"))
+    workflow.edit(SMALL)
+    done = workflow.run(TARGET, "results/birds/figures/worst_group.png")
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    (workflow.folder / "terminal.txt").write_text(done.stdout + done.stderr)
+    return workflow
+
+
+@pytest.mark.slow
+def test_the_result_has_its_published_shape(finished: Workflow) -> None:
+    document = json.loads((finished.folder / TARGET).read_text())
+    assert document["schema_version"] == 1
+    assert document["versions"]["torch"][0].isdigit()
+    assert re.fullmatch(r"[0-9a-f]{64}", document["config_sha256"])
+    methods = document["results"]["0.999"]
+    assert list(methods) == SMALL["compare"]
+    for entry in methods.values():
+        for figure in ("worst_group_accuracy", "average_accuracy", "balanced_accuracy"):
+            assert set(entry[figure]) == {"mean", "sd", "ci95", "per_seed"}
+            assert len(entry[figure]["per_seed"]) == 2
+        assert len(entry["groups"]) == 4
+        assert all(g["n"] == 30 and 0 <= g["accuracy"]["mean"] <= 1 for g in entry["groups"].values())
+    csv = (finished.folder / "results/birds/worst_group.csv").read_text().splitlines()
+    assert len(csv) == 1 + len(methods)
+    assert "worst group" in (finished.folder / "terminal.txt").read_text()
+
+
+@pytest.mark.slow
+def test_groups_without_images_borrow_their_donors_generators(finished: Workflow) -> None:
+    folder = finished.folder / "results/birds/bias-0.999/clustered"
+    facts = adapters.read_facts(folder / "adapters/landbird-water/0.safetensors")
+    assert facts["reason"].startswith("borrows from landbird-land")
+    rows = tables.rows(folder / "samples/landbird-water.parquet", ["prompt", "borrowed_from", "adapter", "cluster"])
+    assert len(rows) == 24
+    for row in rows:
+        assert row["prompt"] == "a landbird on water V"
+        assert row["borrowed_from"] == "landbird-land"
+        assert "/adapters/landbird-land/" in row["adapter"]
+    own = tables.rows(folder / "samples/landbird-land.parquet", ["prompt", "borrowed_from", "adapter_hash", "cluster"])
+    assert {(r["prompt"], r["borrowed_from"]) for r in own} == {("a landbird on land V", "")}
+    assert len({r["adapter_hash"] for r in own}) == len({r["cluster"] for r in own}) > 1
+
+
+@pytest.mark.slow
+def test_vanilla_is_drawn_without_adapters_or_token(finished: Workflow) -> None:
+    rows = tables.rows(finished.folder / "results/birds/any/vanilla/samples/waterbird-land.parquet", ["prompt", "adapter"])
+    assert {(r["prompt"], r["adapter"]) for r in rows} == {("a waterbird on land", "")}
+
+
+@pytest.mark.slow
+def test_figures_are_pictures(finished: Workflow) -> None:
+    for name in ("worst_group", "groups", "samples", "acceptance"):
+        with Image.open(finished.folder / f"results/birds/figures/{name}.png") as picture:
+            assert min(picture.size) > 100
+            assert np.asarray(picture.convert("L")).std() > 5
+
+
+@pytest.mark.slow
+def test_a_second_call_has_nothing_to_do(finished: Workflow) -> None:
+    assert planned(finished) == {}
+
+
+def birds(**blocks: dict) -> dict:
+    """An edit of the data set's own settings."""
+    return {"datasets": {"birds": {"settings": blocks}}}
+
+
+AFTER_FILTER = {"filter": 3, "pretrain": 6, "finetune": 6, "metrics": 6, "worst_group": 1}
+MATRIX = [
+    (birds(filter={"threshold": 0.03}), AFTER_FILTER),
+    ({"pretrain": {"temperature": 0.1}}, {"pretrain": 6, "finetune": 6, "metrics": 6, "worst_group": 1}),
+    ({"finetune": {"erm": {"step_size": 0.5}}}, {"finetune": 2, "metrics": 2, "worst_group": 1}),
+    ({"seeds": [0]}, {"worst_group": 1}),
+    ({"compare": ["erm", "lora"]}, {"worst_group": 1}),
+    ({"methods": {"clustered": {"cluster": {"k": 2}}}}, {"cluster": 1, "adapt": 8, "sample": 4, "score": 1, "filter": 1}
+     | {"pretrain": 2, "finetune": 2, "metrics": 2, "worst_group": 1}),
+    ({"adapt": {"lora": {"prior_batch": 1}}}, {"adapt": 4, "sample": 4, "score": 1, "filter": 1}
+     | {"pretrain": 2, "finetune": 2, "metrics": 2, "worst_group": 1}),
+    ({"datasets": {"utkface": {"root": "elsewhere"}}}, {}),
+    ({"split": {"validation_floor": 11}}, {"split": 1, "cluster": 2, "adapt": 20, "sample": 8, "score": 2, "filter": 2}
+     | {"pretrain": 4, "finetune": 8, "metrics": 8, "worst_group": 1}),
+]  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("change", "expected"), MATRIX, ids=lambda value: None)
+def test_an_edit_reruns_exactly_what_uses_it(finished: Workflow, change: dict, expected: dict) -> None:
+    path = finished.folder / "config.yaml"
+    before = path.read_text()
+    finished.edit(change)
+    try:
+        assert planned(finished) == expected
+    finally:
+        path.write_text(before)
+
+
+@pytest.mark.slow
+def test_comments_and_touched_files_rerun_nothing(finished: Workflow) -> None:
+    config, module = finished.folder / "config.yaml", finished.folder / "fairgen/sample.py"
+    texts = config.read_text(), module.read_text()
+    config.write_text("# a comment\n" + texts[0])
+    module.write_text(texts[1].replace('"""Stage `sample`:', '"""Another docstring:') + "# a comment\n")
+    try:
+        assert planned(finished) == {}
+        module.write_text(texts[1].replace("yield images", "row = None; yield images"))
+        assert planned(finished)["sample"] == 12
+    finally:
+        config.write_text(texts[0])
+        module.write_text(texts[1])
+
+
+@pytest.mark.slow
+def test_group_dro_runs_and_refuses_an_empty_group(finished: Workflow) -> None:
+    cell = "results/birds/{}/groupdro/seed-0/metrics.json"
+    assert finished.run(cell.format("bias-0.9")).returncode == 0
+    metrics = json.loads((finished.folder / cell.format("bias-0.9")).read_text())
+    assert 0 <= metrics["worst_group_accuracy"] <= metrics["balanced_accuracy"] <= 1
+    done = finished.run(cell.format("bias-0.999"))
+    assert done.returncode != 0
+    assert "groupdro: group landbird-water has no training image" in done.stderr
+
+
+@pytest.mark.slow
+def test_an_over_strict_threshold_says_what_to_do(finished: Workflow) -> None:
+    selection = "results/birds/bias-0.999/lora/selection.parquet"
+    before = (finished.folder / "config.yaml").read_text()
+    finished.edit(birds(filter={"threshold": 1.5}))
+    try:
+        done = finished.run(selection)
+        assert done.returncode != 0
+        lines = [line for line in done.stderr.splitlines() if line.startswith("fairgen filter: ")]
+        assert len(lines) == 1
+        assert "filter.threshold = 1.5" in lines[0]
+    finally:
+        (finished.folder / "config.yaml").write_text(before)
+
+
+def faces(folder: Path) -> None:
+    """A folder in UTKFace's layout with malformed names and files among it."""
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for g, (age, gender, count) in enumerate(((3, 0, 60), (30, 0, 40), (3, 1, 40), (30, 1, 60))):
+        for i in range(count):
+            pixels = rng.integers(0, 60, (50, 50, 3)) + np.array([60 * gender, 10 * g, 2 * age])
+            Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{age}_{gender}_0_20170110220033{g}{i:02d}.jpg.chip.jpg")
+    (folder / "61_1_20170109142408075.jpg.chip.jpg").write_bytes(b"no image")
+    (folder / "3_0_0_20170110220033999.jpg").write_bytes(b"")
+
+
+def run_faces(workflow: Workflow, root: Path) -> list[dict]:
+    """Run the example for a folder of faces; returns the rejects."""
+    (workflow.folder / "data").mkdir()
+    (workflow.folder / "data/utkface").symlink_to(root)
+    words = ["results/utkface/worst_group.json", "results/utkface/figures/worst_group.png"]
+    done = workflow.run("--configfile", "examples/utkface-tiny.yaml", "--", *words)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    document = json.loads((workflow.folder / words[0]).read_text())
+    assert list(document["results"]["0.9"]) == ["erm", "clustered-lora"]
+    return tables.rows(workflow.folder / "results/utkface/rejects.parquet")
+
+
+@pytest.mark.slow
+def test_the_whole_chain_runs_on_files_of_faces(workflow: Workflow, tmp_path_factory: pytest.TempPathFactory) -> None:
+    root = tmp_path_factory.mktemp("faces") / "crops"
+    faces(root)
+    rejects = run_faces(workflow, root)
+    assert {r["file"] for r in rejects if r["malformed"]} == {
+        "61_1_20170109142408075.jpg.chip.jpg",
+        "3_0_0_20170110220033999.jpg",
+    }
+
+
+REAL = Path(os.environ.get("FAIRGEN_UTKFACE", Path(__file__).parent.parent.parent / "shared/data/utkface"))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not REAL.is_dir(), reason="no folder of real UTKFace crops (set FAIRGEN_UTKFACE)")
+def test_the_whole_chain_runs_on_real_photographs(workflow: Workflow) -> None:
+    rejects = run_faces(workflow, REAL.resolve())
+    named = {r["file"] for r in rejects if r["malformed"]}
+    assert {"39_1_20170116174525125.jpg.chip.jpg", "61_1_20170109142408075.jpg.chip.jpg"} <= named
+
+
+def test_parse_time_is_reported(workflow: Workflow, record_property: object) -> None:
+    """No limit is asserted, machines differ; the figure stands in the report."""
+    started = time.monotonic()
+    assert workflow.run("--list-rules").returncode == 0
+    record_property("list_rules_seconds", round(time.monotonic() - started, 2))
