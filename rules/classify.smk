@@ -3,8 +3,8 @@
 
 rule pretrain:
     input:
-        selection=at("filter", "selection.parquet"),
-        samples=all_samples,
+        selection=paths.at("filter", "selection.parquet"),
+        samples=paths.samples,
     output:
         weights="results/{dataset}/{scope}/{method}/pretrain/seed-{seed}.safetensors",
     log:
@@ -15,7 +15,7 @@ rule pretrain:
         "../envs/classify.yaml"
     threads: config["threads"]
     resources:
-        gpu=gpus,
+        gpu=paths.gpus,
     params:
         settings=settings("pretrain"),
         code=code("pretrain"),
@@ -27,7 +27,7 @@ rule pretrain:
 rule finetune:
     input:
         split="results/{dataset}/{scope}/split.parquet",
-        weights=pretrained,
+        weights=paths.pretrained,
     output:
         model="results/{dataset}/{scope}/{method}/seed-{seed}/model.safetensors",
         predictions="results/{dataset}/{scope}/{method}/seed-{seed}/predictions.parquet",
@@ -39,7 +39,7 @@ rule finetune:
         "../envs/classify.yaml"
     threads: config["threads"]
     resources:
-        gpu=gpus,
+        gpu=paths.gpus,
     params:
         settings=settings("finetune"),
         code=code("finetune", learner),

@@ -1,4 +1,4 @@
-"""From the user's files to biased splits and features: draw, index, split, embed."""
+"""From the user's files to clusters of the biased training rows: draw, index, split, embed, cluster."""
 
 
 rule draw:
@@ -19,7 +19,7 @@ rule draw:
 
 rule index:
     input:
-        drawings=drawings,
+        drawings=paths.drawings,
     output:
         index="results/{dataset}/index.parquet",
         rejects="results/{dataset}/rejects.parquet",
@@ -59,7 +59,7 @@ rule split:
 rule embed:
     input:
         index="results/{dataset}/index.parquet",
-        weights=weights("embed", "encoder"),
+        weights=paths.weights("embed", "encoder"),
     output:
         embeddings="results/{dataset}/embeddings.parquet",
     log:
@@ -70,10 +70,30 @@ rule embed:
         "../envs/generate.yaml"
     threads: config["threads"]
     resources:
-        gpu=gpus,
+        gpu=paths.gpus,
     params:
         settings=settings("embed"),
         code=code("embed"),
     shell:
         "python -m fairgen.embed --settings {params.settings:q} --index {input.index}"
         " --embeddings {output.embeddings} --log {log}"
+
+
+rule cluster:
+    input:
+        split="results/{dataset}/{scope}/split.parquet",
+        embeddings="results/{dataset}/embeddings.parquet",
+    output:
+        clusters="results/{dataset}/{scope}/{method}/clusters.parquet",
+    log:
+        "results/logs/{dataset}/{scope}/{method}/cluster.log",
+    benchmark:
+        "results/benchmarks/{dataset}/{scope}/{method}/cluster.tsv"
+    conda:
+        "../envs/generate.yaml"
+    params:
+        settings=settings("cluster"),
+        code=code("cluster"),
+    shell:
+        "python -m fairgen.cluster --settings {params.settings:q} --split {input.split}"
+        " --embeddings {input.embeddings} --clusters {output.clusters} --log {log}"

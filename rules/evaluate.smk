@@ -3,7 +3,7 @@
 
 rule worst_group:
     input:
-        metrics=all_metrics,
+        metrics=paths.metrics,
     output:
         table="results/{dataset}/worst_group.json",
         csv="results/{dataset}/worst_group.csv",
@@ -24,8 +24,8 @@ rule worst_group:
 rule figures:
     input:
         table="results/{dataset}/worst_group.json",
-        selections=all_selections,
-        split=lambda w: f"results/{w.dataset}/{compared(w)[0][0]}/split.parquet",
+        selections=paths.selections,
+        split=paths.first_split,
     output:
         bars=report("results/{dataset}/figures/worst_group.png", caption="captions/worst_group.rst", category="Result"),
         groups=report("results/{dataset}/figures/groups.png", caption="captions/groups.rst", category="Result"),

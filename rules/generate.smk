@@ -1,29 +1,9 @@
-"""From clusters to a filtered synthetic set: cluster, prior, adapt, sample, score, filter."""
-
-
-rule cluster:
-    input:
-        split="results/{dataset}/{scope}/split.parquet",
-        embeddings="results/{dataset}/embeddings.parquet",
-    output:
-        clusters="results/{dataset}/{scope}/{method}/clusters.parquet",
-    log:
-        "results/logs/{dataset}/{scope}/{method}/cluster.log",
-    benchmark:
-        "results/benchmarks/{dataset}/{scope}/{method}/cluster.tsv"
-    conda:
-        "../envs/generate.yaml"
-    params:
-        settings=settings("cluster"),
-        code=code("cluster"),
-    shell:
-        "python -m fairgen.cluster --settings {params.settings:q} --split {input.split}"
-        " --embeddings {input.embeddings} --clusters {output.clusters} --log {log}"
+"""From clusters to a filtered synthetic set: prior, adapt, sample, score, filter."""
 
 
 rule prior:
     input:
-        weights=weights("diffusion", None),
+        weights=paths.weights("diffusion"),
     output:
         prior="results/{dataset}/prior/{group}.parquet",
     log:
@@ -34,7 +14,7 @@ rule prior:
         "../envs/generate.yaml"
     threads: config["threads"]
     resources:
-        gpu=gpus,
+        gpu=paths.gpus,
     params:
         settings=settings("prior"),
         code=code("prior"),
@@ -45,10 +25,10 @@ rule prior:
 
 rule adapt:
     input:
-        clusters=at("cluster", "clusters.parquet"),
+        clusters=paths.at("cluster", "clusters.parquet"),
         split="results/{dataset}/{scope}/split.parquet",
-        prior=prior_images,
-        weights=weights("diffusion", None),
+        prior=paths.prior_images,
+        weights=paths.weights("diffusion"),
     output:
         adapter="results/{dataset}/{scope}/{method}/adapters/{group}/{cluster}.safetensors",
     log:
@@ -59,7 +39,7 @@ rule adapt:
         "../envs/generate.yaml"
     threads: config["threads"]
     resources:
-        gpu=gpus,
+        gpu=paths.gpus,
     params:
         settings=settings("adapt"),
         code=code("adapt"),
@@ -71,9 +51,9 @@ rule adapt:
 
 rule sample:
     input:
-        adapters=own_adapters,
-        donors=donor_adapters,
-        weights=weights("diffusion", None),
+        adapters=paths.own_adapters,
+        donors=paths.donor_adapters,
+        weights=paths.weights("diffusion"),
     output:
         samples="results/{dataset}/{scope}/{method}/samples/{group}.parquet",
     log:
@@ -84,7 +64,7 @@ rule sample:
         "../envs/generate.yaml"
     threads: config["threads"]
     resources:
-        gpu=gpus,
+        gpu=paths.gpus,
     params:
         settings=settings("sample"),
         code=code("sample"),
@@ -95,8 +75,8 @@ rule sample:
 
 rule score:
     input:
-        samples=all_samples,
-        weights=weights("score", None),
+        samples=paths.samples,
+        weights=paths.weights("score"),
     output:
         scores="results/{dataset}/{scope}/{method}/scores.parquet",
     log:
@@ -107,7 +87,7 @@ rule score:
         "../envs/generate.yaml"
     threads: config["threads"]
     resources:
-        gpu=gpus,
+        gpu=paths.gpus,
     params:
         settings=settings("score"),
         code=code("score"),
@@ -118,7 +98,7 @@ rule score:
 
 rule filter:
     input:
-        scores=at("score", "scores.parquet"),
+        scores=paths.at("score", "scores.parquet"),
     output:
         selection="results/{dataset}/{scope}/{method}/selection.parquet",
     log:

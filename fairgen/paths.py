@@ -1,0 +1,105 @@
+"""Where every artifact lies: input functions of the rules, each from wildcards `w` to the paths of earlier stages.
+
+An artifact belongs to the first method in the chain of bases that changed its stage or an earlier one, so whatever
+methods and ratios have in common is made once.
+"""
+
+import os
+from collections.abc import Callable
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from fairgen import config as table
+from fairgen.models import locate
+
+
+class Paths:
+    """Input functions for one config; wildcards are objects with `dataset`, `scope`, `method`, … as attributes."""
+
+    def __init__(self, config: table.Config):
+        self.config = config
+
+    def place(self, w: Any, stage: str, name: str, method: str | None = None, scope: str | None = None, **more: Any) -> str:
+        """Path of an artifact under the method and scope that own it."""
+        method = method or w.method
+        owner = table.owner(self.config, method, stage)
+        scope = table.scope(self.config, w.dataset, method, stage, scope or w.scope)
+        return f"results/{w.dataset}/{scope}/{owner}/{name}".format(**{**dict(w.items()), **more})
+
+    def at(self, stage: str, name: str) -> Callable[[Any], str]:
+        """Input function: the artifact of an earlier stage under its owner."""
+        return lambda w: self.place(w, stage, name)
+
+    def groups(self, w: Any) -> table.Config:
+        """Groups of the data set, in the config's order."""
+        return self.config["datasets"][w.dataset]["groups"]
+
+    def adapters(self, w: Any, group: str | None) -> list[str]:
+        """Adapter files of every cluster slot of a group; none when the method adapts nothing."""
+        if group is None or table.block(self.config, w.dataset, w.method, "adapt")["kind"] == "none":
+            return []
+        slots = range(table.block(self.config, w.dataset, w.method, "cluster")["k"])
+        return [self.place(w, "adapt", "adapters/{group}/{cluster}.safetensors", group=group, cluster=c) for c in slots]
+
+    def own_adapters(self, w: Any) -> list[str]:
+        """Adapters of the group itself."""
+        return self.adapters(w, w.group)
+
+    def donor_adapters(self, w: Any) -> list[str]:
+        """Adapters of the group's donor."""
+        return self.adapters(w, self.groups(w)[w.group]["donor"])
+
+    def prior_images(self, w: Any) -> list[str]:
+        """Class images for prior preservation: the group's own, and those of the groups that may borrow from it."""
+        recipe = table.block(self.config, w.dataset, w.method, "adapt")
+        wanted = recipe["kind"] != "none" and recipe[recipe["kind"]]["prior_weight"] > 0
+        borrowers = [g for g, entry in self.groups(w).items() if entry["donor"] == w.group]
+        return [f"results/{w.dataset}/prior/{g}.parquet" for g in (w.group, *borrowers)] if wanted else []
+
+    def samples(self, w: Any) -> list[str]:
+        """Sample files of every group."""
+        return [self.place(w, "sample", "samples/{group}.parquet", group=g) for g in self.groups(w)]
+
+    def pretrained(self, w: Any) -> list[str]:
+        """Stage-1 weights of methods that use synthetic images."""
+        wanted = table.synthetic(self.config, w.method)
+        return [self.place(w, "pretrain", "pretrain/seed-{seed}.safetensors")] if wanted else []
+
+    def drawings(self, w: Any) -> list[str]:
+        """The embedded data set's drawings; other data sets have files of their own."""
+        drawn = self.config["datasets"][w.dataset]["format"] == "birds"
+        return [f"results/{w.dataset}/drawings.parquet"] if drawn else []
+
+    def weights(self, name: str, key: str | None = None) -> Callable[[Any], list[str]]:
+        """Input function: local weight files of a block's model, so that new weights rerun what uses them."""
+
+        def files(w: Any) -> list[str]:
+            value = table.block(self.config, w.dataset, getattr(w, "method", None), name)
+            folder = Path(locate(value[key]["model"] if key else value["model"]))
+            return [os.path.relpath(path) for path in sorted(folder.rglob("*.safetensors"))] if folder.is_dir() else []
+
+        return files
+
+    def compared(self, w: Any) -> list[tuple[str, str, int]]:
+        """(scope, method, seed) of every cell of the data set's table."""
+        names = table.comparison(self.config, w.dataset)
+        return [(f"bias-{r}", m, s) for r, m, s in product(names["ratios"], names["compare"], names["seeds"])]
+
+    def metrics(self, w: Any) -> list[str]:
+        """Metrics of every cell, in the order of `compared`."""
+        return [f"results/{w.dataset}/{scope}/{m}/seed-{seed}/metrics.json" for scope, m, seed in self.compared(w)]
+
+    def first_split(self, w: Any) -> str:
+        """Split of the data set's first ratio."""
+        return f"results/{w.dataset}/{self.compared(w)[0][0]}/split.parquet"
+
+    def selections(self, w: Any) -> list[str]:
+        """Selections of every compared method that draws images, at the data set's first ratio."""
+        first = self.compared(w)[0][0]
+        drawing = dict.fromkeys(m for _, m, _ in self.compared(w) if table.synthetic(self.config, m))
+        return [self.place(w, "filter", "selection.parquet", method=m, scope=first) for m in drawing]
+
+    def gpus(self, w: Any) -> int:
+        """GPUs of one job, an untracked number per data set."""
+        return self.config["datasets"][w.dataset]["gpu"]
