@@ -76,8 +76,7 @@ def train(
         settings: the stage's settings.
         base: the base model.
         instance: the prompt with the rare token, and the cluster's images (n, h, w, 3) uint8.
-        priors: sets of class images with their prompts for prior preservation, of the group itself and of the groups
-            that may borrow its generators: without the latter, the bias word of a borrowed prompt is soon forgotten.
+        priors: sets of class images with their prompts, for prior preservation; they share its weight and batch.
         name: what the random stream is derived from.
 
     Returns:

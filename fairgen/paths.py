@@ -51,11 +51,10 @@ class Paths:
         return self.adapters(w, self.groups(w)[w.group]["donor"])
 
     def prior_images(self, w: Any) -> list[str]:
-        """Class images for prior preservation: the group's own, and those of the groups that may borrow from it."""
+        """The group's class images, for recipes with prior preservation."""
         recipe = table.block(self.config, w.dataset, w.method, "adapt")
         wanted = recipe["kind"] != "none" and recipe[recipe["kind"]]["prior_weight"] > 0
-        borrowers = [g for g, entry in self.groups(w).items() if entry["donor"] == w.group]
-        return [f"results/{w.dataset}/prior/{g}.parquet" for g in (w.group, *borrowers)] if wanted else []
+        return [f"results/{w.dataset}/prior/{w.group}.parquet"] if wanted else []
 
     def samples(self, w: Any) -> list[str]:
         """Sample files of every group."""
