@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fairgen.metrics import summarise
-from fairgen.worst_group import interval, over_seeds, pairs, terminal_table
+from fairgen.worst_group import interval, over_seeds, pairs, student_quantile, terminal_table
 from fairgen.worst_group import summarise as over_runs
 
 
@@ -29,6 +29,11 @@ def test_minimum_per_seed_comes_before_the_mean() -> None:
     assert entry["worst_group_accuracy"]["mean"] == pytest.approx(0.3)
     assert entry["worst_group"] == {"per_seed": ["a", "b"], "by_mean": "a"}
     assert entry["groups"]["a"]["accuracy"]["mean"] == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(("dof", "quantile"), [(1, 12.7062), (2, 4.30265), (4, 2.77645), (30, 2.04227)])
+def test_student_quantiles_agree_with_the_tables(dof: int, quantile: float) -> None:
+    assert student_quantile(0.975, dof) == pytest.approx(quantile, rel=1e-4)
 
 
 def test_student_interval() -> None:
