@@ -33,11 +33,6 @@ wildcard_constraints:
     seed=r"\d+",
 
 
-def block(w, name, method=None):
-    """A config block as the method of the wildcards sees it."""
-    return table.block(config, w.dataset, method or getattr(w, "method", None), name)
-
-
 def settings(stage):
     """Params function: the stage's settings as canonical JSON, of wildcards only."""
 
@@ -64,4 +59,4 @@ def reader(w):
 
 def learner(w):
     """The module of the classifier method."""
-    return f"fairgen.methods.{block(w, 'finetune')['kind']}"
+    return f"fairgen.methods.{table.block(config, w.dataset, w.method, 'finetune')['kind']}"

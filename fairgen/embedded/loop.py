@@ -39,6 +39,15 @@ def one_cycle(optimizer: torch.optim.Optimizer, lr: float, steps: int) -> torch.
     return torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, total_steps=steps, pct_start=0.05)
 
 
+def update(loss: torch.Tensor, optimizer: torch.optim.Optimizer, schedule: torch.optim.lr_scheduler.LRScheduler) -> None:
+    """One step down the loss, with the gradient's norm clipped to one."""
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_([p for group in optimizer.param_groups for p in group["params"]], 1.0)
+    optimizer.step()
+    schedule.step()
+
+
 def write_record(part: str, entry: dict) -> None:
     """Add one part's entry and the hash of every weight file to the record."""
     path = tiny.FOLDER / "record.json"

@@ -14,7 +14,7 @@ import torch
 from tqdm import tqdm
 
 from fairgen.embedded import tiny
-from fairgen.embedded.loop import DRAWINGS, SEED, batches, drawings, one_cycle, to_tensor, write_record
+from fairgen.embedded.loop import DRAWINGS, SEED, batches, drawings, one_cycle, to_tensor, update, write_record
 from fairgen.embedded.pretrain_clip import train_clip
 
 VAE_SETTINGS = {"steps": 7500, "batch": 32, "lr": 3.0e-3, "kl": 1.0e-6}
@@ -40,11 +40,7 @@ def train_vae() -> None:
             decoded = model.decode(posterior.sample()).sample
         error = decoded.float() - x
         loss = error.abs().mean() + error.square().mean() + cfg["kl"] * posterior.kl().mean()
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
+        update(loss, optimizer, schedule)
         losses.append(error.square().mean().item())
         if len(losses) % 100 == 0:
             bar.set_postfix(psnr=round(psnr(np.mean(losses[-100:])), 2))
@@ -114,11 +110,7 @@ def train_unet(snapshot: int = 500) -> None:
         snr = compute_snr(scheduler, t)
         weight = torch.clamp(snr, max=cfg["min_snr"]) / snr
         loss = ((unet(noisy, t, text).sample - noise).square().mean((1, 2, 3)) * weight).mean()
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(unet.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
+        update(loss, optimizer, schedule)
         ema.step(unet.parameters())
         losses.append(loss.item())
         if step % snapshot == 0 or step == cfg["steps"]:

@@ -7,7 +7,7 @@ from tqdm import tqdm
 
 from fairgen.embedded import tiny
 from fairgen.embedded.birds import KINDS, PLACES, Drawing
-from fairgen.embedded.loop import DRAWINGS, SEED, batches, drawings, one_cycle, to_tensor, write_record
+from fairgen.embedded.loop import DRAWINGS, SEED, batches, drawings, one_cycle, to_tensor, update, write_record
 
 CLIP_SETTINGS = {"steps": 2000, "batch": 128, "lr": 1.0e-3, "weight_decay": 0.05}
 
@@ -65,11 +65,7 @@ def train_clip() -> None:
         target = truth(batch)
         loss = F.cross_entropy(out.logits_per_image, target / target.sum(1, keepdim=True))
         loss = (loss + F.cross_entropy(out.logits_per_text, target.T / target.T.sum(1, keepdim=True))) / 2
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
+        update(loss, optimizer, schedule)
         losses.append(loss.item())
     model.eval().save_pretrained(tiny.CLIP)
     processor = {"size": {"shortest_edge": tiny.SIZE}, "crop_size": tiny.SIZE}
