@@ -7,6 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from fairgen.models import locate, missing, quiet
+from fairgen.models.lean import lean
 
 
 @dataclass
@@ -53,9 +54,10 @@ def load(model: str, key: str) -> Clip:
     Raises:
         FairgenError: the checkpoint cannot be found or read.
     """
-    from transformers.image_processing_base import ImageProcessingMixin
-    from transformers.models.clip.modeling_clip import CLIPModel
-    from transformers.models.clip.tokenization_clip import CLIPTokenizer
+    with lean():
+        from transformers.image_processing_base import ImageProcessingMixin
+        from transformers.models.clip.modeling_clip import CLIPModel
+        from transformers.models.clip.tokenization_clip import CLIPTokenizer
 
     quiet()
     place = locate(model)
