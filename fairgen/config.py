@@ -5,6 +5,7 @@
 
 import copy
 import hashlib
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -40,9 +41,6 @@ def validate(config: Config, schema: Config) -> None:
     if error is not None:
         where = ".".join(str(part) for part in error.absolute_path) or "the top level"
         raise FairgenError(f"config: {where}: {error.message}")
-    for ratio in config["ratios"]:
-        if not 0 < ratio < 1:
-            raise FairgenError(f"config: ratios: {ratio} is not between 0 and 1 (both excluded)")
     for name in config["compare"]:
         chain(config, name)
     for name, data in config["datasets"].items():
@@ -137,6 +135,13 @@ def chosen(values: Config, key: str = "kind") -> Config:
     return {**rest, "recipe": values[kind]} if isinstance(values.get(kind), dict) else rest
 
 
+def attributes(given: Any) -> list[Config]:
+    """An attribute of the data or a list of them, its words as text."""
+    listed = given if isinstance(given, list) else [given]
+    words = [{n: [str(w) for w in v] for n, v in one.get("values", {}).items()} for one in listed]
+    return [{**one, "values": v} if v else one for one, v in zip(listed, words, strict=True)]
+
+
 def settings(config: Config, dataset: str, stage: str, method: str | None = None, group: str | None = None) -> str:
     """The canonical JSON that a stage's job gets: what is tracked is what is used."""
     groups = dataset_block(config, dataset)["groups"]
@@ -154,8 +159,10 @@ def settings(config: Config, dataset: str, stage: str, method: str | None = None
     build = {
         "draw": lambda: data["options"],
         "index": lambda: {
+            "dataset": dataset,
             **{k: data[k] for k in ("format", "root")},
             "options": {} if data["format"] == "birds" else data["options"],
+            **{k: attributes(data[k]) for k in ("target", "bias")},
             "groups": of("target", "bias"),
             **get("index"),
         },
@@ -194,8 +201,31 @@ def settings(config: Config, dataset: str, stage: str, method: str | None = None
         "metrics": lambda: {"groups": list(groups)},
         "worst_group": lambda: {**comparison(config, dataset), "config_sha256": config_hash(config, dataset)},
         "figures": lambda: {**comparison(config, dataset), "groups": list(groups)},
+        "check": lambda: {
+            "dataset": dataset,
+            "ratios": comparison(config, dataset)["ratios"],
+            "prompts": of("prompt"),
+            "donors": of("donor"),
+            "base": get("diffusion"),
+            "generators": generators(config, dataset),
+            "classifiers": prod(len(comparison(config, dataset)[k]) for k in ("ratios", "compare", "seeds")),
+        },
     }
     return canonical({**build[stage](), "threads": config["threads"]})
+
+
+def generators(config: Config, dataset: str) -> Config:
+    """What `check` looks at of every compared method that finetunes a generator."""
+    found = {}
+    for name in comparison(config, dataset)["compare"]:
+        adapt, cluster = (block(config, dataset, name, stage) for stage in ("adapt", "cluster"))
+        if synthetic(config, name) and adapt["kind"] != "none":
+            found[name] = {
+                **{k: cluster[k] for k in ("k", "min_images")},
+                **{k: adapt[k] for k in ("borrow_below", "token")},
+                "per_group": block(config, dataset, name, "sample")["per_group"],
+            }
+    return found
 
 
 def comparison(config: Config, dataset: str) -> Config:

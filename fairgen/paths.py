@@ -89,9 +89,13 @@ class Paths:
         """Metrics of every cell, in the order of `compared`."""
         return [f"results/{w.dataset}/{scope}/{m}/seed-{seed}/metrics.json" for scope, m, seed in self.compared(w)]
 
+    def splits(self, w: Any) -> list[str]:
+        """Split of every ratio, in the config's order."""
+        return [f"results/{w.dataset}/bias-{r}/split.parquet" for r in table.comparison(self.config, w.dataset)["ratios"]]
+
     def first_split(self, w: Any) -> str:
         """Split of the data set's first ratio."""
-        return f"results/{w.dataset}/{self.compared(w)[0][0]}/split.parquet"
+        return self.splits(w)[0]
 
     def selections(self, w: Any) -> list[str]:
         """Selections of every compared method that draws images, at the data set's first ratio."""

@@ -28,7 +28,7 @@ wildcard_constraints:
     dataset="|".join(config["datasets"]),
     method="|".join(config["methods"]),
     group="|".join(dict.fromkeys(g for d in config["datasets"].values() for g in d["groups"])),
-    scope=r"any|bias-[0-9.]+",
+    scope=r"any|bias-(natural|[0-9.]+)",
     cluster=r"\d+",
     seed=r"\d+",
 

@@ -46,3 +46,21 @@ rule figures:
         "python -m fairgen.figures --settings {params.settings:q} --table {input.table} --split {input.split}"
         " --selections {input.selections} --bars {output.bars} --groups {output.groups}"
         " --samples {output.samples} --acceptance {output.acceptance} --log {log}"
+
+
+rule check:
+    input:
+        audit="results/{dataset}/audit.md",
+        splits=paths.splits,
+    output:
+        page="results/{dataset}/check.md",
+    log:
+        "results/logs/{dataset}/check.log",
+    conda:
+        "../envs/generate.yaml"
+    params:
+        settings=settings("check"),
+        code=code("check"),
+    shell:
+        "python -m fairgen.check --settings {params.settings:q} --audit {input.audit} --splits {input.splits}"
+        " --page {output.page} --log {log}"
