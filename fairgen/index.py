@@ -203,7 +203,7 @@ def work(settings: Index, paths: SimpleNamespace) -> None:
     for line in audit_index.warnings(audit):
         job.log.warning(line)
     audit_index.write(audit, page, paths.audit, paths.page)
-    tables.write(paths.index, pa.Table.from_pylist([{k: r[k] for k in SCHEMA.names} for r in rows], SCHEMA), {"root": str(root)})
+    tables.write(paths.index, pa.table({k: [r[k] for r in rows] for k in SCHEMA.names}, SCHEMA), {"root": str(root)})
     fields = {"file": pa.string(), "reason": pa.string(), "malformed": pa.bool_()}
     tables.write(paths.rejects, pa.Table.from_pylist([asdict(r) for r in rejects], schema=pa.schema(fields)))
 

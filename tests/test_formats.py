@@ -118,7 +118,8 @@ SHAPES: dict[str, Callable[[], dict[str, str]]] = {
         "list_eval_partition.txt": "".join(f"{n} {s}\n" for n, _, _, s in CELEBA),
     },
     "kaggle": lambda: {
-        "list_attr_celeba.csv": "\ufeffimage_id,Blond_Hair,Male,Smiling\n" + "".join(f"{n},{b},{m},-1\n" for n, b, m, _ in CELEBA),
+        "list_attr_celeba.csv": "\ufeffimage_id,Blond_Hair,Male,Smiling\n"
+        + "".join(f"{n},{b},{m},-1\n" for n, b, m, _ in CELEBA),
         "list_eval_partition.csv": "image_id,partition\n" + "".join(f"{n},{s}\n" for n, _, _, s in CELEBA),
     },
     "metadata": lambda: {

@@ -141,7 +141,9 @@ def test_near_identical_images_never_straddle_splits(root: Path) -> None:
 def table(root: Path, splits: list[str]) -> dict:
     """The same faces with a label table and a split of their own; returns the settings that read it."""
     names = sorted(p.name for p in root.glob("*.jpg"))
-    lines = [f"{n},{utkface.parse(n).attributes['gender']},{n.split('_')[0]},{splits[i % len(splits)]}" for i, n in enumerate(names)]
+    lines = [
+        f"{n},{utkface.parse(n).attributes['gender']},{n.split('_')[0]},{splits[i % len(splits)]}" for i, n in enumerate(names)
+    ]
     (root / "labels.csv").write_text("\n".join(["path,gender,age,split", *lines]))
     return {"format": "table", "options": {"file": "labels.csv", "path": "path", "split": "split"}}
 
@@ -152,7 +154,9 @@ def test_official_splits_are_kept_and_only_reported_on(root: Path) -> None:
     rows, _ = run(root, **given)
     stated = dict(line.split(",")[::3] for line in (root / "labels.csv").read_text().splitlines()[1:])
     assert {r["path"]: r["split"] for r in rows} == {n: s.replace("val", "validation") for n, s in stated.items()}
-    assert audit(root)["across_splits"]["sets"] == (stated["3_0_0_20170110220033999.jpg"] != stated["3_0_0_20170110220033000.jpg"])
+    assert audit(root)["across_splits"]["sets"] == (
+        stated["3_0_0_20170110220033999.jpg"] != stated["3_0_0_20170110220033000.jpg"]
+    )
 
 
 def test_validation_rows_are_cut_from_training_rows_where_there_are_none(root: Path) -> None:
