@@ -7,6 +7,7 @@ import yaml
 
 sys.path.insert(0, str(workflow.basedir))
 
+from fairgen import blocks
 from fairgen import config as table
 from fairgen.errors import FairgenError
 from fairgen.fingerprint import fingerprint
@@ -59,4 +60,4 @@ def reader(w):
 
 def learner(w):
     """The module of the classifier method."""
-    return f"fairgen.methods.{table.block(config, w.dataset, w.method, 'finetune')['kind']}"
+    return f"fairgen.methods.{blocks.block(config, w.dataset, w.method, 'finetune')['kind']}"
