@@ -39,7 +39,10 @@ def settings(stage):
 
     def of(wildcards):
         picked = {name: wildcards.get(name) for name in ("method", "group")}
-        return table.settings(config, wildcards.dataset, stage, **picked)
+        try:
+            return table.settings(config, wildcards.dataset, stage, **picked)
+        except FairgenError as error:
+            stop(error)
 
     return of
 

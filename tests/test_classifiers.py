@@ -11,8 +11,8 @@ import torch
 from fairgen import finetune, tables
 from fairgen.errors import FairgenError
 from fairgen.losses import supcon
+from fairgen.methods import NAMES, dfr, erm, ffr, groupdro, head, jtt, method, resample, reweight
 from fairgen.methods import augment as mixing
-from fairgen.methods import dfr, erm, ffr, groupdro, head, jtt, method, resample, reweight
 from fairgen.models.classifier import Classifier, augment, build, predict, restore, save
 from fairgen.rows import Labels, Rows, synthetic
 from fairgen.training import Best, Problem, Recipe, group_weights, selection_score, weighted_batches
@@ -200,13 +200,13 @@ class Plain(torch.nn.Module):
         return x
 
 
-NAMES = ["a-0", "a-1", "b-0", "b-1"]
+GROUPS = ["a-0", "a-1", "b-0", "b-1"]
 
 
 def test_dfr_recovers_the_planted_direction() -> None:
     """Feature 0 goes with the class nine times in ten; on balanced rows only feature 3 tells."""
     network, rows = Plain(), planted(600, 1)
-    best = dfr.train(network, Problem(planted(400, 0), rows, NAMES, 0), dfr.Recipe(20, [1, 0.1]))
+    best = dfr.train(network, Problem(planted(400, 0), rows, GROUPS, 0), dfr.Recipe(20, [1, 0.1]))
     direction = network.head.weight[1] - network.head.weight[0]
     assert direction.abs().argmax() == 3
     assert direction[3] > 0 and direction[0].abs() * 8 < 0.3 * direction[3] * 2
@@ -236,7 +236,7 @@ def test_dfr_halves_hold_every_group_and_share_no_row() -> None:
 def test_dfr_names_a_missing_group() -> None:
     rows = planted(100, 0)
     with pytest.raises(FairgenError, match=r"group b-0 has 0 validation image.*split\.validation_floor") as error:
-        dfr.train(Plain(), Problem(rows, rows.take(rows.group != 2), NAMES, 0), dfr.Recipe(2, [1]))
+        dfr.train(Plain(), Problem(rows, rows.take(rows.group != 2), GROUPS, 0), dfr.Recipe(2, [1]))
     assert "\n" not in str(error.value)
 
 
@@ -274,12 +274,12 @@ def test_weights_carry_what_is_behind_them(tmp_path: Path) -> None:
     assert finetune.history({}, jtt, recipe(jtt), Best("average")) == {"gradient_steps": 40, "group_labels": []}
 
 
-def test_every_name_is_a_method() -> None:
-    from fairgen.methods import NAMES
-
+def test_every_kind_of_the_config_is_a_method(config: dict, schema: dict) -> None:
+    assert config["finetune"].keys() - {"kind", "start"} == set(NAMES)
+    assert set(schema["$defs"]["finetune"]["properties"]["kind"]["enum"]) == set(NAMES)
     for name in NAMES:
         assert callable(method(name).train)
-        assert isinstance(method(name).LABELS, tuple)
+        assert set(method(name).LABELS) <= {"generation", "training"}
 
 
 def test_selection_prefers_worst_group_then_balanced_then_earlier() -> None:
