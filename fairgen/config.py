@@ -1,31 +1,17 @@
-"""The config as the rules see it: validation in one line, and the table of methods that carries all sharing.
+"""The config as the rules see it: validation in one line, and the settings that each stage's jobs get.
 
-`block`, `owner` and `settings` are pure functions of the config; nothing heavy is imported here.
+Pure functions of the config; nothing heavy is imported here.
 """
 
-import copy
 import hashlib
 from math import prod
 from pathlib import Path
 from typing import Any
 
 from fairgen import formats
+from fairgen.blocks import SECOND, Config, block, chain, chosen, dataset_block, recipe, starts, synthetic
 from fairgen.errors import FairgenError
 from fairgen.settings import canonical
-
-Config = dict[str, Any]
-
-# The chain of stages that depend on a method, with the config blocks that each one reads.
-CHAIN = {
-    "cluster": ("cluster",),
-    "adapt": ("adapt",),
-    "sample": ("sample",),
-    "score": ("score",),
-    "filter": ("filter",),
-    "pretrain": ("pretrain", "classifier"),
-    "finetune": ("finetune", "classifier"),
-}
-GENERATED = ("sample", "score", "filter", "pretrain")
 
 
 def validate(config: Config, schema: Config) -> None:
@@ -41,10 +27,12 @@ def validate(config: Config, schema: Config) -> None:
     if error is not None:
         where = ".".join(str(part) for part in error.absolute_path) or "the top level"
         raise FairgenError(f"config: {where}: {error.message}")
-    for name in config["compare"]:
-        chain(config, name)
     for name, data in config["datasets"].items():
         check_groups(name, data["groups"])
+        for method in config["methods"]:
+            check_start(config, name, method)
+        for method in comparison(config, name)["compare"]:
+            recipe(config, name, method)
 
 
 def check_groups(dataset: str, groups: Config) -> None:
@@ -57,11 +45,26 @@ def check_groups(dataset: str, groups: Config) -> None:
             raise FairgenError(f"config: datasets.{dataset}.groups.{name}.donor: '{donor}' has another target")
 
 
-def dataset_block(config: Config, dataset: str) -> Config:
-    """A data set's own entry."""
-    if dataset not in config["datasets"]:
-        raise FairgenError(f"unknown data set '{dataset}'; the config has {', '.join(config['datasets'])}")
-    return config["datasets"][dataset]
+def check_start(config: Config, dataset: str, method: str) -> None:
+    """A method's recipe has what it starts from: synthetic images, stage-1 weights, or a finished model of the same network."""
+    found, drawn = block(config, dataset, method, "finetune"), synthetic(config, method)
+    kind, where = found["kind"], f"config: methods.{method}.finetune"
+    for start in starts(config, dataset, method)[1:]:
+        if drawn:
+            raise FairgenError(
+                f"{where}.start: {method} uses synthetic images and cannot start from {start} too;"
+                " set synthetic: false or start: null"
+            )
+        if block(config, dataset, start, "classifier") != block(config, dataset, method, "classifier"):
+            raise FairgenError(
+                f"{where}.start: {start} has other classifier settings than {method} on {dataset}; make them equal"
+            )
+    if kind == "augment" and not drawn:
+        raise FairgenError(f"{where}.kind: augment mixes in synthetic images; leave out synthetic: false")
+    if kind in SECOND and not drawn and found["start"] is None:
+        raise FairgenError(
+            f"{where}.kind: {kind} goes on from trained weights; name a method in start, or leave out synthetic: false"
+        )
 
 
 def check_data(config: Config, dataset: str) -> None:
@@ -73,66 +76,6 @@ def check_data(config: Config, dataset: str) -> None:
             f"data set {dataset}: the folder {data['root']} does not exist; expected {layout}. Put the files there, or"
             f" point elsewhere with datasets.{dataset}.root in config.yaml"
         )
-
-
-def merged(below: Config, above: Config) -> Config:
-    """`above` laid over `below`, dictionaries merged key by key."""
-    result = copy.copy(below)
-    for key, value in above.items():
-        deeper = isinstance(value, dict) and isinstance(result.get(key), dict) and key != "args"
-        result[key] = merged(result[key], value) if deeper else value
-    return result
-
-
-def chain(config: Config, method: str) -> list[str]:
-    """The method and its bases, the root last."""
-    names: list[str] = []
-    while method is not None:
-        if method not in config["methods"]:
-            raise FairgenError(f"unknown method '{method}'; the config has {', '.join(config['methods'])}")
-        if method in names:
-            raise FairgenError(f"config: methods.{method}.base: the chain of bases is a circle")
-        names.append(method)
-        method = config["methods"][method].get("base")
-    return names
-
-
-def block(config: Config, dataset: str, method: str | None, name: str) -> Any:
-    """A block as one method sees it: top level, then the data set's settings, then each base's, then its own."""
-    value = {name: config[name]}
-    layers = [dataset_block(config, dataset)["settings"]]
-    layers += [config["methods"][m] for m in reversed(chain(config, method))] if method else []
-    for layer in layers:
-        value = merged(value, {name: layer[name]} if name in layer else {})
-    return value[name]
-
-
-def synthetic(config: Config, method: str) -> bool:
-    """Whether a method uses generated images at all."""
-    return next((config["methods"][m]["synthetic"] for m in chain(config, method) if "synthetic" in config["methods"][m]), True)
-
-
-def owner(config: Config, method: str, stage: str) -> str:
-    """The first method in the chain of bases that changed this stage or an earlier one."""
-    stages = list(CHAIN)
-    watched = {name for s in stages[: stages.index(stage) + 1] for name in CHAIN[s]}
-    for name in (names := chain(config, method)):
-        if watched & config["methods"][name].keys():
-            return name
-    return names[-1]
-
-
-def scope(config: Config, dataset: str, method: str, stage: str, wanted: str) -> str:
-    """`any` for what no bias ratio changes (the samples of an untouched base model), else the wanted scope."""
-    untouched = block(config, dataset, method, "adapt")["kind"] == "none"
-    return "any" if stage in GENERATED and untouched else wanted
-
-
-def chosen(values: Config, key: str = "kind") -> Config:
-    """A block's kind with only that kind's sub-block in it, as `recipe`."""
-    kind = values[key]
-    rest = {k: v for k, v in values.items() if not isinstance(v, dict)}
-    return {**rest, "recipe": values[kind]} if isinstance(values.get(kind), dict) else rest
 
 
 def attributes(given: Any) -> list[Config]:
@@ -193,9 +136,10 @@ def settings(config: Config, dataset: str, stage: str, method: str | None = None
             "targets": of("target"),
         },
         "finetune": lambda: {
-            **chosen(get("finetune")),
+            **recipe(config, dataset, method),
             "classifier": get("classifier"),
             "classes": classes,
+            "targets": of("target"),
             "groups": list(groups),
         },
         "metrics": lambda: {"groups": list(groups)},
@@ -235,7 +179,8 @@ def comparison(config: Config, dataset: str) -> Config:
 
 def config_hash(config: Config, dataset: str) -> str:
     """Hash of everything in the config that can change this data set's result."""
-    used = {name for method in config["compare"] for name in chain(config, method)}
+    compared = comparison(config, dataset)["compare"]
+    used = {name for method in compared for start in starts(config, dataset, method) for name in chain(config, start)}
     effective = {k: v for k, v in config.items() if k not in ("datasets", "methods")}
     effective |= {"dataset": dataset_block(config, dataset), "methods": {m: config["methods"][m] for m in sorted(used)}}
     return hashlib.sha256(canonical(effective).encode()).hexdigest()

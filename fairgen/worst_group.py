@@ -20,7 +20,7 @@ from fairgen import job
 
 SCHEMA_VERSION = 1
 FIGURES = ("worst_group_accuracy", "average_accuracy", "balanced_accuracy")
-PACKAGES = ("fairgen", "snakemake", "torch", "diffusers", "peft", "transformers", "timm", "faiss-cpu", "pyarrow")
+PACKAGES = ("fairgen", "snakemake", "torch", "diffusers", "peft", "transformers", "timm", "scikit-learn", "faiss-cpu", "pyarrow")
 
 
 @dataclass(frozen=True)

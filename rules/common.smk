@@ -7,6 +7,7 @@ import yaml
 
 sys.path.insert(0, str(workflow.basedir))
 
+from fairgen import blocks
 from fairgen import config as table
 from fairgen.errors import FairgenError
 from fairgen.fingerprint import fingerprint
@@ -38,7 +39,10 @@ def settings(stage):
 
     def of(wildcards):
         picked = {name: wildcards.get(name) for name in ("method", "group")}
-        return table.settings(config, wildcards.dataset, stage, **picked)
+        try:
+            return table.settings(config, wildcards.dataset, stage, **picked)
+        except FairgenError as error:
+            stop(error)
 
     return of
 
@@ -59,4 +63,4 @@ def reader(w):
 
 def learner(w):
     """The module of the classifier method."""
-    return f"fairgen.methods.{table.block(config, w.dataset, w.method, 'finetune')['kind']}"
+    return f"fairgen.methods.{blocks.block(config, w.dataset, w.method, 'finetune')['kind']}"

@@ -29,7 +29,7 @@ class Workflow:
 
     def edit(self, change: dict) -> None:
         """Merge a change into the copy's config.yaml."""
-        from fairgen.config import merged
+        from fairgen.blocks import merged
 
         path = self.folder / "config.yaml"
         path.write_text(yaml.safe_dump(merged(yaml.safe_load(path.read_text()), change), sort_keys=False))

@@ -14,7 +14,6 @@ from fairgen.embedded import birds
 from fairgen.errors import FairgenError
 from fairgen.models import adapters, diffusion
 
-
 RECIPE = {"lr": 1e-3, "steps": 3, "batch": 4, "schedule": "constant", "warmup": 0, "ema": 0}
 
 
