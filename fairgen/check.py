@@ -4,7 +4,10 @@ Images per group at every ratio, groups that will borrow, clusters, prompts with
 work, and how long it takes where earlier runs have told.
 """
 
+import argparse
 import csv
+import subprocess
+import sys
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
@@ -121,7 +124,27 @@ def work(settings: Check, paths: SimpleNamespace) -> None:
     splits = {str(ratio): tables.facts(path) for ratio, path in zip(settings.ratios, paths.splits, strict=True)}
     text = Path(paths.audit).read_text() + "\n" + page(settings, splits, prompts, problems)
     Path(paths.page).write_text(text)
-    print(text)
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `fairgen check`."""
+    parser.add_argument("dataset", help="a data set of the config")
+    parser.add_argument("--cores", default="all", help="cores for reading the images (default: all)")
+    parser.add_argument("--configfile", help="a config file to merge over config.yaml")
+
+
+def run(options: argparse.Namespace) -> None:
+    """`fairgen check`: bring the page up to date in the current workflow folder, and print it.
+
+    Raises:
+        FairgenError: snakemake failed; its own line stands above.
+    """
+    target = Path("results", options.dataset, "check.md")
+    extra = ["--configfile", options.configfile] if options.configfile else []
+    command = [sys.executable, "-m", "snakemake", "--cores", options.cores, "--quiet", "all", *extra, "--", str(target)]
+    if subprocess.run(command).returncode:
+        raise FairgenError(f"{options.dataset} does not pass; what is wrong stands above, and in full under results/logs")
+    print(target.read_text())
 
 
 if __name__ == "__main__":
