@@ -8,7 +8,7 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from fairgen import formats
+from fairgen import formats, schemas
 from fairgen.errors import FairgenError
 from fairgen.settings import canonical
 
@@ -33,13 +33,7 @@ def validate(config: Config, schema: Config) -> None:
     Raises:
         FairgenError: names the first offending key.
     """
-    from jsonschema import Draft202012Validator
-    from jsonschema.exceptions import best_match
-
-    error = best_match(Draft202012Validator(schema).iter_errors(config))
-    if error is not None:
-        where = ".".join(str(part) for part in error.absolute_path) or "the top level"
-        raise FairgenError(f"config: {where}: {error.message}")
+    schemas.check(config, schema, "config")
     for ratio in config["ratios"]:
         if not 0 < ratio < 1:
             raise FairgenError(f"config: ratios: {ratio} is not between 0 and 1 (both excluded)")
@@ -191,7 +185,7 @@ def settings(config: Config, dataset: str, stage: str, method: str | None = None
             "classes": classes,
             "groups": list(groups),
         },
-        "metrics": lambda: {"groups": list(groups)},
+        "metrics": lambda: {"groups": of("target", "bias", "role"), "classes": classes},
         "worst_group": lambda: {**comparison(config, dataset), "config_sha256": config_hash(config, dataset)},
         "figures": lambda: {**comparison(config, dataset), "groups": list(groups)},
     }
