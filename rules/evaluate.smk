@@ -28,6 +28,7 @@ rule figures:
         split=paths.first_split,
     output:
         bars=report("results/{dataset}/figures/worst_group.png", caption="captions/worst_group.rst", category="Result"),
+        curve=report("results/{dataset}/figures/ratios.png", caption="captions/ratios.rst", category="Result"),
         groups=report("results/{dataset}/figures/groups.png", caption="captions/groups.rst", category="Result"),
         samples=report("results/{dataset}/figures/samples.png", caption="captions/samples.rst", category="Samples"),
         acceptance=report(
@@ -44,5 +45,5 @@ rule figures:
         code=code("figures"),
     shell:
         "python -m fairgen.figures --settings {params.settings:q} --table {input.table} --split {input.split}"
-        " --selections {input.selections} --bars {output.bars} --groups {output.groups}"
-        " --samples {output.samples} --acceptance {output.acceptance} --log {log}"
+        " --selections {input.selections} --bars {output.bars} --curve {output.curve}"
+        " --groups {output.groups} --samples {output.samples} --acceptance {output.acceptance} --log {log}"
