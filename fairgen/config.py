@@ -28,7 +28,7 @@ GENERATED = ("sample", "score", "filter", "pretrain")
 
 
 def validate(config: Config, schema: Config) -> None:
-    """Check the config against its JSON Schema.
+    """Check the config against its JSON Schema, and what a schema cannot say.
 
     Raises:
         FairgenError: names the first offending key.
@@ -39,8 +39,30 @@ def validate(config: Config, schema: Config) -> None:
             raise FairgenError(f"config: ratios: {ratio} is not between 0 and 1 (both excluded)")
     for name in config["compare"]:
         chain(config, name)
-    for name, data in config["datasets"].items():
+    whole = expanded(config)
+    for name, data in whole["datasets"].items():
         check_groups(name, data["groups"])
+        if data["format"] == "birds" and data["root"] != f"results/{name}":
+            raise FairgenError(
+                f"config: datasets.{name}.root: fairgen draws into results/{name}; write that instead of {data['root']}"
+            )
+    for name in whole["replicates"]:
+        check_replicates(whole, name)
+
+
+def expanded(config: Config) -> Config:
+    """The config with every data set entry that says `like` merged over the entry that it names.
+
+    Raises:
+        FairgenError: the entry is unknown, or says `like` itself.
+    """
+    given, datasets = config["datasets"], {}
+    for name, data in given.items():
+        model = data.get("like")
+        if model is not None and "like" in given.get(model, {"like": None}):
+            raise FairgenError(f"config: datasets.{name}.like: '{model}' is no data set with a whole entry")
+        datasets[name] = {k: v for k, v in merged(given[model], data).items() if k != "like"} if model else data
+    return {**config, "datasets": datasets}
 
 
 def check_groups(dataset: str, groups: Config) -> None:
@@ -51,6 +73,26 @@ def check_groups(dataset: str, groups: Config) -> None:
             raise FairgenError(f"config: datasets.{dataset}.groups.{name}.donor: '{donor}' is no aligned group of this data set")
         if donor is not None and groups[donor]["target"] != group["target"]:
             raise FairgenError(f"config: datasets.{dataset}.groups.{name}.donor: '{donor}' has another target")
+
+
+def check_replicates(config: Config, name: str) -> None:
+    """The replicates of a data set are data sets of the same groups, and compare the same methods at the same ratios."""
+
+    def compared(dataset: str) -> tuple[Any, ...]:
+        return dataset_block(config, dataset)["groups"].keys(), *(block(config, dataset, None, k) for k in ("ratios", "compare"))
+
+    for other in [name, *config["replicates"][name]]:
+        if other not in config["datasets"]:
+            raise FairgenError(f"config: replicates.{name}: unknown data set '{other}'; add an entry that says `like: {name}`")
+        if compared(other) != compared(name):
+            raise FairgenError(f"config: replicates.{name}: {other} has other groups, ratios or methods than {name}")
+
+
+def replicates(config: Config, dataset: str) -> list[str]:
+    """The data sets that are whole-chain replicates of one."""
+    if dataset not in config["replicates"]:
+        raise FairgenError(f"data set {dataset} has no replicates; list at least three under replicates.{dataset} in the config")
+    return config["replicates"][dataset]
 
 
 def dataset_block(config: Config, dataset: str) -> Config:
@@ -187,6 +229,7 @@ def settings(config: Config, dataset: str, stage: str, method: str | None = None
         },
         "metrics": lambda: {"groups": of("target", "bias", "role"), "classes": classes},
         "worst_group": lambda: {**comparison(config, dataset), "config_sha256": config_hash(config, dataset)},
+        "replicates": lambda: {"dataset": dataset, "replicates": replicates(config, dataset)},
         "figures": lambda: {**comparison(config, dataset), "groups": list(groups)},
     }
     return canonical({**build[stage](), "threads": config["threads"]})
@@ -200,6 +243,6 @@ def comparison(config: Config, dataset: str) -> Config:
 def config_hash(config: Config, dataset: str) -> str:
     """Hash of everything in the config that can change this data set's result."""
     used = {name for method in config["compare"] for name in chain(config, method)}
-    effective = {k: v for k, v in config.items() if k not in ("datasets", "methods")}
+    effective = {k: v for k, v in config.items() if k not in ("datasets", "methods", "replicates")}
     effective |= {"dataset": dataset_block(config, dataset), "methods": {m: config["methods"][m] for m in sorted(used)}}
     return hashlib.sha256(canonical(effective).encode()).hexdigest()

@@ -89,6 +89,10 @@ class Paths:
         """Metrics of every cell, in the order of `compared`."""
         return [f"results/{w.dataset}/{scope}/{m}/seed-{seed}/metrics.json" for scope, m, seed in self.compared(w)]
 
+    def replicates(self, w: Any) -> list[str]:
+        """Comparisons of every replicate of the data set."""
+        return [f"results/{name}/worst_group.json" for name in table.replicates(self.config, w.dataset)]
+
     def first_split(self, w: Any) -> str:
         """Split of the data set's first ratio."""
         return f"results/{w.dataset}/{self.compared(w)[0][0]}/split.parquet"

@@ -1,4 +1,4 @@
-"""The comparison: worst_group, figures."""
+"""The comparison: worst_group, replicates, figures."""
 
 
 rule worst_group:
@@ -19,6 +19,25 @@ rule worst_group:
     shell:
         "python -m fairgen.worst_group --settings {params.settings:q} --metrics {input.metrics}"
         " --table {output.table} --csv {output.csv} --log {log}"
+
+
+rule replicates:
+    input:
+        tables=paths.replicates,
+    output:
+        replicates="results/{dataset}/replicates.json",
+    log:
+        "results/logs/{dataset}/replicates.log",
+    benchmark:
+        "results/benchmarks/{dataset}/replicates.tsv"
+    conda:
+        "../envs/data.yaml"
+    params:
+        settings=settings("replicates"),
+        code=code("replicates"),
+    shell:
+        "python -m fairgen.replicates --settings {params.settings:q} --tables {input.tables}"
+        " --replicates {output.replicates} --log {log}"
 
 
 rule figures:

@@ -52,6 +52,7 @@ def planned(workflow: Workflow, *words: str) -> dict[str, int]:
         ({"ratios": [1.0]}, TARGET, "ratios"),
         ({}, "results/birdz/worst_group.json", "unknown data set 'birdz'; the config has birds, utkface"),
         ({}, "results/utkface/worst_group.json", "datasets.utkface.root"),
+        ({}, "results/birds/replicates.json", "data set birds has no replicates"),
     ],
 )
 def test_mistakes_end_in_one_line_before_any_job(workflow: Workflow, change: dict, target: str, named: str) -> None:
@@ -76,6 +77,17 @@ def test_ratios_share_what_does_not_depend_on_them(workflow: Workflow) -> None:
     assert two["pretrain"] == 2 * one["pretrain"] - 3
 
 
+def test_replicates_run_the_whole_chain_with_seeds_of_their_own(workflow: Workflow) -> None:
+    workflow.edit({"compare": ["erm"]})
+    target = "results/birds/replicates.json"
+    done = workflow.run("--dry-run", "--configfile", "examples/birds-study.yaml", "--", target)
+    counts = dict(re.findall(r"^(\w+) +(\d+)$", done.stdout + done.stderr, re.M))
+    assert {name: int(counts[name]) for name in ("draw", "split", "finetune", "worst_group", "replicates")} == {
+        **{"draw": 3, "split": 3 * 4, "finetune": 3 * 4 * 5},
+        **{"worst_group": 3, "replicates": 1},
+    }
+
+
 def test_parsing_imports_no_torch_and_is_quick(workflow: Workflow) -> None:
     with (workflow.folder / "Snakefile").open("a") as file:
         file.write("\nprint('torch loaded:', 'torch' in sys.modules, file=sys.stderr)\n")
@@ -96,7 +108,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Workflow:
 @pytest.mark.slow
 def test_the_result_has_its_published_shape(finished: Workflow) -> None:
     document = json.loads((finished.folder / TARGET).read_text())
-    assert document["schema_version"] == 1
+    assert document["schema_version"] == 2
     assert document["versions"]["torch"][0].isdigit()
     assert re.fullmatch(r"[0-9a-f]{64}", document["config_sha256"])
     methods = document["results"]["0.999"]
@@ -136,7 +148,7 @@ def test_vanilla_is_drawn_without_adapters_or_token(finished: Workflow) -> None:
 
 @pytest.mark.slow
 def test_figures_are_pictures(finished: Workflow) -> None:
-    for name in ("worst_group", "groups", "samples", "acceptance"):
+    for name in ("worst_group", "ratios", "groups", "samples", "acceptance"):
         with Image.open(finished.folder / f"results/birds/figures/{name}.png") as picture:
             assert min(picture.size) > 100
             assert np.asarray(picture.convert("L")).std() > 5
