@@ -22,6 +22,9 @@ class Recipe:
     lr: float
     steps: int
     batch: int
+    schedule: str  # of the learning rate, a name of diffusers.optimization: constant, cosine, linear, …
+    warmup: int  # steps over which the learning rate rises from 0
+    ema: float  # decay of the running mean of the weights, which is then what is kept; 0 keeps the last weights
     prior_weight: float  # weight of the prior-preservation loss; 0 trains without prior images
     prior_batch: int
     rank: int = 0

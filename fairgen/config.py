@@ -1,30 +1,17 @@
-"""The config as the rules see it: validation in one line, and the table of methods that carries all sharing.
+"""The config as the rules see it: validation in one line, and the settings that each stage's jobs get.
 
-`block`, `owner` and `settings` are pure functions of the config; nothing heavy is imported here.
+Pure functions of the config; nothing heavy is imported here.
 """
 
-import copy
 import hashlib
+from math import prod
 from pathlib import Path
 from typing import Any
 
 from fairgen import formats, schemas
+from fairgen.blocks import SECOND, Config, block, chain, chosen, dataset_block, merged, recipe, starts, synthetic
 from fairgen.errors import FairgenError
 from fairgen.settings import canonical
-
-Config = dict[str, Any]
-
-# The chain of stages that depend on a method, with the config blocks that each one reads.
-CHAIN = {
-    "cluster": ("cluster",),
-    "adapt": ("adapt",),
-    "sample": ("sample",),
-    "score": ("score",),
-    "filter": ("filter",),
-    "pretrain": ("pretrain", "classifier"),
-    "finetune": ("finetune", "classifier"),
-}
-GENERATED = ("sample", "score", "filter", "pretrain")
 
 
 def validate(config: Config, schema: Config) -> None:
@@ -33,19 +20,18 @@ def validate(config: Config, schema: Config) -> None:
     Raises:
         FairgenError: names the first offending key.
     """
-    schemas.check(config, schema, "config")
-    for ratio in config["ratios"]:
-        if not 0 < ratio < 1:
-            raise FairgenError(f"config: ratios: {ratio} is not between 0 and 1 (both excluded)")
-    for name in config["compare"]:
-        chain(config, name)
     whole = expanded(config)
+    schemas.check(whole, schema, "config")
     for name, data in whole["datasets"].items():
         check_groups(name, data["groups"])
         if data["format"] == "birds" and data["root"] != f"results/{name}":
             raise FairgenError(
                 f"config: datasets.{name}.root: fairgen draws into results/{name}; write that instead of {data['root']}"
             )
+        for method in whole["methods"]:
+            check_start(whole, name, method)
+        for method in comparison(whole, name)["compare"]:
+            recipe(whole, name, method)
     for name in whole["replicates"]:
         check_replicates(whole, name)
 
@@ -54,15 +40,15 @@ def expanded(config: Config) -> Config:
     """The config with every data set entry that says `like` merged over the entry that it names.
 
     Raises:
-        FairgenError: the entry is unknown, or says `like` itself.
+        FairgenError: that entry is unknown, or says `like` itself.
     """
-    given, datasets = config["datasets"], {}
-    for name, data in given.items():
-        model = data.get("like")
-        if model is not None and "like" in given.get(model, {"like": None}):
+    given, datasets = config.get("datasets"), {}
+    for name, data in given.items() if isinstance(given, dict) else ():
+        model = data.get("like") if isinstance(data, dict) else None
+        if model is not None and "like" in given.get(str(model), {"like": None}):
             raise FairgenError(f"config: datasets.{name}.like: '{model}' is no data set with a whole entry")
         datasets[name] = {k: v for k, v in merged(given[model], data).items() if k != "like"} if model else data
-    return {**config, "datasets": datasets}
+    return {**config, "datasets": datasets} if datasets else config
 
 
 def check_groups(dataset: str, groups: Config) -> None:
@@ -73,6 +59,28 @@ def check_groups(dataset: str, groups: Config) -> None:
             raise FairgenError(f"config: datasets.{dataset}.groups.{name}.donor: '{donor}' is no aligned group of this data set")
         if donor is not None and groups[donor]["target"] != group["target"]:
             raise FairgenError(f"config: datasets.{dataset}.groups.{name}.donor: '{donor}' has another target")
+
+
+def check_start(config: Config, dataset: str, method: str) -> None:
+    """A method's recipe has what it starts from: synthetic images, stage-1 weights, or a finished model of the same network."""
+    found, drawn = block(config, dataset, method, "finetune"), synthetic(config, method)
+    kind, where = found["kind"], f"config: methods.{method}.finetune"
+    for start in starts(config, dataset, method)[1:]:
+        if drawn:
+            raise FairgenError(
+                f"{where}.start: {method} uses synthetic images and cannot start from {start} too;"
+                " set synthetic: false or start: null"
+            )
+        if block(config, dataset, start, "classifier") != block(config, dataset, method, "classifier"):
+            raise FairgenError(
+                f"{where}.start: {start} has other classifier settings than {method} on {dataset}; make them equal"
+            )
+    if kind == "augment" and not drawn:
+        raise FairgenError(f"{where}.kind: augment mixes in synthetic images; leave out synthetic: false")
+    if kind in SECOND and not drawn and found["start"] is None:
+        raise FairgenError(
+            f"{where}.kind: {kind} goes on from trained weights; name a method in start, or leave out synthetic: false"
+        )
 
 
 def check_replicates(config: Config, name: str) -> None:
@@ -95,13 +103,6 @@ def replicates(config: Config, dataset: str) -> list[str]:
     return config["replicates"][dataset]
 
 
-def dataset_block(config: Config, dataset: str) -> Config:
-    """A data set's own entry."""
-    if dataset not in config["datasets"]:
-        raise FairgenError(f"unknown data set '{dataset}'; the config has {', '.join(config['datasets'])}")
-    return config["datasets"][dataset]
-
-
 def check_data(config: Config, dataset: str) -> None:
     """The data set's folder exists, unless fairgen draws it itself."""
     data = dataset_block(config, dataset)
@@ -113,64 +114,11 @@ def check_data(config: Config, dataset: str) -> None:
         )
 
 
-def merged(below: Config, above: Config) -> Config:
-    """`above` laid over `below`, dictionaries merged key by key."""
-    result = copy.copy(below)
-    for key, value in above.items():
-        deeper = isinstance(value, dict) and isinstance(result.get(key), dict) and key != "args"
-        result[key] = merged(result[key], value) if deeper else value
-    return result
-
-
-def chain(config: Config, method: str) -> list[str]:
-    """The method and its bases, the root last."""
-    names: list[str] = []
-    while method is not None:
-        if method not in config["methods"]:
-            raise FairgenError(f"unknown method '{method}'; the config has {', '.join(config['methods'])}")
-        if method in names:
-            raise FairgenError(f"config: methods.{method}.base: the chain of bases is a circle")
-        names.append(method)
-        method = config["methods"][method].get("base")
-    return names
-
-
-def block(config: Config, dataset: str, method: str | None, name: str) -> Any:
-    """A block as one method sees it: top level, then the data set's settings, then each base's, then its own."""
-    value = {name: config[name]}
-    layers = [dataset_block(config, dataset)["settings"]]
-    layers += [config["methods"][m] for m in reversed(chain(config, method))] if method else []
-    for layer in layers:
-        value = merged(value, {name: layer[name]} if name in layer else {})
-    return value[name]
-
-
-def synthetic(config: Config, method: str) -> bool:
-    """Whether a method uses generated images at all."""
-    return next((config["methods"][m]["synthetic"] for m in chain(config, method) if "synthetic" in config["methods"][m]), True)
-
-
-def owner(config: Config, method: str, stage: str) -> str:
-    """The first method in the chain of bases that changed this stage or an earlier one."""
-    stages = list(CHAIN)
-    watched = {name for s in stages[: stages.index(stage) + 1] for name in CHAIN[s]}
-    for name in (names := chain(config, method)):
-        if watched & config["methods"][name].keys():
-            return name
-    return names[-1]
-
-
-def scope(config: Config, dataset: str, method: str, stage: str, wanted: str) -> str:
-    """`any` for what no bias ratio changes (the samples of an untouched base model), else the wanted scope."""
-    untouched = block(config, dataset, method, "adapt")["kind"] == "none"
-    return "any" if stage in GENERATED and untouched else wanted
-
-
-def chosen(values: Config, key: str = "kind") -> Config:
-    """A block's kind with only that kind's sub-block in it, as `recipe`."""
-    kind = values[key]
-    rest = {k: v for k, v in values.items() if not isinstance(v, dict)}
-    return {**rest, "recipe": values[kind]} if isinstance(values.get(kind), dict) else rest
+def attributes(given: Any) -> list[Config]:
+    """An attribute of the data or a list of them, its words as text."""
+    listed = given if isinstance(given, list) else [given]
+    words = [{n: [str(w) for w in v] for n, v in one.get("values", {}).items()} for one in listed]
+    return [{**one, "values": v} if v else one for one, v in zip(listed, words, strict=True)]
 
 
 def settings(config: Config, dataset: str, stage: str, method: str | None = None, group: str | None = None) -> str:
@@ -190,8 +138,10 @@ def settings(config: Config, dataset: str, stage: str, method: str | None = None
     build = {
         "draw": lambda: data["options"],
         "index": lambda: {
+            "dataset": dataset,
             **{k: data[k] for k in ("format", "root")},
             "options": {} if data["format"] == "birds" else data["options"],
+            **{k: attributes(data[k]) for k in ("target", "bias")},
             "groups": of("target", "bias"),
             **get("index"),
         },
@@ -222,17 +172,41 @@ def settings(config: Config, dataset: str, stage: str, method: str | None = None
             "targets": of("target"),
         },
         "finetune": lambda: {
-            **chosen(get("finetune")),
+            **recipe(config, dataset, method),
             "classifier": get("classifier"),
             "classes": classes,
+            "targets": of("target"),
             "groups": list(groups),
         },
         "metrics": lambda: {"groups": of("target", "bias", "role"), "classes": classes},
         "worst_group": lambda: {**comparison(config, dataset), "config_sha256": config_hash(config, dataset)},
         "replicates": lambda: {"dataset": dataset, "replicates": replicates(config, dataset)},
         "figures": lambda: {**comparison(config, dataset), "groups": list(groups)},
+        "check": lambda: {
+            "dataset": dataset,
+            "ratios": comparison(config, dataset)["ratios"],
+            "prompts": of("prompt"),
+            "donors": of("donor"),
+            "base": get("diffusion"),
+            "generators": generators(config, dataset),
+            "classifiers": prod(len(comparison(config, dataset)[k]) for k in ("ratios", "compare", "seeds")),
+        },
     }
     return canonical({**build[stage](), "threads": config["threads"]})
+
+
+def generators(config: Config, dataset: str) -> Config:
+    """What `check` looks at of every compared method that finetunes a generator."""
+    found = {}
+    for name in comparison(config, dataset)["compare"]:
+        adapt, cluster = (block(config, dataset, name, stage) for stage in ("adapt", "cluster"))
+        if synthetic(config, name) and adapt["kind"] != "none":
+            found[name] = {
+                **{k: cluster[k] for k in ("k", "min_images")},
+                **{k: adapt[k] for k in ("borrow_below", "token")},
+                "per_group": block(config, dataset, name, "sample")["per_group"],
+            }
+    return found
 
 
 def comparison(config: Config, dataset: str) -> Config:
@@ -242,7 +216,8 @@ def comparison(config: Config, dataset: str) -> Config:
 
 def config_hash(config: Config, dataset: str) -> str:
     """Hash of everything in the config that can change this data set's result."""
-    used = {name for method in config["compare"] for name in chain(config, method)}
+    compared = comparison(config, dataset)["compare"]
+    used = {name for method in compared for start in starts(config, dataset, method) for name in chain(config, start)}
     effective = {k: v for k, v in config.items() if k not in ("datasets", "methods", "replicates")}
     effective |= {"dataset": dataset_block(config, dataset), "methods": {m: config["methods"][m] for m in sorted(used)}}
     return hashlib.sha256(canonical(effective).encode()).hexdigest()

@@ -16,7 +16,7 @@ from fairgen.models import adapters, diffusion
 from fairgen.seeds import seed_of
 
 if TYPE_CHECKING:
-    from fairgen.adapt import Adapt
+    from fairgen.adapt import Adapt, Recipe
 
 
 def index_batches(count: int, size: int, generator: torch.Generator) -> Iterator[torch.Tensor]:
@@ -63,6 +63,34 @@ def trainable(unet: torch.nn.Module, settings: "Adapt") -> list[torch.nn.Paramet
     return weights
 
 
+def learning_rate(optimizer: torch.optim.Optimizer, recipe: "Recipe") -> torch.optim.lr_scheduler.LRScheduler:
+    """One of diffusers' schedules over the whole run."""
+    from diffusers.optimization import get_scheduler
+
+    return get_scheduler(recipe.schedule, optimizer, num_warmup_steps=recipe.warmup, num_training_steps=recipe.steps)
+
+
+class RunningMean:
+    """Exponential moving average of trainable weights, with a decay that starts low: min(decay, (1 + t) / (10 + t))."""
+
+    def __init__(self, weights: list[torch.nn.Parameter], decay: float):
+        self.weights, self.decay, self.steps = weights, decay, 0
+        self.mean = [w.detach().clone() for w in weights] if decay else []
+
+    @torch.no_grad()
+    def update(self) -> None:
+        """Take in the weights of one more step."""
+        self.steps += 1
+        if self.mean:
+            torch._foreach_lerp_(self.mean, list(self.weights), 1 - min(self.decay, (1 + self.steps) / (10 + self.steps)))
+
+    @torch.no_grad()
+    def install(self) -> None:
+        """Put the average in the place of the weights."""
+        for weight, mean in zip(self.weights, self.mean, strict=False):
+            weight.copy_(mean)
+
+
 def train(
     settings: "Adapt",
     base: diffusion.Base,
@@ -95,6 +123,7 @@ def train(
     weights = trainable(unet, settings)
     unet.train()
     optimizer = torch.optim.AdamW(weights, lr=recipe.lr, weight_decay=1e-2)
+    schedule_lr, mean = learning_rate(optimizer, recipe), RunningMean(weights, recipe.ema)
     text = torch.cat([state.expand(size, -1, -1) for _, size, state, _ in sets])
     share = torch.cat([torch.full((size,), weight / size) for _, size, _, weight in sets])
     streams = [index_batches(len(latents), size, generator) for latents, size, _, _ in sets]
@@ -108,7 +137,10 @@ def train(
         loss.backward()
         torch.nn.utils.clip_grad_norm_(weights, 1.0)
         optimizer.step()
+        schedule_lr.step()
+        mean.update()
         losses.append(loss.item())
+    mean.install()
     return unet.eval(), [float(np.mean(part)) for part in np.array_split(losses, 10) if len(part)]
 
 

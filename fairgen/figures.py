@@ -19,7 +19,7 @@ class Figures:
     """What is compared, and the groups in the config's order."""
 
     dataset: str
-    ratios: list[float]
+    ratios: list[float | str]
     compare: list[str]
     seeds: list[int]
     groups: list[str]

@@ -1,65 +1,81 @@
 """Stage `finetune`: train the classifier on the real, biased data by the chosen method, and predict.
 
 Weights are selected on validation rows only. Predictions of the validation and test rows are stored, so that a new
-metric never trains or infers again.
+metric never trains or infers again. The weights and the predictions say what is behind them: gradient steps in all, and
+what group labels were used for (generation, training, selection).
 """
 
 import hashlib
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import torch
 
-from fairgen import images, job, methods, tables
+from fairgen import job, methods, rows, tables
 from fairgen.models import classifier
 from fairgen.seeds import seed_of
-from fairgen.training import Problem, Recipe, Rows
+from fairgen.settings import read
+from fairgen.training import Best, Problem
 
 
 @dataclass(frozen=True)
 class Finetune:
-    """The method with its recipe, the classifier, the classes and the groups in the config's order."""
+    """The method with its recipe, where it starts, the classifier, the classes, and the groups in the config's order."""
 
     kind: str
-    recipe: Recipe
+    start: str | None  # method whose finished model comes in as weights
+    recipe: dict[str, Any]  # read by the method's own `Recipe`
     classifier: classifier.Classifier
     classes: list[str]
+    targets: dict[str, str]  # group → class
     groups: list[str]
 
 
-def load_rows(rows: list[dict[str, Any]], root: Path, settings: Finetune) -> Rows:
-    """Images and labels of some rows of the split."""
-    return Rows(
-        classifier.to_pixels(images.load(root, [r["path"] for r in rows], settings.classifier.resolution)),
-        torch.tensor([settings.classes.index(r["target"]) for r in rows]),
-        torch.tensor([settings.groups.index(r["group"]) for r in rows]),
-    )
+def history(before: dict[str, Any], method: ModuleType, recipe: Any, best: Best) -> dict[str, Any]:
+    """What the weights have behind them, with what their start had (`before`)."""
+    used = {*before.get("group_labels", []), *method.LABELS, *(["selection"] if best.select == "groups" else [])}
+    return {"gradient_steps": before.get("gradient_steps", 0) + recipe.gradient_steps, "group_labels": sorted(used)}
+
+
+def prediction_columns(judged: list[dict[str, Any]], logits: torch.Tensor, classes: list[str]) -> dict[str, list[Any]]:
+    """Columns of the predictions: the rows' labels, the predicted class, and its probabilities in the classes' order."""
+    columns = {key: [r[key] for r in judged] for key in ("id", "group", "split", "target")}
+    columns["predicted"] = [classes[i] for i in logits.argmax(1)]
+    return columns | {"probabilities": logits.softmax(1).tolist()}
 
 
 def work(settings: Finetune, paths: SimpleNamespace) -> None:
     """Train, select, save, predict."""
+    method = methods.method(settings.kind)
+    recipe = read(method.Recipe, settings.recipe, f"finetune.{settings.kind}")
     table, root = tables.rows(paths.split), Path(tables.facts(paths.split)["root"])
     parts = {name: [r for r in table if r["split"] == name] for name in ("train", "validation", "test")}
     seed = seed_of("classifier", paths.seed)
     network = classifier.build(settings.classifier, len(settings.classes), seed)
     job.ready()
-    if paths.weights:
-        classifier.restore(paths.weights[0], network)
-    train, validation = (load_rows(parts[name], root, settings) for name in ("train", "validation"))
-    best = methods.method(settings.kind).train(network, Problem(train, validation, settings.groups, seed), settings.recipe)
+    before = classifier.restore(paths.weights[0], network) if paths.weights else {}
+    labels = rows.Labels(settings.classes, settings.targets, settings.groups)
+    load = partial(rows.real, root=root, resolution=settings.classifier.resolution, labels=labels)
+    drawn = rows.synthetic(paths.selection[0], settings.classifier.resolution, labels) if paths.selection else None
+    train, validation = load(parts["train"]), load(parts["validation"])
+    problem = Problem(train, validation, settings.groups, seed, bool(paths.weights), drawn)
+    best = method.train(network, problem, recipe)
     job.log.info("selected %s", best.facts())
-    classifier.save(paths.model, network)
-    digest = hashlib.sha256(Path(paths.model).read_bytes()).hexdigest()
-    judged = parts["validation"] + parts["test"]
-    logits = torch.cat([classifier.predict(network, v.pixels) for v in (validation, load_rows(parts["test"], root, settings))])
-    columns = {key: [r[key] for r in judged] for key in ("id", "group", "split", "target")}
-    columns["predicted"] = [settings.classes[i] for i in logits.argmax(1)]
-    columns["probabilities"] = logits.softmax(1).tolist()
-    used = {"validation_rows": len(validation), "training_rows": len(train)}
-    tables.write(paths.predictions, columns, {"weights_sha256": digest, **used, **best.facts()})
+    behind = history(before, method, recipe, best)
+    classifier.save(paths.model, network, behind)
+    logits = torch.cat([classifier.predict(network, r.pixels) for r in (validation, load(parts["test"]))])
+    facts = {
+        "weights_sha256": hashlib.sha256(Path(paths.model).read_bytes()).hexdigest(),
+        "start": settings.start,
+        "training_rows": len(train),
+        "validation_rows": len(validation),
+    }
+    columns = prediction_columns(parts["validation"] + parts["test"], logits, settings.classes)
+    tables.write(paths.predictions, columns, {**facts, **behind, **best.facts()})
 
 
 if __name__ == "__main__":
-    job.main(work, Finetune, reads=["split", "weights*"], values=["seed"], writes=["model", "predictions"])
+    job.main(work, Finetune, reads=["split", "weights*", "selection*"], values=["seed"], writes=["model", "predictions"])

@@ -4,7 +4,11 @@ An image's path is relative to the data set's root; `drawings.parquet#17` is row
 """
 
 import io
-from collections.abc import Sequence
+import re
+import warnings
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +17,9 @@ from PIL import Image, ImageOps
 from fairgen import tables
 from fairgen.errors import FairgenError
 
-Image.MAX_IMAGE_PIXELS = 100_000_000
+MAX_PIXELS = 100_000_000
+PACKED = re.compile(r"(.+\.parquet)#([0-9]+)", re.S)
+SUFFIXES = {"JPEG": {".jpg", ".jpeg", ".jpe", ".jfif"}, "PNG": {".png"}, "GIF": {".gif"}, "WEBP": {".webp"}, "BMP": {".bmp"}}
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
@@ -33,11 +39,51 @@ def decode(content: bytes) -> Image.Image:
     """Decode fully and convert to RGB.
 
     Raises:
-        OSError, ValueError: the bytes are no complete image.
+        OSError, ValueError: the bytes are no complete image, or one with more than `MAX_PIXELS` pixels.
     """
-    with Image.open(io.BytesIO(content)) as image:
-        image.load()
+    with opened(content) as image:
         return to_rgb(image)
+
+
+def inspect(content: bytes, name: str) -> tuple[Image.Image, list[str]]:
+    """Decode like `decode`, and list what had to be converted; `name` is the file's, for its extension."""
+    with opened(content) as image:
+        return to_rgb(image), notes(image, name)
+
+
+@contextmanager
+def opened(content: bytes) -> Iterator[Image.Image]:
+    """A fully loaded image, as it is stored."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        try:
+            image = Image.open(io.BytesIO(content))
+        except Image.DecompressionBombError:
+            raise ValueError(f"it has more than {MAX_PIXELS:,} pixels") from None
+    with image:
+        if image.width * image.height > MAX_PIXELS:
+            raise ValueError(f"it has more than {MAX_PIXELS:,} pixels")
+        image.load()
+        yield image
+
+
+def notes(image: Image.Image, name: str) -> list[str]:
+    """What is unusual about an image as it is stored."""
+    suffix, usual = Path(name).suffix.lower(), SUFFIXES.get(image.format, set())
+    found = {
+        f"mode {image.mode} converted to RGB": image.mode != "RGB",
+        "EXIF orientation applied": image.getexif().get(0x0112, 1) != 1,
+        "first frame of several": getattr(image, "n_frames", 1) > 1,
+        f"{image.format} with another extension": bool(suffix and usual) and suffix not in usual,
+        "grey stored as RGB": image.mode == "RGB" and is_grey(image),
+    }
+    return [note for note, holds in found.items() if holds]
+
+
+def is_grey(image: Image.Image) -> bool:
+    """Whether all three channels of an RGB image are the same."""
+    red, green, blue = image.split()
+    return red.tobytes() == green.tobytes() == blue.tobytes()
 
 
 def fit(image: Image.Image, size: int) -> Image.Image:
@@ -45,17 +91,29 @@ def fit(image: Image.Image, size: int) -> Image.Image:
     return image if image.size == (size, size) else ImageOps.fit(image, (size, size), Image.Resampling.BICUBIC)
 
 
+def place(path: str) -> tuple[str, int | None]:
+    """The file of an image, and its row if that is a Parquet file of images."""
+    packed = PACKED.fullmatch(path)
+    return (packed[1], int(packed[2])) if packed else (path, None)
+
+
 def contents(root: Path, paths: Sequence[str]) -> list[bytes]:
-    """The encoded bytes of each image, in order."""
-    shards = {name: tables.read(root / name, ["image"])["image"] for name in {p.split("#")[0] for p in paths if "#" in p}}
-    result = []
-    for path in paths:
-        name, _, row = path.partition("#")
-        try:
-            result.append(shards[name][int(row)].as_py()["bytes"] if row else (root / path).read_bytes())
-        except FileNotFoundError:
-            raise FairgenError(f"{root / path}: the image is gone since it was indexed; restore it or index again") from None
-    return result
+    """The encoded bytes of each image, in order; of Parquet files only the row groups that hold them are read."""
+    result: dict[str, bytes] = {}
+    packed = defaultdict(list)
+    try:
+        for path in paths:
+            name, row = place(path)
+            if row is None:
+                result[path] = (root / path).read_bytes()
+            else:
+                packed[name].append(row)
+        for name, wanted in packed.items():
+            result |= {f"{name}#{row}": content for row, content in tables.image_bytes(root / name, wanted)}
+        return [result[path] for path in paths]
+    except (FileNotFoundError, KeyError) as error:
+        gone = getattr(error, "filename", None) or error.args[0]
+        raise FairgenError(f"{gone}: the image is gone since it was indexed; restore it or index again") from None
 
 
 def load(root: Path, paths: Sequence[str], size: int) -> np.ndarray:
@@ -67,14 +125,10 @@ def load(root: Path, paths: Sequence[str], size: int) -> np.ndarray:
 
 
 def load_column(path: Path, size: int, keep: Sequence[int] | None = None) -> np.ndarray:
-    """Images of a Parquet file of images (all rows, or the rows `keep`); returns (n, size, size, 3) uint8."""
-    column = tables.read(path, ["image"])["image"].combine_chunks().field("bytes")
-    chosen = range(len(column)) if keep is None else keep
-    return (
-        np.stack([np.asarray(fit(decode(column[i].as_py()), size)) for i in chosen])
-        if len(chosen)
-        else np.empty((0, size, size, 3), dtype=np.uint8)
-    )
+    """Images of a Parquet file of images (all rows, or the rows `keep` in that order); returns (n, size, size, 3) uint8."""
+    found = {row: np.asarray(fit(decode(content), size)) for row, content in tables.image_bytes(path, keep)}
+    chosen = list(found) if keep is None else keep
+    return np.stack([found[row] for row in chosen]) if len(chosen) else np.empty((0, size, size, 3), dtype=np.uint8)
 
 
 def encode_png(pixels: np.ndarray) -> bytes:

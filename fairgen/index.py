@@ -1,13 +1,15 @@
 """Stage `index`: read the user's files into one table; every file ends in the index or, with its reason, in the rejects.
 
-Images are decoded fully here, so a truncated file is found before any training. Byte-identical images never straddle
-the splits that fairgen makes, and identical images with conflicting labels are left out.
+Images are decoded fully here, in parallel, so a truncated file is found before any training. Identical and
+near-identical images never straddle the splits that fairgen makes; official splits are kept, and only reported on.
 """
 
 import hashlib
 from collections import Counter, defaultdict
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,10 +18,16 @@ import pyarrow as pa
 from PIL import UnidentifiedImageError
 from tqdm import tqdm
 
-from fairgen import formats, images, job, tables
+from fairgen import audit_index, duplicates, formats, images, job, tables
 from fairgen.errors import FairgenError
-from fairgen.formats import Reject, Row
+from fairgen.formats import Reject
+from fairgen.labels import Attribute, Labelled, label
 from fairgen.seeds import seed_of
+
+CHUNK = 1024  # images in flight
+TEXTS = ("path", "target", "bias", "group", "split", "detail", "hash")
+NUMBERS = {"id": pa.int64(), "set": pa.int64(), "width": pa.int32(), "height": pa.int32()}
+SCHEMA = pa.schema({**dict.fromkeys(TEXTS, pa.string()), **NUMBERS})
 
 
 @dataclass(frozen=True)
@@ -34,84 +42,127 @@ class GroupLabel:
 class Index:
     """Where the files are, which groups they form, and how splits are made where the data set has none."""
 
+    dataset: str
     format: str
     root: str
     options: dict[str, Any]
+    target: list[Attribute]
+    bias: list[Attribute]  # several are combined into one, `female+Asian`
     groups: dict[str, GroupLabel]
     max_rejected: float  # share of malformed files over which the run stops
     fractions: tuple[float, float, float]  # train, validation, test
+    near: int  # bits of 256 in which the perceptual hashes of near-identical images may differ; 0 looks for identical ones only
+    copies: str  # drop | keep
+    conflicts: str  # drop | keep
     seed: int
 
 
-def inspect(root: Path, row: Row) -> tuple[dict[str, Any] | None, Reject | None]:
-    """Decode one image: its size and content hash, or the reason why it is left out."""
+def read_labels(settings: Index) -> tuple[list[Labelled], list[Reject]]:
+    """Every file's labels, or why it has none."""
+    found = (
+        row if isinstance(row, Reject) else label(row, settings.target, settings.bias)
+        for row in formats.rows(settings.format, Path(settings.root), settings.options)
+    )
+    labelled, rejects = [], []
+    for row in found:
+        (rejects if isinstance(row, Reject) else labelled).append(row)
+    return labelled, rejects
+
+
+def inspect(row: Labelled, content: bytes | None, near: int) -> dict[str, Any] | Reject:
+    """Decode one image: its size, hashes and conversions, or the reason why it is left out."""
+    if not content:
+        return Reject(row.path, "file is empty: it has no bytes")
     try:
-        content = images.contents(root, [row.path])[0] if "#" not in row.path else row.path.encode()
-        decoded = None if "#" in row.path else images.decode(content)
+        image, notes = images.inspect(content, "" if images.place(row.path)[1] is not None else row.path)
     except UnidentifiedImageError:
-        return None, Reject(row.path, "not an image: its content is of no known image format")
-    except (OSError, ValueError, SyntaxError, ArithmeticError) as error:
-        return None, Reject(row.path, f"image cannot be decoded: {error}")
-    width, height = decoded.size if decoded else (0, 0)
-    return {**asdict(row), "width": width, "height": height, "hash": hashlib.sha256(content).hexdigest()}, None
+        return Reject(row.path, "not an image: its content is of no known image format")
+    except (OSError, ValueError, SyntaxError, ArithmeticError, EOFError, IndexError, TypeError) as error:
+        return Reject(row.path, f"image cannot be decoded: {error}")
+    facts = {"width": image.width, "height": image.height, "hash": hashlib.sha256(content).hexdigest(), "notes": notes}
+    perceptual = duplicates.perceptual_hash(image) if near else b""
+    return {"id": seed_of(row.path), **asdict(row), **facts, "perceptual": perceptual}
 
 
-def inspect_shards(root: Path, rows: list[Row]) -> list[tuple[dict[str, Any], None]]:
-    """The same for rows of Parquet files of images, each file read once."""
-    found = []
-    for row, content in zip(rows, images.contents(root, [r.path for r in rows]), strict=True):
-        width, height = images.decode(content).size
-        facts = {"width": width, "height": height, "hash": hashlib.sha256(content).hexdigest()}
-        found.append(({**asdict(row), **facts}, None))
-    return found
+def contents(root: Path, rows: list[Labelled]) -> Iterator[tuple[Labelled, bytes | None]]:
+    """Each row with its encoded image; Parquet files of images are read once, from the first row to the last."""
+    packed: dict[str, dict[int, Labelled]] = defaultdict(dict)
+    for row in rows:
+        file, number = images.place(row.path)
+        if number is None:
+            yield row, None
+        else:
+            packed[file][number] = row
+    for file, by_number in packed.items():
+        for number, content in tables.image_bytes(root / file, list(by_number)):
+            yield by_number[number], content or b""
+
+
+def inspect_all(root: Path, rows: list[Labelled], near: int, workers: int) -> tuple[list[dict[str, Any]], list[Reject]]:
+    """Decode all images, a bounded number of them at a time."""
+
+    def one(pair: tuple[Labelled, bytes | None]) -> dict[str, Any] | Reject:
+        row, content = pair
+        try:
+            return inspect(row, (root / row.path).read_bytes() if content is None else content, near)
+        except OSError as error:
+            return Reject(row.path, f"file cannot be read: {error.strerror}")
+
+    good, rejects, stream = [], [], contents(root, rows)
+    with ThreadPoolExecutor(workers) as pool, tqdm(total=len(rows), desc="index", unit="image", disable=None) as bar:
+        while chunk := list(islice(stream, CHUNK)):
+            for found in pool.map(one, chunk):
+                (rejects if isinstance(found, Reject) else good).append(found)
+            bar.update(len(chunk))
+    return good, rejects
 
 
 def name_groups(rows: list[dict[str, Any]], groups: dict[str, GroupLabel]) -> tuple[list[dict[str, Any]], list[Reject]]:
-    """Add each row's group and id; rows of no group are rejected."""
+    """Add each row's group; rows of no group are left out."""
     names = {(g.target, g.bias): name for name, g in groups.items()}
     kept, rejects = [], []
     for row in rows:
-        group = names.get((row["target"], row["bias"]))
-        if group is None:
-            rejects.append(Reject(row["path"], f"no group in the config has target {row['target']}, bias {row['bias']}", False))
+        row["group"] = names.get((row["target"], row["bias"]))
+        if row["group"]:
+            kept.append(row)
         else:
-            kept.append({"id": seed_of(row["path"]), **row, "group": group})
+            nowhere = f"no group in the config: target {row['target']}, bias {row['bias']}"
+            rejects.append(Reject(row["path"], row["outside"] or nowhere, malformed=False))
     return kept, rejects
 
 
-def drop_conflicts(rows: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[Reject]]:
-    """Leave out byte-identical images that stand in different groups."""
-    groups = defaultdict(set)
-    for row in rows:
-        groups[row["hash"]].add(row["group"])
-    clash = {h: sorted(g) for h, g in groups.items() if len(g) > 1}
-    rejects = [
-        Reject(r["path"], f"identical image with conflicting labels: {', '.join(clash[r['hash']])}", False)
-        for r in rows
-        if r["hash"] in clash
-    ]
-    return [r for r in rows if r["hash"] not in clash], rejects
-
-
 def assign_splits(rows: list[dict[str, Any]], fractions: tuple[float, float, float], seed: int) -> None:
-    """Fill in the split of rows without an official one: stratified by group, whole sets of identical images together."""
-    sets = defaultdict(dict)
+    """Fill in the split of rows without an official one, stratified by group; sets of duplicates stay together.
+
+    Where the data set has an official test split but no validation rows, those are cut from its training rows.
+    """
+    official = {r["split"] for r in rows} - {""}
+    if official and "test" not in official:
+        raise FairgenError(
+            f"the data set's own split has {', '.join(sorted(official))} but no test rows; name them in its labels"
+        )
+    train, validation, test = fractions
+    free = {""}
+    if official and "validation" not in official:
+        free, train, validation, test = {"", "train"}, train / (train + validation), validation / (train + validation), 0.0
+    sets: dict[str, dict[str, list]] = defaultdict(dict)
+    home: dict[str, str] = {}
     for row in rows:
-        if not row["split"]:
-            sets[row["group"]].setdefault(row["hash"], []).append(row)
-    for group, by_hash in sets.items():
-        order = sorted(by_hash, key=lambda h: seed_of(seed, group, h))
-        edges = (fractions[0] * len(order), (fractions[0] + fractions[1]) * len(order))
-        for i, key in enumerate(order):
-            split = "train" if i < round(edges[0]) else "validation" if i < round(edges[1]) else "test"
-            for row in by_hash[key]:
+        if row["split"] in free:
+            group = home.setdefault(row["set"], row["group"])
+            sets[group].setdefault(row["set"], []).append(row)
+    for group, by_set in sets.items():
+        order = sorted(by_set, key=lambda s: (seed_of(seed, group, s), s))
+        edges = round(train * len(order)), round((train + validation) * len(order))
+        for i, name in enumerate(order):
+            split = "train" if i < edges[0] else "validation" if i < edges[1] or not test else "test"
+            for row in by_set[name]:
                 row["split"] = split
 
 
-def check(rows: list[dict[str, Any]], rejects: list[Reject], settings: Index) -> None:
+def check(total: int, rows: list[dict[str, Any]], rejects: list[Reject], settings: Index) -> None:
     """Stop when too much is malformed or a group is empty."""
     bad = [r for r in rejects if r.malformed]
-    total = len(rows) + len(rejects)
     if not total:
         raise FairgenError(f"{settings.root}: no files found; expected {formats.reader(settings.format).LAYOUT}")
     if len(bad) > settings.max_rejected * total:
@@ -131,30 +182,31 @@ def check(rows: list[dict[str, Any]], rejects: list[Reject], settings: Index) ->
 
 
 def work(settings: Index, paths: SimpleNamespace) -> None:
-    """Read, decode, group, split, and write index and rejects."""
+    """Read, decode, find duplicates, group, split, and write index, rejects and audit."""
     root = Path(settings.root)
     if not root.is_dir():
         raise FairgenError(f"{root}: no such folder; expected {formats.reader(settings.format).LAYOUT}")
-    read = list(formats.rows(settings.format, root, settings.options))
-    labelled = [r for r in read if isinstance(r, Row)]
-    rejects = [r for r in read if isinstance(r, Reject)]
-    files, packed = [r for r in labelled if "#" not in r.path], [r for r in labelled if "#" in r.path]
-    with ThreadPoolExecutor() as pool:
-        decoded = pool.map(lambda row: inspect(root, row), files)
-        inspected = list(tqdm(decoded, total=len(files), desc="index", disable=None)) + inspect_shards(root, packed)
-    rejects += [reject for _, reject in inspected if reject]
-    rows, strangers = name_groups([row for row, _ in inspected if row], settings.groups)
-    rows, clashes = drop_conflicts(rows)
-    rejects += strangers + clashes
-    check(rows, rejects, settings)
-    assign_splits(rows, settings.fractions, settings.seed)
-    for reject in rejects:
-        job.log.debug("left out %s: %s", reject.file, reject.reason)
-    job.log.info("%d images indexed, %d left out", len(rows), len(rejects))
-    tables.write(paths.index, pa.Table.from_pylist(rows), {"root": str(root)})
+    labelled, rejects = read_labels(settings)
+    seen, undecodable = inspect_all(root, labelled, settings.near, int(paths.workers))
+    total = len(seen) + len(rejects) + len(undecodable)
+    duplicates.mark_sets(seen, settings.near)
+    rows, clashes = duplicates.conflicts(seen) if settings.conflicts == "drop" else (seen, [])
+    rows, strangers = name_groups(rows, settings.groups)
+    rows, repeats = duplicates.copies(rows) if settings.copies == "drop" else (rows, [])
+    rejects += undecodable + clashes + strangers + repeats
+    if rows:
+        assign_splits(rows, settings.fractions, settings.seed)
+    audit = audit_index.summarise(settings.dataset, settings.root, total, seen, rows, rejects, list(settings.groups))
+    page = audit_index.page(audit)
+    job.log.info("audit\n%s", page)
+    check(total, rows, rejects, settings)
+    for line in audit_index.warnings(audit):
+        job.log.warning(line)
+    audit_index.write(audit, page, paths.audit, paths.page)
+    tables.write(paths.index, pa.table({k: [r[k] for r in rows] for k in SCHEMA.names}, SCHEMA), {"root": str(root)})
     fields = {"file": pa.string(), "reason": pa.string(), "malformed": pa.bool_()}
     tables.write(paths.rejects, pa.Table.from_pylist([asdict(r) for r in rejects], schema=pa.schema(fields)))
 
 
 if __name__ == "__main__":
-    job.main(work, Index, reads=["drawings*"], writes=["index", "rejects"])
+    job.main(work, Index, reads=["drawings*"], values=["workers"], writes=["index", "rejects", "audit", "page"])

@@ -10,6 +10,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+from fairgen import blocks
 from fairgen import config as table
 from fairgen.models import locate
 
@@ -17,29 +18,29 @@ from fairgen.models import locate
 class Paths:
     """Input functions for one config; wildcards are objects with `dataset`, `scope`, `method`, … as attributes."""
 
-    def __init__(self, config: table.Config):
+    def __init__(self, config: blocks.Config):
         self.config = config
 
     def place(self, w: Any, stage: str, name: str, method: str | None = None, scope: str | None = None, **more: Any) -> str:
         """Path of an artifact under the method and scope that own it."""
         method = method or w.method
-        owner = table.owner(self.config, method, stage)
-        scope = table.scope(self.config, w.dataset, method, stage, scope or w.scope)
+        owner = blocks.owner(self.config, method, stage)
+        scope = blocks.scope(self.config, w.dataset, method, stage, scope or w.scope)
         return f"results/{w.dataset}/{scope}/{owner}/{name}".format(**{**dict(w.items()), **more})
 
     def at(self, stage: str, name: str) -> Callable[[Any], str]:
         """Input function: the artifact of an earlier stage under its owner."""
         return lambda w: self.place(w, stage, name)
 
-    def groups(self, w: Any) -> table.Config:
+    def groups(self, w: Any) -> blocks.Config:
         """Groups of the data set, in the config's order."""
         return self.config["datasets"][w.dataset]["groups"]
 
     def adapters(self, w: Any, group: str | None) -> list[str]:
         """Adapter files of every cluster slot of a group; none when the method adapts nothing."""
-        if group is None or table.block(self.config, w.dataset, w.method, "adapt")["kind"] == "none":
+        if group is None or blocks.block(self.config, w.dataset, w.method, "adapt")["kind"] == "none":
             return []
-        slots = range(table.block(self.config, w.dataset, w.method, "cluster")["k"])
+        slots = range(blocks.block(self.config, w.dataset, w.method, "cluster")["k"])
         return [self.place(w, "adapt", "adapters/{group}/{cluster}.safetensors", group=group, cluster=c) for c in slots]
 
     def own_adapters(self, w: Any) -> list[str]:
@@ -52,7 +53,7 @@ class Paths:
 
     def prior_images(self, w: Any) -> list[str]:
         """The group's class images, for recipes with prior preservation."""
-        recipe = table.block(self.config, w.dataset, w.method, "adapt")
+        recipe = blocks.block(self.config, w.dataset, w.method, "adapt")
         wanted = recipe["kind"] != "none" and recipe[recipe["kind"]]["prior_weight"] > 0
         return [f"results/{w.dataset}/prior/{w.group}.parquet"] if wanted else []
 
@@ -60,10 +61,17 @@ class Paths:
         """Sample files of every group."""
         return [self.place(w, "sample", "samples/{group}.parquet", group=g) for g in self.groups(w)]
 
-    def pretrained(self, w: Any) -> list[str]:
-        """Stage-1 weights of methods that use synthetic images."""
-        wanted = table.synthetic(self.config, w.method)
+    def trained(self, w: Any) -> list[str]:
+        """Weights that the classifier starts from: a finished model's (`finetune.start`), stage 1's, or none."""
+        start = blocks.block(self.config, w.dataset, w.method, "finetune")["start"]
+        if start is not None:
+            return [self.place(w, "finetune", "seed-{seed}/model.safetensors", method=start)]
+        wanted = blocks.stage_one(self.config, w.dataset, w.method)
         return [self.place(w, "pretrain", "pretrain/seed-{seed}.safetensors")] if wanted else []
+
+    def mixed(self, files: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        """Input function: `files` for recipes that train on real and synthetic images together, else none."""
+        return lambda w: files(w) if blocks.mixes(self.config, w.dataset, w.method) else []
 
     def drawings(self, w: Any) -> list[str]:
         """The embedded data set's drawings; other data sets have files of their own."""
@@ -74,7 +82,7 @@ class Paths:
         """Input function: local weight files of a block's model, so that new weights rerun what uses them."""
 
         def files(w: Any) -> list[str]:
-            value = table.block(self.config, w.dataset, getattr(w, "method", None), name)
+            value = blocks.block(self.config, w.dataset, getattr(w, "method", None), name)
             folder = Path(locate(value[key]["model"] if key else value["model"]))
             return [os.path.relpath(path) for path in sorted(folder.rglob("*.safetensors"))] if folder.is_dir() else []
 
@@ -93,15 +101,19 @@ class Paths:
         """Comparisons of every replicate of the data set."""
         return [f"results/{name}/worst_group.json" for name in table.replicates(self.config, w.dataset)]
 
+    def splits(self, w: Any) -> list[str]:
+        """Split of every ratio, in the config's order."""
+        return [f"results/{w.dataset}/bias-{r}/split.parquet" for r in table.comparison(self.config, w.dataset)["ratios"]]
+
     def first_split(self, w: Any) -> str:
         """Split of the data set's first ratio."""
-        return f"results/{w.dataset}/{self.compared(w)[0][0]}/split.parquet"
+        return self.splits(w)[0]
 
     def selections(self, w: Any) -> list[str]:
-        """Selections of every compared method that draws images, at the data set's first ratio."""
+        """Selections of the compared methods that draw images, each once, at the data set's first ratio."""
         first = self.compared(w)[0][0]
-        drawing = dict.fromkeys(m for _, m, _ in self.compared(w) if table.synthetic(self.config, m))
-        return [self.place(w, "filter", "selection.parquet", method=m, scope=first) for m in drawing]
+        drawing = [m for _, m, _ in self.compared(w) if blocks.synthetic(self.config, m)]
+        return list(dict.fromkeys(self.place(w, "filter", "selection.parquet", method=m, scope=first) for m in drawing))
 
     def gpus(self, w: Any) -> int:
         """GPUs of one job, an untracked number per data set."""

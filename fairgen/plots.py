@@ -52,33 +52,40 @@ def draw_bars(document: dict[str, Any], path: Path) -> None:
     save(figure, path)
 
 
+def log_odds(ratios: list[str]) -> np.ndarray:
+    """Places of bias ratios r on an axis, log10 r / (1 − r); `natural`, which has no r, stands on their left."""
+    known = {r: np.log10(float(r) / (1 - float(r))) for r in ratios if r != "natural"}
+    return np.array([known.get(r, min(known.values(), default=0) - 0.5) for r in ratios])
+
+
 def draw_curve(document: dict[str, Any], path: Path) -> None:
     """Worst-group accuracy over the bias ratio, in log-odds so that 0.9 to 0.999 stand apart, with 95 % intervals."""
     results = document["results"]
-    ratios = sorted(results, key=float)
-    odds = np.array([np.log10(float(r) / (1 - float(r))) for r in ratios])
-    last = results[ratios[-1]]
-    methods = sorted(last, key=lambda method: -last[method]["worst_group_accuracy"]["mean"])
+    ratios = sorted(results, key=lambda r: 0 if r == "natural" else float(r))
+    places, last = log_odds(ratios), results[ratios[-1]]
+    first = ratios.index("natural") + 1 if "natural" in ratios else 0
+    lines = [part for part in (range(first), range(first, len(ratios))) if part]  # natural is not joined to the others
     # methods stand a little apart, or their intervals hide each other
-    room = min(0.06, 0.4 / len(last)) * min(np.diff(odds), default=1)
+    room = min(0.06, 0.4 / len(last)) * min(np.diff(places), default=1)
     figure, ax = plt.subplots(figsize=(3.2 + 1.1 * len(ratios), 3.8))
-    for method in methods:
+    for method in sorted(last, key=lambda name: -last[name]["worst_group_accuracy"]["mean"]):
         i = list(last).index(method)
-        worst = [results[r][method]["worst_group_accuracy"] for r in ratios]
-        ax.errorbar(
-            odds + (i - (len(last) - 1) / 2) * room,
-            [w["mean"] for w in worst],
-            yerr=np.concatenate([whiskers(w) for w in worst], axis=1),
-            color=COLOURS[i % len(COLOURS)],
-            marker=MARKERS[i % len(MARKERS)],
-            linestyle="-" if i < len(COLOURS) else "--",
-            markersize=5,
-            linewidth=1.4,
-            elinewidth=0.9,
-            capsize=2.5,
-            label=method,
-        )
-    ax.set_xticks(odds, ratios)
+        for line in lines:
+            worst = [results[ratios[k]][method]["worst_group_accuracy"] for k in line]
+            ax.errorbar(
+                places[list(line)] + (i - (len(last) - 1) / 2) * room,
+                [w["mean"] for w in worst],
+                yerr=np.concatenate([whiskers(w) for w in worst], axis=1),
+                color=COLOURS[i % len(COLOURS)],
+                marker=MARKERS[i % len(MARKERS)],
+                linestyle="-" if i < len(COLOURS) else "--",
+                markersize=5,
+                linewidth=1.4,
+                elinewidth=0.9,
+                capsize=2.5,
+                label=method if line is lines[-1] else None,
+            )
+    ax.set_xticks(places, ratios)
     ax.set(xlabel="bias ratio (log-odds)", ylabel="worst-group accuracy (test)", ylim=(-0.03, 1.03))
     ax.margins(x=0.3 if len(ratios) == 1 else 0.06)
     ax.spines[["top", "right"]].set_visible(False)

@@ -46,6 +46,8 @@ def _convert(kind: Any, value: Any, where: str) -> Any:
         return read(kind, value, where)
     if get_origin(kind) is dict and dataclasses.is_dataclass(get_args(kind)[1]):
         return {k: read(get_args(kind)[1], v, f"{where}.{k}") for k, v in value.items()}
+    if get_origin(kind) is list and dataclasses.is_dataclass(get_args(kind)[0]):
+        return [read(get_args(kind)[0], v, f"{where}.{i}") for i, v in enumerate(value)]
     if kind is float and isinstance(value, int):
         return float(value)
     return tuple(value) if get_origin(kind) is tuple and isinstance(value, list) else value

@@ -1,7 +1,8 @@
 """Stage `split`: the biased training subset of one bias ratio, the validation and the test rows.
 
-At ratio r every bias-conflicting group of a class is cut to n_aligned · (1 − r) / r images, divided by the number of
+At ratio r, in (0, 1), every bias-conflicting group of a class is cut to n_aligned · (1 − r) / r images, divided by the number of
 those groups. Subsets of different ratios are nested. Validation is cut likewise but never below a floor; test is not.
+The ratio `natural` keeps every image.
 """
 
 from collections import Counter
@@ -33,9 +34,11 @@ class Split:
     seed: int
 
 
-def quotas(counts: Counter, groups: dict[str, GroupRole], ratio: float) -> dict[str, int]:
-    """Images to keep per conflicting group."""
-    kept = {}
+def quotas(counts: Counter, groups: dict[str, GroupRole], ratio: float | None) -> dict[str, int]:
+    """Images to keep per conflicting group; no quota without a ratio."""
+    kept: dict[str, int] = {}
+    if ratio is None:
+        return kept
     for target in {g.target for g in groups.values()}:
         conflicting = [n for n, g in groups.items() if g.target == target and g.role == "conflicting"]
         aligned = sum(counts[n] for n, g in groups.items() if g.target == target and g.role == "aligned")
@@ -56,9 +59,9 @@ def cut(rows: list[dict[str, Any]], quota: dict[str, int], seed: int) -> list[di
     return sorted(kept, key=lambda r: r["id"])
 
 
-def ratio_of(scope: str) -> float:
-    """The bias ratio in a scope's name, `bias-0.99`."""
-    return float(scope.removeprefix("bias-"))
+def ratio_of(scope: str) -> float | None:
+    """The bias ratio in a scope's name, `bias-0.99`; None for `bias-natural`, which cuts nothing."""
+    return None if scope == "bias-natural" else float(scope.removeprefix("bias-"))
 
 
 def work(settings: Split, paths: SimpleNamespace) -> None:

@@ -1,7 +1,7 @@
 """Parquet in and out: the only table format that fairgen reads back."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,31 @@ def facts(path: Path) -> dict[str, Any]:
 def rows(path: Path, columns: list[str] | None = None) -> list[dict[str, Any]]:
     """All rows as dictionaries; for tables without image bytes."""
     return read(path, columns).to_pylist()
+
+
+def schema(path: Path) -> pa.Schema:
+    """The columns of a file, with the metadata of its writer."""
+    return pq.read_schema(path)
+
+
+def image_column(found: pa.Schema) -> str | None:
+    """The first column of encoded images (a struct with a field `bytes`)."""
+    structs = [field for field in found if pa.types.is_struct(field.type)]
+    return next((f.name for f in structs if "bytes" in {f.type.field(i).name for i in range(f.type.num_fields)}), None)
+
+
+def image_bytes(path: Path, wanted: Sequence[int] | None = None) -> Iterator[tuple[int, bytes | None]]:
+    """Yield (row number, encoded image) of all rows or of `wanted` ones, a row group at a time, in the file's order."""
+    with pq.ParquetFile(path) as file:
+        column, start = image_column(file.schema_arrow), 0
+        asked = None if wanted is None else set(wanted)
+        for group in range(file.num_row_groups):
+            count = file.metadata.row_group(group).num_rows
+            rows = [n for n in range(count) if asked is None or start + n in asked]
+            if rows:
+                content = file.read_row_group(group, columns=[f"{column}.bytes"])[column].combine_chunks().field("bytes")
+                yield from ((start + n, content[n].as_py()) for n in rows)
+            start += count
 
 
 def image_schema(fields: dict[str, pa.DataType]) -> pa.Schema:

@@ -42,7 +42,7 @@ class WorstGroup:
     """What is compared, in the order of the metrics files: ratios, then methods, then seeds."""
 
     dataset: str
-    ratios: list[float]
+    ratios: list[float | str]
     compare: list[str]
     seeds: list[int]
     config_sha256: str

@@ -27,7 +27,9 @@ rule pretrain:
 rule finetune:
     input:
         split="results/{dataset}/{scope}/split.parquet",
-        weights=paths.pretrained,
+        weights=paths.trained,
+        selection=paths.mixed(paths.at("filter", "selection.parquet")),
+        samples=paths.mixed(paths.samples),
     output:
         model="results/{dataset}/{scope}/{method}/seed-{seed}/model.safetensors",
         predictions="results/{dataset}/{scope}/{method}/seed-{seed}/predictions.parquet",
@@ -45,7 +47,7 @@ rule finetune:
         code=code("finetune", learner),
     shell:
         "python -m fairgen.finetune --settings {params.settings:q} --split {input.split} --weights {input.weights}"
-        " --seed {wildcards.seed} --model {output.model} --predictions {output.predictions} --log {log}"
+        " --selection {input.selection} --seed {wildcards.seed} --model {output.model} --predictions {output.predictions} --log {log}"
 
 
 rule metrics:

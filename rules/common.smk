@@ -7,6 +7,7 @@ import yaml
 
 sys.path.insert(0, str(workflow.basedir))
 
+from fairgen import blocks
 from fairgen import config as table
 from fairgen.errors import FairgenError
 from fairgen.fingerprint import fingerprint
@@ -32,7 +33,7 @@ wildcard_constraints:
     dataset="|".join(config["datasets"]),
     method="|".join(config["methods"]),
     group="|".join(dict.fromkeys(g for d in config["datasets"].values() for g in d["groups"])),
-    scope=r"any|bias-[0-9.]+",
+    scope=r"any|bias-(natural|[0-9.]+)",
     cluster=r"\d+",
     seed=r"\d+",
 
@@ -42,7 +43,10 @@ def settings(stage):
 
     def of(wildcards):
         picked = {name: wildcards.get(name) for name in ("method", "group")}
-        return table.settings(config, wildcards.dataset, stage, **picked)
+        try:
+            return table.settings(config, wildcards.dataset, stage, **picked)
+        except FairgenError as error:
+            stop(error)
 
     return of
 
@@ -63,4 +67,4 @@ def reader(w):
 
 def learner(w):
     """The module of the classifier method."""
-    return f"fairgen.methods.{table.block(config, w.dataset, w.method, 'finetune')['kind']}"
+    return f"fairgen.methods.{blocks.block(config, w.dataset, w.method, 'finetune')['kind']}"

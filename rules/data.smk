@@ -23,18 +23,22 @@ rule index:
     output:
         index="results/{dataset}/index.parquet",
         rejects="results/{dataset}/rejects.parquet",
+        audit="results/{dataset}/audit.json",
+        page=report("results/{dataset}/audit.md", caption="captions/audit.rst", category="Data"),
     log:
         "results/logs/{dataset}/index.log",
     benchmark:
         "results/benchmarks/{dataset}/index.tsv"
     conda:
         "../envs/data.yaml"
+    threads: 8
     params:
         settings=settings("index"),
         code=code("index", reader),
     shell:
         "python -m fairgen.index --settings {params.settings:q} --drawings {input.drawings}"
-        " --index {output.index} --rejects {output.rejects} --log {log}"
+        " --workers {threads} --index {output.index} --rejects {output.rejects} --audit {output.audit}"
+        " --page {output.page} --log {log}"
 
 
 rule split:

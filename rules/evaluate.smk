@@ -1,4 +1,4 @@
-"""The comparison: worst_group, replicates, figures."""
+"""The comparison: worst_group, replicates, figures; and what a run would do: check."""
 
 
 rule worst_group:
@@ -66,3 +66,21 @@ rule figures:
         "python -m fairgen.figures --settings {params.settings:q} --table {input.table} --split {input.split}"
         " --selections {input.selections} --bars {output.bars} --curve {output.curve}"
         " --groups {output.groups} --samples {output.samples} --acceptance {output.acceptance} --log {log}"
+
+
+rule check:
+    input:
+        audit="results/{dataset}/audit.md",
+        splits=paths.splits,
+    output:
+        page="results/{dataset}/check.md",
+    log:
+        "results/logs/{dataset}/check.log",
+    conda:
+        "../envs/generate.yaml"
+    params:
+        settings=settings("check"),
+        code=code("check"),
+    shell:
+        "python -m fairgen.check --settings {params.settings:q} --audit {input.audit} --splits {input.splits}"
+        " --page {output.page} --log {log}"

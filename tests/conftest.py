@@ -29,7 +29,7 @@ class Workflow:
 
     def edit(self, change: dict) -> None:
         """Merge a change into the copy's config.yaml."""
-        from fairgen.config import merged
+        from fairgen.blocks import merged
 
         path = self.folder / "config.yaml"
         path.write_text(yaml.safe_dump(merged(yaml.safe_load(path.read_text()), change), sort_keys=False))
@@ -72,7 +72,7 @@ def base():
     return Base("fairgen:embedded/weights/diffusion", None, None, "float32", 32)
 
 
-def result(dataset: str = "toy", ratios: tuple[float, ...] = (0.99,), **accuracies: list[float]) -> dict:
+def result(dataset: str = "toy", ratios: tuple[float | str, ...] = (0.99,), **accuracies: list[float]) -> dict:
     """A `worst_group.json` of methods with these worst-group accuracies, one per seed, the same at every ratio."""
     from fairgen import results, worst_group
 

@@ -9,14 +9,16 @@ import pytest
 import torch
 
 from fairgen.adapt import Adapt, Recipe, reason_to_skip
-from fairgen.dreambooth import min_snr_weights, train
+from fairgen.dreambooth import RunningMean, learning_rate, min_snr_weights, train
 from fairgen.embedded import birds
 from fairgen.errors import FairgenError
 from fairgen.models import adapters, diffusion
 
+RECIPE = {"lr": 1e-3, "steps": 3, "batch": 4, "schedule": "constant", "warmup": 0, "ema": 0}
+
 
 def adapt_settings(kind: str, base: diffusion.Base, **changes: object) -> Adapt:
-    recipe = Recipe(lr=1e-3, steps=3, batch=4, prior_weight=1 if kind == "full" else 0, prior_batch=2, rank=4, alpha=8)
+    recipe = Recipe(**RECIPE, prior_weight=1 if kind == "full" else 0, prior_batch=2, rank=4, alpha=8)
     values = {"kind": kind, "recipe": recipe, "token": "V", "borrow_below": 20, "min_snr": 5, "base": vars(base)}
     return Adapt(**{**values, "prompts": {}, "donors": {"g": "d", "d": None}, "seed": 0, **changes})
 
@@ -92,6 +94,36 @@ def test_an_empty_slot_imports_nothing_heavy(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_the_running_mean_takes_the_place_of_the_weights() -> None:
+    """Weights 0, then 1 and 1: the decay is 2/11 after the first step, and 3/12 after the second."""
+    weight = torch.nn.Parameter(torch.zeros(1))
+    mean, last = RunningMean([weight], 0.9), RunningMean([weight], 0)
+    for _ in range(2):
+        weight.data.fill_(1)
+        mean.update()
+        last.update()
+    last.install()
+    assert weight.item() == 1
+    mean.install()
+    assert weight.item() == pytest.approx(1 - 2 / 11 * 3 / 12)
+
+
+def test_the_learning_rate_rises_and_falls_as_its_schedule_says() -> None:
+    weight = torch.nn.Parameter(torch.zeros(1))
+    optimizer = torch.optim.SGD([weight], lr=1.0)
+    schedule = learning_rate(
+        optimizer, Recipe(**{**RECIPE, "lr": 1.0, "schedule": "cosine", "warmup": 2, "steps": 6}, prior_weight=0, prior_batch=0)
+    )
+    rates = []
+    for _ in range(6):
+        rates.append(schedule.get_last_lr()[0])
+        optimizer.step()
+        schedule.step()
+    assert rates[:3] == [0, 0.5, 1]
+    assert rates[2:] == sorted(rates[2:], reverse=True)
+    assert schedule.get_last_lr()[0] == pytest.approx(0, abs=1e-6)
 
 
 def test_min_snr_weights() -> None:

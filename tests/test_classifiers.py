@@ -1,16 +1,26 @@
 """Losses and methods on problems whose answer is known."""
 
 import math
+from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from fairgen import finetune, tables
 from fairgen.errors import FairgenError
 from fairgen.losses import supcon
-from fairgen.methods import erm, groupdro, head
-from fairgen.models.classifier import Classifier, augment, build, predict
-from fairgen.training import Best, Problem, Recipe, Rows
+from fairgen.methods import NAMES, dfr, erm, ffr, groupdro, head, jtt, method, resample, reweight
+from fairgen.methods import augment as mixing
+from fairgen.models.classifier import Classifier, augment, build, predict, restore, save
+from fairgen.rows import Labels, Rows, synthetic
+from fairgen.training import Best, Problem, Recipe, group_weights, selection_score, weighted_batches
 
+OWN = {
+    groupdro: {"step_size": 0.01, "adjustment": 0.0},
+    jtt: {"identify_steps": 10, "upweight": 5},
+}
 TINY = Classifier("resnet10t", {"channels": [8, 8, 16, 16], "stem_width": 8}, False, 32)
 
 
@@ -20,6 +30,12 @@ def coloured(n: int, seed: int) -> Rows:
     target = torch.arange(n) % 2
     pixels = torch.randint(0, 100, (n, 3, 32, 32), generator=generator) + 150 * target[:, None, None, None]
     return Rows(pixels.to(torch.uint8), target, target.clone())
+
+
+def recipe(module: object = erm, steps: int = 30, **changes: float) -> Recipe:
+    """A short recipe of one method."""
+    common = {"steps": steps, "batch": 16, "lr": 3e-3, "weight_decay": 0.0, "evaluate_every": 10, "select": "groups"}
+    return module.Recipe(**{**common, **OWN.get(module, {}), **changes})
 
 
 @pytest.fixture
@@ -70,13 +86,13 @@ def test_group_dro_adjustments_favour_small_groups() -> None:
 def test_group_dro_refuses_an_empty_group(problem: Problem) -> None:
     wrong = Problem(problem.train, problem.validation, ["dark", "bright", "grey"], 0)
     with pytest.raises(FairgenError, match="group grey has no training image"):
-        groupdro.train(build(TINY, 2, 0), wrong, Recipe(1, 8, 1e-3, 0, 1, 0.01))
+        groupdro.train(build(TINY, 2, 0), wrong, recipe(groupdro))
 
 
-@pytest.mark.parametrize("method", [erm, groupdro])
-def test_methods_learn_an_easy_problem(method: object, problem: Problem) -> None:
+@pytest.mark.parametrize("module", [erm, reweight, resample, groupdro, jtt, mixing, ffr], ids=lambda m: m.__name__)
+def test_methods_learn_an_easy_problem(module: object, problem: Problem) -> None:
     network = build(TINY, 2, 0)
-    best = method.train(network, problem, Recipe(30, 16, 3e-3, 0, 10, 0.01))
+    best = module.train(network, replace(problem, synthetic=coloured(32, 2)), recipe(module))
     assert best.score[0] > 0.9
     logits = predict(network, problem.validation.pixels)
     assert (logits.argmax(1) == problem.validation.target).float().mean() > 0.9
@@ -85,11 +101,185 @@ def test_methods_learn_an_easy_problem(method: object, problem: Problem) -> None
 def test_head_changes_the_head_only_and_may_keep_it(problem: Problem) -> None:
     network = build(TINY, 2, 0)
     before = {k: v.clone() for k, v in network.state_dict().items()}
-    best = head.train(network, problem, Recipe(50, 16, 1e-1, 0, 10))
+    best = head.train(network, problem, recipe(steps=50, lr=1e-1))
     changed = {k for k, v in network.state_dict().items() if not torch.equal(v, before[k])}
     assert all(name.startswith("net.fc") for name in changed)
     assert best.step > 0
-    assert head.train(build(TINY, 2, 0), problem, Recipe(1, 16, 1e-12, 0, 1)).step == 0
+    assert head.train(build(TINY, 2, 0), problem, recipe(steps=1, lr=1e-12)).step == 0
+
+
+def test_ffr_changes_all_weights_and_may_keep_the_pretrained_ones(problem: Problem) -> None:
+    network = build(TINY, 2, 0)
+    before = {k: v.clone() for k, v in network.named_parameters()}
+    trained = replace(problem, trained=True)
+    assert ffr.train(network, trained, recipe(ffr)).step > 0
+    assert all(not torch.equal(v, before[k]) for k, v in network.named_parameters())
+    kept = {k: v.clone() for k, v in network.state_dict().items()}
+    assert ffr.train(network, trained, recipe(ffr, steps=1, lr=1e-12)).step == 0
+    assert all(torch.equal(v, kept[k]) for k, v in network.state_dict().items())
+
+
+def test_reweighted_loss_by_hand() -> None:
+    """Six rows of group 0, two of group 1, none of group 2: weights 8 / (2 · 6) and 8 / (2 · 2)."""
+    weights = group_weights(torch.tensor([0] * 6 + [1] * 2), 3)
+    assert weights.tolist() == pytest.approx([8 / 12, 8 / 4, 0])
+    value = reweight.Reweighted(weights)(torch.tensor([3.0, 0.5, 1.0]), torch.tensor([0, 1, 0]))
+    assert value.item() == pytest.approx((3 * 2 / 3 + 0.5 * 2 + 1 * 2 / 3) / 3)
+
+
+def test_resampling_draws_groups_equally() -> None:
+    groups = torch.tensor([0] * 90 + [1] * 9 + [2])
+    weights = group_weights(groups, 4)[groups]
+    rows = torch.cat(list(weighted_batches(weights, recipe(steps=300), torch.Generator().manual_seed(0))))
+    shares = torch.bincount(groups[rows], minlength=4) / len(rows)
+    assert shares.tolist() == pytest.approx([1 / 3, 1 / 3, 1 / 3, 0], abs=0.03)
+
+
+def test_resample_trains_on_weighted_batches(problem: Problem, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seven dark pictures for each bright one, and the weights that go in make up for it."""
+    few = problem.train.take(torch.tensor([*range(0, 64, 2), *range(1, 9, 2)]))
+    seen = {}
+    monkeypatch.setattr(resample, "fit_all", lambda *given, weights: seen.update(weights=weights))
+    resample.train(None, replace(problem, train=few), recipe())
+    total = torch.zeros(2).index_add(0, few.group, seen["weights"])
+    assert total[0].item() == pytest.approx(total[1].item())
+
+
+def test_jtt_upweights_exactly_the_planted_errors(problem: Problem, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four bright pictures are labelled dark: the first network misjudges those, and the second sees them five times."""
+    planted = torch.zeros(64, dtype=torch.bool)
+    planted[[5, 21, 33, 47]] = True
+    wrong = Rows(problem.train.pixels, torch.where(planted, 0, problem.train.target), problem.train.group)
+    network = build(TINY, 2, 0)
+    fresh = {k: v.clone() for k, v in network.state_dict().items()}
+    seen = {}
+
+    def second(network: object, problem: Problem, recipe: Recipe) -> Best:
+        seen.update(train=problem.train, weights={k: v.clone() for k, v in network.state_dict().items()})
+        return Best(recipe.select, (1.0,))
+
+    monkeypatch.setattr(jtt, "fit_all", second)
+    best = jtt.train(network, replace(problem, train=wrong), recipe(jtt, identify_steps=30, select="average"))
+    assert best.notes == {"error_set": 4}
+    assert len(seen["train"]) == 60 + 4 * 5
+    repeated = seen["train"].pixels.flatten(1).unique(dim=0, return_counts=True)[1]
+    assert sorted(repeated.tolist()) == [1] * 60 + [5] * 4
+    assert torch.equal(seen["train"].take(seen["train"].group != seen["train"].target).target, torch.zeros(20, dtype=torch.long))
+    assert all(torch.equal(v, fresh[k]) for k, v in seen["weights"].items())
+    assert recipe(jtt, identify_steps=30).gradient_steps == 60
+
+
+def test_augment_lifts_every_group_to_the_largest() -> None:
+    """Real 6, 1, 0, 4; synthetic 3 of each but the last: 6, 4, 3 and 4 + 2."""
+    rows, drawn = (
+        Rows(torch.zeros(len(g), 3, 2, 2, dtype=torch.uint8), torch.zeros(len(g)), torch.tensor(g))
+        for g in ([0] * 6 + [1] + [3] * 4, [0] * 3 + [1] * 3 + [2] * 3 + [3] * 5)
+    )
+    added = mixing.lift(rows, drawn, 4, torch.Generator().manual_seed(0))
+    assert torch.bincount(rows.join(added).group).tolist() == [6, 4, 3, 6]
+
+
+def planted(count: int, seed: int) -> Rows:
+    """Classes told apart by feature 3 in every group; the group's other half follows feature 0, mostly with the class."""
+    generator = torch.Generator().manual_seed(seed)
+    target = torch.randint(0, 2, (count,), generator=generator)
+    bias = torch.where(torch.rand(count, generator=generator) < 0.9, target, 1 - target)
+    x = torch.randn(count, 8, generator=generator)
+    x[:, 0], x[:, 3] = 8 * bias + 0.1 * x[:, 0], 2 * (2 * target - 1) + x[:, 3] + 50
+    return Rows(x, target, 2 * target + bias)
+
+
+class Plain(torch.nn.Module):
+    """A network whose features are its input."""
+
+    def __init__(self, classes: int = 2):
+        super().__init__()
+        self.head = torch.nn.Linear(8, classes)
+
+    def features(self, x: torch.Tensor) -> torch.Tensor:
+        return x
+
+
+GROUPS = ["a-0", "a-1", "b-0", "b-1"]
+
+
+def test_dfr_recovers_the_planted_direction() -> None:
+    """Feature 0 goes with the class nine times in ten; on balanced rows only feature 3 tells."""
+    network, rows = Plain(), planted(600, 1)
+    best = dfr.train(network, Problem(planted(400, 0), rows, GROUPS, 0), dfr.Recipe(20, [1, 0.1]))
+    direction = network.head.weight[1] - network.head.weight[0]
+    assert direction.abs().argmax() == 3
+    assert direction[3] > 0 and direction[0].abs() * 8 < 0.3 * direction[3] * 2
+    assert best.score[0] > 0.9
+    assert best.notes["selection_rows"] == sum(int(n) // 2 for n in torch.bincount(rows.group))
+    accuracy = selection_score(network.head(planted(2000, 2).pixels), planted(2000, 2), "groups")
+    assert accuracy[0] > 0.9
+
+
+def test_dfr_takes_more_than_two_classes() -> None:
+    generator = torch.Generator().manual_seed(0)
+    target = torch.arange(90) % 3
+    x = 0.3 * torch.randn(90, 8, generator=generator) + 4 * torch.eye(8)[target]
+    network, rows = Plain(3), Rows(x, target, target)
+    assert dfr.train(network, Problem(rows, rows, ["a", "b", "c"], 0), dfr.Recipe(3, [1])).score == (1.0, 1.0)
+    assert (network.head(x).argmax(1) == target).all()
+
+
+def test_dfr_halves_hold_every_group_and_share_no_row() -> None:
+    group = torch.tensor([0] * 20 + [1] * 5 + [2] * 2)
+    fit, select = dfr.halves(group, ["a", "b", "c"], torch.Generator().manual_seed(0))
+    assert torch.bincount(group[fit]).tolist() == [10, 3, 1]
+    assert sorted([*fit.tolist(), *select.tolist()]) == list(range(27))
+    assert torch.bincount(group[fit][dfr.balanced(group[fit], torch.Generator())]).tolist() == [1, 1, 1]
+
+
+def test_dfr_names_a_missing_group() -> None:
+    rows = planted(100, 0)
+    with pytest.raises(FairgenError, match=r"group b-0 has 0 validation image.*split\.validation_floor") as error:
+        dfr.train(Plain(), Problem(rows, rows.take(rows.group != 2), GROUPS, 0), dfr.Recipe(2, [1]))
+    assert "\n" not in str(error.value)
+
+
+def test_average_selection_sees_no_group() -> None:
+    labels = torch.tensor([0, 0, 0, 1])
+    logits, rows = torch.tensor([[1.0, 0.0]] * 4), Rows(None, labels, labels)
+    assert selection_score(logits, rows, "groups") == (0.0, 0.5)
+    assert selection_score(logits, replace(rows, group=None), "average") == (0.75,)
+    best = Best("average")
+    best.offer((0.75,), 3, torch.nn.Linear(1, 1))
+    assert best.facts() == {"selected_step": 3, "validation_average": 0.75}
+
+
+def test_selected_images_come_with_their_groups_labels(tmp_path: Path) -> None:
+    """Two files with images of grey 0, 1, 2 and 10, 11, 12; the kept ones get number and class of their group."""
+    from fairgen.images import encode_png
+
+    for name, grey in (("x", 0), ("y", 10)):
+        pictures = ((encode_png(np.full((4, 4, 3), grey + i, np.uint8)), {}) for i in range(3))
+        tables.write_images(tmp_path / name, pictures, {}, {})
+    files = [str(tmp_path / name) for name in "xxxyyy"]
+    columns = {"group": ["g"] * 3 + ["h"] * 3, "file": files, "kept": [True, False, True, False, True, False]}
+    tables.write(tmp_path / "selection", columns)
+    rows = synthetic(tmp_path / "selection", 4, Labels(["p", "q"], {"g": "q", "h": "p"}, ["h", "g"]))
+    assert rows.pixels[:, 0, 0, 0].tolist() == [0, 2, 11]
+    assert (rows.group.tolist(), rows.target.tolist()) == ([1, 1, 0], [1, 1, 0])
+
+
+def test_weights_carry_what_is_behind_them(tmp_path: Path) -> None:
+    """Group labels and steps of the start add to the method's own."""
+    save(tmp_path / "w", build(TINY, 2, 0), {"gradient_steps": 7, "group_labels": ["generation"]})
+    before = restore(tmp_path / "w", build(TINY, 2, 1))
+    found = finetune.history(before, dfr, dfr.Recipe(2, [1]), Best())
+    assert found == {"gradient_steps": 7, "group_labels": ["generation", "selection", "training"]}
+    assert finetune.history({}, jtt, recipe(jtt), Best("average")) == {"gradient_steps": 40, "group_labels": []}
+
+
+def test_every_kind_of_the_config_is_a_method(config: dict, schema: dict) -> None:
+    assert config["finetune"].keys() - {"kind", "start"} == set(NAMES)
+    assert set(schema["$defs"]["finetune"]["properties"]["kind"]["enum"]) == set(NAMES)
+    for name in NAMES:
+        assert callable(method(name).train)
+        assert set(method(name).LABELS) <= {"generation", "training"}
 
 
 def test_selection_prefers_worst_group_then_balanced_then_earlier() -> None:

@@ -7,6 +7,7 @@ import pytest
 import yaml
 from conftest import PROJECT
 
+from fairgen import blocks
 from fairgen import config as table
 from fairgen.errors import FairgenError
 
@@ -33,7 +34,7 @@ def test_schema_names_no_key_that_the_config_lacks(config: dict, schema: dict) -
 
     def compare(node: dict, value: dict, path: str) -> None:
         for key, inner in node.items():
-            assert key in value or key in ("step_size", "adjustment", "rank", "alpha"), f"{path}{key} is in the schema only"
+            assert key in value, f"{path}{key} is in the schema only"
             if inner and key in value and value[key]:
                 compare(inner, value[key], f"{path}{key}.")
 
@@ -47,6 +48,19 @@ def test_schema_names_no_key_that_the_config_lacks(config: dict, schema: dict) -
         (("finetune", "erm", "lr"), "1e-4", "finetune.erm.lr"),
         (("ratios",), [1.5], "ratios.0"),
         (("ratios",), [0], "ratios.0"),
+        (("finetune", "erm", "step_size"), 0.1, "finetune.erm.*step_size"),
+        (("finetune", "groupdro", "upweight"), 5, "finetune.groupdro.*upweight"),
+        (("finetune", "dfr", "steps"), 5, "finetune.dfr.*steps"),
+        (("finetune", "jtt", "select"), "labels", "finetune.jtt.select"),
+        (("finetune", "kind"), "drf", "finetune.kind"),
+        (("methods", "dfr", "finetune", "start"), "emr", "methods.dfr.finetune.start: unknown method 'emr'"),
+        (("methods", "dfr", "finetune", "start"), "dfr", "methods.dfr.finetune.start.*circle"),
+        (("methods", "erm", "finetune", "start"), "dfr", "erm → dfr → erm is a circle"),
+        (("methods", "dfr", "finetune", "start"), None, "methods.dfr.finetune.kind: dfr goes on from trained weights"),
+        (("methods", "erm", "classifier"), {"resolution": 64}, "methods.dfr.finetune.start: erm has other classifier settings"),
+        (("methods", "clustered-dfr", "finetune", "start"), "erm", "methods.clustered-dfr.finetune.start.*synthetic: false"),
+        (("methods", "augment", "synthetic"), False, "methods.augment.finetune.kind"),
+        (("methods", "ffr", "synthetic"), False, "methods.ffr.finetune.kind"),
         (("adapt", "kind"), "dora", "adapt.kind"),
         (("compare",), ["erm", "clusterd"], "clusterd"),
         (("methods", "lora", "base"), "vanila", "vanila"),
@@ -75,29 +89,29 @@ def test_mistakes_are_named(config: dict, schema: dict, path: tuple, value: obje
 
 
 def test_owner_is_the_first_method_that_changed_a_stage_or_an_earlier_one(config: dict) -> None:
-    assert table.owner(config, "lora", "cluster") == "vanilla"
-    assert table.owner(config, "lora", "adapt") == "lora"
-    assert table.owner(config, "dreambooth", "cluster") == "vanilla"
-    assert table.owner(config, "clustered", "cluster") == "clustered"
-    assert table.owner(config, "clustered", "finetune") == "clustered"
+    assert blocks.owner(config, "lora", "cluster") == "vanilla"
+    assert blocks.owner(config, "lora", "adapt") == "lora"
+    assert blocks.owner(config, "dreambooth", "cluster") == "vanilla"
+    assert blocks.owner(config, "clustered", "cluster") == "clustered"
+    assert blocks.owner(config, "clustered", "finetune") == "clustered"
     extended = copy.deepcopy(config)
     extended["methods"]["clustered-groupdro"] = {"base": "clustered", "finetune": {"kind": "groupdro"}}
-    assert table.owner(extended, "clustered-groupdro", "pretrain") == "clustered"
-    assert table.owner(extended, "clustered-groupdro", "finetune") == "clustered-groupdro"
+    assert blocks.owner(extended, "clustered-groupdro", "pretrain") == "clustered"
+    assert blocks.owner(extended, "clustered-groupdro", "finetune") == "clustered-groupdro"
 
 
 def test_blocks_are_layered(config: dict) -> None:
-    assert table.block(config, "birds", "clustered", "cluster")["k"] == 4
-    assert table.block(config, "birds", "clustered", "adapt")["kind"] == "full"
-    assert table.block(config, "utkface", "clustered", "adapt")["full"] == config["adapt"]["full"]
+    assert blocks.block(config, "birds", "clustered", "cluster")["k"] == 4
+    assert blocks.block(config, "birds", "clustered", "adapt")["kind"] == "full"
+    assert blocks.block(config, "utkface", "clustered", "adapt")["full"] == config["adapt"]["full"]
     own = config["datasets"]["birds"]["settings"]["adapt"]["full"]
-    assert table.block(config, "birds", "clustered", "adapt")["full"] == {**config["adapt"]["full"], **own}
+    assert blocks.block(config, "birds", "clustered", "adapt")["full"] == {**config["adapt"]["full"], **own}
 
 
 def test_samples_of_an_untouched_base_are_shared_by_all_ratios(config: dict) -> None:
-    assert table.scope(config, "birds", "vanilla", "pretrain", "bias-0.9") == "any"
-    assert table.scope(config, "birds", "vanilla", "finetune", "bias-0.9") == "bias-0.9"
-    assert table.scope(config, "birds", "lora", "sample", "bias-0.9") == "bias-0.9"
+    assert blocks.scope(config, "birds", "vanilla", "pretrain", "bias-0.9") == "any"
+    assert blocks.scope(config, "birds", "vanilla", "finetune", "bias-0.9") == "bias-0.9"
+    assert blocks.scope(config, "birds", "lora", "sample", "bias-0.9") == "bias-0.9"
 
 
 def test_an_entry_like_another_states_only_its_differences(config: dict, schema: dict) -> None:
@@ -134,16 +148,55 @@ def test_every_stage_accepts_the_settings_that_the_rules_give_it(config: dict) -
     """What the rules send and what the dataclasses read are one set of keys, for every stage and method."""
     import importlib
 
+    from fairgen import methods
     from fairgen.settings import read
 
-    for stage in ("draw", "index", "split", "embed", "prior", *table.CHAIN, "metrics", "worst_group", "figures"):
+    for stage in ("draw", "index", "split", "embed", "prior", *blocks.CHAIN, "metrics", "worst_group", "figures"):
         for method in config["methods"]:
-            if stage == "adapt" and table.block(config, "birds", method, "adapt")["kind"] == "none":
+            if stage == "adapt" and blocks.block(config, "birds", method, "adapt")["kind"] == "none":
                 continue
             given = json.loads(table.settings(config, "birds", stage, method, "landbird-land"))
             given.pop("threads")
             module = importlib.import_module(f"fairgen.{stage}")
-            read(getattr(module, "".join(part.title() for part in stage.split("_"))), given, stage)
+            found = read(getattr(module, "".join(part.title() for part in stage.split("_"))), given, stage)
+            if stage == "finetune":
+                read(methods.method(found.kind).Recipe, found.recipe, found.kind)
+
+
+def gradient_steps(config: dict, dataset: str, method: str) -> int:
+    """Gradient steps of a method with all that it starts from."""
+    from fairgen import methods
+    from fairgen.settings import read
+
+    given = json.loads(table.settings(config, dataset, "finetune", method))
+    own = read(methods.method(given["kind"]).Recipe, given["recipe"]).gradient_steps
+    if given["start"]:
+        return own + gradient_steps(config, dataset, given["start"])
+    return own + (blocks.block(config, dataset, method, "pretrain")["steps"] if blocks.stage_one(config, dataset, method) else 0)
+
+
+@pytest.mark.parametrize("dataset", ["birds", "utkface"])
+def test_every_method_takes_the_same_total_of_gradient_steps(config: dict, dataset: str) -> None:
+    """A refit takes none, so that DFR after stage 1 stays below by the head's steps."""
+    budget = gradient_steps(config, dataset, "erm")
+    assert budget == blocks.block(config, dataset, None, "finetune")["erm"]["steps"]
+    crossed = copy.deepcopy(config)
+    kinds = [kind for kind in config["finetune"] if kind not in ("kind", "start")]
+    crossed["methods"] |= {f"lora-{kind}": {"base": "lora", "finetune": {"kind": kind}} for kind in kinds}
+    for method in crossed["methods"]:
+        found = gradient_steps(crossed, dataset, method)
+        if method in ("clustered-dfr", "lora-dfr"):
+            found += blocks.block(crossed, dataset, method, "finetune")["head"]["steps"]
+        assert found == budget, method
+
+
+def test_steps_that_stage_one_leaves_nothing_of_are_an_error(config: dict, schema: dict) -> None:
+    wrong = copy.deepcopy(config)
+    wrong["pretrain"]["steps"] = 2500
+    table.validate(wrong, schema)
+    wrong["compare"] = ["clustered-groupdro"]
+    with pytest.raises(FairgenError, match=r"finetune\.groupdro\.steps: .* pretrain\.steps = 2500 of the 2500"):
+        table.validate(wrong, schema)
 
 
 def test_one_and_one_point_zero_are_one_setting() -> None:

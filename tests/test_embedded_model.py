@@ -2,6 +2,9 @@
 
 import hashlib
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -71,3 +74,21 @@ def test_the_folder_opens_as_an_ordinary_pipeline() -> None:
 
     pipeline = StableDiffusionPipeline.from_pretrained(tiny.DIFFUSION, safety_checker=None)
     assert pipeline("a swan on lake", num_inference_steps=2, output_type="np").images.shape == (1, 32, 32, 3)
+
+
+def test_lean_imports_defer_packages_that_work_all_the_same() -> None:
+    """In a fresh process: loading the UNet leaves other architectures and scipy alone, and diffusers works as always."""
+    script = """
+import sys
+from fairgen.models import diffusion
+base = diffusion.Base("fairgen:embedded/weights/diffusion", None, None, "float32", 32)
+diffusion.load_unet(base), diffusion.load_vae(base), diffusion.encode_prompts(base, ["a landbird on land"])
+assert "diffusers.models.unets.unet_3d_condition" not in sys.modules
+assert "scipy" not in sys.modules
+from diffusers import UNet2DModel, StableDiffusionPipeline
+from diffusers.models.unets import UNet3DConditionModel
+from diffusers.models.transformers import Transformer2DModel
+import scipy.stats
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=Path(__file__).parent.parent, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -1,16 +1,20 @@
 """From files to the index: nothing lost, nothing doubled across splits."""
 
 import io
+import json
 from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from PIL import Image
 
 from fairgen import images, index, tables
 from fairgen.errors import FairgenError
+from fairgen.formats import utkface
+from fairgen.labels import Attribute
 
 GROUPS = {f"{t}-{b}": index.GroupLabel(t, b) for t in ("male", "female") for b in ("young", "old")}
 
@@ -31,12 +35,23 @@ def build(root: Path, per_group: int = 10) -> None:
 
 
 def run(root: Path, **changes: object) -> tuple[list[dict], list[dict]]:
-    """Index a folder; returns index and rejects."""
-    settings = {"max_rejected": 0.5, "fractions": (0.8, 0.1, 0.1), "seed": 0, **changes}
-    options = {"ages": {"young": [0, 5], "old": [20, 50]}}
-    paths = SimpleNamespace(index=root.parent / "index.parquet", rejects=root.parent / "rejects.parquet")
-    index.work(index.Index(format="utkface", root=str(root), options=options, groups=GROUPS, **settings), paths)
-    return tables.rows(paths.index), tables.rows(paths.rejects)
+    """Index a folder; returns index and rejects, and checks that every file ends in exactly one of them once."""
+    settings = {"max_rejected": 0.5, "fractions": (0.8, 0.1, 0.1), "seed": 0, "near": 40, "copies": "keep", "conflicts": "drop"}
+    settings |= {"dataset": "faces", "format": "utkface", "root": str(root), "options": {}, "groups": GROUPS}
+    settings |= {"target": [Attribute("gender")], "bias": [Attribute("age", ranges={"young": (0, 5), "old": (20, 50)})]}
+    names = {"index": "index.parquet", "rejects": "rejects.parquet", "audit": "audit.json", "page": "audit.md"}
+    paths = SimpleNamespace(workers="2", **{k: root.parent / v for k, v in names.items()})
+    index.work(index.Index(**{**settings, **changes}), paths)
+    rows, rejects = tables.rows(paths.index), tables.rows(paths.rejects)
+    named = Counter([r["path"] for r in rows] + [r["file"] for r in rejects])
+    if changes.get("format") != "parquet":
+        assert named == Counter(p.relative_to(root).as_posix() for p in root.rglob("*") if p.is_file() and p.suffix != ".csv")
+    return rows, rejects
+
+
+def audit(root: Path) -> dict:
+    """The audit of the last run."""
+    return json.loads((root.parent / "audit.json").read_text())
 
 
 @pytest.fixture
@@ -53,10 +68,7 @@ def test_every_file_ends_in_one_place(root: Path) -> None:
     (root / "3_0_0_20170110220033997.jpg").write_bytes(b"<html>not found</html>")
     (root / "39_1_20170116174525125.jpg.chip.jpg").write_bytes(face(8))
     (root / "3_0_0_20170110220033996.jpg").write_bytes(face(9, "RGBA", "PNG"))
-    rows, rejects = run(root)
-    names = Counter([r["path"] for r in rows] + [r["file"] for r in rejects])
-    assert sorted(names) == sorted(p.name for p in root.iterdir())
-    assert set(names.values()) == {1}
+    _, rejects = run(root)
     assert {r["file"] for r in rejects} == {
         "3_0_0_20170110220033999.jpg",
         "3_0_0_20170110220033998.jpg",
@@ -82,8 +94,109 @@ def test_identical_images_with_conflicting_labels_are_left_out(root: Path) -> No
     rows, rejects = run(root)
     clashes = [r for r in rejects if "conflicting labels" in r["reason"]]
     assert len(clashes) == 2
-    assert all("female-old, male-young" in r["reason"] for r in clashes)
+    assert all("female | old; male | young" in r["reason"] for r in clashes)
     assert len(rows) == 39
+    assert audit(root)["identical"]["conflicting"][0]["labels"] == ["female | old", "male | young"]
+    assert len(run(root, conflicts="keep")[0]) == 41
+
+
+def test_a_label_outside_of_the_groups_conflicts_as_well(root: Path) -> None:
+    (root / "12_0_0_20170110220033555.jpg").write_bytes(face(0))  # the same boy, 3 and 12 years old
+    rows, rejects = run(root)
+    assert len(rows) == 39
+    assert sum("a value that is not asked for" in r["reason"] for r in rejects) == 2
+
+
+def test_copies_are_kept_once_and_in_any_folder(root: Path) -> None:
+    (root / "again").mkdir()
+    for path in sorted(root.glob("3_0_*")):
+        (root / "again" / path.name).write_bytes(path.read_bytes())
+    rows, rejects = run(root, copies="drop")
+    assert len(rows) == 40
+    assert {r["reason"].split(":")[0] for r in rejects} == {"copy of an image that is kept"}
+    assert not any(r["malformed"] for r in rejects)
+    assert len(run(root)[0]) == 50
+
+
+def test_near_identical_images_never_straddle_splits(root: Path) -> None:
+    for path in sorted(root.glob("30_0_*")):
+        with Image.open(path) as image:
+            image.save(path.with_name(path.name.replace("_2017", "_2018")), quality=70)
+    rows, _ = run(root)
+    by_set: dict[int, set] = {}
+    for row in rows:
+        by_set.setdefault(row["set"], set()).add(row["split"])
+    assert len(by_set) == 40
+    assert all(len(splits) == 1 for splits in by_set.values())
+    assert audit(root)["near_identical"] | {"conflicting": []} == {
+        "sets": 10,
+        "images": 20,
+        "conflicting_sets": 0,
+        "conflicting_images": 0,
+        "conflicting": [],
+    }
+    assert audit(root)["across_splits"]["sets"] == 0
+
+
+def table(root: Path, splits: list[str]) -> dict:
+    """The same faces with a label table and a split of their own; returns the settings that read it."""
+    names = sorted(p.name for p in root.glob("*.jpg"))
+    lines = [
+        f"{n},{utkface.parse(n).attributes['gender']},{n.split('_')[0]},{splits[i % len(splits)]}" for i, n in enumerate(names)
+    ]
+    (root / "labels.csv").write_text("\n".join(["path,gender,age,split", *lines]))
+    return {"format": "table", "options": {"file": "labels.csv", "path": "path", "split": "split"}}
+
+
+def test_official_splits_are_kept_and_only_reported_on(root: Path) -> None:
+    (root / "3_0_0_20170110220033999.jpg").write_bytes((root / "3_0_0_20170110220033000.jpg").read_bytes())
+    given = table(root, ["train", "train", "train", "val", "test"])
+    rows, _ = run(root, **given)
+    stated = dict(line.split(",")[::3] for line in (root / "labels.csv").read_text().splitlines()[1:])
+    assert {r["path"]: r["split"] for r in rows} == {n: s.replace("val", "validation") for n, s in stated.items()}
+    assert audit(root)["across_splits"]["sets"] == (
+        stated["3_0_0_20170110220033999.jpg"] != stated["3_0_0_20170110220033000.jpg"]
+    )
+
+
+def test_validation_rows_are_cut_from_training_rows_where_there_are_none(root: Path) -> None:
+    rows, _ = run(root, **table(root, ["train", "train", "train", "test"]))
+    counts = Counter(r["split"] for r in rows)
+    assert counts["test"] == 10
+    assert counts["validation"] == 4  # a ninth of the training rows, group by group
+    assert {r["group"] for r in rows if r["split"] == "validation"} == set(GROUPS)
+
+
+def test_a_split_without_test_rows_is_an_error(root: Path) -> None:
+    with pytest.raises(FairgenError, match="has train, validation but no test rows"):
+        run(root, **table(root, ["train", "val"]))
+
+
+def test_the_audit_counts_what_happened(root: Path) -> None:
+    (root / "3_0_0_20170110220033990.jpg").write_bytes(face(501, "L"))
+    (root / "3_0_0_20170110220033991.jpg").write_bytes(face(502, "CMYK"))
+    (root / "3_0_0_20170110220033992.jpg").write_bytes(face(503, "RGB", "PNG"))
+    (root / "3_0_0_20170110220033993.jpg").write_bytes(face(504, "RGB", "GIF"))
+    (root / "12_0_0_20170110220033994.jpg").write_bytes(face(505))
+    (root / "odd <b>|.jpg").write_bytes(face(506))
+    run(root)
+    found = audit(root)
+    assert found["read"] == 46
+    assert found["indexed"] == 44
+    assert found["left_out"] == {"malformed": 1, "not_asked_for": 1}
+    assert sum(sum(groups.values()) for groups in found["counts"].values()) == 44
+    assert found["outside"] == {"age '12'": 1}
+    assert found["conversions"] == {
+        "PNG with another extension": 1,
+        "GIF with another extension": 1,
+        "mode P converted to RGB": 1,
+        "mode L converted to RGB": 1,
+        "mode CMYK converted to RGB": 1,
+    }
+    page = (root.parent / "audit.md").read_text()
+    assert "| male-young | " in page
+    assert "<b>" not in page
+    assert "odd &lt;b&gt;\\|.jpg" in page
 
 
 def test_too_many_malformed_files_stop_the_run(root: Path) -> None:
@@ -103,6 +216,68 @@ def test_an_empty_group_is_named(root: Path) -> None:
 def test_a_missing_folder_states_the_layout(tmp_path: Path) -> None:
     with pytest.raises(FairgenError, match=r"no such folder; expected .*\[age\]_\[gender\]"):
         run(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "file is empty"),
+        (b"<html>404</html>", "not an image"),
+        (face(1)[:300], "image cannot be decoded"),
+        (b"GIF89a" + bytes(20), "not an image"),
+        (face(2, "RGB", "PNG")[:-40], "image cannot be decoded"),
+    ],
+)
+def test_what_is_no_complete_image_is_rejected_with_its_reason(root: Path, content: bytes, reason: str) -> None:
+    (root / "3_0_0_20170110220033999.jpg").write_bytes(content)
+    _, rejects = run(root)
+    assert [r["reason"].split(":")[0] for r in rejects] == [reason]
+
+
+def test_images_over_the_pixel_limit_are_rejected(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(images, "MAX_PIXELS", 20 * 24)
+    big = io.BytesIO()
+    Image.new("RGB", (21, 24)).save(big, "PNG")
+    (root / "3_0_0_20170110220033999.png").write_bytes(big.getvalue())
+    rows, rejects = run(root)
+    assert len(rows) == 40
+    assert "more than 480 pixels" in rejects[0]["reason"]
+
+
+def test_a_bomb_ends_in_the_rejects(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    big = io.BytesIO()
+    Image.new("RGB", (21, 24)).save(big, "PNG")
+    with pytest.raises(ValueError, match="pixels"):
+        images.decode(big.getvalue())
+
+
+def test_an_animation_gives_its_first_frame() -> None:
+    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
+    buffer = io.BytesIO()
+    frames[0].save(buffer, "GIF", save_all=True, append_images=frames[1:])
+    image, notes = images.inspect(buffer.getvalue(), "a.gif")
+    assert image.getpixel((0, 0)) == (254, 0, 0) or image.getpixel((0, 0)) == (255, 0, 0)
+    assert "first frame of several" in notes
+
+
+def test_parquet_files_of_images_are_indexed_and_read_back(root: Path) -> None:
+    files = sorted(root.glob("*.jpg"))
+    fields = {"gender": pa.string(), "age": pa.int32()}
+    shard = root.parent / "shards"
+    shard.mkdir()
+    rows = []
+    for path in files:
+        attributes = utkface.parse(path.name).attributes
+        rows.append((path.read_bytes(), {"gender": attributes["gender"], "age": int(attributes["age"])}))
+    tables.write_images(shard / "all.parquet", rows, fields, {})
+    (shard / "notes.csv").write_text("")
+    found, rejects = run(shard, format="parquet")
+    assert [r["file"] for r in rejects] == ["notes.csv"]
+    assert [r["path"] for r in found] == [f"all.parquet#{i}" for i in range(40)]
+    pixels = images.load(shard, [found[7]["path"], found[3]["path"]], 24)
+    assert (pixels[0] == images.load(root, [files[7].name], 24)[0]).all()
+    assert (pixels[1] == images.load(root, [files[3].name], 24)[0]).all()
 
 
 def test_modes_become_upright_rgb() -> None:

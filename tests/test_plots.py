@@ -13,7 +13,7 @@ from fairgen import plots
 METHODS = {f"method-{i}": [0.9 - 0.05 * i, 1 - 0.05 * i] for i in range(12)}
 
 
-@pytest.mark.parametrize("ratios", [(0.99,), (0.9, 0.95, 0.99, 0.999)])
+@pytest.mark.parametrize("ratios", [(0.99,), ("natural",), (0.9, 0.95, "natural", 0.99, 0.999)])
 @pytest.mark.parametrize("count", [1, 12])
 def test_plots_are_pictures(tmp_path: Path, ratios: tuple, count: int) -> None:
     document = result(ratios=ratios, **dict(list(METHODS.items())[:count]))
@@ -34,11 +34,11 @@ def test_whiskers_end_at_zero_and_one() -> None:
 def test_ratios_stand_apart_and_the_legend_beside_the_axes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kept = []
     monkeypatch.setattr(plots, "save", lambda figure, path: kept.append(figure))
-    plots.draw_curve(result(ratios=(0.999, 0.9, 0.99), erm=[0.1, 0.2], lora=[0.5, 0.6]), tmp_path / "curve.png")
+    plots.draw_curve(result(ratios=(0.999, 0.9, "natural", 0.99), erm=[0.1, 0.2], lora=[0.5, 0.6]), tmp_path / "curve.png")
     ax = kept[0].axes[0]
-    assert [label.get_text() for label in ax.get_xticklabels()] == ["0.9", "0.99", "0.999"]
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["natural", "0.9", "0.99", "0.999"]
     steps = np.diff(ax.get_xticks())
-    assert steps == pytest.approx([np.log10(99 / 9), np.log10(999 / 99)])
+    assert steps == pytest.approx([0.5, np.log10(99 / 9), np.log10(999 / 99)])
     kept[0].canvas.draw()
     assert ax.get_legend().get_window_extent().x0 > ax.get_window_extent().x1
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["lora", "erm"]

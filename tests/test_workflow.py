@@ -6,6 +6,7 @@ import time
 
 import numpy as np
 import pytest
+import yaml
 from conftest import Workflow, copy_workflow
 from PIL import Image
 
@@ -26,16 +27,23 @@ SMALL = {
                 "sample": {"per_group": 24, "solver": {"steps": 5}},
                 "filter": {"quota": 6, "allow_shortfall": True, "threshold": 0.02},
                 "pretrain": {"steps": 6},
-                "finetune": {"head": {"steps": 5}, "erm": {"steps": 6}, "groupdro": {"steps": 6}},
+                "finetune": {kind: {"steps": 6} for kind in ("erm", "reweight", "resample", "augment")}
+                | {"head": {"steps": 5}, "ffr": {"steps": 5}, "groupdro": {"steps": 8}, "dfr": {"refits": 3, "c": [1]}}
+                | {"jtt": {"identify_steps": 3, "steps": 3}},
             },
         }
     },
 }
 
 
-def planned(workflow: Workflow, *words: str) -> dict[str, int]:
+def birds(**blocks: dict) -> dict:
+    """An edit of the data set's own settings."""
+    return {"datasets": {"birds": {"settings": blocks}}}
+
+
+def planned(workflow: Workflow, *words: str, target: str = TARGET) -> dict[str, int]:
     """Jobs per rule that a dry run announces; fails with the output if there is no plan."""
-    done = workflow.run("--dry-run", *words, TARGET)
+    done = workflow.run("--dry-run", *words, target)
     assert done.returncode == 0, done.stdout + done.stderr
     text = done.stdout + done.stderr
     counts = dict(re.findall(r"^(\w+) +(\d+)$", text, re.M))
@@ -50,6 +58,8 @@ def planned(workflow: Workflow, *words: str) -> dict[str, int]:
         ({"pretrain": {"lr": "1e-4"}}, TARGET, "pretrain.lr"),
         ({"compare": ["erm", "nosuch"]}, TARGET, "unknown method 'nosuch'"),
         ({"ratios": [1.0]}, TARGET, "ratios"),
+        ({"methods": {"dfr": {"finetune": {"start": "emr"}}}}, TARGET, "methods.dfr.finetune.start: unknown method 'emr'"),
+        ({"compare": ["clustered-groupdro"], **birds(pretrain={"steps": 350})}, TARGET, "finetune.groupdro.steps"),
         ({}, "results/birdz/worst_group.json", "unknown data set 'birdz'; the config has birds, utkface"),
         ({}, "results/utkface/worst_group.json", "datasets.utkface.root"),
         ({}, "results/birds/replicates.json", "data set birds has no replicates"),
@@ -78,14 +88,40 @@ def test_ratios_share_what_does_not_depend_on_them(workflow: Workflow) -> None:
 
 
 def test_replicates_run_the_whole_chain_with_seeds_of_their_own(workflow: Workflow) -> None:
-    workflow.edit({"compare": ["erm"]})
-    target = "results/birds/replicates.json"
-    done = workflow.run("--dry-run", "--configfile", "examples/birds-study.yaml", "--", target)
-    counts = dict(re.findall(r"^(\w+) +(\d+)$", done.stdout + done.stderr, re.M))
-    assert {name: int(counts[name]) for name in ("draw", "split", "finetune", "worst_group", "replicates")} == {
+    study = yaml.safe_load((workflow.folder / "examples/birds-study.yaml").read_text())
+    workflow.edit({**study, "compare": ["erm"]})
+    plan = planned(workflow, target="results/birds/replicates.json")
+    assert {name: plan[name] for name in ("draw", "split", "finetune", "worst_group", "replicates")} == {
         **{"draw": 3, "split": 3 * 4, "finetune": 3 * 4 * 5},
         **{"worst_group": 3, "replicates": 1},
     }
+
+
+def jobs(workflow: Workflow, *methods: str) -> dict[str, int]:
+    """Jobs of the generator and classifier rules that a comparison of some methods plans, with one seed."""
+    workflow.edit({"compare": list(methods), "seeds": [0]})
+    plan = planned(workflow)
+    return {rule: plan[rule] for rule in ("adapt", "sample", "filter", "pretrain", "finetune") if rule in plan}
+
+
+def test_generator_and_recipe_are_independent(workflow: Workflow) -> None:
+    """A cross shares its generator and stage 1; a mixture asks for the images alone, a refit for the finished model."""
+    clustered = jobs(workflow, "clustered")
+    assert jobs(workflow, "clustered", "clustered-groupdro", "clustered-dfr") == clustered | {"finetune": 3}
+    assert jobs(workflow, "erm", "reweight", "resample", "groupdro", "jtt") == {"finetune": 5}
+    assert jobs(workflow, "erm", "dfr") == jobs(workflow, "dfr") == {"finetune": 2}
+    assert jobs(workflow, "augment") == {"sample": 4, "filter": 1, "finetune": 1}
+    assert jobs(workflow, "vanilla", "ffr", "augment") == {"sample": 4, "filter": 1, "pretrain": 1, "finetune": 3}
+    workflow.edit({"methods": {"clustered-augment": {"base": "clustered", "finetune": {"kind": "augment"}}}})
+    assert jobs(workflow, "clustered-augment") == {k: v for k, v in clustered.items() if k != "pretrain"}
+
+
+def test_the_study_plans_every_method(workflow: Workflow, config: dict) -> None:
+    study = yaml.safe_load((workflow.folder / "examples/birds-study.yaml").read_text())
+    assert set(study["compare"]) == set(config["methods"])
+    workflow.edit(study)
+    plan = planned(workflow)
+    assert plan["finetune"] == len(study["compare"]) * len(study["ratios"]) * len(study["seeds"])
 
 
 def test_parsing_imports_no_torch_and_is_quick(workflow: Workflow) -> None:
@@ -159,16 +195,11 @@ def test_a_second_call_has_nothing_to_do(finished: Workflow) -> None:
     assert planned(finished) == {}
 
 
-def birds(**blocks: dict) -> dict:
-    """An edit of the data set's own settings."""
-    return {"datasets": {"birds": {"settings": blocks}}}
-
-
 AFTER_FILTER = {"filter": 3, "pretrain": 6, "finetune": 6, "metrics": 6, "worst_group": 1}
 MATRIX = [
     (birds(filter={"threshold": 0.03}), AFTER_FILTER),
     ({"pretrain": {"temperature": 0.1}}, {"pretrain": 6, "finetune": 6, "metrics": 6, "worst_group": 1}),
-    ({"finetune": {"erm": {"step_size": 0.5}}}, {"finetune": 2, "metrics": 2, "worst_group": 1}),
+    (birds(finetune={"erm": {"weight_decay": 0.5}}), {"finetune": 2, "metrics": 2, "worst_group": 1}),
     ({"seeds": [0]}, {"worst_group": 1}),
     ({"compare": ["erm", "lora"]}, {"worst_group": 1}),
     ({"methods": {"clustered": {"cluster": {"k": 2}}}}, {"cluster": 1, "adapt": 8, "sample": 4, "score": 1, "filter": 1}
@@ -217,6 +248,33 @@ def test_group_dro_runs_and_refuses_an_empty_group(finished: Workflow) -> None:
     done = finished.run(cell.format("bias-0.999"))
     assert done.returncode != 0
     assert "groupdro: group landbird-water has no training image" in done.stderr
+
+
+@pytest.mark.slow
+def test_every_recipe_runs_and_says_what_it_used(finished: Workflow) -> None:
+    """Steps in all, what group labels were used for, validation rows: 20 of either aligned group, 10 of the others."""
+    expected = {
+        "jtt": (6, []),
+        "reweight": (6, ["selection", "training"]),
+        "resample": (6, ["selection", "training"]),
+        "dfr": (6, ["selection", "training"]),
+        "ffr": (11, ["generation", "selection"]),
+        "augment": (6, ["generation", "selection", "training"]),
+        "vanilla-groupdro": (8, ["generation", "selection", "training"]),
+    }
+    path = finished.folder / "config.yaml"
+    before = path.read_text()
+    finished.edit({"methods": {"vanilla-groupdro": {"base": "vanilla", "finetune": {"kind": "groupdro"}}}})
+    cell = "results/birds/bias-0.9/{}/seed-0/metrics.json"
+    try:
+        done = finished.run(*(cell.format(name) for name in expected))
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+        for name, (steps, labels) in expected.items():
+            metrics = json.loads((finished.folder / cell.format(name)).read_text())
+            found = (metrics["gradient_steps"], metrics["group_labels"], metrics["validation_rows"], metrics["start"])
+            assert found == (steps, labels, 60, "erm" if name == "dfr" else None), name
+    finally:
+        path.write_text(before)
 
 
 @pytest.mark.slow

@@ -118,4 +118,4 @@ def build_scheduler():
     """Stable Diffusion's noise schedule."""
     from diffusers import DDPMScheduler
 
-    return DDPMScheduler(beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012, clip_sample=False)
+    return DDPMScheduler(beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012, clip_sample=False, steps_offset=1)

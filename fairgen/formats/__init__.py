@@ -1,4 +1,8 @@
-"""One reader per data set layout; each has `read(root, options)` that yields every file once, as `Row` or `Reject`."""
+"""One reader per data set layout; each has `read(root, options)` that yields every file once, as `Row` or `Reject`.
+
+A reader states what a file says about itself, as raw attributes (`age: 31`, `Male: -1`). What of that is the target and
+what the bias is the config's business, in `fairgen.labels`.
+"""
 
 import importlib
 from collections.abc import Iterator
@@ -7,23 +11,30 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-NAMES = ("birds", "utkface")
+NAMES = ("birds", "celeba", "fairface", "folder", "parquet", "table", "utkface", "waterbirds")
+SPLITS = {
+    "train": ("0", "train", "training"),
+    "validation": ("1", "val", "valid", "validation", "dev"),
+    "test": ("2", "test", "testing"),
+}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Row:
-    """One usable label; `split` is "" where the data set has no official one, `detail` a finer class if known."""
+    """One labelled image; `split` is "" where the data set has no official one, `detail` a finer class if known."""
 
     path: str
-    target: str
-    bias: str
+    attributes: dict[str, str]
     split: str = ""
     detail: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Reject:
-    """One file that is left out; `malformed` files count towards `index.max_rejected`, others are merely not asked for."""
+    """One file that is left out; `malformed` files count towards `index.max_rejected`, others are merely not asked for.
+
+    What stands before the colon of a reason names its kind: rejects are counted by it.
+    """
 
     file: str
     reason: str
@@ -33,6 +44,12 @@ class Reject:
 def reader(name: str) -> ModuleType:
     """The module that reads one layout."""
     return importlib.import_module(f"fairgen.formats.{name}")
+
+
+def split_of(value: object) -> str | None:
+    """The split that a data set's own word means, for example `val` or 1; "" for none, None for an unknown word."""
+    word = str("" if value is None else value).strip().lower()
+    return next((split for split, words in SPLITS.items() if word in words), None if word else "")
 
 
 def rows(name: str, root: Path, options: dict[str, Any]) -> Iterator[Row | Reject]:

@@ -11,6 +11,6 @@ LAYOUT = "drawings.parquet, which the rule `draw` makes by itself"
 
 
 def read(root: Path, options: dict[str, Any]) -> Iterator[Row | Reject]:
-    """Yield one row per drawing; there are no options and no rejects."""
+    """Yield one row per drawing, with the attributes `kind` and `place`; there are no rejects."""
     for i, row in enumerate(tables.rows(root / "drawings.parquet", ["target", "bias", "split", "detail"])):
-        yield Row(path=f"drawings.parquet#{i}", **row)
+        yield Row(f"drawings.parquet#{i}", {"kind": row["target"], "place": row["bias"]}, row["split"], row["detail"])

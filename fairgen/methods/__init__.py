@@ -1,9 +1,13 @@
-"""One file per classifier method; each has `train(network, problem, recipe)`, which leaves the selected weights."""
+"""One file per classifier method.
+
+Each has `Recipe`, the settings of its block under `finetune`; `LABELS`, what it uses group labels for besides selection;
+and `train(network, problem, recipe)`, which leaves the selected weights in the network.
+"""
 
 import importlib
 from types import ModuleType
 
-NAMES = ("erm", "groupdro", "head")
+NAMES = ("erm", "reweight", "resample", "groupdro", "jtt", "augment", "head", "ffr", "dfr")
 
 
 def method(name: str) -> ModuleType:

@@ -3,11 +3,25 @@
 Each step raises the weight q of a group by exp(step size × its loss) and minimises the q-weighted group losses.
 """
 
+from dataclasses import dataclass, replace
+
 import torch
 
+from fairgen import training
 from fairgen.errors import FairgenError
 from fairgen.models.classifier import Network
-from fairgen.training import Best, Problem, Recipe, fit_all
+from fairgen.rows import Rows
+from fairgen.training import Best, Problem, fit_all
+
+LABELS = ("training",)
+
+
+@dataclass(frozen=True)
+class Recipe(training.Recipe):
+    """The recipe with the settings of the group weights."""
+
+    step_size: float  # of the exponentiated gradient ascent
+    adjustment: float  # C of the group adjustments; 0 switches them off
 
 
 class GroupDro:
@@ -46,17 +60,10 @@ def train(network: Network, problem: Problem, recipe: Recipe) -> Best:
             f"groupdro: group {empty} has no training image at this ratio; leave the method out or lower the ratio"
         )
     objective = GroupDro(counts, recipe.step_size, recipe.adjustment)
-    return fit_all(network, balanced(problem, counts), recipe, objective)
+    return fit_all(network, replace(problem, train=balanced(problem.train, counts)), recipe, objective)
 
 
-def balanced(problem: Problem, counts: torch.Tensor) -> Problem:
+def balanced(rows: Rows, counts: torch.Tensor) -> Rows:
     """Repeat the rows of small groups so that every group is drawn equally often, as the reference code samples."""
-    repeats = (counts.max() / counts).round().long()[problem.train.group]
-    rows = torch.repeat_interleave(torch.arange(len(problem.train)), repeats)
-    train = problem.train
-    return Problem(
-        type(train)(train.pixels[rows], train.target[rows], train.group[rows]),
-        problem.validation,
-        problem.groups,
-        problem.seed,
-    )
+    repeats = (counts.max() / counts).round().long()[rows.group]
+    return rows.take(torch.repeat_interleave(torch.arange(len(rows)), repeats))

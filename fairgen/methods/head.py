@@ -9,16 +9,18 @@ from torch.nn import functional as F
 from fairgen.models.classifier import Network, embed
 from fairgen.training import Best, Problem, Recipe, batches, optimiser, selection_score, step
 
+LABELS = ()
+
 
 def train(network: Network, problem: Problem, recipe: Recipe) -> Best:
     """Train the head on fixed features."""
-    generator, best, head = torch.Generator().manual_seed(problem.seed), Best(), network.head
+    generator, best, head = torch.Generator().manual_seed(problem.seed), Best(recipe.select), network.head
     features, validation = embed(network, problem.train.pixels), embed(network, problem.validation.pixels)
     optimizer, schedule = optimiser(head.parameters(), recipe)
 
     def look(number: int) -> None:
         with torch.no_grad():
-            best.offer(selection_score(head(validation), problem.validation), number, head)
+            best.offer(selection_score(head(validation), problem.validation, recipe.select), number, head)
 
     look(0)
     for number, rows in enumerate(batches(len(features), recipe, generator), 1):

@@ -1,6 +1,7 @@
 """The only modules that name or load checkpoints, one per family."""
 
 from pathlib import Path
+from typing import Any
 
 from fairgen.errors import FairgenError
 
@@ -22,6 +23,25 @@ def quiet() -> None:
     from transformers.utils import logging
 
     logging.disable_progress_bar()
+
+
+def tokenize(tokenizer: Any, prompts: list[str]) -> Any:
+    """Padded tokens of the prompts, as tensors.
+
+    Raises:
+        FairgenError: a prompt is longer than the text encoder reads; cut off, it would lose its end token.
+    """
+    for prompt, count in zip(prompts, count_tokens(tokenizer, prompts), strict=True):
+        if count > tokenizer.model_max_length:
+            raise FairgenError(
+                f"prompt '{prompt}' has {count} tokens, and the text encoder reads {tokenizer.model_max_length}; shorten it"
+            )
+    return tokenizer(prompts, padding="max_length", return_tensors="pt")
+
+
+def count_tokens(tokenizer: Any, prompts: list[str]) -> list[int]:
+    """Tokens of each prompt, start and end included."""
+    return [len(ids) for ids in tokenizer(prompts, verbose=False)["input_ids"]]
 
 
 def missing(model: str, key: str, error: Exception) -> FairgenError:

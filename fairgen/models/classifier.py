@@ -1,11 +1,13 @@
 """The classifier: any timm backbone with a linear head on top."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from fairgen.errors import FairgenError
@@ -60,13 +62,14 @@ def build(settings: Classifier, classes: int, seed: int) -> Network:
     return Network(settings, classes).to(memory_format=torch.channels_last)
 
 
-def save(path: Path, network: Network) -> None:
-    """Write the weights as safetensors."""
-    save_file({k: v.contiguous() for k, v in network.net.state_dict().items()}, path)
+def save(path: Path, network: Network, history: dict[str, Any] | None = None) -> None:
+    """Write the weights as safetensors; `history`, what they have behind them, goes into the metadata."""
+    weights = {k: v.contiguous() for k, v in network.net.state_dict().items()}
+    save_file(weights, path, metadata={"fairgen": json.dumps(history or {}, sort_keys=True)})
 
 
-def restore(path: Path, network: Network) -> None:
-    """Read the weights back.
+def restore(path: Path, network: Network) -> dict[str, Any]:
+    """Read the weights back; returns their history.
 
     Raises:
         FairgenError: the file holds another architecture.
@@ -75,6 +78,8 @@ def restore(path: Path, network: Network) -> None:
         network.net.load_state_dict(load_file(path))
     except RuntimeError as error:
         raise FairgenError(f"{path}: weights of another classifier ({str(error)[:120]}); delete it and run again") from error
+    with safe_open(path, framework="numpy") as file:
+        return json.loads(file.metadata()["fairgen"])
 
 
 def to_pixels(images: np.ndarray) -> torch.Tensor:

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from fairgen.models import locate, missing, quiet
+from fairgen.models import locate, missing, quiet, tokenize
 from fairgen.models.lean import lean
 
 
@@ -43,7 +43,7 @@ class Clip:
     @torch.inference_mode()
     def texts(self, prompts: list[str]) -> torch.Tensor:
         """Unit text features (n, d)."""
-        tokens = self.tokenizer(prompts, padding="max_length", truncation=True, return_tensors="pt")
+        tokens = tokenize(self.tokenizer, prompts)
         states = self.model.text_model(input_ids=tokens.input_ids, attention_mask=tokens.attention_mask).pooler_output
         return F.normalize(self.model.text_projection(states), dim=-1)
 

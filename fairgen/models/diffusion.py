@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from fairgen.models import locate, missing, quiet
+from fairgen.models import locate, missing, quiet, tokenize
 from fairgen.models.lean import lean
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -27,11 +27,13 @@ class Base:
 
 def _load(kind: Any, base: Base, part: str, **options: Any) -> Any:
     place = locate(base.model)
+    if Path(place).is_dir() and not Path(place, part).is_dir():  # transformers makes an empty tokenizer of nothing
+        raise missing(base.model, "diffusion.model", FileNotFoundError(f"it has no folder {part}"))
     extra = {"revision": base.revision, "variant": base.variant} if options else {"revision": base.revision}
     try:
         return kind.from_pretrained(place, subfolder=part, **extra, **options)
     except (OSError, ValueError) as error:
-        raise missing(base.model, "base.model", error) from error
+        raise missing(base.model, "diffusion.model", error) from error
 
 
 def load_unet(base: Base, dtype: torch.dtype | None = None) -> torch.nn.Module:
@@ -78,17 +80,23 @@ def sampler(base: Base, kind: str) -> Any:
     return DPMSolverMultistepScheduler.from_config(config, algorithm_type="dpmsolver++", solver_order=2)
 
 
+def load_tokenizer(base: Base) -> Any:
+    """The tokenizer of the base's text encoder."""
+    with lean():
+        from transformers.models.clip.tokenization_clip import CLIPTokenizer
+
+    quiet()
+    return _load(CLIPTokenizer, base, "tokenizer")
+
+
 @torch.inference_mode()
 def encode_prompts(base: Base, prompts: list[str]) -> torch.Tensor:
     """Text states (n, length, width) of the prompts; the text encoder is released afterwards."""
     with lean():
         from transformers.models.clip.modeling_clip import CLIPTextModel
-        from transformers.models.clip.tokenization_clip import CLIPTokenizer
 
-    quiet()
-    tokenizer = _load(CLIPTokenizer, base, "tokenizer")
     encoder = _load(CLIPTextModel, base, "text_encoder", dtype=DTYPES[base.dtype]).eval()
-    tokens = tokenizer(prompts, padding="max_length", truncation=True, return_tensors="pt")
+    tokens = tokenize(load_tokenizer(base), prompts)
     return encoder(tokens.input_ids).last_hidden_state.clone()
 
 

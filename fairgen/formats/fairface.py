@@ -1,0 +1,39 @@
+"""FairFace (Kärkkäinen & Joo 2021): two csv files of labels; ages are ranges, there are seven races.
+
+The data set has a training and a validation file. The latter is the usual test set, and fairgen cuts the validation
+rows from the training file.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from fairgen.errors import FairgenError
+from fairgen.formats import Reject, Row, delimited
+from fairgen.formats.files import Files
+
+LAYOUT = "fairface_label_train.csv and fairface_label_val.csv beside the folders train/ and val/"
+TABLES = {"train": "fairface_label_train.csv", "test": "fairface_label_val.csv"}
+FIELDS = ("age", "gender", "race")
+
+
+def read(root: Path, options: dict[str, Any]) -> Iterator[Row | Reject]:
+    """Yield every image once, with the attributes `age`, `gender` and `race` in lower case where they are words.
+
+    Raises:
+        FairgenError: a label file is missing.
+    """
+    found = {split: delimited.find(root, (name,)) for split, name in TABLES.items()}
+    for split, path in found.items():
+        if path is None:
+            raise FairgenError(f"{root}: no {TABLES[split]}; expected {LAYOUT}")
+    files = Files(root, [path.relative_to(root).as_posix() for path in found.values()])
+    for split, path in found.items():
+        for where, row in delimited.rows(path, ("file", *FIELDS)):
+            empty = [name for name in FIELDS if not row[name]]
+            if empty:
+                yield Reject(where, f"row cannot be read: {', '.join(empty)} is empty")
+            else:
+                labels = {"age": row["age"], "gender": row["gender"].lower(), "race": row["race"]}
+                yield files.take(row["file"], where, labels, split, row["race"])
+    yield from files.rest()

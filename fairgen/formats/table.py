@@ -1,0 +1,50 @@
+"""Any data set with a label table: CSV, TSV or Parquet, whose columns the config names."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from fairgen import tables
+from fairgen.errors import FairgenError
+from fairgen.formats import Reject, Row, delimited, split_of
+from fairgen.formats.files import Files
+
+LAYOUT = "a label table (options.file) with a column of image paths (options.path), relative to the folder"
+
+
+def read(root: Path, options: dict[str, Any]) -> Iterator[Row | Reject]:
+    """Yield every image once; all columns are attributes.
+
+    Args:
+        root: the folder that the paths are relative to.
+        options: `file` (the table, relative to the root), `path` (the column of paths), and `split` (the column with
+            train, validation, test or 0, 1, 2; null for none).
+
+    Raises:
+        FairgenError: the table or a column is missing.
+    """
+    path, column = root / options["file"], options.get("split")
+    if not path.is_file():
+        raise FairgenError(f"{path}: no such table; expected {LAYOUT}")
+    files = Files(root, [path.relative_to(root).as_posix()])
+    for where, row in content(path, (options["path"], *([column] if column else []))):
+        name = row.pop(options["path"])
+        split = split_of(row.pop(column)) if column else ""
+        if split is None or (column and not split):
+            yield Reject(where, f"row cannot be read: its {column} is none of train, validation, test or 0, 1, 2")
+        else:
+            yield files.take(name, where, row, split)
+    yield from files.rest()
+
+
+def content(path: Path, required: tuple[str, ...]) -> Iterator[tuple[str, dict[str, str]]]:
+    """The rows of a text table or of a Parquet file, every value as text."""
+    if path.suffix != ".parquet":
+        yield from delimited.rows(path, required)
+        return
+    table = tables.read(path)
+    for name in required:
+        if name not in table.column_names:
+            raise FairgenError(f"{path}: no column '{name}'; the table has {', '.join(table.column_names)}")
+    for number, row in enumerate(table.to_pylist()):
+        yield f"{path.name} row {number}", {k: "" if v is None else str(v) for k, v in row.items()}

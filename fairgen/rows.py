@@ -1,0 +1,64 @@
+"""Labelled images as the classifier sees them: real ones of the split, and selected synthetic ones."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from fairgen import images, tables
+from fairgen.models.classifier import to_pixels
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Images (n, 3, h, w) uint8 with class numbers (n,) and group numbers (n,)."""
+
+    pixels: torch.Tensor
+    target: torch.Tensor
+    group: torch.Tensor
+
+    def __len__(self) -> int:
+        return len(self.target)
+
+    def take(self, index: torch.Tensor) -> "Rows":
+        """The rows of some numbers (m,), which may repeat, or of a mask (n,)."""
+        return Rows(self.pixels[index], self.target[index], self.group[index])
+
+    def join(self, other: "Rows") -> "Rows":
+        """These rows, then the other ones."""
+        pairs = ((self.pixels, other.pixels), (self.target, other.target), (self.group, other.group))
+        return Rows(*(torch.cat(pair) for pair in pairs))
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Numbers of the groups, in the config's order, and of each group's class."""
+
+    classes: list[str]
+    targets: dict[str, str]  # group → class
+    groups: list[str]
+
+    def rows(self, pixels: torch.Tensor, groups: Sequence[str]) -> Rows:
+        """Images with the labels of their groups."""
+        number = {name: i for i, name in enumerate(self.groups)}
+        target = {name: self.classes.index(self.targets[name]) for name in self.groups}
+        return Rows(pixels, torch.tensor([target[g] for g in groups]), torch.tensor([number[g] for g in groups]))
+
+
+def real(rows: list[dict[str, Any]], root: Path, resolution: int, labels: Labels) -> Rows:
+    """Images and labels of some rows of the split."""
+    return labels.rows(to_pixels(images.load(root, [r["path"] for r in rows], resolution)), [r["group"] for r in rows])
+
+
+def synthetic(selection: Path, resolution: int, labels: Labels) -> Rows:
+    """The images that the filter kept, file by file."""
+    table = tables.rows(selection, ["group", "file", "kept"])
+    pixels, groups = [], []
+    for file in dict.fromkeys(r["file"] for r in table):
+        own = [r for r in table if r["file"] == file]
+        kept = [i for i, r in enumerate(own) if r["kept"]]
+        pixels.append(to_pixels(images.load_column(Path(file), resolution, kept)))
+        groups += [own[i]["group"] for i in kept]
+    return labels.rows(torch.cat(pixels), groups)

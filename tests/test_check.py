@@ -1,0 +1,76 @@
+"""The check before a run: what it counts and what it warns of."""
+
+from pathlib import Path
+
+import pytest
+
+from fairgen import check
+from fairgen.errors import FairgenError
+from fairgen.models import clip, diffusion
+
+GENERATOR = check.Generator(k=4, min_images=10, borrow_below=20, token="V", per_group=100)
+BASE = {
+    "model": "fairgen:embedded/weights/diffusion",
+    "revision": None,
+    "variant": None,
+    "dtype": "float32",
+    "resolution": 32,
+}
+
+
+def settings(**changes: object) -> check.Check:
+    given = {"dataset": "d", "ratios": [0.9], "base": BASE, "generators": {"clustered": GENERATOR}, "classifiers": 6}
+    given |= {"prompts": {"a": "a landbird on land [V]", "b": "a landbird on water [V]"}, "donors": {"a": None, "b": "a"}}
+    return check.Check(**{**given, **changes})
+
+
+def test_plan_says_who_borrows_and_how_many_clusters_there_are() -> None:
+    assert check.plan({"a": 800, "b": 19}, settings(), GENERATOR) == {"a": "4 generators", "b": "borrows from a"}
+    assert check.plan({"a": 800, "b": 25}, settings(), GENERATOR) == {"a": "4 generators", "b": "2 generators"}
+    assert check.plan({"b": 25}, settings(), GENERATOR)["a"] == "no image and no donor"
+
+
+def test_long_prompts_are_named_with_their_tokens() -> None:
+    long = "a landbird on land " * 30
+    lengths, problems = check.prompt_lengths(settings(prompts={"a": long + "[V]", "b": "a landbird on water [V]"}))
+    counted = dict(lengths)
+    assert counted["a landbird on water V"] == 7
+    assert counted["a landbird on water"] == 6
+    assert len(problems) == 2
+    assert "tokens, the text encoder reads" in problems[0]
+
+
+def test_a_missing_model_is_a_remark_not_a_failure(tmp_path: Path) -> None:
+    lengths, problems = check.prompt_lengths(settings(base={**BASE, "model": str(tmp_path)}))
+    assert {n for _, n in lengths} == {"?"}
+    assert problems[0].startswith("tokens not counted: ")
+
+
+def test_the_page_counts_the_work_and_lists_what_is_short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    counts = {"train": {"a": 800, "b": 8}, "validation": {"a": 10, "b": 10}, "test": {"a": 10}}
+    facts = {"counts": counts, "short": ["train b: 8 of 89"]}
+    text = check.page(settings(), {"0.9": facts}, [("a landbird", 4)], [])
+    assert "| a | 800 | 10 | 10 | 4 generators |" in text
+    assert "| b | 8 | 10 | 0 | borrows from a |" in text
+    assert "| 4 | generators to train |" in text
+    assert "| 200 | images to draw |" in text
+    assert "- ratio 0.9: fewer images than it asks for, all are kept: train b: 8 of 89" in text
+    assert "- ratio 0.9: group b has no test image" in text
+    assert "no time is known" in text
+
+
+def test_known_times_come_from_the_benchmark_files(tmp_path: Path) -> None:
+    for name, seconds in (("bias-0.9/lora/adapters/a/0.tsv", 30), ("bias-0.9/lora/adapters/b/0.tsv", 50), ("index.tsv", 2)):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"s\th:m:s\n{seconds}\t0:00:30\n")
+    assert check.seconds_known(tmp_path) == {"adapt": [30, 50], "index": [2]}
+
+
+def test_no_stage_cuts_a_prompt_silently(base: diffusion.Base) -> None:
+    long = "a landbird on land " * 30
+    with pytest.raises(FairgenError, match="tokens, and the text encoder reads"):
+        diffusion.encode_prompts(base, [long])
+    with pytest.raises(FairgenError, match="tokens, and the text encoder reads"):
+        clip.load("fairgen:embedded/weights/clip", "score.model").texts([long])

@@ -1,0 +1,69 @@
+"""Identical and near-identical images."""
+
+import io
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image, ImageEnhance, ImageFilter
+
+from fairgen import duplicates
+
+
+def photo(seed: int, side: int = 160) -> Image.Image:
+    """A smooth random picture, as structured as a photograph."""
+    coarse = np.random.default_rng(seed).integers(0, 255, (8, 8, 3), dtype=np.uint8)
+    return Image.fromarray(coarse).resize((side, side), Image.Resampling.BICUBIC)
+
+
+def bits(a: bytes, b: bytes) -> int:
+    return int(np.unpackbits(np.frombuffer(a, np.uint8) ^ np.frombuffer(b, np.uint8)).sum())
+
+
+def recoded(image: Image.Image) -> Image.Image:
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=60)
+    return Image.open(buffer)
+
+
+def test_copies_of_one_photograph_are_near_and_others_are_not() -> None:
+    original = photo(0)
+    changed = [recoded(original), original.resize((97, 97)), ImageEnhance.Brightness(original).enhance(1.15)]
+    changed.append(original.filter(ImageFilter.GaussianBlur(1)))
+    own = duplicates.perceptual_hash(original)
+    assert max(bits(own, duplicates.perceptual_hash(other)) for other in changed) <= 40
+    assert min(bits(own, duplicates.perceptual_hash(photo(seed))) for seed in range(1, 30)) > 60
+
+
+@given(st.lists(st.integers(0, 255), min_size=2, max_size=40), st.integers(0, 8))
+def test_near_pairs_are_all_pairs_within_the_distance(values: list[int], limit: int) -> None:
+    hashes = [bytes([v]) * 4 for v in values]
+    expected = {(i, j) for i in range(len(values)) for j in range(i) if bits(hashes[i], hashes[j]) <= limit}
+    found = duplicates.near_pairs(hashes, limit, chunk=7)
+    assert {tuple(sorted(pair, reverse=True)) for pair in found} == expected
+    assert len(found) == len(expected)
+
+
+@given(st.lists(st.tuples(st.integers(0, 19), st.integers(0, 19)), max_size=30))
+def test_connect_finds_the_components(links: list[tuple[int, int]]) -> None:
+    found = duplicates.connect(20, links)
+    assert all(found[a] == found[b] for a, b in links)
+    sets = {i: {i} for i in range(20)}
+    for a, b in links:
+        union = sets[a] | sets[b]
+        sets.update(dict.fromkeys(union, union))
+    assert found == [min(sets[i]) for i in range(20)]
+
+
+def test_chains_of_near_images_are_one_set() -> None:
+    rows = [
+        {"id": 10, "hash": "a", "perceptual": bytes(32)},
+        {"id": 11, "hash": "b", "perceptual": bytes([0b111]) + bytes(31)},
+        {"id": 12, "hash": "c", "perceptual": bytes([0b111111]) + bytes(31)},
+        {"id": 13, "hash": "d", "perceptual": bytes([255]) * 32},
+        {"id": 14, "hash": "d", "perceptual": bytes([255]) * 32},
+    ]
+    duplicates.mark_sets(rows, 3)
+    assert [r["set"] for r in rows] == [10, 10, 10, 13, 13]
+    duplicates.mark_sets(rows, 0)
+    assert [r["set"] for r in rows] == [10, 11, 12, 13, 13]

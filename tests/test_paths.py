@@ -1,0 +1,44 @@
+"""What the rules ask for: the inputs of `finetune` for each kind of recipe."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from fairgen.paths import Paths
+
+CELL = "results/birds/bias-0.9"
+
+
+class Wildcards(SimpleNamespace):
+    """Wildcards as snakemake hands them to input functions."""
+
+    def items(self) -> object:
+        return vars(self).items()
+
+
+@pytest.mark.parametrize(
+    ("method", "weights", "mixed"),
+    [
+        ("erm", [], []),
+        ("dfr", [f"{CELL}/erm/seed-3/model.safetensors"], []),
+        ("clustered-dfr", [f"{CELL}/clustered/pretrain/seed-3.safetensors"], []),
+        ("clustered-groupdro", [f"{CELL}/clustered/pretrain/seed-3.safetensors"], []),
+        ("clustered-lora", [f"{CELL}/clustered-lora/pretrain/seed-3.safetensors"], []),
+        ("ffr", ["results/birds/any/vanilla/pretrain/seed-3.safetensors"], []),
+        ("augment", [], "results/birds/any/vanilla/selection.parquet"),
+    ],
+)
+def test_inputs_of_finetune(config: dict, method: str, weights: list, mixed: list | str) -> None:
+    paths = Paths(config)
+    w = Wildcards(dataset="birds", scope="bias-0.9", method=method, seed="3")
+    assert paths.trained(w) == weights
+    assert paths.mixed(paths.at("filter", "selection.parquet"))(w) == mixed
+
+
+def test_a_selection_that_methods_share_is_drawn_once(config: dict) -> None:
+    shared = {**config, "compare": ["erm", "clustered", "clustered-groupdro", "ffr", "vanilla"]}
+    w = Wildcards(dataset="birds")
+    assert Paths(shared).selections(w) == [
+        "results/birds/bias-0.99/clustered/selection.parquet",
+        "results/birds/any/vanilla/selection.parquet",
+    ]
