@@ -8,31 +8,47 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from fairgen import formats
-from fairgen.blocks import SECOND, Config, block, chain, chosen, dataset_block, recipe, starts, synthetic
+from fairgen import formats, schemas
+from fairgen.blocks import SECOND, Config, block, chain, chosen, dataset_block, merged, recipe, starts, synthetic
 from fairgen.errors import FairgenError
 from fairgen.settings import canonical
 
 
 def validate(config: Config, schema: Config) -> None:
-    """Check the config against its JSON Schema.
+    """Check the config against its JSON Schema, and what a schema cannot say.
 
     Raises:
         FairgenError: names the first offending key.
     """
-    from jsonschema import Draft202012Validator
-    from jsonschema.exceptions import best_match
-
-    error = best_match(Draft202012Validator(schema).iter_errors(config))
-    if error is not None:
-        where = ".".join(str(part) for part in error.absolute_path) or "the top level"
-        raise FairgenError(f"config: {where}: {error.message}")
-    for name, data in config["datasets"].items():
+    whole = expanded(config)
+    schemas.check(whole, schema, "config")
+    for name, data in whole["datasets"].items():
         check_groups(name, data["groups"])
-        for method in config["methods"]:
-            check_start(config, name, method)
-        for method in comparison(config, name)["compare"]:
-            recipe(config, name, method)
+        if data["format"] == "birds" and data["root"] != f"results/{name}":
+            raise FairgenError(
+                f"config: datasets.{name}.root: fairgen draws into results/{name}; write that instead of {data['root']}"
+            )
+        for method in whole["methods"]:
+            check_start(whole, name, method)
+        for method in comparison(whole, name)["compare"]:
+            recipe(whole, name, method)
+    for name in whole["replicates"]:
+        check_replicates(whole, name)
+
+
+def expanded(config: Config) -> Config:
+    """The config with every data set entry that says `like` merged over the entry that it names.
+
+    Raises:
+        FairgenError: that entry is unknown, or says `like` itself.
+    """
+    given, datasets = config.get("datasets"), {}
+    for name, data in given.items() if isinstance(given, dict) else ():
+        model = data.get("like") if isinstance(data, dict) else None
+        if model is not None and "like" in given.get(str(model), {"like": None}):
+            raise FairgenError(f"config: datasets.{name}.like: '{model}' is no data set with a whole entry")
+        datasets[name] = {k: v for k, v in merged(given[model], data).items() if k != "like"} if model else data
+    return {**config, "datasets": datasets} if datasets else config
 
 
 def check_groups(dataset: str, groups: Config) -> None:
@@ -65,6 +81,26 @@ def check_start(config: Config, dataset: str, method: str) -> None:
         raise FairgenError(
             f"{where}.kind: {kind} goes on from trained weights; name a method in start, or leave out synthetic: false"
         )
+
+
+def check_replicates(config: Config, name: str) -> None:
+    """The replicates of a data set are data sets of the same groups, and compare the same methods at the same ratios."""
+
+    def compared(dataset: str) -> tuple[Any, ...]:
+        return dataset_block(config, dataset)["groups"].keys(), *(block(config, dataset, None, k) for k in ("ratios", "compare"))
+
+    for other in [name, *config["replicates"][name]]:
+        if other not in config["datasets"]:
+            raise FairgenError(f"config: replicates.{name}: unknown data set '{other}'; add an entry that says `like: {name}`")
+        if compared(other) != compared(name):
+            raise FairgenError(f"config: replicates.{name}: {other} has other groups, ratios or methods than {name}")
+
+
+def replicates(config: Config, dataset: str) -> list[str]:
+    """The data sets that are whole-chain replicates of one."""
+    if dataset not in config["replicates"]:
+        raise FairgenError(f"data set {dataset} has no replicates; list at least three under replicates.{dataset} in the config")
+    return config["replicates"][dataset]
 
 
 def check_data(config: Config, dataset: str) -> None:
@@ -142,8 +178,9 @@ def settings(config: Config, dataset: str, stage: str, method: str | None = None
             "targets": of("target"),
             "groups": list(groups),
         },
-        "metrics": lambda: {"groups": list(groups)},
+        "metrics": lambda: {"groups": of("target", "bias", "role"), "classes": classes},
         "worst_group": lambda: {**comparison(config, dataset), "config_sha256": config_hash(config, dataset)},
+        "replicates": lambda: {"dataset": dataset, "replicates": replicates(config, dataset)},
         "figures": lambda: {**comparison(config, dataset), "groups": list(groups)},
         "check": lambda: {
             "dataset": dataset,
@@ -181,6 +218,6 @@ def config_hash(config: Config, dataset: str) -> str:
     """Hash of everything in the config that can change this data set's result."""
     compared = comparison(config, dataset)["compare"]
     used = {name for method in compared for start in starts(config, dataset, method) for name in chain(config, start)}
-    effective = {k: v for k, v in config.items() if k not in ("datasets", "methods")}
+    effective = {k: v for k, v in config.items() if k not in ("datasets", "methods", "replicates")}
     effective |= {"dataset": dataset_block(config, dataset), "methods": {m: config["methods"][m] for m in sorted(used)}}
     return hashlib.sha256(canonical(effective).encode()).hexdigest()

@@ -1,22 +1,16 @@
-"""Stage `figures`: the comparison as bars, accuracies by group, real beside generated images, and CLIP acceptance."""
+"""Stage `figures`: the comparison's plots, real beside generated images, and CLIP acceptance."""
 
-import json
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
-import matplotlib
-
-matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 
-from fairgen import images, job, tables
+from fairgen import images, job, plots, results, tables
+from fairgen.plots import save
 
-# Okabe & Ito's colour-blind-safe palette
-COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")
 COLUMNS, TILE = 10, 64
 
 
@@ -29,51 +23,6 @@ class Figures:
     compare: list[str]
     seeds: list[int]
     groups: list[str]
-
-
-def save(figure: Any, path: Path) -> None:
-    """Write a figure as PNG and release it."""
-    figure.savefig(path, dpi=130, bbox_inches="tight", format="png", metadata={"Software": None})
-    plt.close(figure)
-
-
-def draw_bars(document: dict[str, Any], path: Path) -> None:
-    """Worst-group accuracy of every method at every ratio: mean, 95 % interval, and each seed as a dot."""
-    results = document["results"]
-    figure, axes = plt.subplots(1, len(results), figsize=(1.2 + 4.4 * len(results), 3.6), squeeze=False, sharey=True)
-    for ax, (ratio, methods) in zip(axes[0], results.items(), strict=True):
-        for i, entry in enumerate(methods.values()):
-            worst = entry["worst_group_accuracy"]
-            half = worst["ci95"][1] - worst["mean"] if worst["ci95"] else 0
-            ax.bar(i, worst["mean"], color=COLOURS[i % len(COLOURS)], yerr=half, capsize=4)
-            dots = len(worst["per_seed"])
-            ax.scatter(np.full(dots, i) + np.linspace(-0.15, 0.15, dots), worst["per_seed"], s=12, c="black", zorder=3)
-            ax.text(
-                i,
-                0.02,
-                f"{worst['mean']:.2f}",
-                ha="center",
-                color="white" if worst["mean"] > 0.1 else "black",
-                fontsize=8,
-            )
-        ax.set_xticks(range(len(methods)), list(methods), rotation=35, ha="right")
-        ax.set(ylim=(0, 1), title=f"bias ratio {ratio}")
-    axes[0][0].set_ylabel("worst-group accuracy (test)")
-    save(figure, path)
-
-
-def draw_groups(document: dict[str, Any], groups: list[str], path: Path) -> None:
-    """Test accuracy of every group, at the first ratio."""
-    ratio, methods = next(iter(document["results"].items()))
-    figure, ax = plt.subplots(figsize=(1.5 + 1.3 * len(methods), 3.6))
-    width = 0.8 / len(groups)
-    for j, group in enumerate(groups):
-        heights = [(m["groups"][group]["accuracy"] or {"mean": 0})["mean"] for m in methods.values()]
-        ax.bar(np.arange(len(methods)) + (j - (len(groups) - 1) / 2) * width, heights, width, label=group, color=COLOURS[j])
-    ax.set_xticks(range(len(methods)), list(methods), rotation=35, ha="right")
-    ax.set(ylim=(0, 1), ylabel="accuracy (test)", title=f"every group, bias ratio {ratio}")
-    ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1), frameon=False)
-    save(figure, path)
 
 
 def strip(pixels: list[np.ndarray]) -> np.ndarray:
@@ -145,12 +94,13 @@ def draw_acceptance(selections: list[Path], groups: list[str], path: Path) -> No
 
 def work(settings: Figures, paths: SimpleNamespace) -> None:
     """Draw all figures."""
-    document = json.loads(Path(paths.table).read_text())
-    draw_bars(document, paths.bars)
-    draw_groups(document, settings.groups, paths.groups)
+    document = results.load(paths.table)
+    plots.draw_bars(document, paths.bars)
+    plots.draw_curve(document, paths.curve)
+    plots.draw_groups(document, settings.groups, paths.groups)
     draw_samples(paths.split, paths.selections, settings.groups, paths.samples)
     draw_acceptance(paths.selections, settings.groups, paths.acceptance)
 
 
 if __name__ == "__main__":
-    job.main(work, Figures, reads=["table", "split", "selections*"], writes=["bars", "groups", "samples", "acceptance"])
+    job.main(work, Figures, reads=["table", "split", "selections*"], writes=["bars", "curve", "groups", "samples", "acceptance"])

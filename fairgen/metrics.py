@@ -1,7 +1,7 @@
-"""Stage `metrics`: accuracies of one trained classifier on the test rows, group by group.
+"""Stage `metrics`: figures of one trained classifier on the test rows, group by group and over all.
 
-Worst-group accuracy is the minimum over the groups that have test rows; `balanced` is the mean over groups, `average`
-the share of all test rows that are right.
+Figures over groups take the groups that have test rows; `empty_groups` names the others. A figure that the test rows do
+not define is null.
 """
 
 import json
@@ -12,48 +12,111 @@ from typing import Any
 
 import numpy as np
 
-from fairgen import job, tables
+from fairgen import intervals, job, measures, tables
+
+
+@dataclass(frozen=True)
+class Group:
+    """A group's class and bias value, and whether they usually go together."""
+
+    target: str
+    bias: str
+    role: str  # aligned | conflicting
 
 
 @dataclass(frozen=True)
 class Metrics:
-    """The groups of the data set, in the config's order."""
+    """The groups of the data set, and its classes in the order of the predicted probabilities."""
 
-    groups: list[str]
+    groups: dict[str, Group]
+    classes: list[str]
 
 
-def group_accuracies(correct: np.ndarray, group: np.ndarray, names: list[str]) -> dict[str, dict[str, Any]]:
-    """Accuracy and n of each group; an empty group has n = 0 and accuracy None."""
+@dataclass(frozen=True)
+class Predictions:
+    """Test rows: group (n,), predicted class (n,), probabilities (n, classes)."""
+
+    group: np.ndarray
+    predicted: np.ndarray
+    probabilities: np.ndarray
+
+
+def load(path: Path) -> Predictions:
+    """The test rows of a predictions file."""
+    rows = [r for r in tables.rows(path) if r["split"] == "test"]
+    return Predictions(*(np.array([r[key] for r in rows]) for key in ("group", "predicted", "probabilities")))
+
+
+def group_accuracies(correct: np.ndarray, group: np.ndarray, trained: dict[str, int]) -> dict[str, dict[str, Any]]:
+    """Accuracy with Wilson interval, n and training rows of each group; an empty group has n = 0 and accuracy None.
+
+    Args:
+        correct: (n,) whether a row is right.
+        group: (n,) names of the groups.
+        trained: training rows of every group of the data set.
+    """
     found = {}
-    for name in names:
+    for name, rows in trained.items():
         own = correct[group == name]
-        found[name] = {"accuracy": float(own.mean()) if len(own) else None, "n": len(own)}
+        accuracy, interval = (float(own.mean()), intervals.wilson(int(own.sum()), len(own))) if len(own) else (None, None)
+        found[name] = {"accuracy": accuracy, "wilson95": interval, "n": len(own), "train_n": rows}
     return found
 
 
-def summarise(correct: np.ndarray, group: np.ndarray, names: list[str]) -> dict[str, Any]:
-    """Worst-group, average and balanced accuracy of (n,) outcomes with their groups (n,)."""
-    groups = group_accuracies(correct, group, names)
-    present = {name: g["accuracy"] for name, g in groups.items() if g["n"]}
-    worst = min(present, key=present.get)
+def accuracies(groups: dict[str, dict[str, Any]], conflicting: set[str]) -> dict[str, Any]:
+    """Accuracies over the groups that have test rows.
+
+    The worst group is the first of the smallest accuracy. `average` weights groups by their test rows, `balanced` equally,
+    `train_weighted` by their training rows at this ratio (the adjusted average of Sagawa et al. 2020), and
+    `bias_conflicting` is the share of the conflicting groups' rows that are right.
+
+    Args:
+        groups: what `group_accuracies` returns.
+        conflicting: names of the bias-conflicting groups.
+    """
+    present = {name: g for name, g in groups.items() if g["n"]}
+    accuracy, n, train_n = (np.array([g[key] for g in present.values()]) for key in ("accuracy", "n", "train_n"))
+
+    def weighted(weights: np.ndarray) -> float | None:
+        return float(accuracy @ weights / weights.sum()) if weights.sum() else None
+
+    worst = min(present, key=lambda name: present[name]["accuracy"], default=None)
     return {
-        "worst_group_accuracy": present[worst],
+        "worst_group_accuracy": present[worst]["accuracy"] if worst else None,
         "worst_group": worst,
-        "average_accuracy": float(correct.mean()),
-        "balanced_accuracy": float(np.mean(list(present.values()))),
-        "empty_groups": [name for name, g in groups.items() if not g["n"]],
+        "worst_group_bootstrap95": intervals.bootstrap_minimum(np.rint(accuracy * n), n) if worst else None,
+        "average_accuracy": weighted(n),
+        "balanced_accuracy": weighted(np.ones_like(n)),
+        "train_weighted_accuracy": weighted(train_n),
+        "bias_conflicting_accuracy": weighted(n * [name in conflicting for name in present]),
+        "empty_groups": [name for name in groups if name not in present],
         "groups": groups,
+    }
+
+
+def summarise(rows: Predictions, settings: Metrics, train_counts: dict[str, int]) -> dict[str, Any]:
+    """All figures of the test rows; `train_counts` are the training rows of each group that has any."""
+    target, bias = (np.array([getattr(settings.groups[g], key) for g in rows.group]) for key in ("target", "bias"))
+    labels, values = measures.Labels(target, rows.predicted, bias), list({g.bias for g in settings.groups.values()})
+    correct = rows.predicted == target
+    trained = {name: train_counts.get(name, 0) for name in settings.groups}
+    conflicting = {name for name, g in settings.groups.items() if g.role == "conflicting"}
+    top = rows.probabilities.max(axis=1) if len(correct) else np.array([])
+    return {
+        **accuracies(group_accuracies(correct, rows.group, trained), conflicting),
+        "equalized_odds_difference": measures.equalized_odds(labels, settings.classes, values),
+        "demographic_parity_difference": measures.demographic_parity(labels, settings.classes, values),
+        "auroc": measures.auroc(target, rows.probabilities, settings.classes),
+        "expected_calibration_error": measures.calibration_error(correct, top),
     }
 
 
 def work(settings: Metrics, paths: SimpleNamespace) -> None:
     """Write the metrics of the test rows, with the weights' hash and the selection's facts."""
-    rows = [r for r in tables.rows(paths.predictions) if r["split"] == "test"]
-    correct = np.array([r["predicted"] == r["target"] for r in rows])
-    result = summarise(correct, np.array([r["group"] for r in rows]), settings.groups)
+    result = summarise(load(paths.predictions), settings, tables.facts(paths.split)["counts"]["train"])
     result |= tables.facts(paths.predictions)
-    Path(paths.metrics).write_text(json.dumps(result, indent=1, sort_keys=True) + "\n")
+    Path(paths.metrics).write_text(json.dumps(result, indent=1, sort_keys=True, allow_nan=False) + "\n")
 
 
 if __name__ == "__main__":
-    job.main(work, Metrics, reads=["predictions"], writes=["metrics"])
+    job.main(work, Metrics, reads=["predictions", "split"], writes=["metrics"])

@@ -97,6 +97,10 @@ class Paths:
         """Metrics of every cell, in the order of `compared`."""
         return [f"results/{w.dataset}/{scope}/{m}/seed-{seed}/metrics.json" for scope, m, seed in self.compared(w)]
 
+    def replicates(self, w: Any) -> list[str]:
+        """Comparisons of every replicate of the data set."""
+        return [f"results/{name}/worst_group.json" for name in table.replicates(self.config, w.dataset)]
+
     def splits(self, w: Any) -> list[str]:
         """Split of every ratio, in the config's order."""
         return [f"results/{w.dataset}/bias-{r}/split.parquet" for r in table.comparison(self.config, w.dataset)["ratios"]]

@@ -10,9 +10,12 @@ def use_this_python() -> None:
     os.environ["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", "")])
 
 
-def requested(words: list[str]) -> list[str]:
-    """Data sets among the targets of a command line; the parsed targets are not known yet while rules are read."""
-    targets = [word.split("/") for word in words if word.split("/")[0] == "results"]
+def requested(words: list[str], ending: str = "") -> list[str]:
+    """Data sets among the targets of a command line, or among those that end so.
+
+    The parsed targets are not known yet while rules are read.
+    """
+    targets = [word.split("/") for word in words if word.split("/")[0] == "results" and word.endswith(ending)]
     return sorted({parts[1] for parts in targets if len(parts) > 2} - {"logs", "benchmarks"})
 
 

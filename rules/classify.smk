@@ -53,6 +53,7 @@ rule finetune:
 rule metrics:
     input:
         predictions="results/{dataset}/{scope}/{method}/seed-{seed}/predictions.parquet",
+        split="results/{dataset}/{scope}/split.parquet",
     output:
         metrics="results/{dataset}/{scope}/{method}/seed-{seed}/metrics.json",
     log:
@@ -66,4 +67,4 @@ rule metrics:
         code=code("metrics"),
     shell:
         "python -m fairgen.metrics --settings {params.settings:q} --predictions {input.predictions}"
-        " --metrics {output.metrics} --log {log}"
+        " --split {input.split} --metrics {output.metrics} --log {log}"

@@ -19,8 +19,12 @@ paths = Paths(config)
 
 try:
     table.validate(config, yaml.safe_load((Path(workflow.basedir) / "rules/config.schema.yaml").read_text()))
+    config.update(table.expanded(config))
     for name in requested(sys.argv[1:]):
         table.check_data(config, name)
+    for name in requested(sys.argv[1:], "replicates.json"):
+        for replicate in table.replicates(config, name):
+            table.check_data(config, replicate)
 except FairgenError as error:
     stop(error)
 

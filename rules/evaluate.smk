@@ -1,4 +1,4 @@
-"""The comparison: worst_group, figures."""
+"""The comparison: worst_group, replicates, figures; and what a run would do: check."""
 
 
 rule worst_group:
@@ -21,6 +21,25 @@ rule worst_group:
         " --table {output.table} --csv {output.csv} --log {log}"
 
 
+rule replicates:
+    input:
+        tables=paths.replicates,
+    output:
+        replicates="results/{dataset}/replicates.json",
+    log:
+        "results/logs/{dataset}/replicates.log",
+    benchmark:
+        "results/benchmarks/{dataset}/replicates.tsv"
+    conda:
+        "../envs/data.yaml"
+    params:
+        settings=settings("replicates"),
+        code=code("replicates"),
+    shell:
+        "python -m fairgen.replicates --settings {params.settings:q} --tables {input.tables}"
+        " --replicates {output.replicates} --log {log}"
+
+
 rule figures:
     input:
         table="results/{dataset}/worst_group.json",
@@ -28,6 +47,7 @@ rule figures:
         split=paths.first_split,
     output:
         bars=report("results/{dataset}/figures/worst_group.png", caption="captions/worst_group.rst", category="Result"),
+        curve=report("results/{dataset}/figures/ratios.png", caption="captions/ratios.rst", category="Result"),
         groups=report("results/{dataset}/figures/groups.png", caption="captions/groups.rst", category="Result"),
         samples=report("results/{dataset}/figures/samples.png", caption="captions/samples.rst", category="Samples"),
         acceptance=report(
@@ -44,8 +64,8 @@ rule figures:
         code=code("figures"),
     shell:
         "python -m fairgen.figures --settings {params.settings:q} --table {input.table} --split {input.split}"
-        " --selections {input.selections} --bars {output.bars} --groups {output.groups}"
-        " --samples {output.samples} --acceptance {output.acceptance} --log {log}"
+        " --selections {input.selections} --bars {output.bars} --curve {output.curve}"
+        " --groups {output.groups} --samples {output.samples} --acceptance {output.acceptance} --log {log}"
 
 
 rule check:

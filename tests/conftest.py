@@ -70,3 +70,33 @@ def base():
     from fairgen.models.diffusion import Base
 
     return Base("fairgen:embedded/weights/diffusion", None, None, "float32", 32)
+
+
+def result(dataset: str = "toy", ratios: tuple[float | str, ...] = (0.99,), **accuracies: list[float]) -> dict:
+    """A `worst_group.json` of methods with these worst-group accuracies, one per seed, the same at every ratio."""
+    from fairgen import results, worst_group
+
+    def entry(values: list[float]) -> dict:
+        return worst_group.summarise(
+            [
+                {
+                    **dict.fromkeys(worst_group.FIGURES, value),
+                    "worst_group": "a",
+                    "worst_group_bootstrap95": [value, value],
+                    "groups": {name: {"accuracy": value, "n": 9, "train_n": 9, "wilson95": [value, value]} for name in "ab"},
+                    "empty_groups": [],
+                }
+                for value in values
+            ]
+        )
+
+    table = {str(ratio): {method: entry(values) for method, values in accuracies.items()} for ratio in ratios}
+    return {
+        "schema_version": results.SCHEMA_VERSION,
+        "dataset": dataset,
+        "seeds": list(range(len(next(iter(accuracies.values()))))),
+        "config_sha256": "0" * 64,
+        "versions": worst_group.versions(),
+        "results": table,
+        "comparisons": {ratio: worst_group.pairs(methods) for ratio, methods in table.items()},
+    }

@@ -4,6 +4,8 @@ import copy
 import json
 
 import pytest
+import yaml
+from conftest import PROJECT
 
 from fairgen import blocks
 from fairgen import config as table
@@ -65,6 +67,14 @@ def test_schema_names_no_key_that_the_config_lacks(config: dict, schema: dict) -
         (("methods", "vanilla", "base"), "lora", "circle"),
         (("datasets", "birds", "groups", "landbird-water", "donor"), "waterbird-water", "landbird-water"),
         (("datasets", "birds", "settings", "filter", "treshold"), 1, "treshold"),
+        (("datasets", "birds", "root"), "results/other", "results/birds"),
+        (("datasets", "birds-r1"), {"like": "birdz"}, "'birdz' is no data set"),
+        (("datasets", "birds-r1"), {"like": "birds-r1"}, "'birds-r1' is no data set"),
+        (("datasets", "birds-r1"), {"like": "birds"}, "write that instead of results/birds"),
+        (("datasets", "birds-r1"), {"root": "results/birds-r1"}, "'format' is a required property"),
+        (("replicates", "birds"), ["birds"], "too short"),
+        (("replicates", "birds"), ["birds", "birds-r1", "birds-r2"], "unknown data set 'birds-r1'"),
+        (("replicates", "utkface"), ["utkface", "birds", "birds-r1"], "birds has other groups"),
     ],
 )
 def test_mistakes_are_named(config: dict, schema: dict, path: tuple, value: object, named: str) -> None:
@@ -102,6 +112,25 @@ def test_samples_of_an_untouched_base_are_shared_by_all_ratios(config: dict) -> 
     assert blocks.scope(config, "birds", "vanilla", "pretrain", "bias-0.9") == "any"
     assert blocks.scope(config, "birds", "vanilla", "finetune", "bias-0.9") == "bias-0.9"
     assert blocks.scope(config, "birds", "lora", "sample", "bias-0.9") == "bias-0.9"
+
+
+def test_an_entry_like_another_states_only_its_differences(config: dict, schema: dict) -> None:
+    study = table.merged(config, yaml.safe_load((PROJECT / "examples/birds-study.yaml").read_text()))
+    table.validate(study, schema)
+    whole = table.expanded(study)
+    model, replicate = (whole["datasets"][name] for name in ("birds", "birds-r1"))
+    assert "like" not in replicate
+    assert replicate["groups"] == model["groups"]
+    assert replicate["options"] == {**model["options"], "seed": 8}
+    for stage in ("split", "cluster", "prior", "adapt", "sample"):
+        seeds = [table.block(whole, name, None, stage)["seed"] for name in ("birds", "birds-r1", "birds-r2")]
+        assert len(set(seeds)) == 3, stage
+    assert json.loads(table.settings(whole, "birds", "replicates")) == {
+        **{"dataset": "birds", "replicates": ["birds", "birds-r1", "birds-r2"]},
+        **{"threads": config["threads"]},
+    }
+    assert table.config_hash(whole, "birds") == table.config_hash({**whole, "replicates": {}}, "birds")
+    assert table.config_hash(whole, "birds") != table.config_hash(whole, "birds-r1")
 
 
 def test_settings_hold_the_chosen_kind_only(config: dict) -> None:

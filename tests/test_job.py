@@ -30,15 +30,21 @@ def test_a_failing_stage_says_one_line_and_leaves_nothing(tmp_path: Path) -> Non
 
 def test_unknown_and_missing_settings_are_named(tmp_path: Path) -> None:
     (tmp_path / "p.parquet").touch()
-    for settings, named in (({"group": []}, "unknown key 'group'"), ({}, "key 'groups' is missing")):
-        done = command("metrics", settings, predictions=tmp_path / "p.parquet", metrics=tmp_path / "m.json")
+    files = {name: tmp_path / "p.parquet" for name in ("predictions", "split")}
+    for settings, named in (({"group": []}, "unknown key 'group'"), ({"classes": []}, "key 'groups' is missing")):
+        done = command("metrics", settings, metrics=tmp_path / "m.json", **files)
         assert done.returncode == 1
         assert named in done.stderr
 
 
 def test_metrics_as_a_command(tmp_path: Path) -> None:
-    rows = {"id": [1, 2], "group": ["a", "a"], "split": ["test", "test"], "target": ["x", "y"], "predicted": ["x", "x"]}
+    rows = {"group": ["a", "a"], "split": ["test", "test"], "predicted": ["x", "y"], "probabilities": [[0.9, 0.1], [0.3, 0.7]]}
     tables.write(tmp_path / "p.parquet", rows, {"weights_sha256": "0"})
-    done = command("metrics", {"groups": ["a"]}, predictions=tmp_path / "p.parquet", metrics=tmp_path / "m.json")
+    tables.write(tmp_path / "s.parquet", {"id": [1]}, {"counts": {"train": {"a": 5}}})
+    settings = {"groups": {"a": {"target": "x", "bias": "b", "role": "aligned"}}, "classes": ["x", "y"]}
+    files = {"predictions": tmp_path / "p.parquet", "split": tmp_path / "s.parquet", "metrics": tmp_path / "m.json"}
+    done = command("metrics", settings, **files)
     assert done.returncode == 0
-    assert json.loads((tmp_path / "m.json").read_text())["worst_group_accuracy"] == 0.5
+    found = json.loads((tmp_path / "m.json").read_text())
+    assert found["worst_group_accuracy"] == 0.5
+    assert (found["groups"]["a"]["train_n"], found["auroc"], found["weights_sha256"]) == (5, None, "0")

@@ -1,52 +1,163 @@
-"""Metrics and the comparison."""
+"""Metrics of one classifier, the comparison of all, and the file that is published."""
+
+import copy
+import csv
+import json
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from fairgen.metrics import summarise
-from fairgen.worst_group import interval, over_seeds, pairs, student_quantile, terminal_table
+from fairgen import results, schemas
+from fairgen.errors import FairgenError
+from fairgen.metrics import Group, Metrics, Predictions, accuracies, summarise
+from fairgen.worst_group import WorstGroup, pairs, table_rows, terminal_table, work
 from fairgen.worst_group import summarise as over_runs
 
+SETTINGS = Metrics(
+    {"xa": Group("x", "a", "aligned"), "xb": Group("x", "b", "conflicting"), "yb": Group("y", "b", "aligned")}, ["x", "y"]
+)
+TRAINED = {"xa": 90, "xb": 10, "yb": 100}
 
-def run(*accuracies: float) -> dict:
-    """Metrics of one seed with two groups of ten rows."""
-    correct = np.concatenate([np.arange(10) < a * 10 for a in accuracies])
-    return summarise(correct, np.repeat(["a", "b"], 10), ["a", "b"])
+
+def metrics(**right: float) -> dict:
+    """Metrics of one seed: a share of right rows for some groups, ten rows each."""
+    group = np.repeat(list(right), 10)
+    hits = np.concatenate([np.arange(10) < share * 10 for share in right.values()])
+    own = np.array([SETTINGS.groups[g].target for g in group])
+    predicted = np.where(hits, own, np.where(own == "x", "y", "x"))
+    x = np.where(predicted == "x", 0.8, 0.2)
+    return summarise(Predictions(group, predicted, np.stack([x, 1 - x], axis=1)), SETTINGS, TRAINED)
 
 
-def test_worst_average_and_balanced() -> None:
-    correct, group = np.array([1, 1, 1, 0, 0, 1]).astype(bool), np.array(["a"] * 4 + ["b"] * 2)
-    found = summarise(correct, group, ["a", "b", "c"])
-    assert (found["worst_group"], found["worst_group_accuracy"]) == ("b", 0.5)
-    assert found["average_accuracy"] == pytest.approx(4 / 6)
+def run(a: float, b: float, c: float = 1.0) -> dict:
+    """Metrics of one seed with rows in every group."""
+    return metrics(xa=a, xb=b, yb=c)
+
+
+def test_accuracies_have_their_own_names() -> None:
+    found = run(0.9, 0.4, 0.8)
+    assert (found["worst_group"], found["worst_group_accuracy"]) == ("xb", 0.4)
+    assert found["bias_conflicting_accuracy"] == 0.4
+    assert found["train_weighted_accuracy"] == pytest.approx((90 * 0.9 + 10 * 0.4 + 100 * 0.8) / 200)
+    low, high = found["worst_group_bootstrap95"]
+    assert low < 0.4 < high
+    assert found["groups"]["xb"] == {
+        "accuracy": 0.4,
+        "wilson95": pytest.approx([0.1682, 0.6873], abs=1e-4),
+        "n": 10,
+        "train_n": 10,
+    }
+    assert found["expected_calibration_error"] == pytest.approx(0.1)
+
+
+def test_average_weights_rows_and_balanced_weights_groups() -> None:
+    groups = {"a": {"accuracy": 0.75, "n": 4, "train_n": 1}, "b": {"accuracy": 0.5, "n": 2, "train_n": 3}}
+    found = accuracies(groups, {"a", "b"})
+    assert found["average_accuracy"] == found["bias_conflicting_accuracy"] == pytest.approx(4 / 6)
     assert found["balanced_accuracy"] == pytest.approx((0.75 + 0.5) / 2)
-    assert found["groups"]["c"] == {"accuracy": None, "n": 0}
-    assert found["empty_groups"] == ["c"]
+    assert found["train_weighted_accuracy"] == pytest.approx((0.75 + 3 * 0.5) / 4)
+
+
+def test_an_empty_group_is_flagged_and_left_out() -> None:
+    found = metrics(xa=0.5, yb=1.0)
+    assert found["groups"]["xb"] == {"accuracy": None, "wilson95": None, "n": 0, "train_n": 10}
+    assert found["empty_groups"] == ["xb"]
+    assert (found["worst_group"], found["balanced_accuracy"]) == ("xa", 0.75)
+    assert found["train_weighted_accuracy"] == pytest.approx((90 * 0.5 + 100) / 190)
+    assert found["bias_conflicting_accuracy"] is None
+    assert found["equalized_odds_difference"] is None
+    assert found["auroc"] is not None
+
+
+def test_without_test_rows_every_figure_is_null() -> None:
+    found = summarise(Predictions(*[np.array([])] * 3), SETTINGS, TRAINED)
+    assert found.pop("empty_groups") == ["xa", "xb", "yb"]
+    assert {name for name, value in found.items() if value is not None} == {"groups"}
+    with pytest.raises(FairgenError, match="no group has a test row"):
+        over_runs([found])
 
 
 def test_minimum_per_seed_comes_before_the_mean() -> None:
     entry = over_runs([run(0.2, 0.8), run(0.8, 0.4)])
     assert entry["worst_group_accuracy"]["mean"] == pytest.approx(0.3)
-    assert entry["worst_group"] == {"per_seed": ["a", "b"], "by_mean": "a"}
-    assert entry["groups"]["a"]["accuracy"]["mean"] == pytest.approx(0.5)
+    assert entry["worst_group"]["per_seed"] == ["xa", "xb"]
+    assert entry["worst_group"]["by_mean"] == "xa"
+    assert len(entry["worst_group"]["bootstrap95"]) == len(entry["groups"]["xa"]["wilson95"]) == 2
+    assert entry["groups"]["xa"]["accuracy"]["mean"] == pytest.approx(0.5)
 
 
-@pytest.mark.parametrize(("dof", "quantile"), [(1, 12.7062), (2, 4.30265), (4, 2.77645), (30, 2.04227)])
-def test_student_quantiles_agree_with_the_tables(dof: int, quantile: float) -> None:
-    assert student_quantile(0.975, dof) == pytest.approx(quantile, rel=1e-4)
+def test_a_figure_that_one_seed_does_not_define_is_null() -> None:
+    whole, part = run(0.5, 0.5), {**run(0.5, 0.5), "auroc": None}
+    assert over_runs([whole, part])["auroc"] is None
+    assert table_rows({"0.9": {"erm": over_runs([whole, part])}})[0]["auroc"] is None
 
 
-def test_student_interval() -> None:
-    """t(2, 0.975) = 4.303: three values with sd 1."""
-    assert interval([1.0, 2.0, 3.0]) == pytest.approx([2 - 4.30265 / 3**0.5, 2 + 4.30265 / 3**0.5], rel=1e-4)
-    assert over_seeds([0.5])["ci95"] is None
+def test_the_terminal_names_the_winner_and_empty_groups() -> None:
+    def table(**methods: list[dict]) -> str:
+        entries = {name: over_runs(runs) for name, runs in methods.items()}
+        document = {"dataset": "toy", "seeds": [0], "results": {"0.9": entries}, "comparisons": {"0.9": pairs(entries)}}
+        return terminal_table(document)
+
+    text = table(x=[run(0.9, 0.9)] * 3, erm=[run(0.1, 0.9), run(0.2, 0.9), run(0.1, 0.8)])
+    assert "x wins" in text
+    assert "toy, bias ratio 0.9" in text
+    assert "no test row: xb" in table(erm=[metrics(xa=0.5, yb=1.0)])
 
 
-def test_a_winner_needs_its_paired_interval_above_zero() -> None:
-    clear = {"x": over_runs([run(0.9, 0.9)] * 3), "y": over_runs([run(0.1, 0.9), run(0.2, 0.9), run(0.1, 0.8)])}
-    assert pairs(clear)["winner"] == "x"
-    unclear = {"x": over_runs([run(0.9, 0.9), run(0.1, 0.9), run(0.9, 0.9)]), "y": over_runs([run(0.5, 0.9)] * 3)}
-    assert pairs(unclear)["leader"] == "x"
-    assert pairs(unclear)["winner"] is None
-    assert "no winner: x leads" in terminal_table({"0.9": unclear}, {"0.9": pairs(unclear)}, 3)
-    assert "x wins" in terminal_table({"0.9": clear}, {"0.9": pairs(clear)}, 3)
+@pytest.fixture
+def document(tmp_path: Path) -> dict:
+    """A result file of two methods and two seeds, written by the stage."""
+    files = []
+    for i, found in enumerate([run(0.2, 0.1), run(0.3, 0.1), run(0.9, 0.8), run(0.9, 0.7)]):
+        files.append(tmp_path / f"{i}.json")
+        files[-1].write_text(json.dumps(found))
+    settings = WorstGroup("toy", [0.99], ["erm", "lora"], [0, 1], "0" * 64)
+    work(settings, SimpleNamespace(metrics=files, table=tmp_path / "worst_group.json", csv=tmp_path / "worst_group.csv"))
+    return results.load(tmp_path / "worst_group.json")
+
+
+def test_the_file_holds_what_is_published(document: dict, tmp_path: Path) -> None:
+    assert document["schema_version"] == 2
+    entry = document["results"]["0.99"]["lora"]
+    assert set(entry["worst_group_accuracy"]) == {"mean", "sd", "ci95", "per_seed"}
+    assert document["comparisons"]["0.99"]["minus_erm"]["lora"]["mean"] == pytest.approx(0.65)
+    assert document["comparisons"]["0.99"]["minus_groupdro"] is None
+    rows = list(csv.DictReader((tmp_path / "worst_group.csv").open()))
+    assert [row["method"] for row in rows] == ["erm", "lora"]
+    assert float(rows[1]["worst_group_bootstrap_low"]) < 0.75 < float(rows[1]["worst_group_bootstrap_high"])
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "named"),
+    [
+        (("schema_version",), 1, "schema_version"),
+        (("config_sha256",), "abc", "config_sha256"),
+        (("results", "0.99", "erm", "worst_group_accuracy", "mean"), 1.5, "worst_group_accuracy.mean"),
+        (("results", "0.99", "erm", "worst_group_accuracy"), None, "worst_group_accuracy"),
+        (("results", "0.99", "erm", "groups", "xa", "accuracy"), None, "groups.xa.accuracy"),
+        (("comparisons", "0.99", "leader"), None, "leader"),
+    ],
+)
+def test_the_schema_refuses_a_broken_file(document: dict, path: tuple, value: object, named: str) -> None:
+    schema = schemas.published("worst_group")
+    schemas.check(document, schema, "worst_group.json")
+    broken = copy.deepcopy(document)
+    place = broken
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = value
+    with pytest.raises(FairgenError, match=named):
+        schemas.check(broken, schema, "worst_group.json")
+    del place[path[-1]]
+    with pytest.raises(FairgenError, match=path[-1]):
+        schemas.check(broken, schema, "worst_group.json")
+
+
+def test_the_schema_itself_is_valid_and_described() -> None:
+    from jsonschema import Draft202012Validator
+
+    schema = schemas.published("worst_group")
+    Draft202012Validator.check_schema(schema)
+    assert all("description" in entry or "$ref" in entry for entry in schema["properties"].values() if "const" not in entry)

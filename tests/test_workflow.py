@@ -41,9 +41,9 @@ def birds(**blocks: dict) -> dict:
     return {"datasets": {"birds": {"settings": blocks}}}
 
 
-def planned(workflow: Workflow, *words: str) -> dict[str, int]:
+def planned(workflow: Workflow, *words: str, target: str = TARGET) -> dict[str, int]:
     """Jobs per rule that a dry run announces; fails with the output if there is no plan."""
-    done = workflow.run("--dry-run", *words, TARGET)
+    done = workflow.run("--dry-run", *words, target)
     assert done.returncode == 0, done.stdout + done.stderr
     text = done.stdout + done.stderr
     counts = dict(re.findall(r"^(\w+) +(\d+)$", text, re.M))
@@ -62,6 +62,7 @@ def planned(workflow: Workflow, *words: str) -> dict[str, int]:
         ({"compare": ["clustered-groupdro"], **birds(pretrain={"steps": 350})}, TARGET, "finetune.groupdro.steps"),
         ({}, "results/birdz/worst_group.json", "unknown data set 'birdz'; the config has birds, utkface"),
         ({}, "results/utkface/worst_group.json", "datasets.utkface.root"),
+        ({}, "results/birds/replicates.json", "data set birds has no replicates"),
     ],
 )
 def test_mistakes_end_in_one_line_before_any_job(workflow: Workflow, change: dict, target: str, named: str) -> None:
@@ -84,6 +85,16 @@ def test_ratios_share_what_does_not_depend_on_them(workflow: Workflow) -> None:
     assert two["prior"] == one["prior"] == 4
     assert two["sample"] == 2 * one["sample"] - 4  # vanilla's four are shared
     assert two["pretrain"] == 2 * one["pretrain"] - 3
+
+
+def test_replicates_run_the_whole_chain_with_seeds_of_their_own(workflow: Workflow) -> None:
+    study = yaml.safe_load((workflow.folder / "examples/birds-study.yaml").read_text())
+    workflow.edit({**study, "compare": ["erm"]})
+    plan = planned(workflow, target="results/birds/replicates.json")
+    assert {name: plan[name] for name in ("draw", "split", "finetune", "worst_group", "replicates")} == {
+        **{"draw": 3, "split": 3 * 4, "finetune": 3 * 4 * 5},
+        **{"worst_group": 3, "replicates": 1},
+    }
 
 
 def jobs(workflow: Workflow, *methods: str) -> dict[str, int]:
@@ -133,7 +144,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Workflow:
 @pytest.mark.slow
 def test_the_result_has_its_published_shape(finished: Workflow) -> None:
     document = json.loads((finished.folder / TARGET).read_text())
-    assert document["schema_version"] == 1
+    assert document["schema_version"] == 2
     assert document["versions"]["torch"][0].isdigit()
     assert re.fullmatch(r"[0-9a-f]{64}", document["config_sha256"])
     methods = document["results"]["0.999"]
@@ -173,7 +184,7 @@ def test_vanilla_is_drawn_without_adapters_or_token(finished: Workflow) -> None:
 
 @pytest.mark.slow
 def test_figures_are_pictures(finished: Workflow) -> None:
-    for name in ("worst_group", "groups", "samples", "acceptance"):
+    for name in ("worst_group", "ratios", "groups", "samples", "acceptance"):
         with Image.open(finished.folder / f"results/birds/figures/{name}.png") as picture:
             assert min(picture.size) > 100
             assert np.asarray(picture.convert("L")).std() > 5

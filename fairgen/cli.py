@@ -1,0 +1,35 @@
+"""The `fairgen` command: one module per subcommand, imported when it is called.
+
+A subcommand is a module `fairgen.<name>` with `arguments(parser)` and `run(options)`, and a line in `COMMANDS`.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from fairgen import __version__
+from fairgen.errors import FairgenError
+
+COMMANDS = {
+    "compare": "print the difference of two result files",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a subcommand; a FairgenError becomes one line and exit status 1."""
+    words = sys.argv[1:] if argv is None else argv
+    parser = argparse.ArgumentParser(prog="fairgen", description="Tools around the fairgen workflow.")
+    parser.add_argument("--version", action="version", version=f"fairgen {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, summary in COMMANDS.items():
+        command = commands.add_parser(name, help=summary, description=summary)
+        if name in words[:1]:
+            import_module(f"fairgen.{name}").arguments(command)
+    options = parser.parse_args(words)
+    try:
+        import_module(f"fairgen.{options.command}").run(options)
+    except FairgenError as error:
+        print(f"fairgen {options.command}: {' '.join(str(error).split())}", file=sys.stderr)
+        return 1
+    return 0

@@ -1,0 +1,55 @@
+"""Fairness differences, AUROC and calibration against values worked out by hand."""
+
+import numpy as np
+import pytest
+
+from fairgen.measures import Labels, auroc, calibration_error, demographic_parity, equalized_odds
+
+# bias a: x is predicted for 3 of 4 rows, true positive rate 1, false positive rate 1/2; bias b: 1 of 4, 1/2, 0
+BINARY = Labels(np.array(list("xxyyxxyy")), np.array(list("xxxyxyyy")), np.array(list("aaaabbbb")))
+
+
+def test_two_classes() -> None:
+    for classes in (["x", "y"], ["y", "x"]):
+        assert demographic_parity(BINARY, classes, ["a", "b"]) == 0.5
+        assert equalized_odds(BINARY, classes, ["a", "b"]) == 0.5
+
+
+def test_more_classes_take_the_largest_difference() -> None:
+    """Only z differs: it is predicted for 2 of 6 rows with bias a and 1 of 6 with b, at true positive rates 1 and 1/2."""
+    rows = Labels(np.array(list("xxyyzz" * 2)), np.array(list("xxyyzz" + "xxyyzx")), np.array(["a"] * 6 + ["b"] * 6))
+    assert demographic_parity(rows, ["x", "y", "z"], ["a", "b"]) == pytest.approx(1 / 6)
+    assert equalized_odds(rows, ["x", "y", "z"], ["a", "b"]) == 0.5
+
+
+def test_undefined_differences_are_none() -> None:
+    assert demographic_parity(BINARY, ["x", "y"], ["a", "b", "c"]) is None
+    assert equalized_odds(BINARY, ["x", "y"], ["a", "b", "c"]) is None
+    one_sided = Labels(np.array(list("xyxx")), np.array(list("xyxx")), np.array(list("aabb")))
+    assert equalized_odds(one_sided, ["x", "y"], ["a", "b"]) is None
+    assert demographic_parity(one_sided, ["x", "y"], ["a", "b"]) == 0.5
+    nothing = Labels(*[np.array([])] * 3)
+    assert demographic_parity(nothing, ["x", "y"], ["a"]) is None
+    assert equalized_odds(nothing, ["x", "y"], ["a"]) is None
+
+
+def test_auroc() -> None:
+    """Of the four pairs of an x and a y, three are in order."""
+    target, x = np.array(list("xxyy")), np.array([0.9, 0.4, 0.5, 0.1])
+    assert auroc(target, np.stack([x, 1 - x], axis=1), ["x", "y"]) == 0.75
+    assert auroc(target, np.stack([x, 1 - x], axis=1), ["x", "y", "z"]) is None
+    assert auroc(target[:2], np.stack([x, 1 - x], axis=1)[:2], ["x", "y"]) is None
+    three = np.array([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.6, 0.1, 0.3]])
+    assert auroc(np.array(list("xyz")), three, ["x", "y", "z"]) == 1
+
+
+def test_calibration_error() -> None:
+    """Two rows in the last bin, one of them right: |1 − 1.9|; one right row at 0.62: |1 − 0.62|; over three rows."""
+    found = calibration_error(np.array([True, False, True]), np.array([0.95, 0.95, 0.62]))
+    assert found == pytest.approx((0.9 + 0.38) / 3)
+    assert calibration_error(np.array([True]), np.array([1.0])) == 0
+    assert calibration_error(np.array([]), np.array([])) is None
+    together = calibration_error(np.array([True, False]), np.array([0.6, 0.8]), bins=2)  # one bin, (0.5, 1]
+    assert together == pytest.approx(abs(1 - 1.4) / 2)
+    apart = calibration_error(np.array([True, False]), np.array([0.5, 0.8]), bins=2)  # 0.5 belongs to (0, 0.5]
+    assert apart == pytest.approx((0.5 + 0.8) / 2)

@@ -1,0 +1,34 @@
+"""Worst-group accuracy over whole-chain replicates."""
+
+import json
+from pathlib import Path
+
+import pytest
+from conftest import result
+
+from fairgen.job import main
+from fairgen.replicates import Replicates, work
+
+
+def write(folder: Path, **accuracies: list[float]) -> Path:
+    """A replicate's comparison."""
+    path = folder / f"{len(list(folder.iterdir()))}.json"
+    path.write_text(json.dumps(result(**accuracies)))
+    return path
+
+
+def test_the_interval_is_over_replicates_not_seeds(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    """Means over seeds 0.5, 0.6, 0.7: sd 0.1, t(2, 0.975) = 4.30265."""
+    files = [write(tmp_path, erm=[0.1, 0.2], lora=[m - 0.1, m + 0.1]) for m in (0.5, 0.6, 0.7)]
+    settings = '{"dataset":"toy","replicates":["toy","toy-1","toy-2"]}'
+    words = ["--settings", settings, "--replicates", str(tmp_path / "replicates.json"), "--tables", *map(str, files)]
+    main(work, Replicates, reads=["tables*"], writes=["replicates"], argv=words)
+    document = json.loads((tmp_path / "replicates.json").read_text())
+    found = document["results"]["0.99"]["lora"]
+    worst = found["worst_group_accuracy"]
+    assert (worst["mean"], worst["sd"]) == (pytest.approx(0.6), pytest.approx(0.1))
+    assert worst["per_replicate"] == pytest.approx([0.5, 0.6, 0.7])
+    assert worst["ci95"][1] - 0.6 == pytest.approx(4.30265 * 0.1 / 3**0.5, rel=1e-4)
+    assert [seeds["per_seed"] for seeds in found["over_seeds"]] == [pytest.approx([m - 0.1, m + 0.1]) for m in (0.5, 0.6, 0.7)]
+    assert document["comparisons"]["0.99"]["minus_erm"]["lora"]["mean"] == pytest.approx(0.45)
+    assert "3 replicates" in capsys.readouterr().out
