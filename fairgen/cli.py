@@ -12,6 +12,7 @@ from fairgen import __version__
 from fairgen.errors import FairgenError
 
 COMMANDS = {
+    "check": "what a data set holds and what a run would do, before anything is trained",
     "compare": "print the difference of two result files",
 }
 

@@ -1,7 +1,10 @@
 """The workflow from outside: errors before any job, sharing, incremental reruns, and the whole chain in small."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -297,3 +300,22 @@ def test_parse_time_is_reported(workflow: Workflow, record_property: object) -> 
     started = time.monotonic()
     assert workflow.run("--list-rules").returncode == 0
     record_property("list_rules_seconds", round(time.monotonic() - started, 2))
+
+
+def test_check_shows_data_and_plan_before_anything_is_trained(workflow: Workflow) -> None:
+    """The subcommand runs the workflow as far as the splits, and prints the page."""
+    workflow.edit({"ratios": ["natural", 0.999], "datasets": SMALL["datasets"]})
+    env = {**os.environ, "PYTHONPATH": str(workflow.folder)}
+    command = [sys.executable, "-m", "fairgen", "check", "birds", "--cores", "1"]
+    done = subprocess.run(command, cwd=workflow.folder, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    page = (workflow.folder / "results/birds/check.md").read_text()
+    assert done.stdout == page + "\n"
+    assert "# Audit of birds" in page
+    assert "| landbird-water | 80 | 20 | 30 | 4 generators" in page.split("## Bias ratio natural")[1]
+    assert "borrows from landbird-land" in page.split("## Bias ratio 0.999")[1]
+    assert not (workflow.folder / "results/birds/embeddings.parquet").exists()
+    command[4] = "birdz"
+    done = subprocess.run(command, cwd=workflow.folder, env=env, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "unknown data set 'birdz'" in done.stderr
