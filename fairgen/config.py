@@ -121,6 +121,12 @@ def attributes(given: Any) -> list[Config]:
     return [{**one, "values": v} if v else one for one, v in zip(listed, words, strict=True)]
 
 
+def drawing(sample: Config, adapted: bool) -> Config:
+    """The `sample` block with one guidance: the base's, or that of finetuned generators."""
+    rest = {k: v for k, v in sample.items() if k != "guidance_adapted"}
+    return merged(rest, {"solver": {"guidance": sample["guidance_adapted"]}}) if adapted else rest
+
+
 def settings(config: Config, dataset: str, stage: str, method: str | None = None, group: str | None = None) -> str:
     """The canonical JSON that a stage's job gets: what is tracked is what is used."""
     groups = dataset_block(config, dataset)["groups"]
@@ -156,7 +162,7 @@ def settings(config: Config, dataset: str, stage: str, method: str | None = None
             "donors": of("donor", among=own),
         },
         "sample": lambda: {
-            **get("sample"),
+            **drawing(get("sample"), get("adapt")["kind"] != "none"),
             "token": get("adapt")["token"],
             "base": get("diffusion"),
             "prompts": of("prompt", among=own),

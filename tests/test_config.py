@@ -199,6 +199,15 @@ def test_steps_that_stage_one_leaves_nothing_of_are_an_error(config: dict, schem
         table.validate(wrong, schema)
 
 
+def test_finetuned_generators_have_a_guidance_of_their_own(config: dict) -> None:
+    changed = copy.deepcopy(config)
+    changed["sample"]["guidance_adapted"] = 1
+    changed["datasets"]["birds"]["settings"]["sample"].pop("guidance_adapted", None)
+    found = {m: json.loads(table.settings(changed, "birds", "sample", m, "landbird-land"))["solver"] for m in ("vanilla", "lora")}
+    assert found["lora"]["guidance"] == 1
+    assert found["vanilla"] == json.loads(table.settings(config, "birds", "sample", "vanilla", "landbird-land"))["solver"]
+
+
 def test_one_and_one_point_zero_are_one_setting() -> None:
     from fairgen.settings import canonical
 
