@@ -31,6 +31,7 @@ FIGURES = (
     "auroc",
     "expected_calibration_error",
 )
+USED = ("group_labels", "validation_rows", "training_rows", "gradient_steps")  # what a method had to learn from
 PACKAGES = (
     *("snakemake", "torch", "diffusers", "peft", "transformers", "timm", "faiss-cpu", "pyarrow"),
     *("numpy", "scipy", "scikit-learn", "fairlearn"),
@@ -71,7 +72,7 @@ def summarise(runs: list[dict[str, Any]]) -> dict[str, Any]:
         "by_mean": min(present, key=present.get),
         "bootstrap95": [run["worst_group_bootstrap95"] for run in runs],
     }
-    return entry | {"groups": groups, "empty_groups": runs[0]["empty_groups"]}
+    return entry | {"groups": groups, **{key: runs[0][key] for key in ("empty_groups", *USED)}}
 
 
 def pairs(results: dict[str, Any]) -> dict[str, Any]:
@@ -117,15 +118,17 @@ def terminal_table(document: dict[str, Any]) -> str:
     lines = []
     for ratio, methods in document["results"].items():
         lines += [f"\n{document['dataset']}, bias ratio {ratio}, {len(document['seeds'])} classifier seeds"]
-        lines += [f"{'method':<18}{'worst group':>12}{'± 95 %':>9}{'balanced':>10}{'average':>9}   worst"]
+        lines += [f"{'method':<18}{'worst group':>12}{'± 95 %':>9}{'balanced':>10}{'average':>9}   {'worst':<18}group labels for"]
         ranked = sorted(methods.items(), key=lambda item: -item[1]["worst_group_accuracy"]["mean"])
         for name, entry in ranked:
             worst = entry["worst_group_accuracy"]
             half = f"{worst['ci95'][1] - worst['mean']:.3f}" if worst["ci95"] else "n/a"
             figures = f"{worst['mean']:>12.3f}{half:>9}{entry['balanced_accuracy']['mean']:>10.3f}"
             mark = f"   (no test row: {', '.join(entry['empty_groups'])})" if entry["empty_groups"] else ""
+            known = ", ".join(entry["group_labels"]) or "nothing"
             lines.append(
-                f"{name:<18}{figures}{entry['average_accuracy']['mean']:>9.3f}   {entry['worst_group']['by_mean']}{mark}"
+                f"{name:<18}{figures}{entry['average_accuracy']['mean']:>9.3f}"
+                f"   {entry['worst_group']['by_mean']:<18}{known}{mark}"
             )
         lines.append(intervals.verdict(document["comparisons"][ratio]))
     return "\n".join(lines)
