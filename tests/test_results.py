@@ -19,6 +19,7 @@ SETTINGS = Metrics(
     {"xa": Group("x", "a", "aligned"), "xb": Group("x", "b", "conflicting"), "yb": Group("y", "b", "aligned")}, ["x", "y"]
 )
 TRAINED = {"xa": 90, "xb": 10, "yb": 100}
+USED = {"group_labels": ["selection"], "validation_rows": 20, "training_rows": 200, "gradient_steps": 10}
 
 
 def metrics(**right: float) -> dict:
@@ -28,7 +29,7 @@ def metrics(**right: float) -> dict:
     own = np.array([SETTINGS.groups[g].target for g in group])
     predicted = np.where(hits, own, np.where(own == "x", "y", "x"))
     x = np.where(predicted == "x", 0.8, 0.2)
-    return summarise(Predictions(group, predicted, np.stack([x, 1 - x], axis=1)), SETTINGS, TRAINED)
+    return summarise(Predictions(group, predicted, np.stack([x, 1 - x], axis=1)), SETTINGS, TRAINED) | USED
 
 
 def run(a: float, b: float, c: float = 1.0) -> dict:
@@ -103,6 +104,7 @@ def test_the_terminal_names_the_winner_and_empty_groups() -> None:
     text = table(x=[run(0.9, 0.9)] * 3, erm=[run(0.1, 0.9), run(0.2, 0.9), run(0.1, 0.8)])
     assert "x wins" in text
     assert "toy, bias ratio 0.9" in text
+    assert text.splitlines()[3].endswith("selection")
     assert "no test row: xb" in table(erm=[metrics(xa=0.5, yb=1.0)])
 
 
@@ -122,6 +124,7 @@ def test_the_file_holds_what_is_published(document: dict, tmp_path: Path) -> Non
     assert document["schema_version"] == 2
     entry = document["results"]["0.99"]["lora"]
     assert set(entry["worst_group_accuracy"]) == {"mean", "sd", "ci95", "per_seed"}
+    assert {key: entry[key] for key in USED} == USED
     assert document["comparisons"]["0.99"]["minus_erm"]["lora"]["mean"] == pytest.approx(0.65)
     assert document["comparisons"]["0.99"]["minus_groupdro"] is None
     rows = list(csv.DictReader((tmp_path / "worst_group.csv").open()))
