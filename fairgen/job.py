@@ -16,6 +16,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from fairgen import devices
 from fairgen.errors import FairgenError
 from fairgen.settings import read
 
@@ -45,6 +46,7 @@ def main(
     parser = argparse.ArgumentParser(prog=f"python -m fairgen.{stage}", description=sys.modules[work.__module__].__doc__)
     parser.add_argument("--settings", required=True, help="JSON of this stage's config block")
     parser.add_argument("--log", type=Path, help="file for the full log")
+    parser.add_argument("--gpu", type=int, default=0, help="GPUs that this job may use (default: none)")
     for name in reads:
         parser.add_argument(f"--{name.rstrip('*')}", **({"nargs": "*", "default": []} if name.endswith("*") else {}), type=Path)
     for name in writes:
@@ -58,6 +60,7 @@ def main(
     try:
         given = json.loads(options.settings)
         use_threads(given.pop("threads", 1))
+        devices.ask(options.gpu)
         ready()
         for path in finals.values():
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from fairgen import job, rows
+from fairgen import devices, job, rows
 from fairgen.losses import supcon
 from fairgen.models import classifier
 from fairgen.seeds import seed_of
@@ -35,7 +35,8 @@ def work(settings: Pretrain, paths: SimpleNamespace) -> None:
     labels = rows.Labels(settings.classes, settings.targets, list(settings.targets))
     drawn = rows.synthetic(paths.selection, settings.classifier.resolution, labels)
     width = network.head.in_features
-    projection = torch.nn.Sequential(torch.nn.Linear(width, width), torch.nn.ReLU(), torch.nn.Linear(width, settings.projection))
+    layers = torch.nn.Linear(width, width), torch.nn.ReLU(), torch.nn.Linear(width, settings.projection)
+    projection = torch.nn.Sequential(*layers).to(devices.current())
     weights = [*network.parameters(), *projection.parameters()]
     optimizer, schedule = optimiser(weights, settings.recipe)
     generator = torch.Generator().manual_seed(seed)
@@ -43,9 +44,9 @@ def work(settings: Pretrain, paths: SimpleNamespace) -> None:
     steps = batches(len(drawn), settings.recipe, generator)
     for batch in tqdm(steps, total=settings.recipe.steps, desc="pretrain", disable=None):
         features = network.features(classifier.augment(drawn.pixels[batch], generator))
-        loss = F.cross_entropy(network.head(features), drawn.target[batch])
+        loss = F.cross_entropy(network.head(features).cpu(), drawn.target[batch])
         if settings.supcon:
-            loss = loss + settings.supcon * supcon(projection(features), drawn.target[batch], settings.temperature)
+            loss = loss + settings.supcon * supcon(projection(features).cpu(), drawn.target[batch], settings.temperature)
         step(loss, optimizer, schedule)
     history = {"gradient_steps": settings.recipe.steps, "group_labels": ["generation"]}
     classifier.save(paths.weights, network, history)

@@ -151,7 +151,7 @@ def descend(
     plan = batches(len(rows), recipe, generator) if weights is None else weighted_batches(weights, recipe, generator)
     for number, batch in enumerate(tqdm(plan, total=recipe.steps, desc="finetune", disable=None), 1):
         network.train()
-        logits = network(augment(rows.pixels[batch], generator))
+        logits = network(augment(rows.pixels[batch], generator)).cpu()  # losses and group weights are small
         losses = F.cross_entropy(logits, rows.target[batch], reduction="none")
         step(objective(losses, rows.group[batch]), optimizer, schedule)
         yield number

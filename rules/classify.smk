@@ -21,7 +21,7 @@ rule pretrain:
         code=code("pretrain"),
     shell:
         "python -m fairgen.pretrain --settings {params.settings:q} --selection {input.selection}"
-        " --seed {wildcards.seed} --weights {output.weights} --log {log}"
+        " --seed {wildcards.seed} --weights {output.weights} --gpu {resources.gpu} --log {log}"
 
 
 rule finetune:
@@ -47,7 +47,7 @@ rule finetune:
         code=code("finetune", learner),
     shell:
         "python -m fairgen.finetune --settings {params.settings:q} --split {input.split} --weights {input.weights}"
-        " --selection {input.selection} --seed {wildcards.seed} --model {output.model} --predictions {output.predictions} --log {log}"
+        " --selection {input.selection} --seed {wildcards.seed} --model {output.model} --predictions {output.predictions} --gpu {resources.gpu} --log {log}"
 
 
 rule metrics:

@@ -80,7 +80,7 @@ rule embed:
         code=code("embed"),
     shell:
         "python -m fairgen.embed --settings {params.settings:q} --index {input.index}"
-        " --embeddings {output.embeddings} --log {log}"
+        " --embeddings {output.embeddings} --gpu {resources.gpu} --log {log}"
 
 
 rule cluster:

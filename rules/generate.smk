@@ -20,7 +20,7 @@ rule prior:
         code=code("prior"),
     shell:
         "python -m fairgen.prior --settings {params.settings:q} --group {wildcards.group}"
-        " --prior {output.prior} --log {log}"
+        " --prior {output.prior} --gpu {resources.gpu} --log {log}"
 
 
 rule adapt:
@@ -46,7 +46,7 @@ rule adapt:
     shell:
         "python -m fairgen.adapt --settings {params.settings:q} --clusters {input.clusters} --split {input.split}"
         " --prior {input.prior} --group {wildcards.group} --cluster {wildcards.cluster}"
-        " --adapter {output.adapter} --log {log}"
+        " --adapter {output.adapter} --gpu {resources.gpu} --log {log}"
 
 
 rule sample:
@@ -70,7 +70,7 @@ rule sample:
         code=code("sample"),
     shell:
         "python -m fairgen.sample --settings {params.settings:q} --adapters {input.adapters} --donors {input.donors}"
-        " --group {wildcards.group} --samples {output.samples} --log {log}"
+        " --group {wildcards.group} --samples {output.samples} --gpu {resources.gpu} --log {log}"
 
 
 rule score:
@@ -93,7 +93,7 @@ rule score:
         code=code("score"),
     shell:
         "python -m fairgen.score --settings {params.settings:q} --samples {input.samples}"
-        " --scores {output.scores} --log {log}"
+        " --scores {output.scores} --gpu {resources.gpu} --log {log}"
 
 
 rule filter:

@@ -14,8 +14,8 @@ LABELS = ()
 
 def train(network: Network, problem: Problem, recipe: Recipe) -> Best:
     """Train the head on fixed features."""
-    generator, best, head = torch.Generator().manual_seed(problem.seed), Best(recipe.select), network.head
     features, validation = embed(network, problem.train.pixels), embed(network, problem.validation.pixels)
+    generator, best, head = torch.Generator().manual_seed(problem.seed), Best(recipe.select), network.head.cpu()
     optimizer, schedule = optimiser(head.parameters(), recipe)
 
     def look(number: int) -> None:
@@ -28,4 +28,5 @@ def train(network: Network, problem: Problem, recipe: Recipe) -> Best:
         if number % recipe.evaluate_every == 0 or number == recipe.steps:
             look(number)
     head.load_state_dict(best.state)
+    network.to(network.mean.device)
     return best

@@ -10,6 +10,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
+from fairgen import devices
 from fairgen.errors import FairgenError
 from fairgen.models import missing
 
@@ -46,8 +47,8 @@ class Network(torch.nn.Module):
         return self.net.get_classifier()
 
     def features(self, pixels: torch.Tensor) -> torch.Tensor:
-        """(n, 3, h, w) uint8 or float in [0, 255] to pooled features (n, d)."""
-        x = (pixels.float() / 255 - self.mean) / self.std
+        """(n, 3, h, w) uint8 or float in [0, 255], from any device, to pooled features (n, d)."""
+        x = (pixels.to(self.mean.device).float() / 255 - self.mean) / self.std
         x = self.net.forward_features(x.contiguous(memory_format=torch.channels_last))
         return self.net.forward_head(x, pre_logits=True)
 
@@ -59,7 +60,7 @@ class Network(torch.nn.Module):
 def build(settings: Classifier, classes: int, seed: int) -> Network:
     """A network whose untrained weights depend on the seed alone."""
     torch.manual_seed(seed)
-    return Network(settings, classes).to(memory_format=torch.channels_last)
+    return Network(settings, classes).to(devices.current(), memory_format=torch.channels_last)
 
 
 def save(path: Path, network: Network, history: dict[str, Any] | None = None) -> None:
@@ -90,30 +91,32 @@ def to_pixels(images: np.ndarray) -> torch.Tensor:
 def augment(pixels: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     """The one augmentation of every method: mirror, shift by up to an eighth, and change brightness and contrast.
 
-    Takes (n, 3, h, w) uint8, returns float in [0, 255].
+    Takes (n, 3, h, w) uint8, returns float in [0, 255] on the job's device. Chance comes from the CPU's generator, so that
+    it is the same on every device.
     """
     n, _, height, width = pixels.shape
-    x = pixels.float()
-    flip = torch.rand(n, generator=generator) < 0.5
+    place = devices.current()
+    x = pixels.to(place).float()
+    flip = (torch.rand(n, generator=generator) < 0.5).to(place)
     x = torch.where(flip[:, None, None, None], x.flip(-1), x)
     reach = max(1, width // 8)
     x = torch.nn.functional.pad(x, (reach,) * 4, mode="replicate")
     top, left = (torch.randint(0, 2 * reach + 1, (n, 1), generator=generator) for _ in range(2))
-    rows, columns = top + torch.arange(height), left + torch.arange(width)
-    x = x[torch.arange(n)[:, None, None], :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+    rows, columns = (top + torch.arange(height)).to(place), (left + torch.arange(width)).to(place)
+    x = x[torch.arange(n, device=place)[:, None, None], :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
     gain = 1 + 0.2 * (2 * torch.rand(n, 1, 1, 1, generator=generator) - 1)
     shift = 25 * (2 * torch.rand(n, 1, 1, 1, generator=generator) - 1)
-    return (x * gain + shift).clamp(0, 255)
+    return (x * gain.to(place) + shift.to(place)).clamp(0, 255)
 
 
 @torch.inference_mode()
 def embed(network: Network, pixels: torch.Tensor, batch: int = 256) -> torch.Tensor:
-    """Features of all images, (n, d)."""
+    """Features of all images, (n, d), on the CPU."""
     network.eval()
-    return torch.cat([network.features(pixels[i : i + batch]) for i in range(0, len(pixels), batch)]).clone()
+    return torch.cat([network.features(pixels[i : i + batch]).cpu() for i in range(0, len(pixels), batch)]).clone()
 
 
 @torch.inference_mode()
 def predict(network: Network, pixels: torch.Tensor) -> torch.Tensor:
-    """Logits of all images, (n, classes)."""
-    return network.head(embed(network, pixels))
+    """Logits of all images, (n, classes), on the CPU."""
+    return network.head(embed(network, pixels).to(network.mean.device)).cpu()

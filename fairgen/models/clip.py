@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
+from fairgen import devices
 from fairgen.models import locate, missing, quiet, tokenize
 from fairgen.models.lean import lean
 
@@ -28,24 +29,25 @@ class Clip:
     def preprocess(self, pixels: np.ndarray) -> torch.Tensor:
         """(n, size, size, 3) uint8 to normalised (n, 3, size, size) float32."""
         x = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255
-        return (x - self.mean) / self.std
+        return ((x - self.mean) / self.std).to(self.model.device)
 
     @torch.inference_mode()
     def pooled(self, pixels: np.ndarray) -> torch.Tensor:
         """Vision features before the projection, (n, width)."""
-        return self.model.vision_model(self.preprocess(pixels)).pooler_output
+        return self.model.vision_model(self.preprocess(pixels)).pooler_output.cpu()
 
     @torch.inference_mode()
     def images(self, pixels: np.ndarray) -> torch.Tensor:
         """Unit image features (n, d) of (n, size, size, 3) uint8."""
-        return F.normalize(self.model.visual_projection(self.pooled(pixels)), dim=-1)
+        pooled = self.model.vision_model(self.preprocess(pixels)).pooler_output
+        return F.normalize(self.model.visual_projection(pooled), dim=-1).cpu()
 
     @torch.inference_mode()
     def texts(self, prompts: list[str]) -> torch.Tensor:
         """Unit text features (n, d)."""
-        tokens = tokenize(self.tokenizer, prompts)
+        tokens = tokenize(self.tokenizer, prompts).to(self.model.device)
         states = self.model.text_model(input_ids=tokens.input_ids, attention_mask=tokens.attention_mask).pooler_output
-        return F.normalize(self.model.text_projection(states), dim=-1)
+        return F.normalize(self.model.text_projection(states), dim=-1).cpu()
 
 
 def load(model: str, key: str) -> Clip:
@@ -62,7 +64,7 @@ def load(model: str, key: str) -> Clip:
     quiet()
     place = locate(model)
     try:
-        network = CLIPModel.from_pretrained(place, dtype=torch.float32).eval()
+        network = CLIPModel.from_pretrained(place, dtype=torch.float32).eval().to(devices.current())
         tokenizer = CLIPTokenizer.from_pretrained(place)
         steps, _ = ImageProcessingMixin.get_image_processor_dict(place)
     except (OSError, ValueError) as error:

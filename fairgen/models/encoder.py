@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from fairgen import devices
 from fairgen.models import clip, missing
 
 
@@ -43,7 +44,7 @@ def _timm(model: str) -> Features:
     import timm
 
     try:
-        network = timm.create_model(model, pretrained=True, num_classes=0).eval()
+        network = timm.create_model(model, pretrained=True, num_classes=0).eval().to(devices.current())
     except (OSError, RuntimeError, ValueError) as error:
         raise missing(model, "embed.encoder.model", error) from error
     recipe = timm.data.resolve_model_data_config(network)
@@ -52,6 +53,6 @@ def _timm(model: str) -> Features:
     @torch.inference_mode()
     def run(pixels: np.ndarray) -> torch.Tensor:
         x = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255
-        return network((x - mean) / std)
+        return network(((x - mean) / std).to(devices.current())).cpu()
 
     return Features(run, recipe["input_size"][-1])

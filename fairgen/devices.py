@@ -1,0 +1,81 @@
+"""The device of a job: the CPU, or GPUs that no other job on this machine holds.
+
+Snakemake hands out counts of GPUs, not devices. So a job claims the first visible ones whose lock files are free; a lock
+ends with its process, however that ends.
+"""
+
+import fcntl
+import os
+import tempfile
+import time
+from pathlib import Path
+from typing import IO, Any
+
+from fairgen.errors import FairgenError
+
+WAIT = 0.5  # seconds between two looks at devices that are all taken
+asked = 0  # GPUs that this job may use
+held: list[IO[str]] = []  # open lock files of this process
+
+
+def visible() -> list[str]:
+    """Ids of the GPUs that this process may use: those of CUDA_VISIBLE_DEVICES, else all."""
+    import torch
+
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if named is None:
+        return [str(i) for i in range(torch.cuda.device_count())]
+    return [word.strip() for word in named.split(",") if word.strip() not in ("", "-1")]
+
+
+def try_lock(device: str, folder: Path) -> IO[str] | None:
+    """The open lock file of a device, or None if another process holds it."""
+    file = (folder / f"gpu-{device}.lock").open("a")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        return None
+    return file
+
+
+def claim(count: int, devices: list[str], folder: Path) -> list[str]:
+    """Hold `count` of the devices until this process ends; waits while fewer are free.
+
+    Raises:
+        FairgenError: there are not so many devices.
+    """
+    if len(devices) < count:
+        raise FairgenError(
+            f"this job asks for {count} GPU{'s' if count > 1 else ''} (gpu of its data set) and sees {len(devices)};"
+            " set gpu: 0 to run on the CPU, or mend the driver or CUDA_VISIBLE_DEVICES"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    while True:
+        taken = {}
+        for device in devices:
+            lock = try_lock(device, folder) if len(taken) < count else None
+            if lock is not None:
+                taken[device] = lock
+        if len(taken) == count:
+            held.extend(taken.values())
+            return list(taken)
+        for lock in taken.values():
+            lock.close()
+        time.sleep(WAIT)
+
+
+def ask(count: int) -> None:
+    """Say how many GPUs this job may use; they are claimed when the first model is loaded."""
+    global asked
+    asked = count
+
+
+def current() -> Any:
+    """The torch device of this job; claims its GPUs at the first call, before CUDA starts."""
+    import torch
+
+    if asked and not held:
+        folder = Path(tempfile.gettempdir(), f"fairgen-gpus-{os.getuid()}")
+        os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(claim(asked, visible(), folder))
+    return torch.device("cuda" if held else "cpu")
