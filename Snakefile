@@ -23,6 +23,7 @@ rule all:
     input:
         "results/birds/worst_group.json",
         "results/birds/figures/worst_group.png",
+        "results/birds/pages/result.html",
 
 
 include: "rules/data.smk"

@@ -188,6 +188,7 @@ def settings(config: Config, dataset: str, stage: str, method: str | None = None
         "worst_group": lambda: {**comparison(config, dataset), "config_sha256": config_hash(config, dataset)},
         "replicates": lambda: {"dataset": dataset, "replicates": replicates(config, dataset)},
         "figures": lambda: {**comparison(config, dataset), "groups": list(groups)},
+        "pages": lambda: {"dataset": dataset},
         "check": lambda: {
             "dataset": dataset,
             "ratios": comparison(config, dataset)["ratios"],

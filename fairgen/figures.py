@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import matplotlib.pyplot as plt
 import numpy as np
 
-from fairgen import images, job, plots, results, tables
+from fairgen import cluster_map, images, job, plots, results, tables
 from fairgen.plots import save
 
 COLUMNS, TILE = 10, 64
@@ -92,6 +92,15 @@ def draw_acceptance(selections: list[Path], groups: list[str], path: Path) -> No
     save(figure, path)
 
 
+def draw_cluster_map(paths: SimpleNamespace, groups: list[str]) -> None:
+    """The finest clustering that is compared."""
+    clustered = [g for g in groups if paths.map and tables.facts(paths.map[0]).get(g, {}).get("k", 1) > 1]
+    if clustered:
+        cluster_map.draw_clusters(paths.split, paths.features[0], paths.map[0], clustered, paths.clusters)
+    else:
+        draw_note("no compared method has clusters inside a group", paths.clusters)
+
+
 def work(settings: Figures, paths: SimpleNamespace) -> None:
     """Draw all figures."""
     document = results.load(paths.table)
@@ -100,7 +109,9 @@ def work(settings: Figures, paths: SimpleNamespace) -> None:
     plots.draw_groups(document, settings.groups, paths.groups)
     draw_samples(paths.split, paths.selections, settings.groups, paths.samples)
     draw_acceptance(paths.selections, settings.groups, paths.acceptance)
+    draw_cluster_map(paths, settings.groups)
 
 
 if __name__ == "__main__":
-    job.main(work, Figures, reads=["table", "split", "selections*"], writes=["bars", "curve", "groups", "samples", "acceptance"])
+    pictures = ["bars", "curve", "groups", "samples", "acceptance", "clusters"]
+    job.main(work, Figures, reads=["table", "split", "selections*", "map*", "features*"], writes=pictures)

@@ -115,6 +115,17 @@ class Paths:
         drawing = [m for _, m, _ in self.compared(w) if blocks.synthetic(self.config, m)]
         return list(dict.fromkeys(self.place(w, "filter", "selection.parquet", method=m, scope=first) for m in drawing))
 
+    def finest_clusters(self, w: Any) -> list[str]:
+        """Clusters of the compared method with the most of them, at the first ratio; none without a clustered method."""
+        first, drawing = self.compared(w)[0][0], [m for _, m, _ in self.compared(w) if blocks.synthetic(self.config, m)]
+        counts = {m: blocks.block(self.config, w.dataset, m, "cluster")["k"] for m in drawing}
+        finest = max(counts, key=counts.get, default=None)
+        return [self.place(w, "cluster", "clusters.parquet", method=finest, scope=first)] if counts.get(finest, 1) > 1 else []
+
+    def clustered_features(self, w: Any) -> list[str]:
+        """The features behind `finest_clusters`."""
+        return [f"results/{w.dataset}/embeddings.parquet"] if self.finest_clusters(w) else []
+
     def gpus(self, w: Any) -> int:
         """GPUs of one job, an untracked number per data set."""
         return self.config["datasets"][w.dataset]["gpu"]

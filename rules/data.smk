@@ -24,7 +24,7 @@ rule index:
         index="results/{dataset}/index.parquet",
         rejects="results/{dataset}/rejects.parquet",
         audit="results/{dataset}/audit.json",
-        page=report("results/{dataset}/audit.md", caption="captions/audit.rst", category="Data"),
+        page="results/{dataset}/audit.md",
     log:
         "results/logs/{dataset}/index.log",
     benchmark:

@@ -151,7 +151,19 @@ def test_every_stage_accepts_the_settings_that_the_rules_give_it(config: dict) -
     from fairgen import methods
     from fairgen.settings import read
 
-    for stage in ("draw", "index", "split", "embed", "prior", *blocks.CHAIN, "metrics", "worst_group", "figures"):
+    for stage in (
+        "draw",
+        "index",
+        "split",
+        "embed",
+        "prior",
+        *blocks.CHAIN,
+        "metrics",
+        "worst_group",
+        "figures",
+        "pages",
+        "check",
+    ):
         for method in config["methods"]:
             if stage == "adapt" and blocks.block(config, "birds", method, "adapt")["kind"] == "none":
                 continue

@@ -1,17 +1,20 @@
 """The workflow from outside: errors before any job, sharing, incremental reruns, and the whole chain in small."""
 
+import base64
 import json
 import os
 import re
 import subprocess
 import sys
 import time
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
 import yaml
 from conftest import Workflow, copy_workflow
 from PIL import Image
+from test_pages import needs_browser, shown
 
 from fairgen import tables
 from fairgen.models import adapters
@@ -138,7 +141,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Workflow:
     """The small birds run, complete."""
     workflow = copy_workflow(tmp_path_factory.mktemp("birds"))
     workflow.edit(SMALL)
-    done = workflow.run(TARGET, "results/birds/figures/worst_group.png")
+    done = workflow.run(TARGET, "results/birds/figures/worst_group.png", "results/birds/pages/result.html")
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     (workflow.folder / "terminal.txt").write_text(done.stdout + done.stderr)
     return workflow
@@ -187,10 +190,30 @@ def test_vanilla_is_drawn_without_adapters_or_token(finished: Workflow) -> None:
 
 @pytest.mark.slow
 def test_figures_are_pictures(finished: Workflow) -> None:
-    for name in ("worst_group", "ratios", "groups", "samples", "acceptance"):
+    for name in ("worst_group", "ratios", "groups", "samples", "acceptance", "clusters"):
         with Image.open(finished.folder / f"results/birds/figures/{name}.png") as picture:
             assert min(picture.size) > 100
             assert np.asarray(picture.convert("L")).std() > 5
+
+
+@pytest.mark.slow
+@needs_browser
+def test_the_report_is_one_page_with_table_and_figures(finished: Workflow) -> None:
+    done = finished.run("--report", "report.html", "results/birds/figures/worst_group.png", "results/birds/pages/result.html")
+    assert done.returncode == 0, done.stderr[-2000:]
+    text = (finished.folder / "report.html").read_text()
+    packed = {
+        unquote(name): base64.b64decode(data) for name, data in re.findall(r'data:[^"]*?name=([^;"]+);base64,([^"]+)', text)
+    }
+    for name in ("worst_group", "ratios", "groups", "samples", "acceptance", "clusters"):
+        picture = (finished.folder / f"results/birds/figures/{name}.png").read_bytes()
+        assert picture in packed.values(), f"{name}.png is not in the report"
+    for name in ("result", "audit"):
+        assert (finished.folder / f"results/birds/pages/{name}.html").read_bytes() in packed.values()
+    page = shown(finished.folder / "report.html")
+    assert all(category in page for category in ("Result", "Samples", "Data"))
+    table = shown(finished.folder / "results/birds/pages/result.html")
+    assert all(f"<td>{method}</td>" in table for method in SMALL["compare"])
 
 
 @pytest.mark.slow
