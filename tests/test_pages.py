@@ -42,23 +42,11 @@ def test_no_name_injects_markup() -> None:
     document = result(**{EVIL: [0.5, 0.6], "erm": [0.1, 0.2]})
     document["dataset"] = EVIL
     html = pages.render(pages.result_page(document), EVIL)
-    assert tags(html) <= {
-        "html",
-        "head",
-        "meta",
-        "title",
-        "style",
-        "body",
-        "h1",
-        "h2",
-        "p",
-        "table",
-        "thead",
-        "tbody",
-        "tr",
-        "th",
-        "td",
-    }
+    page, table = (
+        {"html", "head", "meta", "title", "style", "body", "h1", "h2", "p"},
+        {"table", "thead", "tbody", "tr", "th", "td"},
+    )
+    assert tags(html) <= page | table
 
 
 @needs_browser
