@@ -12,6 +12,8 @@ import re
 from collections import defaultdict
 from pathlib import Path
 
+from fairgen.timing import rule_of
+
 READY = re.compile(r"ready after ([0-9.]+) s of processor time")
 DONE = re.compile(r"done after ([0-9.]+) s of processor time")
 
@@ -27,10 +29,7 @@ def main() -> None:
     for path in sorted(root.rglob("*.tsv")):
         row = next(csv.DictReader(path.open(), delimiter="\t"))
         text = (Path("results/logs", options.dataset) / path.relative_to(root).with_suffix(".log")).read_text()
-        parts = path.relative_to(root).parts
-        folder = next((p for p in parts if p in ("adapters", "samples", "prior", "pretrain")), None)
-        rule = {"adapters": "adapt", "samples": "sample"}.get(folder, folder) or path.stem
-        entry = totals[rule]
+        entry = totals[rule_of(path.relative_to(root))]
         entry["jobs"] += 1
         entry["wall"] += float(row["s"])
         entry["memory"] = max(entry["memory"], float(row["max_rss"]) if row["max_rss"] not in ("NA", "-") else 0)

@@ -5,10 +5,8 @@ work, and how long it takes where earlier runs have told.
 """
 
 import argparse
-import csv
 import subprocess
 import sys
-from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,6 +17,7 @@ from fairgen.audit_index import table
 from fairgen.cluster import clusters_for
 from fairgen.errors import FairgenError
 from fairgen.prompts import instance_prompt, plain_prompt
+from fairgen.timing import seconds_known
 
 
 @dataclass(frozen=True)
@@ -77,17 +76,6 @@ def prompt_lengths(settings: Check) -> tuple[list[tuple[str, int | str]], list[s
         f"prompt '{p}' has {n} tokens, the text encoder reads {limit}" for p, n in zip(prompts, lengths, strict=True) if n > limit
     ]
     return list(zip(prompts, lengths, strict=True)), long
-
-
-def seconds_known(folder: Path) -> dict[str, list[float]]:
-    """Run times of earlier jobs of this data set by rule, from the workflow's benchmark files."""
-    found = defaultdict(list)
-    rules = {"adapters": "adapt", "samples": "sample", "prior": "prior", "pretrain": "pretrain"}
-    for path in sorted(folder.rglob("*.tsv")):
-        rule = next((rules[part] for part in path.relative_to(folder).parts if part in rules), path.stem)
-        with path.open() as file:
-            found[rule] += [float(row["s"]) for row in csv.DictReader(file, delimiter="\t")]
-    return dict(found)
 
 
 def page(settings: Check, splits: dict[str, dict[str, Any]], prompts: list[tuple[str, int | str]], problems: list[str]) -> str:

@@ -13,6 +13,7 @@ from fairgen.errors import FairgenError
 
 COMMANDS = {
     "check": "what a data set holds and what a run would do, before anything is trained",
+    "estimate": "jobs, time, GPU hours, images and disk of a target, before anything runs",
     "compare": "print the difference of two result files",
 }
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from fairgen import check
+from fairgen import check, timing
 from fairgen.errors import FairgenError
 from fairgen.models import clip, diffusion
 
@@ -65,7 +65,7 @@ def test_known_times_come_from_the_benchmark_files(tmp_path: Path) -> None:
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"s\th:m:s\n{seconds}\t0:00:30\n")
-    assert check.seconds_known(tmp_path) == {"adapt": [30, 50], "index": [2]}
+    assert timing.seconds_known(tmp_path) == {"adapt": [30, 50], "index": [2]}
 
 
 def test_no_stage_cuts_a_prompt_silently(base: diffusion.Base) -> None:

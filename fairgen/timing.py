@@ -1,0 +1,21 @@
+"""Run times of finished jobs, from the benchmark files that snakemake writes under results/benchmarks."""
+
+import csv
+from collections import defaultdict
+from pathlib import Path
+
+FOLDERS = {"adapters": "adapt", "samples": "sample", "prior": "prior", "pretrain": "pretrain"}  # rules whose files have a folder
+
+
+def rule_of(path: Path) -> str:
+    """The rule that wrote a benchmark file, given relative to its data set's folder."""
+    return next((FOLDERS[part] for part in path.parts[:-1] if part in FOLDERS), path.stem)
+
+
+def seconds_known(folder: Path) -> dict[str, list[float]]:
+    """Wall-clock seconds of earlier jobs by rule, below a data set's folder of benchmark files."""
+    found = defaultdict(list)
+    for path in sorted(folder.rglob("*.tsv")):
+        with path.open() as file:
+            found[rule_of(path.relative_to(folder))] += [float(row["s"]) for row in csv.DictReader(file, delimiter="\t")]
+    return dict(found)
