@@ -74,3 +74,11 @@ def test_no_stage_cuts_a_prompt_silently(base: diffusion.Base) -> None:
         diffusion.encode_prompts(base, [long])
     with pytest.raises(FairgenError, match="tokens, and the text encoder reads"):
         clip.load("fairgen:embedded/weights/clip", "score.model").texts([long])
+
+
+def test_a_hub_model_that_is_not_there_counts_no_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
+    """transformers makes an empty tokenizer of a hub id that it cannot reach, in which every letter is a token."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    lengths, problems = check.prompt_lengths(settings(base={**BASE, "model": "nobody/no-such-model"}))
+    assert {n for _, n in lengths} == {"?"}
+    assert "nobody/no-such-model" in problems[0]

@@ -27,8 +27,6 @@ class Base:
 
 def _load(kind: Any, base: Base, part: str, **options: Any) -> Any:
     place = locate(base.model)
-    if Path(place).is_dir() and not Path(place, part).is_dir():  # transformers makes an empty tokenizer of nothing
-        raise missing(base.model, "diffusion.model", FileNotFoundError(f"it has no folder {part}"))
     extra = {"revision": base.revision, "variant": base.variant} if options else {"revision": base.revision}
     try:
         return kind.from_pretrained(place, subfolder=part, **extra, **options)
@@ -81,12 +79,19 @@ def sampler(base: Base, kind: str) -> Any:
 
 
 def load_tokenizer(base: Base) -> Any:
-    """The tokenizer of the base's text encoder."""
+    """The tokenizer of the base's text encoder.
+
+    Raises:
+        FairgenError: there is none; transformers then makes one without words instead of failing.
+    """
     with lean():
         from transformers.models.clip.tokenization_clip import CLIPTokenizer
 
     quiet()
-    return _load(CLIPTokenizer, base, "tokenizer")
+    tokenizer = _load(CLIPTokenizer, base, "tokenizer")
+    if len(tokenizer.get_vocab()) <= len(tokenizer.all_special_tokens):
+        raise missing(base.model, "diffusion.model", FileNotFoundError("its tokenizer is not there"))
+    return tokenizer
 
 
 @torch.inference_mode()
