@@ -153,12 +153,16 @@ def denoising_loss(
     gamma: float,
     generator: torch.Generator,
 ) -> torch.Tensor:
-    """Weighted denoising error of a batch of latents (n, c, h, w); `share` (n,) is each row's part of the loss."""
+    """Weighted denoising error of a batch of latents (n, c, h, w); `share` (n,) is each row's part of the loss.
+
+    Chance comes from the CPU's generator, so that it is the same on every device.
+    """
     noise = torch.randn(clean.shape, generator=generator)
     steps = torch.randint(0, schedule.config.num_train_timesteps, (len(clean),), generator=generator)
     noisy = schedule.add_noise(clean, noise, steps)
     kind = schedule.config.prediction_type
     goal = schedule.get_velocity(clean, noise, steps) if kind == "v_prediction" else noise
-    predicted = unet(noisy.to(unet.dtype), steps, text.to(unet.dtype)).sample.float()
+    place = unet.device
+    predicted = unet(noisy.to(place, unet.dtype), steps.to(place), text.to(unet.dtype)).sample.float()
     weight = share * min_snr_weights(schedule.alphas_cumprod, steps, gamma, kind)
-    return ((predicted - goal).square().mean((1, 2, 3)) * weight).sum()
+    return ((predicted - goal.to(place)).square().mean((1, 2, 3)) * weight.to(place)).sum()

@@ -33,8 +33,8 @@ def initial_noise(unet: torch.nn.Module, base: diffusion.Base, seeds: list[int],
 def denoise(unet: torch.nn.Module, scheduler: object, latents: torch.Tensor, text: torch.Tensor, solver: Solver) -> torch.Tensor:
     """Run the solver from noise; `text` (2, length, width) holds the states of the prompt and of the negative prompt."""
     scheduler = copy.deepcopy(scheduler)
-    scheduler.set_timesteps(solver.steps)
-    latents, count = latents * scheduler.init_noise_sigma, len(latents)
+    scheduler.set_timesteps(solver.steps, device=unet.device)
+    latents, count = latents.to(unet.device) * scheduler.init_noise_sigma, len(latents)
     guided = solver.guidance > 1
     states = text[:1].expand(count, -1, -1)
     if guided:

@@ -62,7 +62,7 @@ def write(path: Path, unet: Any, facts: dict[str, Any]) -> None:
     lora = facts["kind"] == "lora"
     state = lora_state(unet) if lora else unet.state_dict()
     dtype = torch.float32 if lora else torch.float16
-    tensors = {k: v.detach().to(dtype).contiguous() for k, v in state.items()}
+    tensors = {k: v.detach().to("cpu", dtype).contiguous() for k, v in state.items()}
     save_file(tensors, path, metadata={"fairgen": json.dumps(facts, sort_keys=True)})
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from fairgen import devices
 from fairgen.models import locate, missing, quiet, tokenize
 from fairgen.models.lean import lean
 
@@ -40,7 +41,7 @@ def load_unet(base: Base, dtype: torch.dtype | None = None) -> torch.nn.Module:
         from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 
     unet = _load(UNet2DConditionModel, base, "unet", torch_dtype=dtype or DTYPES[base.dtype])
-    return unet.requires_grad_(False).eval().to(memory_format=torch.channels_last)
+    return unet.requires_grad_(False).eval().to(devices.current(), memory_format=torch.channels_last)
 
 
 def load_vae(base: Base) -> torch.nn.Module:
@@ -49,7 +50,7 @@ def load_vae(base: Base) -> torch.nn.Module:
         from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 
     dtype = torch.float32 if base.dtype == "float16" else DTYPES[base.dtype]
-    return _load(AutoencoderKL, base, "vae", torch_dtype=dtype).requires_grad_(False).eval()
+    return _load(AutoencoderKL, base, "vae", torch_dtype=dtype).requires_grad_(False).eval().to(devices.current())
 
 
 def noise_schedule(base: Base) -> Any:
@@ -100,20 +101,20 @@ def encode_prompts(base: Base, prompts: list[str]) -> torch.Tensor:
     with lean():
         from transformers.models.clip.modeling_clip import CLIPTextModel
 
-    encoder = _load(CLIPTextModel, base, "text_encoder", dtype=DTYPES[base.dtype]).eval()
-    tokens = tokenize(load_tokenizer(base), prompts)
+    encoder = _load(CLIPTextModel, base, "text_encoder", dtype=DTYPES[base.dtype]).eval().to(devices.current())
+    tokens = tokenize(load_tokenizer(base), prompts).to(encoder.device)
     return encoder(tokens.input_ids).last_hidden_state.clone()
 
 
 @torch.inference_mode()
 def encode_images(vae: torch.nn.Module, pixels: np.ndarray, batch: int = 64) -> tuple[torch.Tensor, torch.Tensor]:
-    """Latent moments of (n, h, w, 3) uint8: scaled means and standard deviations, each (n, c, h', w') float32."""
+    """Latent moments of (n, h, w, 3) uint8: scaled means and standard deviations, each (n, c, h', w') float32 on the CPU."""
     means, stds = [], []
     for i in range(0, len(pixels), batch):
         x = torch.from_numpy(pixels[i : i + batch]).permute(0, 3, 1, 2).float() / 127.5 - 1
-        posterior = vae.encode(x.to(vae.dtype)).latent_dist
-        means.append(posterior.mean.float())
-        stds.append(posterior.std.float())
+        posterior = vae.encode(x.to(vae.device, vae.dtype)).latent_dist
+        means.append(posterior.mean.float().cpu())
+        stds.append(posterior.std.float().cpu())
     scale = vae.config.scaling_factor
     return torch.cat(means).clone() * scale, torch.cat(stds).clone() * scale
 
@@ -125,10 +126,10 @@ def decode_latents(vae: torch.nn.Module, latents: torch.Tensor) -> np.ndarray:
     Raises:
         FloatingPointError: the decoder's output is not finite.
     """
-    x = vae.decode((latents / vae.config.scaling_factor).to(vae.dtype)).sample.float()
+    x = vae.decode((latents / vae.config.scaling_factor).to(vae.device, vae.dtype)).sample.float()
     if not torch.isfinite(x).all():
         raise FloatingPointError("decoded images are not finite")
-    return ((x.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
+    return ((x.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
 
 
 def identity(base: Base) -> str:
