@@ -13,6 +13,8 @@ from fairgen.blocks import SECOND, Config, block, chain, chosen, dataset_block, 
 from fairgen.errors import FairgenError
 from fairgen.settings import canonical
 
+NO_RESULT = ("datasets", "methods", "replicates", "audit")  # blocks that the config's hash leaves out, or takes by parts
+
 
 def validate(config: Config, schema: Config) -> None:
     """Check the config against its JSON Schema, and what a schema cannot say.
@@ -170,6 +172,12 @@ def settings(config: Config, dataset: str, stage: str, method: str | None = None
         },
         "score": lambda: {**get("score"), "prompts": of("prompt")},
         "filter": lambda: get("filter"),
+        "audit": lambda: {
+            **get("audit"),
+            **{"clip": get("score")["model"], **get("embed"), "groups": list(groups)},
+            "card": {"dataset": dataset, "seed": get("sample")["seed"], "filter": get("filter")},
+        },
+        "audit_synthetic": lambda: {"dataset": dataset},
         "pretrain": lambda: {
             "recipe": {k: get("pretrain")[k] for k in ("steps", "batch", "lr", "weight_decay")},
             **{k: get("pretrain")[k] for k in ("supcon", "temperature", "projection")},
@@ -224,6 +232,6 @@ def config_hash(config: Config, dataset: str) -> str:
     """Hash of everything in the config that can change this data set's result."""
     compared = comparison(config, dataset)["compare"]
     used = {name for method in compared for start in starts(config, dataset, method) for name in chain(config, start)}
-    effective = {k: v for k, v in config.items() if k not in ("datasets", "methods", "replicates")}
+    effective = {k: v for k, v in config.items() if k not in NO_RESULT}
     effective |= {"dataset": dataset_block(config, dataset), "methods": {m: config["methods"][m] for m in sorted(used)}}
     return hashlib.sha256(canonical(effective).encode()).hexdigest()

@@ -52,7 +52,7 @@ def work(settings: Filter, paths: SimpleNamespace) -> None:
     """Decide on every image; a group short of its quota stops the run unless that is allowed."""
     table, facts = tables.read(paths.scores), tables.facts(paths.scores)
     groups = facts["groups"]
-    cosines = table["cosines"].combine_chunks().values.to_numpy().reshape(len(table), -1)
+    cosines = tables.matrix(table, "cosines")
     own = np.array([groups.index(g) for g in table["group"].to_pylist()])
     score = own_scores(cosines, own, facts["scale"], settings.by)
     outcome = select(score, own, settings)

@@ -115,6 +115,11 @@ class Paths:
         drawing = [m for _, m, _ in self.compared(w) if blocks.synthetic(self.config, m)]
         return list(dict.fromkeys(self.place(w, "filter", "selection.parquet", method=m, scope=first) for m in drawing))
 
+    def audits(self, w: Any) -> list[str]:
+        """Audits of every synthetic set that the data set's table uses, each once."""
+        drawing = [(s, m) for s, m, _ in self.compared(w) if blocks.synthetic(self.config, m)]
+        return list(dict.fromkeys(self.place(w, "filter", "audit.json", method=m, scope=s) for s, m in drawing))
+
     def gpus(self, w: Any) -> int:
         """GPUs of one job, an untracked number per data set."""
         return self.config["datasets"][w.dataset]["gpu"]

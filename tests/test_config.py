@@ -11,6 +11,8 @@ from fairgen import blocks
 from fairgen import config as table
 from fairgen.errors import FairgenError
 
+LATER = ("metrics", "worst_group", "figures", "audit", "audit_synthetic")  # stages that read what the chain has made
+
 
 def leaves(value: dict, path: tuple = ()) -> set:
     """Dotted keys of a nested dictionary."""
@@ -62,6 +64,8 @@ def test_schema_names_no_key_that_the_config_lacks(config: dict, schema: dict) -
         (("methods", "augment", "synthetic"), False, "methods.augment.finetune.kind"),
         (("methods", "ffr", "synthetic"), False, "methods.ffr.finetune.kind"),
         (("adapt", "kind"), "dora", "adapt.kind"),
+        (("audit", "min_images"), 1, "audit.min_images"),
+        (("methods", "lora", "audit"), {"near": 0}, "methods.lora.*audit"),
         (("compare",), ["erm", "clusterd"], "clusterd"),
         (("methods", "lora", "base"), "vanila", "vanila"),
         (("methods", "vanilla", "base"), "lora", "circle"),
@@ -151,7 +155,7 @@ def test_every_stage_accepts_the_settings_that_the_rules_give_it(config: dict) -
     from fairgen import methods
     from fairgen.settings import read
 
-    for stage in ("draw", "index", "split", "embed", "prior", *blocks.CHAIN, "metrics", "worst_group", "figures"):
+    for stage in ("draw", "index", "split", "embed", "prior", *blocks.CHAIN, *LATER):
         for method in config["methods"]:
             if stage == "adapt" and blocks.block(config, "birds", method, "adapt")["kind"] == "none":
                 continue
@@ -197,6 +201,12 @@ def test_steps_that_stage_one_leaves_nothing_of_are_an_error(config: dict, schem
     wrong["compare"] = ["clustered-groupdro"]
     with pytest.raises(FairgenError, match=r"finetune\.groupdro\.steps: .* pretrain\.steps = 2500 of the 2500"):
         table.validate(wrong, schema)
+
+
+def test_what_changes_no_result_changes_no_hash(config: dict) -> None:
+    changed = copy.deepcopy(config)
+    changed["audit"]["min_images"] = 11
+    assert table.config_hash(changed, "birds") == table.config_hash(config, "birds")
 
 
 def test_finetuned_generators_have_a_guidance_of_their_own(config: dict) -> None:

@@ -100,6 +100,14 @@ def test_replicates_run_the_whole_chain_with_seeds_of_their_own(workflow: Workfl
     }
 
 
+def test_the_audit_runs_once_per_synthetic_set_and_only_when_asked_for(workflow: Workflow) -> None:
+    workflow.edit({"ratios": [0.9, 0.99], "compare": ["erm", "vanilla", "ffr", "lora", "clustered", "clustered-dfr"]})
+    assert not {"audit", "audit_synthetic"} & planned(workflow).keys()
+    plan = planned(workflow, target="results/birds/audit_synthetic.json")
+    assert (plan["audit"], plan["filter"], plan["audit_synthetic"]) == (5, 5, 1)  # vanilla's set is one for both ratios
+    assert not {"pretrain", "finetune", "worst_group"} & plan.keys()
+
+
 def jobs(workflow: Workflow, *methods: str) -> dict[str, int]:
     """Jobs of the generator and classifier rules that a comparison of some methods plans, with one seed."""
     workflow.edit({"compare": list(methods), "seeds": [0]})
