@@ -14,6 +14,7 @@ from fairgen.errors import FairgenError
 COMMANDS = {
     "check": "what a data set holds and what a run would do, before anything is trained",
     "compare": "print the difference of two result files",
+    "predict": "label a folder of images with a trained model",
 }
 
 

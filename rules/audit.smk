@@ -13,9 +13,7 @@ rule audit:
     output:
         audit="results/{dataset}/{scope}/{method}/audit.json",
         card="results/{dataset}/{scope}/{method}/selection.md",
-        pairs=report(
-            "results/{dataset}/{scope}/{method}/nearest.png", caption="captions/nearest.rst", category="Audit"
-        ),
+        pairs=report("results/{dataset}/{scope}/{method}/nearest.png", caption="captions/nearest.rst", category="Audit"),
     log:
         "results/logs/{dataset}/{scope}/{method}/audit.log",
     benchmark:
