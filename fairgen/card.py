@@ -73,6 +73,14 @@ LIMITS = """\
 - Near copies are found by similarity of features: a low share is no proof that nothing was memorised."""
 
 
+def rule_of(given: dict[str, Any], clip: str) -> str:
+    """The filter in words."""
+    if given["by"] == "random":
+        return f"{given['quota']} images of each group at random, whatever CLIP says."
+    best = f"then the best {given['quota']} of each group"
+    return f"CLIP `{clean(clip)}`: {given['by']} of at least {given['threshold']}, {best}."
+
+
 def origin(recipe: Recipe, audit: dict[str, Any], samples: list[Path]) -> list[str]:
     """How the images were drawn and filtered."""
     made, head = (
@@ -80,15 +88,13 @@ def origin(recipe: Recipe, audit: dict[str, Any], samples: list[Path]) -> list[s
         ("group", "prompt", "negative_prompt", "steps", "guidance", "generators"),
     )
     pool = ((g, f["sampled"], f["kept"], number(f["accepted"])) for g, f in audit["groups"].items())
-    rule = recipe.filter
     return [
         "## How it was made",
         f"Base model (name, hash of its weights): `{clean(', '.join(dict.fromkeys(row['base'] for row in made)))}`. Seed of"
         f" the set: {recipe.seed}; every image has a seed of its own, in the column `seed`.",
         table(head, ([row[name] for name in head] for row in made)),
         "## Filter",
-        f"CLIP `{clean(audit['clip'])}`: {rule['by']} of at least {rule['threshold']}, then the best {rule['quota']} of each"
-        " group. `accepted` is the share that passes the threshold: where it is low, the generator often misses the prompt.",
+        f"{rule_of(recipe.filter, audit['clip'])} `accepted` is the share that passes the threshold: where it is low, the generator often misses the prompt.",
         table(("group", "drawn", "kept", "accepted"), pool),
     ]
 

@@ -89,8 +89,8 @@ class Paths:
         return files
 
     def compared(self, w: Any) -> list[tuple[str, str, int]]:
-        """(scope, method, seed) of every cell of the data set's table."""
-        names = table.comparison(self.config, w.dataset)
+        """(scope, method, seed) of every cell of the data set's table, or of an ablation's."""
+        names = table.comparison(self.config, w.dataset, getattr(w, "ablation", None))
         return [(f"bias-{r}", m, s) for r, m, s in product(names["ratios"], names["compare"], names["seeds"])]
 
     def metrics(self, w: Any) -> list[str]:

@@ -1,4 +1,4 @@
-"""The comparison: worst_group, replicates, figures; and what a run would do: check."""
+"""The comparison: worst_group, ablation, replicates, figures; and what a run would do: check."""
 
 
 rule worst_group:
@@ -19,6 +19,28 @@ rule worst_group:
     shell:
         "python -m fairgen.worst_group --settings {params.settings:q} --metrics {input.metrics}"
         " --table {output.table} --csv {output.csv} --log {log}"
+
+
+rule ablation:
+    input:
+        metrics=paths.metrics,
+    output:
+        table="results/{dataset}/ablations/{ablation}.json",
+        bars=report(
+            "results/{dataset}/ablations/{ablation}.png", caption="captions/ablation.rst", category="Ablations"
+        ),
+    log:
+        "results/logs/{dataset}/ablations/{ablation}.log",
+    benchmark:
+        "results/benchmarks/{dataset}/ablations/{ablation}.tsv"
+    conda:
+        "../envs/data.yaml"
+    params:
+        settings=settings("ablation"),
+        code=code("ablation"),
+    shell:
+        "python -m fairgen.ablation --settings {params.settings:q} --metrics {input.metrics}"
+        " --table {output.table} --bars {output.bars} --log {log}"
 
 
 rule replicates:
