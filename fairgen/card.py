@@ -94,7 +94,8 @@ def origin(recipe: Recipe, audit: dict[str, Any], samples: list[Path]) -> list[s
         f" the set: {recipe.seed}; every image has a seed of its own, in the column `seed`.",
         table(head, ([row[name] for name in head] for row in made)),
         "## Filter",
-        f"{rule_of(recipe.filter, audit['clip'])} `accepted` is the share that passes the threshold: where it is low, the generator often misses the prompt.",
+        f"{rule_of(recipe.filter, audit['clip'])} `accepted` is the share that passes the threshold: where it is low, the"
+        " generator often misses the prompt.",
         table(("group", "drawn", "kept", "accepted"), pool),
     ]
 

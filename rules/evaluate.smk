@@ -26,9 +26,7 @@ rule ablation:
         metrics=paths.metrics,
     output:
         table="results/{dataset}/ablations/{ablation}.json",
-        bars=report(
-            "results/{dataset}/ablations/{ablation}.png", caption="captions/ablation.rst", category="Ablations"
-        ),
+        bars=report("results/{dataset}/ablations/{ablation}.png", caption="captions/ablation.rst", category="Ablations"),
     log:
         "results/logs/{dataset}/ablations/{ablation}.log",
     benchmark:
