@@ -13,6 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import faiss  # noqa: F401 (used by duplicates; both bring an OpenMP runtime, and faiss has to be loaded before torch)
 import numpy as np
 import torch
 from torch.nn import functional as F
