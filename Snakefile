@@ -4,6 +4,7 @@
 #   results/{dataset}/{scope}/split.parquet                                         scope = bias-{ratio}, or any
 #   results/{dataset}/{scope}/{method}/…                                            one per method that owns the stage
 #   results/{dataset}/worst_group.json, figures/                                    the comparison
+#   results/{dataset}/audit_synthetic.json, ablations/{ablation}.json               on request
 #
 #   index ─ embed ─┐
 #     └── split ───┴─ cluster ─ adapt ─ sample ─ score ─ filter ─ pretrain ─ finetune ─ metrics ─ worst_group ─ figures
@@ -30,3 +31,5 @@ include: "rules/data.smk"
 include: "rules/generate.smk"
 include: "rules/classify.smk"
 include: "rules/evaluate.smk"
+include: "rules/report.smk"
+include: "rules/audit.smk"

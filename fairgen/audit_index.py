@@ -5,12 +5,12 @@
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from fairgen.duplicates import labels_of
 from fairgen.formats import Reject
+from fairgen.markdown import clean, table
 
 EXAMPLES = 5
 SPLITS = ("train", "validation", "test")
@@ -112,19 +112,6 @@ def warnings(audit: dict[str, Any]) -> list[str]:
     if clash["conflicting_sets"]:
         found.append(f"{clash['conflicting_sets']} sets of identical images have conflicting labels, see the audit")
     return found
-
-
-def table(head: Iterable[str], body: Iterable[Iterable[Any]]) -> str:
-    """A Markdown table; bars, line breaks and angle brackets in the cells are made harmless."""
-    lines = [list(head), *(list(row) for row in body)]
-    cells = [[clean(cell) for cell in line] for line in lines]
-    cells.insert(1, ["---"] * len(cells[0]))
-    return "\n".join(f"| {' | '.join(line)} |" for line in cells)
-
-
-def clean(cell: Any) -> str:
-    """Text that cannot break a table or inject markup."""
-    return " ".join(str(cell).split()).replace("|", "\\|").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def page(audit: dict[str, Any]) -> str:

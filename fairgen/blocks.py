@@ -23,7 +23,12 @@ CHAIN = {
     "finetune": ("finetune", "classifier"),
 }
 GENERATED = ("sample", "score", "filter", "pretrain")
-SECOND = ("head", "ffr", "dfr")  # recipes that go on from trained weights; the others count their steps from the very start
+SECOND = (
+    "head",
+    "ffr",
+    "dfr",
+    "none",
+)  # recipes that go on from trained weights; the others count their steps from the very start
 
 
 def dataset_block(config: Config, dataset: str) -> Config:

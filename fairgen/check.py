@@ -13,9 +13,9 @@ from types import SimpleNamespace
 from typing import Any
 
 from fairgen import job, tables
-from fairgen.audit_index import table
 from fairgen.cluster import clusters_for
 from fairgen.errors import FairgenError
+from fairgen.markdown import table
 from fairgen.prompts import instance_prompt, plain_prompt
 from fairgen.timing import seconds_known
 

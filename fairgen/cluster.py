@@ -70,8 +70,7 @@ def work(settings: Cluster, paths: SimpleNamespace) -> None:
     rows = [r for r in tables.rows(paths.split) if r["split"] == "train"]
     embedded = tables.read(paths.embeddings)
     place = {i: n for n, i in enumerate(embedded["id"].to_pylist())}
-    flat = embedded["vector"].combine_chunks()
-    vectors = flat.values.to_numpy().reshape(len(flat), -1)
+    vectors = tables.matrix(embedded, "vector")
     if not np.isfinite(vectors).all():
         raise FairgenError(f"{paths.embeddings}: features are not finite; delete the file and run embed again")
     result = {"id": [], "group": [], "cluster": []}

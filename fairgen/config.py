@@ -13,6 +13,14 @@ from fairgen.blocks import SECOND, Config, block, chain, chosen, dataset_block, 
 from fairgen.errors import FairgenError
 from fairgen.settings import canonical
 
+NO_RESULT = (
+    "datasets",
+    "methods",
+    "replicates",
+    "ablations",
+    "audit",
+)  # blocks that the config's hash leaves out, or takes by parts
+
 
 def validate(config: Config, schema: Config) -> None:
     """Check the config against its JSON Schema, and what a schema cannot say.
@@ -34,6 +42,12 @@ def validate(config: Config, schema: Config) -> None:
             recipe(whole, name, method)
     for name in whole["replicates"]:
         check_replicates(whole, name)
+    for name, methods in whole["ablations"].items():
+        for method in methods:
+            if method not in whole["methods"]:
+                raise FairgenError(
+                    f"config: ablations.{name}: unknown method '{method}'; the config has {', '.join(whole['methods'])}"
+                )
 
 
 def expanded(config: Config) -> Config:
@@ -103,6 +117,20 @@ def replicates(config: Config, dataset: str) -> list[str]:
     return config["replicates"][dataset]
 
 
+def ablation(config: Config, dataset: str, name: str) -> list[str]:
+    """The methods that an ablation compares on a data set.
+
+    Raises:
+        FairgenError: there is no such ablation, or a method leaves no step to its recipe on this data set.
+    """
+    if name not in config["ablations"]:
+        known = ", ".join(config["ablations"]) or "none; list methods under ablations in the config"
+        raise FairgenError(f"unknown ablation '{name}'; the config has {known}")
+    for method in config["ablations"][name]:
+        recipe(config, dataset, method)
+    return config["ablations"][name]
+
+
 def check_data(config: Config, dataset: str) -> None:
     """The data set's folder exists, unless fairgen draws it itself."""
     data = dataset_block(config, dataset)
@@ -127,7 +155,9 @@ def drawing(sample: Config, adapted: bool) -> Config:
     return merged(rest, {"solver": {"guidance": sample["guidance_adapted"]}}) if adapted else rest
 
 
-def settings(config: Config, dataset: str, stage: str, method: str | None = None, group: str | None = None) -> str:
+def settings(
+    config: Config, dataset: str, stage: str, method: str | None = None, group: str | None = None, ablation: str | None = None
+) -> str:
     """The canonical JSON that a stage's job gets: what is tracked is what is used."""
     groups = dataset_block(config, dataset)["groups"]
     own = {group: groups[group]} if group else groups
@@ -170,6 +200,12 @@ def settings(config: Config, dataset: str, stage: str, method: str | None = None
         },
         "score": lambda: {**get("score"), "prompts": of("prompt")},
         "filter": lambda: get("filter"),
+        "audit": lambda: {
+            **get("audit"),
+            **{"clip": get("score")["model"], **get("embed"), "groups": list(groups)},
+            "card": {"dataset": dataset, "seed": get("sample")["seed"], "filter": get("filter")},
+        },
+        "audit_synthetic": lambda: {"dataset": dataset},
         "pretrain": lambda: {
             "recipe": {k: get("pretrain")[k] for k in ("steps", "batch", "lr", "weight_decay")},
             **{k: get("pretrain")[k] for k in ("supcon", "temperature", "projection")},
@@ -186,6 +222,10 @@ def settings(config: Config, dataset: str, stage: str, method: str | None = None
         },
         "metrics": lambda: {"groups": of("target", "bias", "role"), "classes": classes},
         "worst_group": lambda: {**comparison(config, dataset), "config_sha256": config_hash(config, dataset)},
+        "ablation": lambda: {
+            "name": ablation,
+            "table": {**comparison(config, dataset, ablation), "config_sha256": config_hash(config, dataset, ablation)},
+        },
         "replicates": lambda: {"dataset": dataset, "replicates": replicates(config, dataset)},
         "figures": lambda: {**comparison(config, dataset), "groups": list(groups)},
         "pages": lambda: {"dataset": dataset},
@@ -216,15 +256,16 @@ def generators(config: Config, dataset: str) -> Config:
     return found
 
 
-def comparison(config: Config, dataset: str) -> Config:
-    """What the data set's table compares."""
-    return {"dataset": dataset, **{k: block(config, dataset, None, k) for k in ("ratios", "compare", "seeds")}}
+def comparison(config: Config, dataset: str, name: str | None = None) -> Config:
+    """What the data set's table compares, or what the ablation `name` does at the same ratios and seeds."""
+    found = {"dataset": dataset, **{k: block(config, dataset, None, k) for k in ("ratios", "compare", "seeds")}}
+    return {**found, "compare": ablation(config, dataset, name)} if name else found
 
 
-def config_hash(config: Config, dataset: str) -> str:
-    """Hash of everything in the config that can change this data set's result."""
-    compared = comparison(config, dataset)["compare"]
-    used = {name for method in compared for start in starts(config, dataset, method) for name in chain(config, start)}
-    effective = {k: v for k, v in config.items() if k not in ("datasets", "methods", "replicates")}
+def config_hash(config: Config, dataset: str, name: str | None = None) -> str:
+    """Hash of everything in the config that can change the data set's result, or that of the ablation `name`."""
+    compared = comparison(config, dataset, name)["compare"]
+    used = {found for method in compared for start in starts(config, dataset, method) for found in chain(config, start)}
+    effective = {k: v for k, v in config.items() if k not in NO_RESULT} | ({"compare": compared} if name else {})
     effective |= {"dataset": dataset_block(config, dataset), "methods": {m: config["methods"][m] for m in sorted(used)}}
     return hashlib.sha256(canonical(effective).encode()).hexdigest()

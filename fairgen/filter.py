@@ -8,13 +8,14 @@ import numpy as np
 
 from fairgen import job, tables
 from fairgen.errors import FairgenError
+from fairgen.seeds import seed_of
 
 
 @dataclass(frozen=True)
 class Filter:
     """The score, the threshold on it, and how many images a group keeps."""
 
-    by: str  # probability | cosine | quantile
+    by: str  # probability | cosine | quantile | random
     threshold: float
     quota: int
     allow_shortfall: bool
@@ -38,6 +39,11 @@ def own_scores(cosines: np.ndarray, own: np.ndarray, scale: float, by: str) -> n
     return rank
 
 
+def random_scores(ids: list[str]) -> np.ndarray:
+    """A number in [0, 1) from each image's id: the control that keeps images without looking at them."""
+    return np.array([seed_of("filter", name) / 2**63 for name in ids])
+
+
 def select(score: np.ndarray, own: np.ndarray, settings: Filter) -> np.ndarray:
     """Outcome per image: "" for kept, else the reason; within a group the best `quota` above the threshold are kept."""
     outcome = np.where(score >= settings.threshold, "", f"{settings.by} below threshold").astype(object)
@@ -52,9 +58,10 @@ def work(settings: Filter, paths: SimpleNamespace) -> None:
     """Decide on every image; a group short of its quota stops the run unless that is allowed."""
     table, facts = tables.read(paths.scores), tables.facts(paths.scores)
     groups = facts["groups"]
-    cosines = table["cosines"].combine_chunks().values.to_numpy().reshape(len(table), -1)
+    cosines = tables.matrix(table, "cosines")
     own = np.array([groups.index(g) for g in table["group"].to_pylist()])
-    score = own_scores(cosines, own, facts["scale"], settings.by)
+    at_random = settings.by == "random"
+    score = random_scores(table["id"].to_pylist()) if at_random else own_scores(cosines, own, facts["scale"], settings.by)
     outcome = select(score, own, settings)
     summary = {}
     for i, name in enumerate(groups):

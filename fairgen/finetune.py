@@ -65,7 +65,7 @@ def work(settings: Finetune, paths: SimpleNamespace) -> None:
     best = method.train(network, problem, recipe)
     job.log.info("selected %s", best.facts())
     behind = history(before, method, recipe, best)
-    classifier.save(paths.model, network, behind)
+    classifier.save(paths.model, network, {**behind, **classifier.identity(settings.classifier, settings.classes)})
     logits = torch.cat([classifier.predict(network, r.pixels) for r in (validation, load(parts["test"]))])
     facts = {
         "weights_sha256": hashlib.sha256(Path(paths.model).read_bytes()).hexdigest(),

@@ -12,7 +12,7 @@ from typing import Any
 from markdown_it import MarkdownIt
 
 from fairgen import intervals, job, results
-from fairgen.audit_index import clean, table
+from fairgen.markdown import clean, table
 
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #1b1f24; margin: 2rem auto; max-width: 68rem; padding: 0 1rem }

@@ -89,8 +89,8 @@ class Paths:
         return files
 
     def compared(self, w: Any) -> list[tuple[str, str, int]]:
-        """(scope, method, seed) of every cell of the data set's table."""
-        names = table.comparison(self.config, w.dataset)
+        """(scope, method, seed) of every cell of the data set's table, or of an ablation's."""
+        names = table.comparison(self.config, w.dataset, getattr(w, "ablation", None))
         return [(f"bias-{r}", m, s) for r, m, s in product(names["ratios"], names["compare"], names["seeds"])]
 
     def metrics(self, w: Any) -> list[str]:
@@ -125,6 +125,11 @@ class Paths:
     def clustered_features(self, w: Any) -> list[str]:
         """The features behind `finest_clusters`."""
         return [f"results/{w.dataset}/embeddings.parquet"] if self.finest_clusters(w) else []
+
+    def audits(self, w: Any) -> list[str]:
+        """Audits of every synthetic set that the data set's table uses, each once."""
+        drawing = [(s, m) for s, m, _ in self.compared(w) if blocks.synthetic(self.config, m)]
+        return list(dict.fromkeys(self.place(w, "filter", "audit.json", method=m, scope=s) for s, m in drawing))
 
     def gpus(self, w: Any) -> int:
         """GPUs of one job, an untracked number per data set."""

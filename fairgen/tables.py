@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -32,6 +33,12 @@ def facts(path: Path) -> dict[str, Any]:
 def rows(path: Path, columns: list[str] | None = None) -> list[dict[str, Any]]:
     """All rows as dictionaries; for tables without image bytes."""
     return read(path, columns).to_pylist()
+
+
+def matrix(table: pa.Table, column: str) -> np.ndarray:
+    """A column of lists of one length as (n, d)."""
+    flat = table[column].combine_chunks()
+    return flat.values.to_numpy().reshape(len(flat), -1)
 
 
 def schema(path: Path) -> pa.Schema:

@@ -19,6 +19,12 @@ def requested(words: list[str], ending: str = "") -> list[str]:
     return sorted({parts[1] for parts in targets if len(parts) > 2} - {"logs", "benchmarks"})
 
 
+def ablations(words: list[str]) -> list[tuple[str, str]]:
+    """(data set, ablation) of every ablation among the targets of a command line."""
+    targets = [word.split("/") for word in words]
+    return [(t[1], t[3].rsplit(".", 1)[0]) for t in targets if len(t) == 4 and (t[0], t[2]) == ("results", "ablations")]
+
+
 def stop(error: Exception) -> NoReturn:
     """End with one line and no traceback."""
     print(f"fairgen: {error}", file=sys.stderr)

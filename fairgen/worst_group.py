@@ -134,9 +134,13 @@ def terminal_table(document: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def work(settings: WorstGroup, paths: SimpleNamespace) -> None:
-    """Gather all metrics and write the comparison."""
-    files = iter(paths.metrics)
+def compare(settings: WorstGroup, metrics: list[Path]) -> dict[str, Any]:
+    """The comparison as it is published, from the metrics of every cell.
+
+    Raises:
+        FairgenError: the document does not fit its schema.
+    """
+    files = iter(metrics)
     results: dict[str, Any] = {}
     for ratio, method in product(settings.ratios, settings.compare):
         runs = [json.loads(Path(next(files)).read_text()) for _ in settings.seeds]
@@ -151,8 +155,14 @@ def work(settings: WorstGroup, paths: SimpleNamespace) -> None:
         "comparisons": {ratio: pairs(methods) for ratio, methods in results.items()},
     }
     schemas.check(document, schemas.published("worst_group"), "worst_group.json")
+    return document
+
+
+def work(settings: WorstGroup, paths: SimpleNamespace) -> None:
+    """Gather all metrics and write the comparison."""
+    document = compare(settings, paths.metrics)
     Path(paths.table).write_text(json.dumps(document, indent=1, allow_nan=False) + "\n")
-    rows = table_rows(results)
+    rows = table_rows(document["results"])
     with Path(paths.csv).open("w", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()

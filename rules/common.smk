@@ -12,7 +12,7 @@ from fairgen import config as table
 from fairgen.errors import FairgenError
 from fairgen.fingerprint import fingerprint
 from fairgen.paths import Paths
-from fairgen.workflow import requested, stop, use_this_python
+from fairgen.workflow import ablations, requested, stop, use_this_python
 
 use_this_python()
 paths = Paths(config)
@@ -25,6 +25,8 @@ try:
     for name in requested(sys.argv[1:], "replicates.json"):
         for replicate in table.replicates(config, name):
             table.check_data(config, replicate)
+    for dataset, name in ablations(sys.argv[1:]):
+        table.ablation(config, dataset, name)
 except FairgenError as error:
     stop(error)
 
@@ -36,13 +38,14 @@ wildcard_constraints:
     scope=r"any|bias-(natural|[0-9.]+)",
     cluster=r"\d+",
     seed=r"\d+",
+    ablation="[a-z][a-z0-9-]*",
 
 
 def settings(stage):
     """Params function: the stage's settings as canonical JSON, of wildcards only."""
 
     def of(wildcards):
-        picked = {name: wildcards.get(name) for name in ("method", "group")}
+        picked = {name: wildcards.get(name) for name in ("method", "group", "ablation")}
         try:
             return table.settings(config, wildcards.dataset, stage, **picked)
         except FairgenError as error:

@@ -1,4 +1,4 @@
-"""The comparison: worst_group, replicates, figures, pages; and what a run would do: check."""
+"""The comparison: worst_group, ablation, replicates; and what a run would do: check."""
 
 
 rule worst_group:
@@ -21,6 +21,26 @@ rule worst_group:
         " --table {output.table} --csv {output.csv} --log {log}"
 
 
+rule ablation:
+    input:
+        metrics=paths.metrics,
+    output:
+        table="results/{dataset}/ablations/{ablation}.json",
+        bars=report("results/{dataset}/ablations/{ablation}.png", caption="captions/ablation.rst", category="Ablations"),
+    log:
+        "results/logs/{dataset}/ablations/{ablation}.log",
+    benchmark:
+        "results/benchmarks/{dataset}/ablations/{ablation}.tsv"
+    conda:
+        "../envs/data.yaml"
+    params:
+        settings=settings("ablation"),
+        code=code("ablation"),
+    shell:
+        "python -m fairgen.ablation --settings {params.settings:q} --metrics {input.metrics}"
+        " --table {output.table} --bars {output.bars} --log {log}"
+
+
 rule replicates:
     input:
         tables=paths.replicates,
@@ -38,59 +58,6 @@ rule replicates:
     shell:
         "python -m fairgen.replicates --settings {params.settings:q} --tables {input.tables}"
         " --replicates {output.replicates} --log {log}"
-
-
-rule figures:
-    input:
-        table="results/{dataset}/worst_group.json",
-        selections=paths.selections,
-        split=paths.first_split,
-        map=paths.finest_clusters,
-        features=paths.clustered_features,
-    output:
-        bars=report("results/{dataset}/figures/worst_group.png", caption="captions/worst_group.rst", category="Result"),
-        curve=report("results/{dataset}/figures/ratios.png", caption="captions/ratios.rst", category="Result"),
-        groups=report("results/{dataset}/figures/groups.png", caption="captions/groups.rst", category="Result"),
-        samples=report("results/{dataset}/figures/samples.png", caption="captions/samples.rst", category="Samples"),
-        acceptance=report(
-            "results/{dataset}/figures/acceptance.png", caption="captions/acceptance.rst", category="Samples"
-        ),
-        clusters=report("results/{dataset}/figures/clusters.png", caption="captions/clusters.rst", category="Samples"),
-    log:
-        "results/logs/{dataset}/figures.log",
-    benchmark:
-        "results/benchmarks/{dataset}/figures.tsv"
-    conda:
-        "../envs/data.yaml"
-    params:
-        settings=settings("figures"),
-        code=code("figures"),
-    shell:
-        "python -m fairgen.figures --settings {params.settings:q} --table {input.table} --split {input.split}"
-        " --selections {input.selections} --bars {output.bars} --curve {output.curve}"
-        " --groups {output.groups} --samples {output.samples} --acceptance {output.acceptance}"
-        " --map {input.map} --features {input.features} --clusters {output.clusters} --log {log}"
-
-
-rule pages:
-    input:
-        table="results/{dataset}/worst_group.json",
-        markdown="results/{dataset}/audit.md",
-    output:
-        result=report("results/{dataset}/pages/result.html", caption="captions/result.rst", category="Result"),
-        audit=report("results/{dataset}/pages/audit.html", caption="captions/audit.rst", category="Data"),
-    log:
-        "results/logs/{dataset}/pages.log",
-    benchmark:
-        "results/benchmarks/{dataset}/pages.tsv"
-    conda:
-        "../envs/data.yaml"
-    params:
-        settings=settings("pages"),
-        code=code("pages"),
-    shell:
-        "python -m fairgen.pages --settings {params.settings:q} --table {input.table} --markdown {input.markdown}"
-        " --result {output.result} --audit {output.audit} --log {log}"
 
 
 rule check:

@@ -11,7 +11,7 @@ import torch
 from fairgen import finetune, tables
 from fairgen.errors import FairgenError
 from fairgen.losses import supcon
-from fairgen.methods import NAMES, dfr, erm, ffr, groupdro, head, jtt, method, resample, reweight
+from fairgen.methods import NAMES, dfr, erm, ffr, groupdro, head, jtt, method, none, resample, reweight
 from fairgen.methods import augment as mixing
 from fairgen.models.classifier import Classifier, augment, build, predict, restore, save
 from fairgen.rows import Labels, Rows, synthetic
@@ -106,6 +106,17 @@ def test_head_changes_the_head_only_and_may_keep_it(problem: Problem) -> None:
     assert all(name.startswith("net.fc") for name in changed)
     assert best.step > 0
     assert head.train(build(TINY, 2, 0), problem, recipe(steps=1, lr=1e-12)).step == 0
+
+
+def test_none_leaves_the_weights_and_uses_no_group(problem: Problem) -> None:
+    network = build(TINY, 2, 0)
+    before = {k: v.clone() for k, v in network.state_dict().items()}
+    best = none.train(network, problem, none.Recipe())
+    assert all(torch.equal(before[k], v) for k, v in network.state_dict().items())
+    right = (predict(network, problem.validation.pixels).argmax(1) == problem.validation.target).float().mean()
+    assert best.facts() == {"selected_step": 0, "validation_average": right.item()}
+    stage_one = {"gradient_steps": 7, "group_labels": ["generation"]}
+    assert finetune.history(stage_one, none, none.Recipe(), best) == stage_one
 
 
 def test_ffr_changes_all_weights_and_may_keep_the_pretrained_ones(problem: Problem) -> None:

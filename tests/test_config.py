@@ -11,6 +11,16 @@ from fairgen import blocks
 from fairgen import config as table
 from fairgen.errors import FairgenError
 
+LATER = (
+    "metrics",
+    "worst_group",
+    "figures",
+    "pages",
+    "check",
+    "audit",
+    "audit_synthetic",
+)  # stages that read what the chain has made
+
 
 def leaves(value: dict, path: tuple = ()) -> set:
     """Dotted keys of a nested dictionary."""
@@ -62,6 +72,8 @@ def test_schema_names_no_key_that_the_config_lacks(config: dict, schema: dict) -
         (("methods", "augment", "synthetic"), False, "methods.augment.finetune.kind"),
         (("methods", "ffr", "synthetic"), False, "methods.ffr.finetune.kind"),
         (("adapt", "kind"), "dora", "adapt.kind"),
+        (("audit", "min_images"), 1, "audit.min_images"),
+        (("methods", "lora", "audit"), {"near": 0}, "methods.lora.*audit"),
         (("compare",), ["erm", "clusterd"], "clusterd"),
         (("methods", "lora", "base"), "vanila", "vanila"),
         (("methods", "vanilla", "base"), "lora", "circle"),
@@ -73,6 +85,10 @@ def test_schema_names_no_key_that_the_config_lacks(config: dict, schema: dict) -
         (("datasets", "birds-r1"), {"like": "birds"}, "write that instead of results/birds"),
         (("datasets", "birds-r1"), {"root": "results/birds-r1"}, "'format' is a required property"),
         (("replicates", "birds"), ["birds"], "too short"),
+        (("ablations", "loss"), ["clustered"], "ablations.loss.*too short"),
+        (("ablations", "loss"), ["clustered", "clusterd"], "ablations.loss: unknown method 'clusterd'"),
+        (("finetune", "none", "steps"), 5, "finetune.none"),
+        (("methods", "erm", "finetune", "kind"), "none", "methods.erm.finetune.kind: none goes on from trained weights"),
         (("replicates", "birds"), ["birds", "birds-r1", "birds-r2"], "unknown data set 'birds-r1'"),
         (("replicates", "utkface"), ["utkface", "birds", "birds-r1"], "birds has other groups"),
     ],
@@ -151,19 +167,7 @@ def test_every_stage_accepts_the_settings_that_the_rules_give_it(config: dict) -
     from fairgen import methods
     from fairgen.settings import read
 
-    for stage in (
-        "draw",
-        "index",
-        "split",
-        "embed",
-        "prior",
-        *blocks.CHAIN,
-        "metrics",
-        "worst_group",
-        "figures",
-        "pages",
-        "check",
-    ):
+    for stage in ("draw", "index", "split", "embed", "prior", *blocks.CHAIN, *LATER):
         for method in config["methods"]:
             if stage == "adapt" and blocks.block(config, "birds", method, "adapt")["kind"] == "none":
                 continue
@@ -189,7 +193,7 @@ def gradient_steps(config: dict, dataset: str, method: str) -> int:
 
 @pytest.mark.parametrize("dataset", ["birds", "utkface"])
 def test_every_method_takes_the_same_total_of_gradient_steps(config: dict, dataset: str) -> None:
-    """A refit takes none, so that DFR after stage 1 stays below by the head's steps."""
+    """A refit takes none, nor does `none`, so that both stay below by the head's steps after stage 1."""
     budget = gradient_steps(config, dataset, "erm")
     assert budget == blocks.block(config, dataset, None, "finetune")["erm"]["steps"]
     crossed = copy.deepcopy(config)
@@ -197,7 +201,7 @@ def test_every_method_takes_the_same_total_of_gradient_steps(config: dict, datas
     crossed["methods"] |= {f"lora-{kind}": {"base": "lora", "finetune": {"kind": kind}} for kind in kinds}
     for method in crossed["methods"]:
         found = gradient_steps(crossed, dataset, method)
-        if method in ("clustered-dfr", "lora-dfr"):
+        if method in ("clustered-dfr", "lora-dfr", "lora-none"):
             found += blocks.block(crossed, dataset, method, "finetune")["head"]["steps"]
         assert found == budget, method
 
@@ -209,6 +213,32 @@ def test_steps_that_stage_one_leaves_nothing_of_are_an_error(config: dict, schem
     wrong["compare"] = ["clustered-groupdro"]
     with pytest.raises(FairgenError, match=r"finetune\.groupdro\.steps: .* pretrain\.steps = 2500 of the 2500"):
         table.validate(wrong, schema)
+
+
+def test_an_ablation_compares_its_own_methods_at_the_tables_ratios(config: dict, schema: dict) -> None:
+    from fairgen.ablation import Ablation
+    from fairgen.settings import read
+
+    study = table.merged(config, yaml.safe_load((PROJECT / "examples/birds-ablations.yaml").read_text()))
+    table.validate(study, schema)
+    hashes = set()
+    for name, methods in study["ablations"].items():
+        given = json.loads(table.settings(study, "birds", "ablation", ablation=name))
+        given.pop("threads")
+        found = read(Ablation, given)
+        assert (found.name, found.table.compare) == (name, methods)
+        assert (found.table.ratios, found.table.seeds) == (config["ratios"], [0, 1, 2, 3, 4])
+        hashes.add(found.table.config_sha256)
+    assert len(hashes) == len(study["ablations"])
+    assert table.config_hash({**study, "ablations": {}}, "birds") == table.config_hash(study, "birds")
+    with pytest.raises(FairgenError, match="unknown ablation 'los'; the config has clusters, filter"):
+        table.ablation(study, "birds", "los")
+
+
+def test_what_changes_no_result_changes_no_hash(config: dict) -> None:
+    changed = copy.deepcopy(config)
+    changed["audit"]["min_images"] = 11
+    assert table.config_hash(changed, "birds") == table.config_hash(config, "birds")
 
 
 def test_finetuned_generators_have_a_guidance_of_their_own(config: dict) -> None:

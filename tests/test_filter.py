@@ -49,5 +49,18 @@ def test_a_group_without_any_image_is_an_error_even_when_short_is_allowed(tmp_pa
         stage.work(stage.Filter("cosine", 2, 1, True), write(tmp_path))
 
 
+def test_random_keeps_the_quota_without_looking_at_the_scores(tmp_path: Path) -> None:
+    names = [f"g/{c}/{i}" for c in range(4) for i in range(250)]
+    score = stage.random_scores(names)
+    assert score.min() >= 0 and score.max() < 1
+    assert np.allclose(score.reshape(4, 250).mean(1), 0.5, atol=0.06)
+    paths = write(tmp_path)
+    stage.work(stage.Filter("random", 0, 2, True), paths)
+    found = {r["id"]: r for r in tables.rows(paths.selection)}
+    best = sorted("vwxy", key=lambda name: -stage.random_scores([name])[0])[:2]
+    assert {name for name, r in found.items() if r["kept"]} == {*best, "z"}
+    assert {r["reason"] for r in found.values()} == {"", "over quota"}
+
+
 def test_quantiles_are_ranks_inside_the_group() -> None:
     assert stage.own_scores(COSINES, GROUP, 20.0, "quantile").tolist() == [0.875, 0.375, 0.125, 0.625, 0.5]

@@ -8,8 +8,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from fairgen import results, schemas
+from fairgen import ablation, results, schemas
 from fairgen.errors import FairgenError
 from fairgen.metrics import Group, Metrics, Predictions, accuracies, summarise
 from fairgen.worst_group import WorstGroup, pairs, table_rows, terminal_table, work
@@ -130,6 +131,19 @@ def test_the_file_holds_what_is_published(document: dict, tmp_path: Path) -> Non
     rows = list(csv.DictReader((tmp_path / "worst_group.csv").open()))
     assert [row["method"] for row in rows] == ["erm", "lora"]
     assert float(rows[1]["worst_group_bootstrap_low"]) < 0.75 < float(rows[1]["worst_group_bootstrap_high"])
+
+
+def test_an_ablation_is_a_comparison_with_a_name_and_a_picture(document: dict, tmp_path: Path) -> None:
+    settings = ablation.Ablation("loss", WorstGroup("toy", [0.99], ["ce", "supcon"], [0, 1], "0" * 64))
+    files = [tmp_path / f"{i}.json" for i in range(4)]
+    ablation.work(settings, SimpleNamespace(metrics=files, table=tmp_path / "loss.json", bars=tmp_path / "loss.png"))
+    found = results.load(tmp_path / "loss.json")
+    assert found["ablation"] == "loss"
+    assert list(found["results"]["0.99"]) == ["ce", "supcon"]
+    assert found["results"]["0.99"]["supcon"] == document["results"]["0.99"]["lora"]
+    assert found["comparisons"]["0.99"]["leader"] == "supcon"
+    with Image.open(tmp_path / "loss.png") as picture:
+        assert min(picture.size) > 200
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,8 @@ def planned(workflow: Workflow, *words: str, target: str = TARGET) -> dict[str, 
         ({}, "results/birdz/worst_group.json", "unknown data set 'birdz'; the config has birds, utkface"),
         ({}, "results/utkface/worst_group.json", "datasets.utkface.root"),
         ({}, "results/birds/replicates.json", "data set birds has no replicates"),
+        ({}, "results/birds/ablations/loss.json", "unknown ablation 'loss'; the config has none"),
+        ({"ablations": {"x": ["erm", "nosuch"]}}, "results/birds/ablations/x.json", "ablations.x: unknown method 'nosuch'"),
     ],
 )
 def test_mistakes_end_in_one_line_before_any_job(workflow: Workflow, change: dict, target: str, named: str) -> None:
@@ -102,6 +104,14 @@ def test_replicates_run_the_whole_chain_with_seeds_of_their_own(workflow: Workfl
     }
 
 
+def test_the_audit_runs_once_per_synthetic_set_and_only_when_asked_for(workflow: Workflow) -> None:
+    workflow.edit({"ratios": [0.9, 0.99], "compare": ["erm", "vanilla", "ffr", "lora", "clustered", "clustered-dfr"]})
+    assert not {"audit", "audit_synthetic"} & planned(workflow).keys()
+    plan = planned(workflow, target="results/birds/audit_synthetic.json")
+    assert (plan["audit"], plan["filter"], plan["audit_synthetic"]) == (5, 5, 1)  # vanilla's set is one for both ratios
+    assert not {"pretrain", "finetune", "worst_group"} & plan.keys()
+
+
 def jobs(workflow: Workflow, *methods: str) -> dict[str, int]:
     """Jobs of the generator and classifier rules that a comparison of some methods plans, with one seed."""
     workflow.edit({"compare": list(methods), "seeds": [0]})
@@ -127,6 +137,29 @@ def test_the_study_plans_every_method(workflow: Workflow, config: dict) -> None:
     workflow.edit(study)
     plan = planned(workflow)
     assert plan["finetune"] == len(study["compare"]) * len(study["ratios"]) * len(study["seeds"])
+
+
+ABLATIONS = {
+    "clusters": {"cluster": 4, "adapt": 4 * 15, "sample": 16, "filter": 4, "pretrain": 20, "finetune": 20},
+    "filter": {"cluster": 1, "adapt": 16, "sample": 4, "filter": 4, "pretrain": 20, "finetune": 20},
+    "loss": {"cluster": 1, "adapt": 16, "sample": 4, "filter": 1, "pretrain": 30, "finetune": 30},
+    "amount": {"cluster": 1, "adapt": 16, "sample": 8, "filter": 4, "pretrain": 20, "finetune": 20},
+    "stages": {"cluster": 1, "adapt": 16, "sample": 4, "filter": 1, "pretrain": 5, "finetune": 20},
+}
+
+
+def test_ablations_share_all_but_what_they_change(workflow: Workflow) -> None:
+    """Jobs of each ablation alone (k clusters make 4k adapters), and of all: the common ones are planned once."""
+    words = ["--configfile", "examples/birds-ablations.yaml", "--"]
+    targets = [f"results/birds/ablations/{name}.json" for name in ABLATIONS]
+    for target, expected in zip(targets, ABLATIONS.values(), strict=True):
+        plan = planned(workflow, *words, target=target)
+        assert {rule: plan[rule] for rule in expected} == expected, target
+        assert plan["ablation"] == plan["embed"] == 1
+        assert "worst_group" not in plan
+    together = planned(workflow, *words, *targets[1:], target=targets[0])
+    assert (together["adapt"], together["sample"], together["ablation"]) == (4 * 15, 20, 5)
+    assert together["finetune"] == 5 * (4 + 3 + 5 + 3 + 3)
 
 
 def test_parsing_imports_no_torch_and_is_quick(workflow: Workflow) -> None:

@@ -1,18 +1,19 @@
 """The classifier: any timm backbone with a linear head on top."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
 from fairgen import devices
 from fairgen.errors import FairgenError
 from fairgen.models import missing
+from fairgen.settings import read
 
 
 @dataclass(frozen=True)
@@ -79,8 +80,46 @@ def restore(path: Path, network: Network) -> dict[str, Any]:
         network.net.load_state_dict(load_file(path))
     except RuntimeError as error:
         raise FairgenError(f"{path}: weights of another classifier ({str(error)[:120]}); delete it and run again") from error
-    with safe_open(path, framework="numpy") as file:
-        return json.loads(file.metadata()["fairgen"])
+    return metadata(path)
+
+
+def metadata(path: Path) -> dict[str, Any]:
+    """What was saved beside the weights.
+
+    Raises:
+        FairgenError: the file is missing, or no weights of fairgen.
+    """
+    try:
+        with safe_open(path, framework="numpy") as file:
+            return json.loads((file.metadata() or {})["fairgen"])
+    except FileNotFoundError as error:
+        raise FairgenError(f"{path}: no such file; give a model.safetensors of a finished run") from error
+    except (KeyError, OSError, SafetensorError) as error:
+        reason = "no metadata of fairgen" if isinstance(error, KeyError) else " ".join(str(error).split())
+        raise FairgenError(f"{path}: no weights that fairgen has written ({reason}); give a model.safetensors") from error
+
+
+def identity(settings: Classifier, classes: list[str]) -> dict[str, Any]:
+    """What has to travel with the weights so that `load` can use them alone."""
+    return {"classifier": asdict(settings), "classes": classes}
+
+
+def load(path: Path) -> tuple[Network, Classifier, list[str]]:
+    """A trained network with its settings and its classes in the logits' order, from its file alone.
+
+    Raises:
+        FairgenError: the file does not say what it holds.
+    """
+    found = metadata(path)
+    if not {"classifier", "classes"} <= found.keys():
+        raise FairgenError(
+            f"{path}: the file does not say which classifier and classes it holds, as model.safetensors of a finished"
+            " run does; give such a file, or run finetune again"
+        )
+    settings = read(Classifier, found["classifier"], str(path))
+    network = build(replace(settings, pretrained=False), len(found["classes"]), 0)
+    restore(path, network)
+    return network.eval(), settings, found["classes"]
 
 
 def to_pixels(images: np.ndarray) -> torch.Tensor:

@@ -1,0 +1,31 @@
+"""Stage `ablation`: a named list of methods compared like those of `worst_group`, with a figure of its own.
+
+The file has the shape of `worst_group.json` with the ablation's name, so that `fairgen compare` reads it too.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+
+from fairgen import job, plots, worst_group
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """Its name, and what it compares."""
+
+    name: str
+    table: worst_group.WorstGroup
+
+
+def work(settings: Ablation, paths: SimpleNamespace) -> None:
+    """Gather the metrics of the ablation's methods, and draw them."""
+    document = {**worst_group.compare(settings.table, paths.metrics), "ablation": settings.name}
+    Path(paths.table).write_text(json.dumps(document, indent=1, allow_nan=False) + "\n")
+    plots.draw_bars(document, paths.bars)
+    print(f"\nablation {settings.name}{worst_group.terminal_table(document)}")
+
+
+if __name__ == "__main__":
+    job.main(work, Ablation, reads=["metrics*"], writes=["table", "bars"])

@@ -1,0 +1,66 @@
+"""Stage `audit_synthetic`: the audits of all synthetic sets of a data set as one file and one page."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from fairgen import card, job
+from fairgen.markdown import clean, table
+
+SCHEMA_VERSION = 1
+
+READING = """\
+- **accepted**: share of the drawn images that pass the CLIP filter's threshold. Where it differs between the groups of one
+  method, the generator's own bias shows.
+- **KID on CLIP features**: kernel distance to the real images, the KID estimator on features of the scoring CLIP (mean ± sd
+  over random blocks). 0: no difference seen. Not comparable with KID on Inception features.
+- **precision**, **recall**: share of generated images near real ones, and of real images near generated ones.
+- **Vendi score**: effective number of different images, and in brackets that of as many real images.
+- **near copies**: share of images that are very similar to a training image, and in brackets the share of real training
+  images that are as similar to another one. Only a share above that suggests copying.
+- **black**, **constant**, **duplicates**: counts among the kept images."""
+
+
+@dataclass(frozen=True)
+class AuditSynthetic:
+    """The data set's name."""
+
+    dataset: str
+
+
+def page(dataset: str, audits: list[dict[str, Any]]) -> str:
+    """One table over all sets, how to read it, and what has no figure."""
+    lines = [[a["method"], a["scope"], *card.figures_row(g, f)] for a in audits for g, f in a["groups"].items()]
+    first = audits[0]
+    nulls = [
+        f"- {clean(a['method'])}, {clean(a['scope'])}, {clean(g)}: {f['null_because']}"
+        for a in audits
+        for g, f in a["groups"].items()
+        if f["null_because"]
+    ]
+    parts = [
+        f"# Audit of the synthetic images of {clean(dataset)}",
+        f"The images that the filter kept, beside real ones ({first['real']}). CLIP: `{clean(first['clip'])}`; encoder for near"
+        f" copies: `{clean(first['encoder'])}`, threshold {first['similarity']}.",
+        table(("method", "scope", *card.FIGURES), lines),
+        "## How to read it",
+        READING,
+        *(["## Without figures (–)", "\n".join(nulls)] if nulls else []),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def work(settings: AuditSynthetic, paths: SimpleNamespace) -> None:
+    """Gather the audits."""
+    audits = [json.loads(path.read_text()) for path in paths.audits]
+    document: dict[str, Any] = {"schema_version": SCHEMA_VERSION, "dataset": settings.dataset, "results": {}}
+    for audit in audits:
+        document["results"].setdefault(audit["scope"], {})[audit["method"]] = audit
+    Path(paths.table).write_text(json.dumps(document, indent=1, allow_nan=False) + "\n")
+    Path(paths.page).write_text(page(settings.dataset, audits))
+
+
+if __name__ == "__main__":
+    job.main(work, AuditSynthetic, reads=["audits*"], writes=["table", "page"])

@@ -1,0 +1,150 @@
+"""`fairgen predict`: a trained model labels a folder from its own file alone."""
+
+import csv
+import io
+import os
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+from fairgen import cli, finetune, images, tables
+from fairgen.models import classifier
+
+SETTINGS = classifier.Classifier("resnet10t", {"channels": [8, 8, 16, 16], "stem_width": 8}, False, 32)
+CLASSES = ["dark, very", "bright"]
+
+
+def picture(level: int, side: int = 32) -> Image.Image:
+    pixels = np.random.default_rng(level).integers(level, level + 40, (side, side, 3), dtype=np.uint8)
+    return Image.fromarray(pixels)
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """A network, as `finetune` saves it."""
+    network = classifier.build(SETTINGS, 2, 3)
+    network(torch.randint(0, 255, (16, 3, 32, 32)))  # running statistics
+    path = tmp_path / "model.safetensors"
+    classifier.save(path, network, {"gradient_steps": 5, **classifier.identity(SETTINGS, CLASSES)})
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Images of several kinds, and files that are none."""
+    folder = tmp_path / "new"
+    (folder / "deeper").mkdir(parents=True)
+    picture(10).save(folder / "a.png")
+    picture(200, 50).convert("L").save(folder / "deeper/b.jpg")
+    picture(90).save(folder / "c.webp", lossless=True)
+    buffer = io.BytesIO()
+    picture(10).save(buffer, "PNG")
+    (folder / "cut.png").write_bytes(buffer.getvalue()[:200])
+    (folder / "notes.txt").write_text("no image")
+    (folder / ".hidden").write_text("")
+    return folder
+
+
+def call(*words: object) -> int:
+    return cli.main(["predict", *map(str, words)])
+
+
+def test_images_are_labelled_as_the_model_sees_them(model: Path, folder: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out.csv"
+    assert call(model, folder, "--output", output, "--batch", 2) == 0
+    with output.open(newline="") as file:
+        found = list(csv.DictReader(file))
+    assert [r["path"] for r in found] == ["a.png", "c.webp", "cut.png", "notes.txt", "deeper/b.jpg"]
+    network, _, classes = classifier.load(model)
+    good = [r for r in found if not r["reason"]]
+    shares = classifier.predict(network, classifier.to_pixels(images.load(folder, [r["path"] for r in good], 32))).softmax(1)
+    assert len(good) == 3
+    for row, own in zip(good, shares.tolist(), strict=True):
+        assert row["predicted"] == classes[int(np.argmax(own))]
+        assert [float(row[f"probability_{c}"]) for c in CLASSES] == pytest.approx(own, abs=1e-6)
+
+
+def test_unreadable_files_are_listed_with_reasons(
+    model: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    output = tmp_path / "out.csv"
+    assert call(model, folder, "--output", output) == 0
+    with output.open(newline="") as file:
+        left = {r["path"]: r for r in csv.DictReader(file) if r["reason"]}
+    assert left.keys() == {"cut.png", "notes.txt"}
+    assert all(r["predicted"] == "" and r["reason"].startswith("unreadable image: ") for r in left.values())
+    shown = capsys.readouterr()
+    assert "3 images labelled, 2 not" in shown.out
+    assert shown.err.count("not labelled: ") == 2
+
+
+def test_a_name_that_is_no_utf8_does_not_stop_the_run(model: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "odd"
+    folder.mkdir()
+    (folder / os.fsdecode(b"\xff.png")).write_bytes(images.encode_png(np.asarray(picture(10))))
+    assert call(model, folder, "--output", tmp_path / "out.csv") == 0
+    assert b"\xff.png" in (tmp_path / "out.csv").read_bytes()
+
+
+@pytest.mark.parametrize("broken", ["missing", "text", "no metadata", "stage 1", "folder", "empty", "output"])
+def test_mistakes_end_in_one_line(broken: str, model: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    output = tmp_path / "out.csv"
+    named = {"missing": "no such file", "text": "no weights that fairgen has written", "folder": "is no folder"}
+    named |= {"no metadata": "no metadata of fairgen", "stage 1": "does not say which classifier", "empty": "holds no file"}
+    if broken == "missing":
+        model.unlink()
+    elif broken == "text":
+        model.write_text("x")
+    elif broken == "no metadata":
+        from safetensors.torch import save_file
+
+        save_file(load_file(model), model)
+    elif broken == "stage 1":
+        classifier.save(model, classifier.build(SETTINGS, 2, 3), {"gradient_steps": 5})
+    elif broken == "output":
+        output = tmp_path / "nowhere/out.csv"
+    elif broken == "folder":
+        folder = tmp_path / "nowhere"
+    else:
+        folder = tmp_path / "empty"
+        folder.mkdir()
+    assert call(model, folder, "--output", output) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("fairgen predict: ")
+    assert error.count("\n") == 1
+    assert named.get(broken, "cannot write") in error
+    assert not output.exists()
+
+
+def test_metadata_changes_no_tensor(model: Path, tmp_path: Path) -> None:
+    network, settings, classes = classifier.load(model)
+    assert (settings, classes) == (SETTINGS, CLASSES)
+    classifier.save(tmp_path / "bare.safetensors", network)
+    before, after = load_file(model), load_file(tmp_path / "bare.safetensors")
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[k], after[k]) for k in before)
+
+
+def test_finetune_writes_models_that_predict(folder: Path, tmp_path: Path) -> None:
+    """The file of a whole finetune job labels images, without asking the hub for the weights that training began from."""
+    rows = [{"id": i, "path": "a.png", "group": "ab"[i % 2], "target": "ab"[i % 2]} for i in range(12)]
+    split = {key: [r[key] for r in rows] for key in rows[0]} | {
+        "split": ["train", "train", "validation", "validation", "test", "test"] * 2
+    }
+    tables.write(tmp_path / "split.parquet", split, {"root": str(folder)})
+    recipe = {"steps": 2, "batch": 4, "lr": 0.001, "weight_decay": 0.0, "evaluate_every": 1, "select": "groups"}
+    settings = finetune.Finetune("erm", None, recipe, SETTINGS, ["a", "b"], {"a": "a", "b": "b"}, ["a", "b"])
+    paths = SimpleNamespace(split=tmp_path / "split.parquet", weights=[], selection=[], seed="0")
+    finetune.work(settings, SimpleNamespace(**vars(paths), model=tmp_path / "m.safetensors", predictions=tmp_path / "p.parquet"))
+    found = classifier.metadata(tmp_path / "m.safetensors")
+    assert found["gradient_steps"] == 2
+    assert call(tmp_path / "m.safetensors", folder, "--output", tmp_path / "out.csv") == 0
+    hub = classifier.identity(replace(SETTINGS, pretrained=True), ["a", "b"])
+    classifier.save(tmp_path / "hub.safetensors", classifier.build(SETTINGS, 2, 0), hub)
+    assert classifier.load(tmp_path / "hub.safetensors")[1].pretrained
