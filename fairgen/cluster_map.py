@@ -34,8 +34,7 @@ def draw_clusters(split: Path, embeddings: Path, clusters: Path, groups: list[st
     root = Path(tables.facts(split)["root"])
     files = {r["id"]: r["path"] for r in tables.rows(split, ["id", "path"])}
     table = tables.read(embeddings)
-    flat = table["vector"].combine_chunks()
-    vectors = dict(zip(table["id"].to_pylist(), flat.values.to_numpy().reshape(len(flat), -1), strict=True))
+    vectors = dict(zip(table["id"].to_pylist(), tables.matrix(table, "vector"), strict=True))
     facts, rows = tables.facts(clusters), tables.rows(clusters)
     figure, axes = plt.subplots(len(groups), 2, figsize=(11, 2.7 * len(groups)), squeeze=False, width_ratios=(1, 1.6))
     for (left, right), group in zip(axes, groups, strict=True):

@@ -29,7 +29,8 @@ rule audit:
     shell:
         "python -m fairgen.audit --settings {params.settings:q} --index {input.index} --embeddings {input.embeddings}"
         " --selection {input.selection} --samples {input.samples} --scope {wildcards.scope} --method {wildcards.method}"
-        " --audit {output.audit} --card {output.card} --pairs {output.pairs} --log {log}"
+        " --audit {output.audit} --card {output.card} --pairs {output.pairs}"
+        " --gpu {resources.gpu} --log {log}"
 
 
 rule audit_synthetic:
