@@ -12,12 +12,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from fairgen import tables
 from fairgen.errors import FairgenError
 
 MAX_PIXELS = 100_000_000
+BROKEN = (OSError, ValueError, SyntaxError, ArithmeticError, EOFError, IndexError, TypeError)  # what decoders raise
 PACKED = re.compile(r"(.+\.parquet)#([0-9]+)", re.S)
 SUFFIXES = {"JPEG": {".jpg", ".jpeg", ".jpe", ".jfif"}, "PNG": {".png"}, "GIF": {".gif"}, "WEBP": {".webp"}, "BMP": {".bmp"}}
 
@@ -43,6 +44,13 @@ def decode(content: bytes) -> Image.Image:
     """
     with opened(content) as image:
         return to_rgb(image)
+
+
+def fault(error: Exception) -> str:
+    """Why an image could not be decoded, from one of the errors in `BROKEN`."""
+    if isinstance(error, UnidentifiedImageError):
+        return "not an image: its content is of no known image format"
+    return f"image cannot be decoded: {' '.join(str(error).split())}"
 
 
 def inspect(content: bytes, name: str) -> tuple[Image.Image, list[str]]:

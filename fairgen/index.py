@@ -15,7 +15,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
-from PIL import UnidentifiedImageError
 from tqdm import tqdm
 
 from fairgen import audit_index, duplicates, formats, images, job, tables
@@ -75,10 +74,8 @@ def inspect(row: Labelled, content: bytes | None, near: int) -> dict[str, Any] |
         return Reject(row.path, "file is empty: it has no bytes")
     try:
         image, notes = images.inspect(content, "" if images.place(row.path)[1] is not None else row.path)
-    except UnidentifiedImageError:
-        return Reject(row.path, "not an image: its content is of no known image format")
-    except (OSError, ValueError, SyntaxError, ArithmeticError, EOFError, IndexError, TypeError) as error:
-        return Reject(row.path, f"image cannot be decoded: {error}")
+    except images.BROKEN as error:
+        return Reject(row.path, images.fault(error))
     facts = {"width": image.width, "height": image.height, "hash": hashlib.sha256(content).hexdigest(), "notes": notes}
     perceptual = duplicates.perceptual_hash(image) if near else b""
     return {"id": seed_of(row.path), **asdict(row), **facts, "perceptual": perceptual}

@@ -37,9 +37,13 @@ def arguments(parser: ArgumentParser) -> None:
 def picture(path: Path, size: int) -> np.ndarray | str:
     """An image as the classifier sees it, (size, size, 3) uint8, or why it cannot be read."""
     try:
-        return np.asarray(images.fit(images.decode(path.read_bytes()), size))
-    except Exception as error:  # decoders raise anything on broken files; one file must not end the run
-        return f"unreadable image: {' '.join(str(error).split()) or type(error).__name__}"
+        content = path.read_bytes()
+    except OSError as error:
+        return f"file cannot be read: {error.strerror}"
+    try:
+        return np.asarray(images.fit(images.decode(content), size)) if content else "file is empty: it has no bytes"
+    except images.BROKEN as error:
+        return images.fault(error)
 
 
 def label(network: classifier.Network, pictures: list[np.ndarray], classes: list[str]) -> list[Row]:

@@ -238,6 +238,7 @@ def test_an_ablation_compares_its_own_methods_at_the_tables_ratios(config: dict,
 def test_what_changes_no_result_changes_no_hash(config: dict) -> None:
     changed = copy.deepcopy(config)
     changed["audit"]["min_images"] = 11
+    changed["datasets"]["birds"]["settings"]["audit"] = {"similarity": 0.5}
     assert table.config_hash(changed, "birds") == table.config_hash(config, "birds")
 
 

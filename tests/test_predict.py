@@ -47,6 +47,7 @@ def folder(tmp_path: Path) -> Path:
     picture(10).save(buffer, "PNG")
     (folder / "cut.png").write_bytes(buffer.getvalue()[:200])
     (folder / "notes.txt").write_text("no image")
+    (folder / "empty.jpg").write_bytes(b"")
     (folder / ".hidden").write_text("")
     return folder
 
@@ -60,7 +61,7 @@ def test_images_are_labelled_as_the_model_sees_them(model: Path, folder: Path, t
     assert call(model, folder, "--output", output, "--batch", 2) == 0
     with output.open(newline="") as file:
         found = list(csv.DictReader(file))
-    assert [r["path"] for r in found] == ["a.png", "c.webp", "cut.png", "notes.txt", "deeper/b.jpg"]
+    assert [r["path"] for r in found] == ["a.png", "c.webp", "cut.png", "empty.jpg", "notes.txt", "deeper/b.jpg"]
     network, _, classes = classifier.load(model)
     good = [r for r in found if not r["reason"]]
     shares = classifier.predict(network, classifier.to_pixels(images.load(folder, [r["path"] for r in good], 32))).softmax(1)
@@ -77,11 +78,14 @@ def test_unreadable_files_are_listed_with_reasons(
     assert call(model, folder, "--output", output) == 0
     with output.open(newline="") as file:
         left = {r["path"]: r for r in csv.DictReader(file) if r["reason"]}
-    assert left.keys() == {"cut.png", "notes.txt"}
-    assert all(r["predicted"] == "" and r["reason"].startswith("unreadable image: ") for r in left.values())
+    assert left.keys() == {"cut.png", "notes.txt", "empty.jpg"}
+    assert all(r["predicted"] == "" for r in left.values())
+    assert left["cut.png"]["reason"].startswith("image cannot be decoded: ")
+    assert left["notes.txt"]["reason"] == "not an image: its content is of no known image format"
+    assert left["empty.jpg"]["reason"] == "file is empty: it has no bytes"
     shown = capsys.readouterr()
-    assert "3 images labelled, 2 not" in shown.out
-    assert shown.err.count("not labelled: ") == 2
+    assert "3 images labelled, 3 not" in shown.out
+    assert shown.err.count("not labelled: ") == 3
 
 
 def test_a_name_that_is_no_utf8_does_not_stop_the_run(model: Path, tmp_path: Path) -> None:
