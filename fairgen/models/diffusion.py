@@ -101,8 +101,8 @@ def encode_prompts(base: Base, prompts: list[str]) -> torch.Tensor:
     with lean():
         from transformers.models.clip.modeling_clip import CLIPTextModel
 
+    tokens = tokenize(load_tokenizer(base), prompts).to(devices.current())
     encoder = _load(CLIPTextModel, base, "text_encoder", dtype=DTYPES[base.dtype]).eval().to(devices.current())
-    tokens = tokenize(load_tokenizer(base), prompts).to(encoder.device)
     return encoder(tokens.input_ids).last_hidden_state.clone()
 
 
