@@ -69,6 +69,7 @@ def work(settings: Adapt, paths: SimpleNamespace) -> None:
     from fairgen import images
     from fairgen.dreambooth import train
     from fairgen.models import diffusion
+    from fairgen.work import digest
 
     base = diffusion.Base(**settings.base)
     files = [r["path"] for r in tables.rows(paths.split) if assigned.get(r["id"]) == cluster]
@@ -77,16 +78,15 @@ def work(settings: Adapt, paths: SimpleNamespace) -> None:
     prior = [
         (tables.read(path, ["prompt"])["prompt"][0].as_py(), images.load_column(path, base.resolution)) for path in paths.prior
     ]
-    unet, losses = train(settings, base, (prompt, pixels), prior, f"{group}/{cluster}")
-    facts |= {"images": len(files), "base": diffusion.identity(base), "prompt": prompt, "token": settings.token}
-    facts |= {
-        "rank": settings.recipe.rank,
-        "alpha": settings.recipe.alpha,
-        "loss": losses,
-        "steps": settings.recipe.steps,
-    }
+    identity = diffusion.identity(base)
+    texts = [text.encode() for text, _ in prior]
+    inputs = {"base": identity, "images": digest(pixels), "prior": digest(*texts, *(x for _, x in prior))}
+    unet, losses = train(settings, base, (prompt, pixels), prior, f"{group}/{cluster}", (paths.work, inputs))
+    facts |= {"images": len(files), "base": identity, "prompt": prompt, "token": settings.token}
+    recipe = settings.recipe
+    facts |= {"rank": recipe.rank, "alpha": recipe.alpha, "loss": losses, "steps": recipe.steps}
     adapters.write(paths.adapter, unet, facts)
 
 
 if __name__ == "__main__":
-    job.main(work, Adapt, reads=["clusters", "split", "prior*"], writes=["adapter"], values=["group", "cluster"])
+    job.main(work, Adapt, reads=["clusters", "split", "prior*"], writes=["adapter"], values=["group", "cluster"], resumes=True)

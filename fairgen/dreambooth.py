@@ -3,7 +3,6 @@
 Image latents (moments, flipped ones included) and prompt states are encoded once, never per step.
 """
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,22 +10,15 @@ import torch
 from tqdm import tqdm
 
 from fairgen import job
+from fairgen.batches import Batches
+from fairgen.checkpoint import Training
 from fairgen.errors import FairgenError
 from fairgen.models import adapters, diffusion
 from fairgen.seeds import seed_of
 
 if TYPE_CHECKING:
     from fairgen.adapt import Adapt, Recipe
-
-
-def index_batches(count: int, size: int, generator: torch.Generator) -> Iterator[torch.Tensor]:
-    """Endless batches of row numbers, each row once before any row again."""
-    waiting = torch.empty(0, dtype=torch.long)
-    while True:
-        while len(waiting) < size:
-            waiting = torch.cat([waiting, torch.randperm(count, generator=generator)])
-        yield waiting[:size]
-        waiting = waiting[size:]
+    from fairgen.work import Work
 
 
 def min_snr_weights(alphas_cumprod: torch.Tensor, steps: torch.Tensor, gamma: float, prediction: str) -> torch.Tensor:
@@ -74,15 +66,14 @@ class RunningMean:
     """Exponential moving average of trainable weights, with a decay that starts low: min(decay, (1 + t) / (10 + t))."""
 
     def __init__(self, weights: list[torch.nn.Parameter], decay: float):
-        self.weights, self.decay, self.steps = weights, decay, 0
+        self.weights, self.decay = weights, decay
         self.mean = [w.detach().clone() for w in weights] if decay else []
 
     @torch.no_grad()
-    def update(self) -> None:
-        """Take in the weights of one more step."""
-        self.steps += 1
+    def update(self, steps: int) -> None:
+        """Take in the weights after so many steps."""
         if self.mean:
-            torch._foreach_lerp_(self.mean, list(self.weights), 1 - min(self.decay, (1 + self.steps) / (10 + self.steps)))
+            torch._foreach_lerp_(self.mean, list(self.weights), 1 - min(self.decay, (1 + steps) / (10 + steps)))
 
     @torch.no_grad()
     def install(self) -> None:
@@ -97,6 +88,7 @@ def train(
     instance: tuple[str, np.ndarray],
     priors: list[tuple[str, np.ndarray]],
     name: str,
+    kept: "tuple[Work, dict[str, str]] | None" = None,
 ) -> tuple[torch.nn.Module, list[float]]:
     """Train one adapter.
 
@@ -106,6 +98,7 @@ def train(
         instance: the prompt with the rare token, and the cluster's images (n, h, w, 3) uint8.
         priors: sets of class images with their prompts, for prior preservation; they share its weight and batch.
         name: what the random stream is derived from.
+        kept: the work folder with the hashes of the inputs, for a run that can be interrupted.
 
     Returns:
         The trained UNet and the mean loss of each tenth of the run.
@@ -126,9 +119,12 @@ def train(
     schedule_lr, mean = learning_rate(optimizer, recipe), RunningMean(weights, recipe.ema)
     text = torch.cat([state.expand(size, -1, -1) for _, size, state, _ in sets])
     share = torch.cat([torch.full((size,), weight / size) for _, size, _, weight in sets])
-    streams = [index_batches(len(latents), size, generator) for latents, size, _, _ in sets]
-    losses = []
-    for _ in tqdm(range(recipe.steps), desc=f"adapt {name}", mininterval=10, disable=None):
+    streams = [Batches(len(latents), size, generator) for latents, size, _, _ in sets]
+    training = Training({"weights": weights, "mean": mean.mean}, optimizer, schedule_lr, generator, streams)
+    if kept:
+        training.resume(*kept)
+    steps = range(training.step, recipe.steps)
+    for _ in tqdm(steps, total=recipe.steps, initial=training.step, desc=f"adapt {name}", mininterval=10, disable=None):
         clean = torch.cat([s[0].draw(next(rows), generator) for s, rows in zip(sets, streams, strict=True)])
         loss = denoising_loss(unet, schedule, clean, text, share, settings.min_snr, generator)
         if not torch.isfinite(loss):
@@ -138,10 +134,13 @@ def train(
         torch.nn.utils.clip_grad_norm_(weights, 1.0)
         optimizer.step()
         schedule_lr.step()
-        mean.update()
-        losses.append(loss.item())
+        training.step += 1
+        training.losses.append(loss.item())
+        mean.update(training.step)
+        if kept:
+            training.save(kept[0])
     mean.install()
-    return unet.eval(), [float(np.mean(part)) for part in np.array_split(losses, 10) if len(part)]
+    return unet.eval(), [float(np.mean(part)) for part in np.array_split(training.losses, 10) if len(part)]
 
 
 def denoising_loss(

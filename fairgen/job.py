@@ -19,6 +19,7 @@ from typing import Any
 from fairgen import devices
 from fairgen.errors import FairgenError
 from fairgen.settings import read
+from fairgen.work import Work
 
 log = logging.getLogger("fairgen")
 
@@ -30,6 +31,7 @@ def main(
     reads: Sequence[str] = (),
     writes: Sequence[str] = (),
     values: Sequence[str] = (),
+    resumes: bool = False,
     argv: Sequence[str] | None = None,
 ) -> None:
     """Run one stage as a command; exits 1 with one line on the terminal and the trace in the log when it fails.
@@ -40,6 +42,7 @@ def main(
         reads: options that name input files; a name ending in `*` takes any number of them.
         writes: options that name output files.
         values: options that carry plain text (wildcards).
+        resumes: give `work` a locked work folder beside the first output as `paths.work`; it goes when the job ends well.
         argv: command line, `sys.argv[1:]` by default.
     """
     stage = Path(sys.modules[work.__module__].__file__ or work.__module__).stem
@@ -57,16 +60,21 @@ def main(
     _open_log(options.log)
     finals = {name: getattr(options, name) for name in writes}
     temporary = {name: path.with_name(f".{path.name}.{os.getpid()}.tmp") for name, path in finals.items()}
+    kept, done = None, False
     try:
         given = json.loads(options.settings)
+        if resumes:
+            kept = Work(finals[writes[0]], dict(given))
+            kept.lock()
         use_threads(given.pop("threads", 1))
         devices.ask(options.gpu)
         ready()
         for path in finals.values():
             path.parent.mkdir(parents=True, exist_ok=True)
-        work(read(settings, given, stage), SimpleNamespace(**{**vars(options), **temporary}))
+        work(read(settings, given, stage), SimpleNamespace(**{**vars(options), **temporary, "work": kept}))
         for name, path in finals.items():
             os.replace(temporary[name], path)
+        done = True
     except Exception as error:  # every failure becomes one line; the trace goes to the log
         log.debug("failed", exc_info=True)
         text = str(error) if isinstance(error, FairgenError) else f"{type(error).__name__}: {error}"
@@ -76,6 +84,8 @@ def main(
     finally:
         for path in temporary.values():
             path.unlink(missing_ok=True)
+        if kept:
+            kept.close(done)
     log.info("done after %.1f s of processor time", time.process_time())
 
 

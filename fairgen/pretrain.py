@@ -8,10 +8,13 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from fairgen import devices, job, rows
+from fairgen.batches import Batches
+from fairgen.checkpoint import Training
 from fairgen.losses import supcon
 from fairgen.models import classifier
 from fairgen.seeds import seed_of
-from fairgen.training import Optimisation, batches, optimiser, step
+from fairgen.training import Optimisation, optimiser, step
+from fairgen.work import digest
 
 
 @dataclass(frozen=True)
@@ -41,16 +44,23 @@ def work(settings: Pretrain, paths: SimpleNamespace) -> None:
     optimizer, schedule = optimiser(weights, settings.recipe)
     generator = torch.Generator().manual_seed(seed)
     network.train()
-    steps = batches(len(drawn), settings.recipe, generator)
-    for batch in tqdm(steps, total=settings.recipe.steps, desc="pretrain", disable=None):
+    order = Batches(len(drawn), settings.recipe.batch, generator)
+    state = [*network.state_dict().values(), *projection.state_dict().values()]
+    training = Training({"state": state}, optimizer, schedule, generator, [order])
+    training.resume(paths.work, {"images": digest(drawn.pixels.numpy(), drawn.group.numpy())})
+    steps = range(training.step, settings.recipe.steps)
+    for _ in tqdm(steps, total=settings.recipe.steps, initial=training.step, desc="pretrain", disable=None):
+        batch = next(order)
         features = network.features(classifier.augment(drawn.pixels[batch], generator))
         loss = F.cross_entropy(network.head(features).cpu(), drawn.target[batch])
         if settings.supcon:
             loss = loss + settings.supcon * supcon(projection(features).cpu(), drawn.target[batch], settings.temperature)
         step(loss, optimizer, schedule)
+        training.step += 1
+        training.save(paths.work)
     history = {"gradient_steps": settings.recipe.steps, "group_labels": ["generation"]}
     classifier.save(paths.weights, network, history)
 
 
 if __name__ == "__main__":
-    job.main(work, Pretrain, reads=["selection"], values=["seed"], writes=["weights"])
+    job.main(work, Pretrain, reads=["selection"], values=["seed"], writes=["weights"], resumes=True)

@@ -1,16 +1,19 @@
 """Stage `prior`: class images from the base model, for DreamBooth's prior preservation."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
 
-from fairgen import images, job, tables
+from fairgen import images, job, parts, tables
 from fairgen.models import diffusion
 from fairgen.prompts import plain_prompt
 from fairgen.sampling import Solver, draw
 from fairgen.seeds import seed_of
+
+FIELDS = {"prompt": pa.string(), "seed": pa.int64()}
 
 
 @dataclass(frozen=True)
@@ -24,18 +27,25 @@ class Prior:
     prompts: dict[str, str]
 
 
-def work(settings: Prior, paths: SimpleNamespace) -> None:
-    """Draw the class images of one group."""
-    base, prompt = diffusion.Base(**settings.base), plain_prompt(settings.prompts[paths.group])
+def rows(settings: Prior, base: diffusion.Base, group: str, skip: int) -> Iterator[parts.Row]:
+    """Draw the class images of one group, without the first `skip`."""
+    prompt = plain_prompt(settings.prompts[group])
     text = diffusion.encode_prompts(base, [prompt, settings.solver.negative_prompt])
-    seeds = [seed_of("prior", settings.seed, paths.group, i) for i in range(settings.count)]
+    seeds = [seed_of("prior", settings.seed, group, i) for i in range(settings.count)]
     unet, vae = diffusion.load_unet(base), diffusion.load_vae(base)
     job.ready()
-    drawn = draw(unet, vae, base, text, seeds, settings.solver)
-    rows = ((images.encode_png(x), {"prompt": prompt, "seed": s}) for x, s in zip(drawn, seeds, strict=True))
-    fields = {"prompt": pa.string(), "seed": pa.int64()}
-    tables.write_images(paths.prior, rows, fields, {"base": diffusion.identity(base)})
+    drawn = draw(unet, vae, base, text, seeds, settings.solver, skip)
+    for pixels, seed in zip(drawn, seeds[skip:], strict=True):
+        yield images.encode_png(pixels), {"prompt": prompt, "seed": seed}
+
+
+def work(settings: Prior, paths: SimpleNamespace) -> None:
+    """Write the class images of one group."""
+    base = diffusion.Base(**settings.base)
+    identity = diffusion.identity(base)
+    drawn = parts.resumed(paths.work, {"base": identity}, FIELDS, lambda skip: rows(settings, base, paths.group, skip))
+    tables.write_images(paths.prior, drawn, FIELDS, {"base": identity})
 
 
 if __name__ == "__main__":
-    job.main(work, Prior, values=["group"], writes=["prior"])
+    job.main(work, Prior, values=["group"], writes=["prior"], resumes=True)

@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 from tqdm import tqdm
 
-from fairgen import images, job, tables
+from fairgen import images, job, parts, tables
 from fairgen.errors import FairgenError
 from fairgen.models import adapters, diffusion
 from fairgen.prompts import instance_prompt, plain_prompt
@@ -80,13 +80,15 @@ def sources(own: list[Path], donors: list[Path], total: int, group: str) -> tupl
     raise FairgenError(f"group {group}: neither it nor its donor has a trained adapter; lower adapt.borrow_below")
 
 
-def rows(settings: Sample, group: str, chosen: list[Source], borrowed: bool) -> Iterator[tuple[bytes, dict[str, Any]]]:
-    """Draw every image of the group with its provenance."""
+def rows(
+    settings: Sample, group: str, chosen: list[Source], borrowed: bool, identity: str, skip: int = 0
+) -> Iterator[tuple[bytes, dict[str, Any]]]:
+    """Draw every image of the group with its provenance, without the first `skip`; `identity` is the base's."""
     base = diffusion.Base(**settings.base)
     adapted = chosen[0].path is not None
     prompt = settings.prompts[group]
     prompt = instance_prompt(prompt, settings.token) if adapted else plain_prompt(prompt)
-    solver, identity = settings.solver, diffusion.identity(base)
+    solver = settings.solver
     text = diffusion.encode_prompts(base, [prompt, solver.negative_prompt])
     unet, vae = diffusion.load_unet(base), diffusion.load_vae(base)
     job.ready()
@@ -100,13 +102,14 @@ def rows(settings: Sample, group: str, chosen: list[Source], borrowed: bool) -> 
         "borrowed_from": settings.donors[group] if borrowed else "",
     }
     for source in chosen:
-        if source.path is not None:
+        behind, skip = min(skip, source.count), max(0, skip - source.count)
+        if source.path is not None and behind < source.count:
             adapters.apply(source.path, unet, identity)
         file = {"adapter": str(source.path or ""), "adapter_hash": adapters.digest(source.path) if source.path else ""}
         seeds = [seed_of("sample", settings.seed, group, source.cluster, i) for i in range(source.count)]
-        for i, (pixels, seed) in enumerate(zip(draw(unet, vae, base, text, seeds, solver), seeds, strict=True)):
+        for i, pixels in enumerate(draw(unet, vae, base, text, seeds, solver, behind), behind):
             name = f"{group}/{source.cluster}/{i}"
-            yield images.encode_png(pixels), {"id": name, "cluster": source.cluster, "seed": seed, **about, **file}
+            yield images.encode_png(pixels), {"id": name, "cluster": source.cluster, "seed": seeds[i], **about, **file}
 
 
 def work(settings: Sample, paths: SimpleNamespace) -> None:
@@ -115,10 +118,13 @@ def work(settings: Sample, paths: SimpleNamespace) -> None:
     chosen, borrowed = sources(paths.adapters, paths.donors, settings.per_group, group)
     if borrowed:
         job.log.info("group %s borrows the adapters of %s", group, settings.donors[group])
-    drawn = tqdm(rows(settings, group, chosen, borrowed), total=settings.per_group, desc=f"sample {group}", disable=None)
+    identity = diffusion.identity(diffusion.Base(**settings.base))
+    inputs = {"base": identity, "adapters": ",".join(adapters.digest(s.path) for s in chosen if s.path)}
+    drawn = parts.resumed(paths.work, inputs, FIELDS, lambda skip: rows(settings, group, chosen, borrowed, identity, skip))
+    drawn = tqdm(drawn, total=settings.per_group, desc=f"sample {group}", disable=None)
     facts = {"borrowed_from": settings.donors[group] if borrowed else "", "sources": len(chosen)}
     tables.write_images(paths.samples, drawn, FIELDS, facts)
 
 
 if __name__ == "__main__":
-    job.main(work, Sample, reads=["adapters*", "donors*"], values=["group"], writes=["samples"])
+    job.main(work, Sample, reads=["adapters*", "donors*"], values=["group"], writes=["samples"], resumes=True)

@@ -57,21 +57,22 @@ def draw(
     text: torch.Tensor,
     seeds: list[int],
     solver: Solver,
+    skip: int = 0,
 ) -> Iterator[np.ndarray]:
-    """Yield one (h, w, 3) uint8 image per seed.
+    """Yield one (h, w, 3) uint8 image per seed, without the first `skip`; batches are the same with and without them.
 
     Raises:
         FairgenError: a batch is not finite, or an image is constant.
     """
     scheduler = diffusion.sampler(base, solver.scheduler)
     scale = 2 ** (len(vae.config.block_out_channels) - 1)
-    for i in range(0, len(seeds), solver.batch):
+    for i in range(skip - skip % solver.batch, len(seeds), solver.batch):
         noise = initial_noise(unet, base, seeds[i : i + solver.batch], scale)
         try:
             pixels = diffusion.decode_latents(vae, denoise(unet, scheduler, noise, text, solver))
         except FloatingPointError as error:
             raise FairgenError(f"base.dtype = {base.dtype}: {error}; use bfloat16 or float32") from error
-        for seed, image in zip(seeds[i : i + solver.batch], pixels, strict=True):
+        for seed, image in list(zip(seeds[i : i + solver.batch], pixels, strict=True))[max(0, skip - i) :]:
             if image.min() == image.max():
                 raise FairgenError(f"the image of seed {seed} is one constant colour; check the base model and base.dtype")
             yield image

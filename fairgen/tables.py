@@ -66,6 +66,12 @@ def image_bytes(path: Path, wanted: Sequence[int] | None = None) -> Iterator[tup
             start += count
 
 
+def image_rows(path: Path) -> Iterator[tuple[bytes, dict[str, Any]]]:
+    """Yield what `write_images` was given."""
+    for row in read(path).to_pylist():
+        yield row.pop("image")["bytes"], row
+
+
 def image_schema(fields: dict[str, pa.DataType]) -> pa.Schema:
     """Schema with an `image` column that Hugging Face `datasets` opens as images."""
     features = {"image": {"_type": "Image"}} | {

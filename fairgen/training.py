@@ -3,12 +3,14 @@
 import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import torch
 from torch.nn import functional as F
 from tqdm import tqdm
 
+from fairgen.batches import Batches
 from fairgen.errors import FairgenError
 from fairgen.models.classifier import Network, augment, predict
 from fairgen.rows import Rows
@@ -90,12 +92,7 @@ class Best:
 
 def batches(count: int, recipe: Optimisation, generator: torch.Generator) -> Iterator[torch.Tensor]:
     """`recipe.steps` batches of row numbers, each row once before any row again."""
-    waiting = torch.empty(0, dtype=torch.long)
-    for _ in range(recipe.steps):
-        while len(waiting) < recipe.batch:
-            waiting = torch.cat([waiting, torch.randperm(count, generator=generator)])
-        yield waiting[: recipe.batch]
-        waiting = waiting[recipe.batch :]
+    yield from islice(Batches(count, recipe.batch, generator), recipe.steps)
 
 
 def weighted_batches(weights: torch.Tensor, recipe: Optimisation, generator: torch.Generator) -> Iterator[torch.Tensor]:

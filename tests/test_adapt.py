@@ -100,10 +100,10 @@ def test_the_running_mean_takes_the_place_of_the_weights() -> None:
     """Weights 0, then 1 and 1: the decay is 2/11 after the first step, and 3/12 after the second."""
     weight = torch.nn.Parameter(torch.zeros(1))
     mean, last = RunningMean([weight], 0.9), RunningMean([weight], 0)
-    for _ in range(2):
+    for step in (1, 2):
         weight.data.fill_(1)
-        mean.update()
-        last.update()
+        mean.update(step)
+        last.update(step)
     last.install()
     assert weight.item() == 1
     mean.install()

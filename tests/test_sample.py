@@ -9,7 +9,7 @@ from fairgen import images, tables
 from fairgen.errors import FairgenError
 from fairgen.models import adapters, diffusion
 from fairgen.prompts import instance_prompt, plain_prompt
-from fairgen.sample import FIELDS, shares, sources
+from fairgen.sample import FIELDS, Sample, Source, rows, shares, sources
 from fairgen.sampling import Solver, draw
 
 
@@ -52,6 +52,15 @@ def test_an_image_depends_on_its_seed_not_on_its_batch(base: diffusion.Base, sch
     for one, other in ((together[2], apart[0]), (together[0], apart[1])):
         assert np.abs(one.astype(int) - other).max() <= 2
     assert np.abs(together[0].astype(int) - together[1]).mean() > 5
+
+
+def test_drawing_goes_on_at_any_image(base: diffusion.Base) -> None:
+    """Batches of 3 over two sources of 4 images: image 5 is the second one of the second source."""
+    settings = Sample(8, 0, Solver("dpmsolver++", 2, 2.0, "", 3), "V", vars(base), {"g": "a duck on lake"}, {"g": None})
+    chosen = [Source(None, 0, 4), Source(None, 1, 4)]
+    whole = list(rows(settings, "g", chosen, False, "base"))
+    for skip in (3, 5, 8):
+        assert list(rows(settings, "g", chosen, False, "base", skip)) == whole[skip:]
 
 
 def test_prompts_with_and_without_the_token() -> None:

@@ -1,0 +1,128 @@
+"""A job's work folder: what a killed job leaves for the one that takes its place, beside the declared output.
+
+    adapters/{group}/0.safetensors          the output
+    adapters/{group}/.0.work/lock           held while a job runs, so that an orphan never writes beside its successor
+                             manifest.json  written last: settings, inputs, progress, and the files that count
+                             …              a checkpoint (safetensors), or finished images (Parquet)
+
+The folder is removed when the job ends well. A job of other settings or inputs starts afresh.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TextIO
+
+from fairgen.errors import FairgenError
+
+SECONDS = 600  # at most so much is lost when a job is killed; the environment's FAIRGEN_CHECKPOINT_SECONDS overrides it
+MANIFEST = "manifest.json"
+
+
+class Work:
+    """The work folder of one output, for a job with these settings."""
+
+    def __init__(self, output: Path, settings: dict[str, Any]):
+        self.folder = output.with_name(f".{output.stem}.work")
+        self.about: dict[str, Any] = {"settings": settings}
+        self.files: list[str] = []
+        self.progress: dict[str, Any] = {}
+        self.seconds = float(os.environ.get("FAIRGEN_CHECKPOINT_SECONDS", SECONDS))
+        self._saved_at = time.monotonic()
+        self._lock: TextIO | None = None
+
+    def lock(self) -> None:
+        """Hold the folder until the process ends.
+
+        Raises:
+            FairgenError: another process holds it.
+        """
+        path = self.folder / "lock"
+        while self._lock is None:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            try:
+                handle = path.open("a")
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if os.path.samestat(os.fstat(handle.fileno()), path.stat()):
+                    self._lock = handle
+            except FileNotFoundError:  # its holder has just removed it
+                continue
+            except BlockingIOError:
+                raise FairgenError(f"{self.folder}: another process makes this output; wait for its end, or end it") from None
+
+    def begin(self, inputs: dict[str, str]) -> str:
+        """Look for what an interrupted job of the same settings and inputs (names to content hashes) has left.
+
+        Returns:
+            One sentence about it, "" if there is nothing.
+        """
+        self.about["inputs"] = inputs
+        found = self._read()
+        changed = differences(found["about"], self.about) if found else []
+        if found and not changed:
+            self.files, self.progress = found["files"], found["progress"]
+        else:
+            (self.folder / MANIFEST).unlink(missing_ok=True)
+        self._sweep()
+        self._saved_at = time.monotonic()
+        if changed:
+            return f"starts afresh: since the interrupted job {', '.join(changed)} changed"
+        return f"goes on from {self.progress}" if found else ""
+
+    def due(self) -> bool:
+        """Whether it is time for a checkpoint."""
+        return time.monotonic() - self._saved_at >= self.seconds
+
+    def save(self, name: str, write: Callable[[Path], object], progress: dict[str, Any], keep: Sequence[str] = ()) -> None:
+        """Store one more file, then the manifest; of the files before it only those of `keep` stay."""
+        self._place(name, write)
+        self.files, self.progress = [*keep, name], progress
+        manifest = {"about": self.about, "files": self.files, "progress": progress}
+        self._place(MANIFEST, lambda path: path.write_text(json.dumps(manifest)))
+        self._sweep()
+        self._saved_at = time.monotonic()
+
+    def paths(self) -> list[Path]:
+        """The files that count, in the order of their making."""
+        return [self.folder / name for name in self.files]
+
+    def close(self, done: bool) -> None:
+        """Remove the folder when the output is in its place, or when there is nothing in it to go on from."""
+        if self._lock and (done or not (self.folder / MANIFEST).exists()):
+            shutil.rmtree(self.folder)
+
+    def _read(self) -> dict[str, Any] | None:
+        try:
+            return json.loads((self.folder / MANIFEST).read_text())
+        except FileNotFoundError:
+            return None
+
+    def _place(self, name: str, write: Callable[[Path], object]) -> None:
+        temporary = self.folder / f".{name}.tmp"
+        write(temporary)
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, self.folder / name)
+
+    def _sweep(self) -> None:
+        for path in self.folder.iterdir():
+            if path.name not in ("lock", MANIFEST, *self.files):
+                path.unlink()
+
+
+def digest(*contents: bytes | memoryview) -> str:
+    """Hash of some contents, for the inputs of `Work.begin`."""
+    return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in contents)).hexdigest()[:16]
+
+
+def differences(one: Any, other: Any, name: str = "") -> list[str]:
+    """Dotted names of the leaves in which two JSON values differ."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        keys = sorted(one.keys() | other.keys())
+        return [d for key in keys for d in differences(one.get(key), other.get(key), f"{name}.{key}".lstrip("."))]
+    return [] if one == other else [name]

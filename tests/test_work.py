@@ -1,0 +1,195 @@
+"""Killed jobs: what they leave, and that their successors end where an uninterrupted run ends."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from conftest import PROJECT
+
+from fairgen import images, tables
+from fairgen.embedded import birds
+from fairgen.errors import FairgenError
+from fairgen.work import Work, differences
+
+BASE = {"model": "fairgen:embedded/weights/diffusion", "revision": None, "variant": None, "dtype": "float32", "resolution": 32}
+COMMON = {"base": BASE, "prompts": {"g": "a landbird on land [V]"}, "donors": {"g": None}, "token": "V", "seed": 0, "threads": 1}
+RECIPE = {"lr": 1e-3, "steps": 6, "batch": 3, "schedule": "cosine", "warmup": 2, "ema": 0.9, "prior_weight": 1, "prior_batch": 2}
+SOLVER = {"scheduler": "dpmsolver++", "steps": 2, "guidance": 2, "negative_prompt": "", "batch": 3}
+NETWORK = {"model": "resnet10t", "args": {"channels": [8, 8, 8, 8], "stem_width": 8}, "pretrained": False, "resolution": 32}
+SETTINGS = {
+    "lora": {**COMMON, "kind": "lora", "recipe": {**RECIPE, "rank": 4, "alpha": 8}, "borrow_below": 0, "min_snr": 5},
+    "full": {**COMMON, "kind": "full", "recipe": RECIPE, "borrow_below": 0, "min_snr": 5},
+    "sample": {**COMMON, "per_group": 8, "solver": SOLVER},
+    "pretrain": {
+        "classifier": NETWORK,
+        "recipe": {"steps": 6, "batch": 4, "lr": 1e-3, "weight_decay": 1e-4},
+        **{"supcon": 1, "temperature": 0.07, "projection": 16, "classes": ["x", "y"], "targets": {"g": "x"}, "threads": 1},
+    },
+}
+KILLED = """
+import os, runpy, signal, sys
+from fairgen.work import Work
+save = Work.save
+def last_words(self, *words, **more):
+    save(self, *words, **more)
+    if max(self.progress.get(name, 0) for name in ("step", "images")) == 4:
+        os.kill(os.getpid(), signal.SIGKILL)
+Work.save = last_words
+sys.argv = sys.argv[1:]
+runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+"""
+
+
+@dataclass
+class Bench:
+    """Small inputs of every stage that can be interrupted, and their commands."""
+
+    folder: Path
+
+    def run(self, name: str, killed: bool = False, settings: dict | None = None) -> subprocess.CompletedProcess:
+        """Run the stage; `killed` ends it by SIGKILL after its fourth step or image."""
+        stage = "adapt" if name in ("lora", "full") else name
+        words = ["-c", KILLED, f"fairgen.{stage}"] if killed else ["-m", f"fairgen.{stage}"]
+        words += ["--settings", json.dumps(settings or SETTINGS[name]), "--log", str(self.folder / "log")]
+        words += [str(word) for word in self.options(stage)]
+        env = {**os.environ, "PYTHONPATH": str(PROJECT), "FAIRGEN_CHECKPOINT_SECONDS": "0" if killed else "600"}
+        return subprocess.run([sys.executable, *words], env=env, cwd=self.folder, capture_output=True, text=True)
+
+    def options(self, stage: str) -> list[str | Path]:
+        """Files and wildcards of a stage."""
+        return {
+            "adapt": [
+                *("--clusters", "c.parquet", "--split", "s.parquet", "--prior", self.folder / "drawn.parquet"),
+                *("--group", "g", "--cluster", "0", "--adapter", self.output),
+            ],
+            "sample": ["--adapters", "--donors", "--group", "g", "--samples", self.output],
+            "pretrain": ["--selection", "selection.parquet", "--seed", "0", "--weights", self.output],
+        }[stage]
+
+    @property
+    def output(self) -> Path:
+        """What the stage makes."""
+        return self.folder / "out/0.file"
+
+    @property
+    def work(self) -> Path:
+        """Its work folder."""
+        return self.folder / "out/.0.work"
+
+    def log(self) -> str:
+        """The last run's log."""
+        return (self.folder / "log").read_text()
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    drawn = [images.encode_png(birds.users(5, "train", "landbird", "land", i).pixels) for i in range(8)]
+    tables.write_images(tmp_path / "drawn.parquet", [(x, {"prompt": "a bird"}) for x in drawn], {"prompt": pa.string()}, {})
+    files = [f"drawn.parquet#{i}" for i in range(8)]
+    tables.write(tmp_path / "s.parquet", {"id": range(8), "path": files, "group": ["g"] * 8}, {"root": str(tmp_path)})
+    tables.write(tmp_path / "c.parquet", {"id": range(8), "group": ["g"] * 8, "cluster": [0] * 8})
+    kept = {"group": ["g"] * 8, "file": [str(tmp_path / "drawn.parquet")] * 8, "kept": [True] * 8}
+    tables.write(tmp_path / "selection.parquet", kept)
+    return Bench(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["lora", "full", "sample", "pretrain"])
+def test_a_killed_job_ends_where_an_uninterrupted_one_does(bench: Bench, name: str) -> None:
+    assert bench.run(name).returncode == 0
+    expected = bench.output.read_bytes()
+    bench.output.unlink()
+    assert bench.run(name, killed=True).returncode == -signal.SIGKILL
+    assert not bench.output.exists()
+    assert bench.run(name).returncode == 0
+    assert "goes on from" in bench.log()
+    assert bench.output.read_bytes() == expected
+    assert not bench.work.exists()
+
+
+def test_a_changed_setting_starts_afresh_and_says_why(bench: Bench) -> None:
+    settings = {**SETTINGS["pretrain"], "temperature": 0.1}
+    assert bench.run("pretrain", settings=settings).returncode == 0
+    expected = bench.output.read_bytes()
+    bench.run("pretrain", killed=True)
+    bench.run("pretrain", settings=settings)
+    assert "starts afresh: since the interrupted job settings.temperature changed" in bench.log()
+    assert bench.output.read_bytes() == expected
+
+
+def test_a_locked_folder_is_left_alone_with_one_line(bench: Bench) -> None:
+    other = Work(bench.output, {})
+    other.lock()
+    done = bench.run("lora")
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"fairgen adapt: {bench.work}: another process makes this output")
+    assert done.stderr.count("\n") == 1
+    assert bench.work.exists()
+
+
+def test_a_failing_job_leaves_no_empty_folder(bench: Bench) -> None:
+    done = bench.run("lora", settings={**SETTINGS["lora"], "base": {**BASE, "model": "./nowhere"}})
+    assert done.returncode == 1
+    assert not bench.work.exists()
+
+
+def opened(output: Path, settings: dict, **inputs: str) -> tuple[Work, str]:
+    work = Work(output, settings)
+    work.lock()
+    return work, work.begin(inputs)
+
+
+def test_at_most_two_checkpoints_lie_on_disk(tmp_path: Path) -> None:
+    work, _ = opened(tmp_path / "a", {})
+    seen = []
+
+    def write(path: Path) -> None:
+        path.write_text("state")
+        seen.append(len(list(work.folder.iterdir())) - 2)  # without the lock and the manifest
+
+    for step in range(4):
+        work.save(f"step-{step}", write, {"step": step})
+    assert max(seen) == 2
+    assert [path.name for path in work.paths()] == ["step-3"]
+    assert sorted(path.name for path in work.folder.iterdir()) == ["lock", "manifest.json", "step-3"]
+
+
+def test_a_file_without_its_manifest_does_not_count(tmp_path: Path) -> None:
+    work, _ = opened(tmp_path / "a", {"x": 1}, images="1")
+    work.save("step-1", lambda path: path.write_text("one"), {"step": 1})
+    (work.folder / "step-2").write_text("two")
+    (work.folder / ".step-3.tmp").write_text("thr")
+    work._lock.close()
+    again, said = opened(tmp_path / "a", {"x": 1}, images="1")
+    assert said == "goes on from {'step': 1}"
+    assert [path.read_text() for path in again.paths()] == ["one"]
+    assert sorted(path.name for path in again.folder.iterdir()) == ["lock", "manifest.json", "step-1"]
+
+
+def test_other_inputs_start_afresh_for_good(tmp_path: Path) -> None:
+    work, _ = opened(tmp_path / "a", {"x": 1}, images="1")
+    work.save("step-1", lambda path: path.write_text("one"), {"step": 1})
+    work._lock.close()
+    again, said = opened(tmp_path / "a", {"x": 1}, images="2")
+    assert said == "starts afresh: since the interrupted job inputs.images changed"
+    again._lock.close()
+    back, said = opened(tmp_path / "a", {"x": 1}, images="1")
+    assert (back.files, back.progress, said) == ([], {}, "")
+
+
+def test_two_jobs_never_hold_one_folder(tmp_path: Path) -> None:
+    work, _ = opened(tmp_path / "a", {})
+    with pytest.raises(FairgenError, match="another process"):
+        opened(tmp_path / "a", {})
+    work.close(done=True)
+    opened(tmp_path / "a", {})
+
+
+def test_differences_are_named() -> None:
+    assert differences({"a": {"b": 1, "c": 2}}, {"a": {"b": 1, "c": 3}, "d": None}) == ["a.c"]
+    assert differences({"a": [1]}, {"a": [1]}) == []
