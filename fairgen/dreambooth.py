@@ -22,11 +22,16 @@ if TYPE_CHECKING:
 
 
 def min_snr_weights(alphas_cumprod: torch.Tensor, steps: torch.Tensor, gamma: float, prediction: str) -> torch.Tensor:
-    """Loss weight per row (arXiv 2303.09556, eq. 5); v-prediction divides by SNR + 1."""
+    """Loss weight per row (arXiv 2303.09556, eq. 5); v-prediction divides by SNR + 1.
+
+    A schedule of zero terminal SNR (arXiv 2305.08891) has SNR 0 at its last step: the weight is 1 there, or 0 for
+    v-prediction, the limits of the formula.
+    """
     if not gamma:
         return torch.ones(len(steps))
     snr = alphas_cumprod[steps] / (1 - alphas_cumprod[steps])
-    return snr.clamp(max=gamma) / (snr + 1 if prediction == "v_prediction" else snr)
+    weights = snr.clamp(max=gamma) / (snr + 1 if prediction == "v_prediction" else snr)
+    return weights.nan_to_num(nan=1.0)
 
 
 class Latents:
@@ -106,18 +111,18 @@ def train(
     recipe, seed = settings.recipe, seed_of(settings.seed, name)
     generator = torch.Generator().manual_seed(seed)
     torch.manual_seed(seed)
-    states = diffusion.encode_prompts(base, [prompt for prompt, _ in (instance, *priors)])
+    prompts = diffusion.encode_prompts(base, [prompt for prompt, _ in (instance, *priors)])
     schedule, vae = diffusion.noise_schedule(base), diffusion.load_vae(base)
     job.ready()
     each = max(1, recipe.prior_batch // max(1, len(priors)))
     parts = [(instance[1], recipe.batch, 1.0), *((x, each, recipe.prior_weight / len(priors)) for _, x in priors)]
-    sets = [(Latents(vae, x), size, state, weight) for (x, size, weight), state in zip(parts, states, strict=True)]
+    sets = [(Latents(vae, x), size, prompts[i : i + 1], weight) for i, (x, size, weight) in enumerate(parts)]
     unet = diffusion.load_unet(base, torch.float32 if settings.kind == "full" else None)
     weights = trainable(unet, settings)
     unet.train()
     optimizer = torch.optim.AdamW(weights, lr=recipe.lr, weight_decay=1e-2)
     schedule_lr, mean = learning_rate(optimizer, recipe), RunningMean(weights, recipe.ema)
-    text = torch.cat([state.expand(size, -1, -1) for _, size, state, _ in sets])
+    text = diffusion.joined([row.expand(size) for _, size, row, _ in sets])
     share = torch.cat([torch.full((size,), weight / size) for _, size, _, weight in sets])
     streams = [Batches(len(latents), size, generator) for latents, size, _, _ in sets]
     training = Training({"weights": weights, "mean": mean.mean}, optimizer, schedule_lr, generator, streams)
@@ -147,7 +152,7 @@ def denoising_loss(
     unet: torch.nn.Module,
     schedule: Any,
     clean: torch.Tensor,
-    text: torch.Tensor,
+    text: diffusion.Conditioning,
     share: torch.Tensor,
     gamma: float,
     generator: torch.Generator,
@@ -161,7 +166,7 @@ def denoising_loss(
     noisy = schedule.add_noise(clean, noise, steps)
     kind = schedule.config.prediction_type
     goal = schedule.get_velocity(clean, noise, steps) if kind == "v_prediction" else noise
-    place = unet.device
-    predicted = unet(noisy.to(place, unet.dtype), steps.to(place), text.to(unet.dtype)).sample.float()
+    predicted = diffusion.predict(unet, noisy, steps, text)
     weight = share * min_snr_weights(schedule.alphas_cumprod, steps, gamma, kind)
+    place = predicted.device
     return ((predicted - goal.to(place)).square().mean((1, 2, 3)) * weight.to(place)).sum()

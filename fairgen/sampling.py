@@ -30,19 +30,21 @@ def initial_noise(unet: torch.nn.Module, base: diffusion.Base, seeds: list[int],
 
 
 @torch.inference_mode()
-def denoise(unet: torch.nn.Module, scheduler: object, latents: torch.Tensor, text: torch.Tensor, solver: Solver) -> torch.Tensor:
-    """Run the solver from noise; `text` (2, length, width) holds the states of the prompt and of the negative prompt."""
+def denoise(
+    unet: torch.nn.Module, scheduler: object, latents: torch.Tensor, text: diffusion.Conditioning, solver: Solver
+) -> torch.Tensor:
+    """Run the solver from noise; `text` has a row for the prompt and one for the negative prompt."""
     scheduler = copy.deepcopy(scheduler)
     scheduler.set_timesteps(solver.steps, device=unet.device)
     latents, count = latents.to(unet.device) * scheduler.init_noise_sigma, len(latents)
     guided = solver.guidance > 1
-    states = text[:1].expand(count, -1, -1)
+    rows = text[:1].expand(count)
     if guided:
-        states = torch.cat([states, text[1:].expand(count, -1, -1)])
+        rows = diffusion.joined([rows, text[1:].expand(count)])
     for step in scheduler.timesteps:
         model_input = scheduler.scale_model_input(torch.cat([latents, latents]) if guided else latents, step)
         model_input = model_input.to(unet.dtype, memory_format=torch.channels_last)
-        predicted = unet(model_input, step, states.to(unet.dtype)).sample.float()
+        predicted = diffusion.predict(unet, model_input, step, rows)
         if guided:
             wanted, unwanted = predicted.chunk(2)
             predicted = unwanted + solver.guidance * (wanted - unwanted)
@@ -54,7 +56,7 @@ def draw(
     unet: torch.nn.Module,
     vae: torch.nn.Module,
     base: diffusion.Base,
-    text: torch.Tensor,
+    text: diffusion.Conditioning,
     seeds: list[int],
     solver: Solver,
     skip: int = 0,

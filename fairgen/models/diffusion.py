@@ -1,6 +1,12 @@
-"""Stable Diffusion in diffusers' folder layout, part by part: a job loads just the parts that it uses."""
+"""Stable Diffusion 1.x, 2.x and XL in diffusers' folder layout, part by part: a job loads just the parts that it uses.
+
+The only module that knows architectures. Which one a folder holds is read from its `model_index.json`; the loops carry a
+`Conditioning` about and call `predict`.
+"""
 
 import hashlib
+import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,9 +15,12 @@ import numpy as np
 import torch
 
 from fairgen import devices
+from fairgen.errors import FairgenError
 from fairgen.models import locate, missing, quiet, tokenize
 from fairgen.models.lean import lean
 
+# pipeline classes with the suffixes of their tokenizers and text encoders
+ARCHITECTURES = {"StableDiffusionPipeline": ("",), "StableDiffusionXLPipeline": ("", "_2")}
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
@@ -26,11 +35,80 @@ class Base:
     resolution: int
 
 
+@dataclass(frozen=True)
+class Conditioning:
+    """What the denoiser reads beside the latents, row by row.
+
+    `states` (n, length, width) of the text; for SDXL also `pooled` (n, d), and `time_ids` (n, 6): the picture's size, the
+    corner of its crop, and the size wanted (arXiv 2307.01952, section 2.2).
+    """
+
+    states: torch.Tensor
+    pooled: torch.Tensor | None = None
+    time_ids: torch.Tensor | None = None
+
+    def __getitem__(self, rows: slice) -> "Conditioning":
+        """Some of the rows."""
+        return self._each(lambda x: x[rows])
+
+    def expand(self, count: int) -> "Conditioning":
+        """A single row, `count` times."""
+        return self._each(lambda x: x.expand(count, *x.shape[1:]))
+
+    def _each(self, change: Callable[[torch.Tensor], torch.Tensor]) -> "Conditioning":
+        return Conditioning(*(None if x is None else change(x) for x in (self.states, self.pooled, self.time_ids)))
+
+
+def joined(parts: Sequence[Conditioning]) -> Conditioning:
+    """The rows of several conditionings of one base, one after the other."""
+    fields = zip(*((part.states, part.pooled, part.time_ids) for part in parts), strict=True)
+    return Conditioning(*(None if rows[0] is None else torch.cat(rows) for rows in fields))
+
+
+def predict(unet: torch.nn.Module, latents: torch.Tensor, steps: torch.Tensor, text: Conditioning) -> torch.Tensor:
+    """The denoiser's output in float32 for latents (n, c, h, w) at one time step or at n."""
+    place, added = unet.device, None
+    if text.pooled is not None:
+        added = {"text_embeds": text.pooled.to(unet.dtype), "time_ids": text.time_ids}
+    states = text.states.to(unet.dtype)
+    return unet(latents.to(place, unet.dtype), steps.to(place), states, added_cond_kwargs=added).sample.float()
+
+
+def _index_file(base: Base) -> Path:
+    """The base's `model_index.json`, in its folder or in the hub's cache."""
+    place = Path(locate(base.model))
+    if place.is_dir():
+        return place / "model_index.json"
+    from huggingface_hub import hf_hub_download
+
+    try:
+        return Path(hf_hub_download(base.model, "model_index.json", revision=base.revision))
+    except (OSError, ValueError) as error:
+        raise missing(base.model, "diffusion.model", error) from error
+
+
+def index(base: Base) -> dict[str, Any]:
+    """What the base's folder says about itself.
+
+    Raises:
+        FairgenError: the base is not to be had, or it is of an architecture that fairgen does not know.
+    """
+    try:
+        found = json.loads(_index_file(base).read_text())
+    except (OSError, ValueError) as error:
+        raise missing(base.model, "diffusion.model", error) from error
+    if found.get("_class_name") not in ARCHITECTURES:
+        raise FairgenError(
+            f"diffusion.model: {base.model} is a {found.get('_class_name')}; give one of {', '.join(ARCHITECTURES)}"
+        )
+    return found
+
+
 def _load(kind: Any, base: Base, part: str, **options: Any) -> Any:
     place = locate(base.model)
-    extra = {"revision": base.revision, "variant": base.variant} if options else {"revision": base.revision}
+    extra = {"variant": base.variant, "use_safetensors": True} if options else {}
     try:
-        return kind.from_pretrained(place, subfolder=part, **extra, **options)
+        return kind.from_pretrained(place, subfolder=part, revision=base.revision, **extra, **options)
     except (OSError, ValueError) as error:
         raise missing(base.model, "diffusion.model", error) from error
 
@@ -79,8 +157,8 @@ def sampler(base: Base, kind: str) -> Any:
     return DPMSolverMultistepScheduler.from_config(config, algorithm_type="dpmsolver++", solver_order=2)
 
 
-def load_tokenizer(base: Base) -> Any:
-    """The tokenizer of the base's text encoder.
+def load_tokenizer(base: Base, suffix: str = "") -> Any:
+    """The tokenizer of the base's text encoder; SDXL's second one has the suffix `_2`.
 
     Raises:
         FairgenError: there is none; transformers then makes one without words instead of failing.
@@ -89,21 +167,38 @@ def load_tokenizer(base: Base) -> Any:
         from transformers.models.clip.tokenization_clip import CLIPTokenizer
 
     quiet()
-    tokenizer = _load(CLIPTokenizer, base, "tokenizer")
+    tokenizer = _load(CLIPTokenizer, base, f"tokenizer{suffix}")
     if len(tokenizer.get_vocab()) <= len(tokenizer.all_special_tokens):
         raise missing(base.model, "diffusion.model", FileNotFoundError("its tokenizer is not there"))
     return tokenizer
 
 
 @torch.inference_mode()
-def encode_prompts(base: Base, prompts: list[str]) -> torch.Tensor:
-    """Text states (n, length, width) of the prompts; the text encoder is released afterwards."""
-    with lean():
-        from transformers.models.clip.modeling_clip import CLIPTextModel
+def encode_prompts(base: Base, prompts: list[str]) -> Conditioning:
+    """One row of conditioning per prompt; the text encoders are released afterwards.
 
-    tokens = tokenize(load_tokenizer(base), prompts).to(devices.current())
-    encoder = _load(CLIPTextModel, base, "text_encoder", dtype=DTYPES[base.dtype]).eval().to(devices.current())
-    return encoder(tokens.input_ids).last_hidden_state.clone()
+    SDXL concatenates the states before the last layer of both encoders and takes the pooled vector of the second one; where
+    its folder asks for that, an empty prompt is all zeros.
+    """
+    with lean():
+        from transformers.models.clip.modeling_clip import CLIPTextModel, CLIPTextModelWithProjection
+
+    about, place = index(base), devices.current()
+    suffixes = ARCHITECTURES[about["_class_name"]]
+    outputs = []
+    for suffix in suffixes:
+        kind = CLIPTextModelWithProjection if suffix else CLIPTextModel
+        tokens = tokenize(load_tokenizer(base, suffix), prompts).to(place)
+        encoder = _load(kind, base, f"text_encoder{suffix}", dtype=DTYPES[base.dtype]).eval().to(place)
+        outputs.append(encoder(tokens.input_ids, output_hidden_states=len(suffixes) > 1))
+    if len(suffixes) == 1:
+        return Conditioning(outputs[0].last_hidden_state.clone())
+    states, pooled = torch.cat([x.hidden_states[-2] for x in outputs], dim=-1), outputs[-1].text_embeds.clone()
+    if about.get("force_zeros_for_empty_prompt", True):
+        empty = torch.tensor([not prompt for prompt in prompts], device=place)
+        states[empty], pooled[empty] = 0, 0
+    side = float(base.resolution)
+    return Conditioning(states, pooled, torch.tensor([[side, side, 0, 0, side, side]], device=place).repeat(len(prompts), 1))
 
 
 @torch.inference_mode()
@@ -133,12 +228,13 @@ def decode_latents(vae: torch.nn.Module, latents: torch.Tensor) -> np.ndarray:
 
 
 def identity(base: Base) -> str:
-    """What an adapter was trained on: a hash of the local UNet's config, or the hub id and revision."""
+    """What an adapter was trained on: a hash of the local UNet's config and weights, or the hub id and its commit."""
     config = Path(locate(base.model)) / "unet"
     if not config.is_dir():
-        return f"{base.model}@{base.revision or 'main'}"
-    weights = sorted(config.glob("*.safetensors"))
+        return f"{base.model}@{_index_file(base).parent.name}"
     digest = hashlib.sha256((config / "config.json").read_bytes())
-    for file in weights:
-        digest.update(file.read_bytes())
+    for path in sorted(config.glob("*.safetensors")):
+        with path.open("rb") as file:
+            while block := file.read(1 << 24):
+                digest.update(block)
     return digest.hexdigest()[:16]
