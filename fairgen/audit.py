@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from fairgen import card, duplicates, fidelity, images, job, pairs, tables
+from fairgen import card, duplicates, fidelity, images, job, pairs, selection, tables
 from fairgen.errors import FairgenError
 from fairgen.models import clip, encoder
 from fairgen.seeds import seed_of
@@ -88,13 +88,6 @@ def flaws(picture: Any, near: int) -> dict[str, Any]:
     }
 
 
-def kept(selection: Path, group: str) -> tuple[Path, list[int], list[str]]:
-    """The file of a group's images, and the row numbers and ids of those that the filter kept."""
-    own = [r for r in tables.rows(selection, ["id", "group", "file", "kept"]) if r["group"] == group]
-    chosen = [i for i, r in enumerate(own) if r["kept"]]
-    return Path(own[0]["file"]), chosen, [own[i]["id"] for i in chosen]
-
-
 def chunks(contents: Iterator[bytes] | list[bytes], size: int) -> Iterator[list[Any]]:
     """Decoded images, `size` at a time."""
     waiting = []
@@ -150,21 +143,20 @@ def copies(cosine: torch.Tensor, reference: torch.Tensor, settings: Audit) -> di
 
 
 def audit_group(
-    group: str, settings: Audit, selection: Path, models: Models, real: Real
+    group: str, settings: Audit, own: selection.Kept, models: Models, real: Real
 ) -> tuple[dict[str, Any], list[pairs.Pair]]:
     """A group's figures, and its generated images closest to a training row."""
-    file, numbers, names = kept(selection, group)
-    seen, encoded, found = examine(models, file, numbers, settings.near)
+    seen, encoded, found = examine(models, own.file, own.rows, settings.near)
     duplicates.mark_sets(found, settings.near)
     chosen = cut([r for r in real.rows if r["group"] == group], {group: settings.real_images}, 0)
     place = torch.tensor([r["place"] for r in chosen])
     cosine, neighbour = fidelity.nearest(encoded, real.features)
     among, _ = fidelity.nearest(real.features[place], real.features, place)
     closest = cosine.argsort(descending=True, stable=True)[: settings.shown].tolist()
-    shown = [pairs.Pair(group, names[i], numbers[i], file, real.rows[int(neighbour[i])], float(cosine[i])) for i in closest]
+    names = own.column("id")
+    shown = [pairs.Pair(group, names[i], own.rows[i], own.file, real.rows[int(neighbour[i])], float(cosine[i])) for i in closest]
     figures = {
-        **tables.facts(selection)["groups"][group],
-        "borrowed_from": tables.facts(file)["borrowed_from"],
+        "borrowed_from": tables.facts(own.file)["borrowed_from"],
         "real_images": len(chosen),
         **fidelity_figures(real_features(models, real.root, chosen), seen, settings, seed_of("audit", group)),
         "near_copies": copies(cosine, among, settings),
@@ -196,9 +188,11 @@ def work(settings: Audit, paths: SimpleNamespace) -> None:
     models = Models(clip.load(settings.clip, "score.model"), encoder.load(settings.encoder), settings.batch)
     real = read_real(paths.index, paths.embeddings)
     job.ready()
+    kept, filtered = selection.read(paths.selection), tables.facts(paths.selection)["groups"]
     groups, shown = {}, []
     for group in settings.groups:
-        groups[group], closest = audit_group(group, settings, paths.selection, models, real)
+        figures, closest = audit_group(group, settings, kept[group], models, real)
+        groups[group] = {**filtered[group], **figures}
         shown += closest
         job.log.info("group %s: %s", group, groups[group])
     document = {

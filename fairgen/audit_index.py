@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
-from fairgen.duplicates import labels_of
+from fairgen.duplicates import groups_of, labels_of
 from fairgen.formats import Reject
 from fairgen.markdown import clean, table
 
@@ -73,12 +73,14 @@ def reason_value(reject: Reject) -> str:
     return rest if kind.startswith("no group in the config") else ""
 
 
+def repeated(rows: Rows, key: str) -> list[Rows]:
+    """Rows that share a value of `key` with others, set by set."""
+    return [[rows[i] for i in same] for same in groups_of(row[key] for row in rows)]
+
+
 def sets_of(rows: Rows, key: str) -> dict[str, Any]:
     """Sets of images with the same `key`: how many, of how many images, and which of them have different labels."""
-    sets: dict[str, Rows] = defaultdict(list)
-    for row in rows:
-        sets[row[key]].append(row)
-    several = [found for found in sets.values() if len(found) > 1]
+    several = repeated(rows, key)
     clash = [found for found in several if len(labels_of(found)) > 1]
     return {
         "sets": len(several),
@@ -91,10 +93,7 @@ def sets_of(rows: Rows, key: str) -> dict[str, Any]:
 
 def straddling(rows: Rows) -> dict[str, Any]:
     """Sets of duplicates in more than one split: none where fairgen makes the splits, some in official ones."""
-    sets: dict[str, Rows] = defaultdict(list)
-    for row in rows:
-        sets[row["set"]].append(row)
-    found = [s for s in sets.values() if len({r["split"] for r in s}) > 1]
+    found = [s for s in repeated(rows, "set") if len({r["split"] for r in s}) > 1]
     examples = [[f"{r['path']} ({r['split']})" for r in s] for s in found[:EXAMPLES]]
     return {"sets": len(found), "images": sum(map(len, found)), "examples": examples}
 

@@ -34,12 +34,7 @@ def page(dataset: str, audits: list[dict[str, Any]]) -> str:
     """One table over all sets, how to read it, and what has no figure."""
     lines = [[a["method"], a["scope"], *card.figures_row(g, f)] for a in audits for g, f in a["groups"].items()]
     first = audits[0]
-    nulls = [
-        f"- {clean(a['method'])}, {clean(a['scope'])}, {clean(g)}: {f['null_because']}"
-        for a in audits
-        for g, f in a["groups"].items()
-        if f["null_because"]
-    ]
+    nulls = [line for a in audits for line in card.without_figures(a, a["method"], a["scope"])]
     parts = [
         f"# Audit of the synthetic images of {clean(dataset)}",
         f"The images that the filter kept, beside real ones ({first['real']}). CLIP: `{clean(first['clip'])}`; encoder for near"

@@ -23,12 +23,8 @@ CHAIN = {
     "finetune": ("finetune", "classifier"),
 }
 GENERATED = ("sample", "score", "filter", "pretrain")
-SECOND = (
-    "head",
-    "ffr",
-    "dfr",
-    "none",
-)  # recipes that go on from trained weights; the others count their steps from the very start
+# recipes that go on from trained weights; the others count their steps from the very start
+SECOND = ("head", "ffr", "dfr", "none")
 
 
 def dataset_block(config: Config, dataset: str) -> Config:

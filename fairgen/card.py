@@ -100,9 +100,15 @@ def origin(recipe: Recipe, audit: dict[str, Any], samples: list[Path]) -> list[s
     ]
 
 
+def without_figures(audit: dict[str, Any], *where: str) -> list[str]:
+    """One line for each group whose figures are null, with the reason; `where` stands before its name."""
+    groups = audit["groups"].items()
+    return [f"- {', '.join(map(clean, (*where, g)))}: {f['null_because']}" for g, f in groups if f["null_because"]]
+
+
 def figures(audit: dict[str, Any]) -> list[str]:
     """What the audit found, and why some figures are missing."""
-    nulls = [f"- {clean(g)}: {f['null_because']}" for g, f in audit["groups"].items() if f["null_because"]]
+    nulls = without_figures(audit)
     return [
         "## Figures",
         table(FIGURES, (figures_row(g, f) for g, f in audit["groups"].items())),

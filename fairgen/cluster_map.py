@@ -21,14 +21,6 @@ def plane(vectors: np.ndarray) -> np.ndarray:
     return np.pad(flat, ((0, 0), (0, 2 - flat.shape[1])))
 
 
-def examples(root: Path, files: list[str]) -> np.ndarray:
-    """Some of a cluster's images side by side on white."""
-    sheet = np.full((TILE, TILE * EXAMPLES, 3), 255, dtype=np.uint8)
-    for i, image in enumerate(images.load(root, files[:EXAMPLES], TILE)):
-        sheet[:, i * TILE : (i + 1) * TILE] = image
-    return sheet
-
-
 def draw_clusters(split: Path, embeddings: Path, clusters: Path, groups: list[str], path: Path) -> None:
     """For each of some groups its map, coloured by cluster, and examples of every cluster, the largest first."""
     root = Path(tables.facts(split)["root"])
@@ -42,7 +34,8 @@ def draw_clusters(split: Path, embeddings: Path, clusters: Path, groups: list[st
         members = [[r["id"] for r in own if r["cluster"] == c] for c in range(facts[group]["k"])]
         points = plane(np.stack([vectors[i] for ids in members for i in ids]))
         draw_map(left, points, [len(ids) for ids in members], title(group, facts[group]))
-        right.imshow(np.concatenate([examples(root, [files[i] for i in ids]) for ids in members]))
+        sheets = [images.load(root, [files[i] for i in ids[:EXAMPLES]], TILE) for ids in members]
+        right.imshow(np.concatenate([images.strip(pixels, EXAMPLES) for pixels in sheets]))
         right.set_yticks([(c + 0.5) * TILE for c in range(len(members))], [f"cluster {c}" for c in range(len(members))])
         right.set_xticks([])
         right.tick_params(length=0)

@@ -1,53 +1,18 @@
-"""The config as the rules see it: validation in one line, and the settings that each stage's jobs get.
+"""The config as the rules see it: the settings that each stage's jobs get.
 
 Pure functions of the config; nothing heavy is imported here.
 """
 
 import hashlib
 from math import prod
-from pathlib import Path
 from typing import Any
 
-from fairgen import formats, schemas
-from fairgen.blocks import SECOND, Config, block, chain, chosen, dataset_block, merged, recipe, starts, synthetic
+from fairgen.blocks import Config, block, chain, chosen, dataset_block, merged, recipe, starts, synthetic
 from fairgen.errors import FairgenError
 from fairgen.settings import canonical
 
-NO_RESULT = (
-    "datasets",
-    "methods",
-    "replicates",
-    "ablations",
-    "audit",
-)  # blocks that the config's hash leaves out, or takes by parts
-
-
-def validate(config: Config, schema: Config) -> None:
-    """Check the config against its JSON Schema, and what a schema cannot say.
-
-    Raises:
-        FairgenError: names the first offending key.
-    """
-    whole = expanded(config)
-    schemas.check(whole, schema, "config")
-    for name, data in whole["datasets"].items():
-        check_groups(name, data["groups"])
-        if data["format"] == "birds" and data["root"] != f"results/{name}":
-            raise FairgenError(
-                f"config: datasets.{name}.root: fairgen draws into results/{name}; write that instead of {data['root']}"
-            )
-        for method in whole["methods"]:
-            check_start(whole, name, method)
-        for method in comparison(whole, name)["compare"]:
-            recipe(whole, name, method)
-    for name in whole["replicates"]:
-        check_replicates(whole, name)
-    for name, methods in whole["ablations"].items():
-        for method in methods:
-            if method not in whole["methods"]:
-                raise FairgenError(
-                    f"config: ablations.{name}: unknown method '{method}'; the config has {', '.join(whole['methods'])}"
-                )
+# blocks that the config's hash leaves out, or takes by parts
+NO_RESULT = ("datasets", "methods", "replicates", "ablations", "audit")
 
 
 def expanded(config: Config) -> Config:
@@ -63,51 +28,6 @@ def expanded(config: Config) -> Config:
             raise FairgenError(f"config: datasets.{name}.like: '{model}' is no data set with a whole entry")
         datasets[name] = {k: v for k, v in merged(given[model], data).items() if k != "like"} if model else data
     return {**config, "datasets": datasets} if datasets else config
-
-
-def check_groups(dataset: str, groups: Config) -> None:
-    """Every donor is an aligned group of the same class."""
-    for name, group in groups.items():
-        donor = group["donor"]
-        if donor is not None and (donor not in groups or groups[donor]["role"] != "aligned"):
-            raise FairgenError(f"config: datasets.{dataset}.groups.{name}.donor: '{donor}' is no aligned group of this data set")
-        if donor is not None and groups[donor]["target"] != group["target"]:
-            raise FairgenError(f"config: datasets.{dataset}.groups.{name}.donor: '{donor}' has another target")
-
-
-def check_start(config: Config, dataset: str, method: str) -> None:
-    """A method's recipe has what it starts from: synthetic images, stage-1 weights, or a finished model of the same network."""
-    found, drawn = block(config, dataset, method, "finetune"), synthetic(config, method)
-    kind, where = found["kind"], f"config: methods.{method}.finetune"
-    for start in starts(config, dataset, method)[1:]:
-        if drawn:
-            raise FairgenError(
-                f"{where}.start: {method} uses synthetic images and cannot start from {start} too;"
-                " set synthetic: false or start: null"
-            )
-        if block(config, dataset, start, "classifier") != block(config, dataset, method, "classifier"):
-            raise FairgenError(
-                f"{where}.start: {start} has other classifier settings than {method} on {dataset}; make them equal"
-            )
-    if kind == "augment" and not drawn:
-        raise FairgenError(f"{where}.kind: augment mixes in synthetic images; leave out synthetic: false")
-    if kind in SECOND and not drawn and found["start"] is None:
-        raise FairgenError(
-            f"{where}.kind: {kind} goes on from trained weights; name a method in start, or leave out synthetic: false"
-        )
-
-
-def check_replicates(config: Config, name: str) -> None:
-    """The replicates of a data set are data sets of the same groups, and compare the same methods at the same ratios."""
-
-    def compared(dataset: str) -> tuple[Any, ...]:
-        return dataset_block(config, dataset)["groups"].keys(), *(block(config, dataset, None, k) for k in ("ratios", "compare"))
-
-    for other in [name, *config["replicates"][name]]:
-        if other not in config["datasets"]:
-            raise FairgenError(f"config: replicates.{name}: unknown data set '{other}'; add an entry that says `like: {name}`")
-        if compared(other) != compared(name):
-            raise FairgenError(f"config: replicates.{name}: {other} has other groups, ratios or methods than {name}")
 
 
 def replicates(config: Config, dataset: str) -> list[str]:
@@ -129,17 +49,6 @@ def ablation(config: Config, dataset: str, name: str) -> list[str]:
     for method in config["ablations"][name]:
         recipe(config, dataset, method)
     return config["ablations"][name]
-
-
-def check_data(config: Config, dataset: str) -> None:
-    """The data set's folder exists, unless fairgen draws it itself."""
-    data = dataset_block(config, dataset)
-    if data["format"] != "birds" and not Path(data["root"]).is_dir():
-        layout = formats.reader(data["format"]).LAYOUT
-        raise FairgenError(
-            f"data set {dataset}: the folder {data['root']} does not exist; expected {layout}. Put the files there, or"
-            f" point elsewhere with datasets.{dataset}.root in config.yaml"
-        )
 
 
 def attributes(given: Any) -> list[Config]:

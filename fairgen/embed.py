@@ -5,7 +5,6 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
-import pyarrow as pa
 
 from fairgen import images, job, tables
 from fairgen.errors import FairgenError
@@ -39,8 +38,7 @@ def work(settings: Embed, paths: SimpleNamespace) -> None:
     chunks = [files[i : i + settings.batch] for i in range(0, len(files), settings.batch)]
     vectors = np.concatenate([model(images.load(root, chunk, model.size)) for chunk in chunks])
     check_finite(vectors, files)
-    column = pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel(), pa.float32()), vectors.shape[1])
-    tables.write(paths.embeddings, pa.table({"id": [r["id"] for r in rows], "vector": column}))
+    tables.write(paths.embeddings, {"id": [r["id"] for r in rows], "vector": tables.vectors(vectors)})
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import matplotlib.pyplot as plt
 import numpy as np
 
-from fairgen import cluster_map, images, job, plots, results, tables
+from fairgen import cluster_map, images, job, plots, results, selection, tables
 from fairgen.plots import save
 
 COLUMNS, TILE = 10, 64
@@ -25,42 +25,31 @@ class Figures:
     groups: list[str]
 
 
-def strip(pixels: list[np.ndarray]) -> np.ndarray:
-    """Images side by side, padded with white to the sheet's width."""
-    row = np.full((TILE, TILE * COLUMNS, 3), 255, dtype=np.uint8)
-    for i, image in enumerate(pixels[:COLUMNS]):
-        row[:, i * TILE : (i + 1) * TILE] = image
-    return row
-
-
-def generated(selection: Path, group: str) -> tuple[list[np.ndarray], str]:
+def generated(own: selection.Kept) -> tuple[np.ndarray, str]:
     """Kept images of one group, spread over its clusters, and whose generators drew them."""
-    rows = [r for r in tables.rows(selection) if r["group"] == group]
-    file = Path(rows[0]["file"])
     by_cluster = defaultdict(list)
-    for i, row in enumerate(rows):
-        if row["kept"]:
-            by_cluster[row["cluster"]].append(i)
+    for row, cluster in zip(own.rows, own.column("cluster"), strict=True):
+        by_cluster[cluster].append(row)
     each = -(-COLUMNS // len(by_cluster))
     chosen = [i for cluster in sorted(by_cluster) for i in by_cluster[cluster][:each]][:COLUMNS]
-    return list(images.load_column(file, TILE, chosen)), tables.facts(file)["borrowed_from"]
+    return images.load_column(own.file, TILE, chosen), tables.facts(own.file)["borrowed_from"]
 
 
 def draw_samples(split: Path, selections: list[Path], groups: list[str], path: Path) -> None:
     """A sheet per group: real training images, then each generator's kept images, its clusters side by side."""
     rows, root = [r for r in tables.rows(split) if r["split"] == "train"], Path(tables.facts(split)["root"])
-    lines = []
+    drawn, lines = {file: selection.read(file) for file in selections}, []
     for group in groups:
         files = [r["path"] for r in rows if r["group"] == group][:COLUMNS]
         lines.append(
             (
                 f"{group}: real ({sum(r['group'] == group for r in rows)} images)",
-                strip(list(images.load(root, files, TILE))),
+                images.strip(images.load(root, files, TILE), COLUMNS),
             )
         )
-        for selection in selections:
-            pixels, donor = generated(selection, group)
-            lines.append((f"{selection.parent.name}{f' (generators of {donor})' if donor else ''}", strip(pixels)))
+        for file, kept in drawn.items():
+            pixels, donor = generated(kept[group])
+            lines.append((f"{file.parent.name}{f' (generators of {donor})' if donor else ''}", images.strip(pixels, COLUMNS)))
     figure, axes = plt.subplots(len(lines), 1, figsize=(8, 0.95 * len(lines)))
     for ax, (title, row) in zip(np.atleast_1d(axes), lines, strict=True):
         ax.imshow(row)

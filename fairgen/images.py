@@ -139,6 +139,15 @@ def load_column(path: Path, size: int, keep: Sequence[int] | None = None) -> np.
     return np.stack([found[row] for row in chosen]) if len(chosen) else np.empty((0, size, size, 3), dtype=np.uint8)
 
 
+def strip(pixels: np.ndarray, columns: int) -> np.ndarray:
+    """The first `columns` of some images (n, size, size, 3) side by side, padded with white to that width."""
+    _, size, _, _ = pixels.shape
+    row = np.full((size, size * columns, 3), 255, dtype=np.uint8)
+    for i, image in enumerate(pixels[:columns]):
+        row[:, i * size : (i + 1) * size] = image
+    return row
+
+
 def encode_png(pixels: np.ndarray) -> bytes:
     """Encode (h, w, 3) uint8 as PNG."""
     buffer = io.BytesIO()

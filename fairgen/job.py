@@ -105,6 +105,8 @@ def use_threads(count: int) -> None:
     """Fix the number of compute threads; results then do not depend on `--cores`."""
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(count)
+    if "faiss" in sys.modules:
+        sys.modules["faiss"].omp_set_num_threads(count)
     if "pyarrow" in sys.modules:
         sys.modules["pyarrow"].set_cpu_count(count)
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from fairgen import images, tables
+from fairgen import images, selection
 from fairgen.models.classifier import to_pixels
 
 
@@ -52,13 +52,8 @@ def real(rows: list[dict[str, Any]], root: Path, resolution: int, labels: Labels
     return labels.rows(to_pixels(images.load(root, [r["path"] for r in rows], resolution)), [r["group"] for r in rows])
 
 
-def synthetic(selection: Path, resolution: int, labels: Labels) -> Rows:
-    """The images that the filter kept, file by file."""
-    table = tables.rows(selection, ["group", "file", "kept"])
-    pixels, groups = [], []
-    for file in dict.fromkeys(r["file"] for r in table):
-        own = [r for r in table if r["file"] == file]
-        kept = [i for i, r in enumerate(own) if r["kept"]]
-        pixels.append(to_pixels(images.load_column(Path(file), resolution, kept)))
-        groups += [own[i]["group"] for i in kept]
-    return labels.rows(torch.cat(pixels), groups)
+def synthetic(path: Path, resolution: int, labels: Labels) -> Rows:
+    """The images of a selection that the filter kept, file by file."""
+    kept = selection.read(path)
+    pixels = [to_pixels(images.load_column(own.file, resolution, own.rows)) for own in kept.values()]
+    return labels.rows(torch.cat(pixels), [group for group, own in kept.items() for _ in own.rows])

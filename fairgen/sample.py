@@ -51,11 +51,12 @@ class Sample:
 
 @dataclass(frozen=True)
 class Source:
-    """One generator: an adapter file (None: the base alone), its cluster, and how many images it draws."""
+    """One generator: an adapter file (None: the base alone) with its hash, its cluster, and how many images it draws."""
 
     path: Path | None
     cluster: int
     count: int
+    digest: str = ""
 
 
 def shares(sizes: list[int], total: int) -> list[int]:
@@ -76,7 +77,8 @@ def sources(own: list[Path], donors: list[Path], total: int, group: str) -> tupl
         if trained:
             counts = shares([facts["images"] for _, facts in trained], total)
             drawn = zip(trained, counts, strict=True)
-            return [Source(path, facts["cluster"], count) for (path, facts), count in drawn], borrowed
+            found = [Source(path, facts["cluster"], count, adapters.digest(path)) for (path, facts), count in drawn]
+            return found, borrowed
     raise FairgenError(f"group {group}: neither it nor its donor has a trained adapter; lower adapt.borrow_below")
 
 
@@ -105,7 +107,7 @@ def rows(
         behind, skip = min(skip, source.count), max(0, skip - source.count)
         if source.path is not None and behind < source.count:
             adapters.apply(source.path, unet, identity)
-        file = {"adapter": str(source.path or ""), "adapter_hash": adapters.digest(source.path) if source.path else ""}
+        file = {"adapter": str(source.path or ""), "adapter_hash": source.digest}
         seeds = [seed_of("sample", settings.seed, group, source.cluster, i) for i in range(source.count)]
         for i, pixels in enumerate(draw(unet, vae, base, text, seeds, solver, behind), behind):
             name = f"{group}/{source.cluster}/{i}"
@@ -119,7 +121,7 @@ def work(settings: Sample, paths: SimpleNamespace) -> None:
     if borrowed:
         job.log.info("group %s borrows the adapters of %s", group, settings.donors[group])
     identity = diffusion.identity(diffusion.Base(**settings.base))
-    inputs = {"base": identity, "adapters": ",".join(adapters.digest(s.path) for s in chosen if s.path)}
+    inputs = {"base": identity, "adapters": ",".join(source.digest for source in chosen if source.path)}
     drawn = parts.resumed(paths.work, inputs, FIELDS, lambda skip: rows(settings, group, chosen, borrowed, identity, skip))
     drawn = tqdm(drawn, total=settings.per_group, desc=f"sample {group}", disable=None)
     facts = {"borrowed_from": settings.donors[group] if borrowed else "", "sources": len(chosen)}

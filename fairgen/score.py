@@ -33,9 +33,10 @@ def work(settings: Score, paths: SimpleNamespace) -> None:
         table = tables.read(path, ["id", "group", "cluster"])
         chunks = [range(i, min(i + settings.batch, len(table))) for i in range(0, len(table), settings.batch)]
         cosines = np.concatenate([(model.images(images.load_column(path, model.size, rows)) @ text.T).numpy() for rows in chunks])
-        column = pa.FixedSizeListArray.from_arrays(pa.array(cosines.ravel(), pa.float32()), len(groups))
         file = pa.array([str(path)] * len(table))
-        parts.append(table.append_column("cosines", column).append_column("file", file).replace_schema_metadata())
+        parts.append(
+            table.append_column("cosines", tables.vectors(cosines)).append_column("file", file).replace_schema_metadata()
+        )
     facts = {"groups": groups, "scale": model.scale, "model": settings.model}
     tables.write(paths.scores, pa.concat_tables(parts), facts)
 

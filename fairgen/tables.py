@@ -35,6 +35,11 @@ def rows(path: Path, columns: list[str] | None = None) -> list[dict[str, Any]]:
     return read(path, columns).to_pylist()
 
 
+def vectors(values: np.ndarray) -> pa.Array:
+    """(n, d) as a column of float32 lists, which `matrix` reads back."""
+    return pa.FixedSizeListArray.from_arrays(pa.array(values.ravel(), pa.float32()), values.shape[1])
+
+
 def matrix(table: pa.Table, column: str) -> np.ndarray:
     """A column of lists of one length as (n, d)."""
     flat = table[column].combine_chunks()

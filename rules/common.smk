@@ -7,7 +7,7 @@ import yaml
 
 sys.path.insert(0, str(workflow.basedir))
 
-from fairgen import blocks
+from fairgen import blocks, validation
 from fairgen import config as table
 from fairgen.errors import FairgenError
 from fairgen.fingerprint import fingerprint
@@ -18,13 +18,13 @@ use_this_python()
 paths = Paths(config)
 
 try:
-    table.validate(config, yaml.safe_load((Path(workflow.basedir) / "rules/config.schema.yaml").read_text()))
+    validation.validate(config, yaml.safe_load((Path(workflow.basedir) / "rules/config.schema.yaml").read_text()))
     config.update(table.expanded(config))
     for name in requested(sys.argv[1:]):
-        table.check_data(config, name)
+        validation.check_data(config, name)
     for name in requested(sys.argv[1:], "replicates.json"):
         for replicate in table.replicates(config, name):
-            table.check_data(config, replicate)
+            validation.check_data(config, replicate)
     for dataset, name in ablations(sys.argv[1:]):
         table.ablation(config, dataset, name)
 except FairgenError as error:

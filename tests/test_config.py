@@ -7,7 +7,7 @@ import pytest
 import yaml
 from conftest import PROJECT
 
-from fairgen import blocks
+from fairgen import blocks, validation
 from fairgen import config as table
 from fairgen.errors import FairgenError
 
@@ -28,7 +28,7 @@ def leaves(value: dict, path: tuple = ()) -> set:
 
 
 def test_config_fits_its_schema(config: dict, schema: dict) -> None:
-    table.validate(config, schema)
+    validation.validate(config, schema)
 
 
 def test_schema_names_no_key_that_the_config_lacks(config: dict, schema: dict) -> None:
@@ -100,7 +100,7 @@ def test_mistakes_are_named(config: dict, schema: dict, path: tuple, value: obje
         place = place.setdefault(key, {})
     place[path[-1]] = value
     with pytest.raises(FairgenError, match=named) as error:
-        table.validate(wrong, schema)
+        validation.validate(wrong, schema)
     assert "\n" not in str(error.value)
 
 
@@ -132,7 +132,7 @@ def test_samples_of_an_untouched_base_are_shared_by_all_ratios(config: dict) -> 
 
 def test_an_entry_like_another_states_only_its_differences(config: dict, schema: dict) -> None:
     study = table.merged(config, yaml.safe_load((PROJECT / "examples/birds-study.yaml").read_text()))
-    table.validate(study, schema)
+    validation.validate(study, schema)
     whole = table.expanded(study)
     model, replicate = (whole["datasets"][name] for name in ("birds", "birds-r1"))
     assert "like" not in replicate
@@ -209,10 +209,10 @@ def test_every_method_takes_the_same_total_of_gradient_steps(config: dict, datas
 def test_steps_that_stage_one_leaves_nothing_of_are_an_error(config: dict, schema: dict) -> None:
     wrong = copy.deepcopy(config)
     wrong["pretrain"]["steps"] = 2500
-    table.validate(wrong, schema)
+    validation.validate(wrong, schema)
     wrong["compare"] = ["clustered-groupdro"]
     with pytest.raises(FairgenError, match=r"finetune\.groupdro\.steps: .* pretrain\.steps = 2500 of the 2500"):
-        table.validate(wrong, schema)
+        validation.validate(wrong, schema)
 
 
 def test_an_ablation_compares_its_own_methods_at_the_tables_ratios(config: dict, schema: dict) -> None:
@@ -220,7 +220,7 @@ def test_an_ablation_compares_its_own_methods_at_the_tables_ratios(config: dict,
     from fairgen.settings import read
 
     study = table.merged(config, yaml.safe_load((PROJECT / "examples/birds-ablations.yaml").read_text()))
-    table.validate(study, schema)
+    validation.validate(study, schema)
     hashes = set()
     for name, methods in study["ablations"].items():
         given = json.loads(table.settings(study, "birds", "ablation", ablation=name))

@@ -1,0 +1,32 @@
+"""Reading a selection: which images of each group the filter kept, and where they lie."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fairgen import tables
+
+
+@dataclass
+class Kept:
+    """A group's file of samples, and the rows in it that are kept, in the file's order."""
+
+    file: Path
+    rows: list[int] = field(default_factory=list)
+
+    def column(self, name: str) -> list[Any]:
+        """A column of the samples, for the kept rows."""
+        values = tables.read(self.file, [name])[name].to_pylist()
+        return [values[row] for row in self.rows]
+
+
+def read(path: Path) -> dict[str, Kept]:
+    """The kept images of every group, groups in the selection's order."""
+    found: dict[str, Kept] = {}
+    seen: dict[str, int] = {}
+    for row in tables.rows(path, ["group", "file", "kept"]):
+        own = found.setdefault(row["group"], Kept(Path(row["file"])))
+        number = seen[row["group"]] = seen.get(row["group"], -1) + 1
+        if row["kept"]:
+            own.rows.append(number)
+    return found
