@@ -9,6 +9,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import mean
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,7 +18,7 @@ from fairgen.cluster import clusters_for
 from fairgen.errors import FairgenError
 from fairgen.markdown import table
 from fairgen.prompts import instance_prompt, plain_prompt
-from fairgen.timing import seconds_known
+from fairgen.timing import megabytes_known, seconds_known
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,18 @@ def prompt_lengths(settings: Check) -> tuple[list[tuple[str, int | str]], list[s
     return list(zip(prompts, lengths, strict=True)), long
 
 
+def known_costs(dataset: str) -> str:
+    """Mean time and disk space of the finished jobs that took a second or more, by rule."""
+    times, sizes = seconds_known(Path("results/benchmarks", dataset)), megabytes_known(Path("results", dataset))
+    rows = [
+        (rule, len(taken), f"{mean(taken):.0f}", f"{mean(sizes[rule]):.1f}" if sizes.get(rule) else "")
+        for rule, taken in sorted(times.items())
+        if mean(taken) >= 1
+    ]
+    known = table(("rule", "finished jobs", "mean seconds", "mean MB"), rows)
+    return known if rows else "No job has run yet, so no time and no size is known; `fairgen estimate` adds them up later."
+
+
 def page(settings: Check, splits: dict[str, dict[str, Any]], prompts: list[tuple[str, int | str]], problems: list[str]) -> str:
     """The check as Markdown; `splits` maps each ratio to the facts of its split."""
     groups, parts = list(settings.prompts), [f"# Check of {settings.dataset}"]
@@ -98,10 +111,7 @@ def page(settings: Check, splits: dict[str, dict[str, Any]], prompts: list[tuple
     work["classifier runs"] = settings.classifiers
     parts += ["## Prompts", table(("tokens", "prompt"), ((n, p) for p, n in prompts))]
     parts += ["## Work", table(("at most", "what"), ((n, what) for what, n in work.items()))]
-    times = seconds_known(Path("results/benchmarks", settings.dataset))
-    slow = {rule: s for rule, s in times.items() if sum(s) / len(s) >= 1}
-    body = ((rule, len(s), f"{sum(s) / len(s):.0f}") for rule, s in sorted(slow.items()))
-    parts += [table(("rule", "finished jobs", "mean seconds"), body) if slow else "No job has run yet, so no time is known."]
+    parts += [known_costs(settings.dataset)]
     parts += ["## To look at", "\n".join(f"- {line}" for line in problems) or "Nothing."]
     return "\n\n".join(parts) + "\n"
 

@@ -16,16 +16,9 @@ import yaml
 
 from fairgen.config import block, comparison, dataset_block, expanded, merged
 from fairgen.errors import FairgenError
-from fairgen.timing import seconds_known
+from fairgen.timing import megabytes_known, seconds_known
 
 ON_GPU = ("embed", "prior", "adapt", "sample", "score", "pretrain", "finetune")
-ARTIFACTS = {  # rules whose outputs fill disks, with what they write below results/{dataset}
-    "prior": "prior/*.parquet",
-    "adapt": "*/*/adapters/*/*.safetensors",
-    "sample": "*/*/samples/*.parquet",
-    "pretrain": "*/*/pretrain/*.safetensors",
-    "finetune": "*/*/seed-*/model.safetensors",
-}
 
 
 @dataclass(frozen=True)
@@ -60,12 +53,11 @@ def planned(target: Path, configfile: Path | None) -> dict[str, int]:
     return {rule: int(count) for rule, count in found if rule not in ("total", "job")}
 
 
-def costs(jobs: dict[str, int], seconds: dict[str, list[float]], results: Path) -> list[Cost]:
+def costs(jobs: dict[str, int], seconds: dict[str, list[float]], megabytes: dict[str, list[float]]) -> list[Cost]:
     """Jobs times the mean of earlier jobs of their rule."""
     found = []
     for rule, count in jobs.items():
-        sizes = [path.stat().st_size / 1e6 for path in results.glob(ARTIFACTS[rule])] if rule in ARTIFACTS else [0.0]
-        known = seconds.get(rule)
+        known, sizes = seconds.get(rule), megabytes.get(rule, [0.0])
         found.append(Cost(rule, count, count * mean(known) if known else None, count * mean(sizes) if sizes else None))
     return found
 
@@ -108,6 +100,6 @@ def run(options: Namespace) -> None:
     if not jobs:
         print("Nothing to be done.")
         return
-    found = costs(jobs, seconds_known(Path("results/benchmarks", dataset)), Path("results", dataset))
+    found = costs(jobs, seconds_known(Path("results/benchmarks", dataset)), megabytes_known(Path("results", dataset)))
     most = max(block(config, dataset, method, "sample")["per_group"] for method in comparison(config, dataset)["compare"])
     print(report(found, data["gpu"], jobs.get("sample", 0) * most))

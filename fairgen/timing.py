@@ -1,10 +1,18 @@
-"""Run times of finished jobs, from the benchmark files that snakemake writes under results/benchmarks."""
+"""What finished jobs have cost: run times from snakemake's benchmark files, and the sizes of what they wrote."""
 
 import csv
 from collections import defaultdict
 from pathlib import Path
 
 FOLDERS = {"adapters": "adapt", "samples": "sample", "prior": "prior", "pretrain": "pretrain"}  # rules whose files have a folder
+
+ARTIFACTS = {  # rules whose outputs fill disks, with what they write below results/{dataset}
+    "prior": "prior/*.parquet",
+    "adapt": "*/*/adapters/*/*.safetensors",
+    "sample": "*/*/samples/*.parquet",
+    "pretrain": "*/*/pretrain/*.safetensors",
+    "finetune": "*/*/seed-*/model.safetensors",
+}
 
 
 def rule_of(path: Path) -> str:
@@ -19,3 +27,8 @@ def seconds_known(folder: Path) -> dict[str, list[float]]:
         with path.open() as file:
             found[rule_of(path.relative_to(folder))] += [float(row["s"]) for row in csv.DictReader(file, delimiter="\t")]
     return dict(found)
+
+
+def megabytes_known(results: Path) -> dict[str, list[float]]:
+    """Sizes of what earlier jobs wrote, by rule, below a data set's folder of results; of rules that write much."""
+    return {rule: [path.stat().st_size / 1e6 for path in results.glob(pattern)] for rule, pattern in ARTIFACTS.items()}

@@ -57,7 +57,16 @@ def test_the_page_counts_the_work_and_lists_what_is_short(tmp_path: Path, monkey
     assert "| 200 | images to draw |" in text
     assert "- ratio 0.9: fewer images than it asks for, all are kept: train b: 8 of 89" in text
     assert "- ratio 0.9: group b has no test image" in text
-    assert "no time is known" in text
+    assert "no time and no size is known" in text
+
+
+def test_the_page_says_what_earlier_jobs_cost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, content in (("benchmarks/d/x/lora/samples/a.tsv", b"s\n30\n"), ("d/x/lora/samples/a.parquet", bytes(2_500_000))):
+        path = tmp_path / "results" / name
+        path.parent.mkdir(parents=True)
+        path.write_bytes(content)
+    assert "| sample | 1 | 30 | 2.5 |" in check.known_costs("d")
 
 
 def test_known_times_come_from_the_benchmark_files(tmp_path: Path) -> None:

@@ -28,9 +28,8 @@ def test_costs_are_jobs_times_means(tmp_path: Path) -> None:
     folder = tmp_path / "bias-0.9/lora/adapters/a"
     folder.mkdir(parents=True)
     (folder / "0.safetensors").write_bytes(bytes(2_000_000))
-    found = {
-        c.rule: c for c in estimate.costs({"adapt": 10, "sample": 4, "index": 1}, {"adapt": [3600, 7200], "index": [2]}, tmp_path)
-    }
+    jobs, seconds = {"adapt": 10, "sample": 4, "index": 1}, {"adapt": [3600, 7200], "index": [2]}
+    found = {c.rule: c for c in estimate.costs(jobs, seconds, timing.megabytes_known(tmp_path))}
     assert (found["adapt"].seconds, found["adapt"].megabytes) == (54000, 20)
     assert (found["sample"].seconds, found["sample"].megabytes) == (None, None)
     text = estimate.report(list(found.values()), gpus=2, images=880)
