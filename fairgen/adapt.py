@@ -17,7 +17,7 @@ from fairgen.prompts import instance_prompt
 
 @dataclass(frozen=True)
 class Recipe:
-    """How one kind of adapter is trained; `rank` and `alpha` are LoRA's."""
+    """How one kind of adapter is trained; `rank`, `alpha` and `dora` are LoRA's."""
 
     lr: float
     steps: int
@@ -27,8 +27,11 @@ class Recipe:
     ema: float  # decay of the running mean of the weights, which is then what is kept; 0 keeps the last weights
     prior_weight: float  # weight of the prior-preservation loss; 0 trains without prior images
     prior_batch: int
+    accumulate: int  # batches of a step, one after the other
+    gradient_checkpointing: bool  # compute activations again in the backward pass: less memory, more time
     rank: int = 0
     alpha: float = 0.0
+    dora: bool = False
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,7 @@ class Adapt:
     token: str
     borrow_below: int  # groups with fewer training images are sampled from their donor's adapters
     min_snr: float  # gamma of the min-SNR loss weight (arXiv 2303.09556); 0 weights all steps alike
+    offset_noise: float  # part of the noise that is one number per channel; 0 for none
     base: dict[str, Any]
     prompts: dict[str, str]
     donors: dict[str, str | None]
@@ -84,7 +88,7 @@ def work(settings: Adapt, paths: SimpleNamespace) -> None:
     unet, losses = train(settings, base, (prompt, pixels), prior, f"{group}/{cluster}", (paths.work, inputs))
     facts |= {"images": len(files), "base": identity, "prompt": prompt, "token": settings.token}
     recipe = settings.recipe
-    facts |= {"rank": recipe.rank, "alpha": recipe.alpha, "loss": losses, "steps": recipe.steps}
+    facts |= {"rank": recipe.rank, "alpha": recipe.alpha, "dora": recipe.dora, "loss": losses, "steps": recipe.steps}
     adapters.write(paths.adapter, unet, facts)
 
 

@@ -51,12 +51,14 @@ class Latents:
 def trainable(unet: torch.nn.Module, settings: "Adapt") -> list[torch.nn.Parameter]:
     """Prepare the UNet for training and list its float32 trainable weights."""
     if settings.kind == "lora":
-        adapters.inject_lora(unet, settings.recipe.rank, settings.recipe.alpha)
+        adapters.inject_lora(unet, settings.recipe.rank, settings.recipe.alpha, settings.recipe.dora)
     else:
         unet.float().requires_grad_(True)
     weights = [p for p in unet.parameters() if p.requires_grad]
     for p in weights:
         p.data = p.data.float()
+    if settings.recipe.gradient_checkpointing:
+        unet.enable_gradient_checkpointing()
     return weights
 
 
@@ -130,17 +132,20 @@ def train(
         training.resume(*kept)
     steps = range(training.step, recipe.steps)
     for _ in tqdm(steps, total=recipe.steps, initial=training.step, desc=f"adapt {name}", mininterval=10, disable=None):
-        clean = torch.cat([s[0].draw(next(rows), generator) for s, rows in zip(sets, streams, strict=True)])
-        loss = denoising_loss(unet, schedule, clean, text, share, settings.min_snr, generator)
-        if not torch.isfinite(loss):
-            raise FairgenError(f"adapt {name}: the loss is not finite; lower adapt.{settings.kind}.lr")
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        total = 0.0
+        for _ in range(recipe.accumulate):
+            clean = torch.cat([s[0].draw(next(rows), generator) for s, rows in zip(sets, streams, strict=True)])
+            loss = denoising_loss(unet, schedule, clean, text, share, settings, generator) / recipe.accumulate
+            if not torch.isfinite(loss):
+                raise FairgenError(f"adapt {name}: the loss is not finite; lower adapt.{settings.kind}.lr")
+            loss.backward()
+            total += loss.item()
         torch.nn.utils.clip_grad_norm_(weights, 1.0)
         optimizer.step()
         schedule_lr.step()
         training.step += 1
-        training.losses.append(loss.item())
+        training.losses.append(total)
         mean.update(training.step)
         if kept:
             training.save(kept[0])
@@ -154,7 +159,7 @@ def denoising_loss(
     clean: torch.Tensor,
     text: diffusion.Conditioning,
     share: torch.Tensor,
-    gamma: float,
+    settings: "Adapt",
     generator: torch.Generator,
 ) -> torch.Tensor:
     """Weighted denoising error of a batch of latents (n, c, h, w); `share` (n,) is each row's part of the loss.
@@ -162,11 +167,13 @@ def denoising_loss(
     Chance comes from the CPU's generator, so that it is the same on every device.
     """
     noise = torch.randn(clean.shape, generator=generator)
+    if settings.offset_noise:  # crosslabs.org/blog/diffusion-with-offset-noise: lets training move the mean brightness
+        noise += settings.offset_noise * torch.randn(*clean.shape[:2], 1, 1, generator=generator)
     steps = torch.randint(0, schedule.config.num_train_timesteps, (len(clean),), generator=generator)
     noisy = schedule.add_noise(clean, noise, steps)
     kind = schedule.config.prediction_type
     goal = schedule.get_velocity(clean, noise, steps) if kind == "v_prediction" else noise
     predicted = diffusion.predict(unet, noisy, steps, text)
-    weight = share * min_snr_weights(schedule.alphas_cumprod, steps, gamma, kind)
+    weight = share * min_snr_weights(schedule.alphas_cumprod, steps, settings.min_snr, kind)
     place = predicted.device
     return ((predicted - goal.to(place)).square().mean((1, 2, 3)) * weight.to(place)).sum()

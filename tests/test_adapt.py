@@ -1,5 +1,6 @@
 """Adapters: trained, stored, loaded back, and skipped where there is nothing to train."""
 
+import dataclasses
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from fairgen import dreambooth
 from fairgen.adapt import Adapt, Recipe, reason_to_skip
 from fairgen.dreambooth import RunningMean, learning_rate, min_snr_weights, train
 from fairgen.embedded import birds
@@ -15,11 +17,13 @@ from fairgen.errors import FairgenError
 from fairgen.models import adapters, diffusion
 
 RECIPE = {"lr": 1e-3, "steps": 3, "batch": 4, "schedule": "constant", "warmup": 0, "ema": 0}
+RECIPE |= {"accumulate": 1, "gradient_checkpointing": False}
 
 
 def adapt_settings(kind: str, base: diffusion.Base, **changes: object) -> Adapt:
     recipe = Recipe(**RECIPE, prior_weight=1 if kind == "full" else 0, prior_batch=2, rank=4, alpha=8)
-    values = {"kind": kind, "recipe": recipe, "token": "V", "borrow_below": 20, "min_snr": 5, "base": vars(base)}
+    values = {"kind": kind, "recipe": recipe, "token": "V", "borrow_below": 20, "base": vars(base)}
+    values |= {"min_snr": 5, "offset_noise": 0}
     return Adapt(**{**values, "prompts": {}, "donors": {"g": "d", "d": None}, "seed": 0, **changes})
 
 
@@ -41,7 +45,7 @@ def test_an_adapter_comes_back_as_it_was(kind: str, base: diffusion.Base, pixels
     settings = adapt_settings(kind, base)
     prior = [("a landbird on land", pixels[:4]), ("a landbird on water", pixels[4:])] if kind == "full" else []
     unet, losses = train(settings, base, ("a landbird on land V", pixels), prior, "g/0")
-    facts = {"kind": kind, "base": diffusion.identity(base), "rank": 4, "alpha": 8, "images": 8}
+    facts = {"kind": kind, "base": diffusion.identity(base), "rank": 4, "alpha": 8, "dora": False, "images": 8}
     adapters.write(tmp_path / "a.safetensors", unet, facts)
     fresh = diffusion.load_unet(base)
     before = forward(fresh)
@@ -65,6 +69,64 @@ def test_training_is_reproducible(base: diffusion.Base, pixels: np.ndarray) -> N
     assert torch.equal(forward(runs[0]), forward(runs[1]))
 
 
+def changed(settings: Adapt, **recipe: object) -> Adapt:
+    """The same settings with changes in the recipe."""
+    return dataclasses.replace(settings, recipe=dataclasses.replace(settings.recipe, **recipe))
+
+
+def test_a_step_takes_the_mean_of_its_batches(base: diffusion.Base, pixels: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Batches with the losses 1·s and 3·s, s the sum of one weight: gradient 2, and 2·s is reported."""
+    factors, gradients = iter((1.0, 3.0)), []
+
+    def loss(unet: torch.nn.Module, *rest: object) -> torch.Tensor:
+        return unet.conv_in.bias.sum() * next(factors)
+
+    def clip(weights: list[torch.nn.Parameter], limit: float) -> None:
+        gradients.extend(w.grad.clone() for w in weights if w.grad is not None)
+
+    monkeypatch.setattr(dreambooth, "denoising_loss", loss)
+    monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", clip)
+    settings = changed(adapt_settings("full", base), accumulate=2, steps=1)
+    _, losses = train(settings, base, ("a V", pixels), [("a", pixels)], "g/0")
+    assert losses == pytest.approx([2 * diffusion.load_unet(base).conv_in.bias.sum().item()])
+    assert [g.unique().tolist() for g in gradients] == [[2.0]]
+
+
+def test_gradient_checkpointing_changes_no_result(base: diffusion.Base, pixels: np.ndarray) -> None:
+    settings = adapt_settings("lora", base)
+    plain, _ = train(settings, base, ("a V", pixels), [], "g/0")
+    thrifty, _ = train(changed(settings, gradient_checkpointing=True), base, ("a V", pixels), [], "g/0")
+    assert thrifty.is_gradient_checkpointing
+    assert not plain.is_gradient_checkpointing
+    assert torch.allclose(forward(plain), forward(thrifty), atol=1e-5)
+
+
+def test_offset_noise_is_one_number_per_channel(base: diffusion.Base, monkeypatch: pytest.MonkeyPatch) -> None:
+    unet, schedule, noises = diffusion.load_unet(base), diffusion.noise_schedule(base), []
+    monkeypatch.setattr(schedule, "add_noise", lambda clean, noise, steps: noises.append(noise) or noise)
+    text, clean = diffusion.encode_prompts(base, ["a duck"]).expand(2), torch.zeros(2, unet.config.in_channels, 8, 8)
+    for offset in (0, 0.5):
+        settings = adapt_settings("full", base, offset_noise=offset)
+        generator = torch.Generator().manual_seed(0)
+        with torch.inference_mode():
+            dreambooth.denoising_loss(unet, schedule, clean, text, torch.ones(2), settings, generator)
+    offset = (noises[1] - noises[0]).flatten(2)
+    assert torch.allclose(offset, offset[:, :, :1].expand_as(offset), atol=1e-6)
+    assert 0.2 < offset[:, :, 0].std().item() < 1
+    assert offset[:, :, 0].unique().numel() == 2 * unet.config.in_channels
+
+
+def test_the_same_adapter_is_the_same_file(base: diffusion.Base, tmp_path: Path) -> None:
+    unet = diffusion.load_unet(base)
+    adapters.inject_lora(unet, 2, 5)
+    facts = {"kind": "lora", "base": "b", "rank": 2, "alpha": 5, "dora": False, "images": 1}
+    hashes = set()
+    for _ in range(8):
+        adapters.write(tmp_path / "a.safetensors", unet, facts)
+        hashes.add(adapters.digest(tmp_path / "a.safetensors"))
+    assert len(hashes) == 1
+
+
 def test_an_adapter_of_another_base_is_refused(base: diffusion.Base, tmp_path: Path) -> None:
     unet = diffusion.load_unet(base)
     adapters.write(tmp_path / "a.safetensors", unet, {"kind": "full", "base": "other", "images": 1})
@@ -86,7 +148,7 @@ def test_an_empty_slot_imports_nothing_heavy(tmp_path: Path) -> None:
         "import sys; from pathlib import Path; from types import SimpleNamespace as N\n"
         "from fairgen import adapt, tables\n"
         f"folder = Path({str(tmp_path)!r}); tables.write(folder / 'c.parquet', dict(id=[1], group=['g'], cluster=[0]))\n"
-        "settings = adapt.Adapt('full', None, 'V', 20, 5, {}, {}, {'g': 'd'}, 0)\n"
+        "settings = adapt.Adapt('full', None, 'V', 20, 5, 0, {}, {}, {'g': 'd'}, 0)\n"
         "paths = N(group='g', cluster='0', clusters=folder / 'c.parquet', adapter=folder / 'a.safetensors')\n"
         "adapt.work(settings, paths)\n"
         "assert adapt.adapters.read_facts(paths.adapter)['reason'].startswith('borrows from d')\n"

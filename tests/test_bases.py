@@ -25,6 +25,7 @@ from fairgen.work import Work
 PROMPTS = {"prompts": {"g": "a landbird on land [V]"}, "seed": 0}
 SOLVER = {"scheduler": "dpmsolver++", "steps": 2, "guidance": 2, "negative_prompt": "", "batch": 2}
 RECIPE = {"lr": 1e-2, "steps": 2, "batch": 2, "schedule": "constant", "warmup": 0, "ema": 0, "prior_weight": 1, "prior_batch": 2}
+RECIPE |= {"accumulate": 1, "gradient_checkpointing": False}
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +59,8 @@ def chain(folder: Path, base: diffusion.Base, kind: str) -> list[dict]:
 
     class_images = run(prior, prior.Prior, {**common, "count": 2, "solver": SOLVER}, "prior.parquet")
     recipe = {**RECIPE, **({"rank": 2, "alpha": 4} if kind == "lora" else {})}
-    settings = {**common, "kind": kind, "recipe": recipe, "token": "V", "borrow_below": 0, "min_snr": 5, "donors": {"g": None}}
+    settings = {**common, "kind": kind, "recipe": recipe, "token": "V", "borrow_below": 0, "donors": {"g": None}}
+    settings |= {"min_snr": 5, "offset_noise": 0}
     more = {"clusters": folder / "clusters.parquet", "split": folder / "split.parquet", "prior": [class_images], "cluster": "0"}
     adapter = run(adapt, adapt.Adapt, settings, "adapter.safetensors", **more)
     settings = {**common, "per_group": 3, "solver": SOLVER, "token": "V", "donors": {"g": None}}
@@ -103,6 +105,38 @@ def test_conditioning_is_the_pipelines(folders: dict, architecture: str) -> None
     assert torch.allclose(found.pooled, torch.cat(wanted[2:]), atol=1e-6)
     ids = pipeline._get_add_time_ids((32, 32), (0, 0), (32, 32), torch.float32, text_encoder_projection_dim=12)
     assert torch.equal(found.time_ids, ids.repeat(2, 1))
+
+
+@pytest.mark.parametrize("dora", [False, True])
+@pytest.mark.parametrize("architecture", ["sd15", "sdxl"])
+def test_a_lora_file_loads_in_a_plain_pipeline(folders: dict, tmp_path: Path, architecture: str, dora: bool) -> None:
+    """Alpha differs from the rank, so a loader that lost it would scale the adapter wrongly."""
+    from diffusers import DiffusionPipeline
+
+    base, file = base_of(folders[architecture]), tmp_path / "a.safetensors"
+    text = diffusion.encode_prompts(base, ["a duck on lake"])
+    latents, step = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(0)), torch.tensor(500)
+
+    def answer(unet: torch.nn.Module) -> torch.Tensor:
+        with torch.inference_mode():
+            return diffusion.predict(unet, latents, step, text)
+
+    unet = diffusion.load_unet(base)
+    untouched = answer(unet)
+    adapters.inject_lora(unet, 2, 5, dora)
+    with torch.no_grad():
+        for weight in [p for p in unet.parameters() if p.requires_grad]:
+            weight += 0.3 * torch.randn(weight.shape)
+    unet.eval()
+    facts = {"kind": "lora", "rank": 2, "alpha": 5, "dora": dora, "base": diffusion.identity(base)}
+    adapters.write(file, unet, facts)
+    pipeline = DiffusionPipeline.from_pretrained(folders[architecture])
+    pipeline.load_lora_weights(file)
+    again = diffusion.load_unet(base)
+    adapters.apply(file, again, diffusion.identity(base))
+    assert torch.allclose(answer(pipeline.unet), answer(unet), atol=1e-5)
+    assert torch.allclose(answer(again), answer(unet), atol=1e-5)
+    assert (answer(unet) - untouched).abs().max() > 1e-3
 
 
 def test_another_architecture_is_refused_by_name(folders: dict, tmp_path: Path) -> None:

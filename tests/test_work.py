@@ -20,11 +20,13 @@ from fairgen.work import Work, differences
 BASE = {"model": "fairgen:embedded/weights/diffusion", "revision": None, "variant": None, "dtype": "float32", "resolution": 32}
 COMMON = {"base": BASE, "prompts": {"g": "a landbird on land [V]"}, "donors": {"g": None}, "token": "V", "seed": 0, "threads": 1}
 RECIPE = {"lr": 1e-3, "steps": 6, "batch": 3, "schedule": "cosine", "warmup": 2, "ema": 0.9, "prior_weight": 1, "prior_batch": 2}
+RECIPE |= {"accumulate": 2, "gradient_checkpointing": False}
+ADAPT = {**COMMON, "borrow_below": 0, "min_snr": 5, "offset_noise": 0.1}
 SOLVER = {"scheduler": "dpmsolver++", "steps": 2, "guidance": 2, "negative_prompt": "", "batch": 3}
 NETWORK = {"model": "resnet10t", "args": {"channels": [8, 8, 8, 8], "stem_width": 8}, "pretrained": False, "resolution": 32}
 SETTINGS = {
-    "lora": {**COMMON, "kind": "lora", "recipe": {**RECIPE, "rank": 4, "alpha": 8}, "borrow_below": 0, "min_snr": 5},
-    "full": {**COMMON, "kind": "full", "recipe": RECIPE, "borrow_below": 0, "min_snr": 5},
+    "lora": {**ADAPT, "kind": "lora", "recipe": {**RECIPE, "rank": 4, "alpha": 8}},
+    "full": {**ADAPT, "kind": "full", "recipe": RECIPE},
     "sample": {**COMMON, "per_group": 8, "solver": SOLVER},
     "pretrain": {
         "classifier": NETWORK,

@@ -34,28 +34,37 @@ def digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
 
 
-def inject_lora(unet: Any, rank: int, alpha: float) -> None:
+def inject_lora(unet: Any, rank: int, alpha: float, dora: bool = False) -> None:
     """Put trainable LoRA layers (arXiv 2106.09685) on the attention projections; everything else stays frozen.
+
+    `dora` trains the norms of the columns apart from their directions (DoRA, arXiv 2402.09353).
 
     Raises:
         FairgenError: no layer of the UNet has one of the target names.
     """
     from peft import LoraConfig, inject_adapter_in_model
 
-    config = LoraConfig(r=rank, lora_alpha=alpha, target_modules=list(LORA_TARGETS), init_lora_weights="gaussian")
+    config = LoraConfig(**lora_config(rank, alpha, dora), init_lora_weights="gaussian")
     try:
         inject_adapter_in_model(config, unet)
     except ValueError as error:
         raise FairgenError(f"adapt.lora: {error}") from error
 
 
+def lora_config(rank: int, alpha: float, dora: bool) -> dict[str, Any]:
+    """What a loader needs beside the tensors; without it, one that finds alpha ≠ rank scales them wrongly, silently."""
+    return {"r": rank, "lora_alpha": alpha, "use_dora": dora, "target_modules": list(LORA_TARGETS)}
+
+
 def lora_state(unet: Any) -> dict[str, Any]:
-    """The LoRA tensors of an injected UNet."""
-    return {name: p for name, p in unet.state_dict().items() if "lora_" in name}
+    """The LoRA tensors of an injected UNet, with the names of a pipeline's LoRA file."""
+    from peft import get_peft_model_state_dict
+
+    return {f"unet.{name}": p for name, p in get_peft_model_state_dict(unet, save_embedding_layers=False).items()}
 
 
 def write(path: Path, unet: Any, facts: dict[str, Any]) -> None:
-    """Store the adapter: LoRA in float32, full weights in float16."""
+    """Store the adapter: full weights in float16; LoRA in float32, as `pipeline.load_lora_weights` of diffusers reads it."""
     import torch
     from safetensors.torch import save_file
 
@@ -63,7 +72,22 @@ def write(path: Path, unet: Any, facts: dict[str, Any]) -> None:
     state = lora_state(unet) if lora else unet.state_dict()
     dtype = torch.float32 if lora else torch.float16
     tensors = {k: v.detach().to("cpu", dtype).contiguous() for k, v in state.items()}
-    save_file(tensors, path, metadata={"fairgen": json.dumps(facts, sort_keys=True)})
+    metadata = {"fairgen": json.dumps(facts, sort_keys=True)}
+    if lora:
+        config = lora_config(facts["rank"], facts["alpha"], facts["dora"])
+        metadata["lora_adapter_metadata"] = json.dumps({f"unet.{k}": v for k, v in config.items()}, sort_keys=True)
+    save_file(tensors, path, metadata=metadata)
+    if lora:
+        order_header(path)
+
+
+def order_header(path: Path) -> None:
+    """Sort the keys of a safetensors file's header: the library's order varies, and the file's hash would with it."""
+    content = path.read_bytes()
+    start = 8 + int.from_bytes(content[:8], "little")
+    header = json.dumps(json.loads(content[8:start]), sort_keys=True, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)
+    path.write_bytes(len(header).to_bytes(8, "little") + header + content[start:])
 
 
 def apply(path: Path, unet: Any, base: str) -> None:
@@ -77,11 +101,18 @@ def apply(path: Path, unet: Any, base: str) -> None:
     facts = read_facts(path)
     if facts["base"] != base:
         raise FairgenError(f"{path}: the adapter was trained on base {facts['base']}, this is {base}; train it again")
-    if facts["kind"] == "lora" and not lora_state(unet):
-        inject_lora(unet, facts["rank"], facts["alpha"])
-        unet.eval()
     tensors = {k: v.to(unet.dtype) for k, v in load_file(path).items()}
-    outcome = unet.load_state_dict(tensors, strict=False)
-    wanted = lora_state(unet) if facts["kind"] == "lora" else unet.state_dict()
-    if outcome.unexpected_keys or len(tensors) != len(wanted):
+    if facts["kind"] == "lora":
+        from peft import set_peft_model_state_dict
+
+        if not hasattr(unet, "peft_config"):
+            inject_lora(unet, facts["rank"], facts["alpha"], facts["dora"])
+            unet.eval()
+        wanted = lora_state(unet)
+        if tensors.keys() == wanted.keys():
+            set_peft_model_state_dict(unet, {name.removeprefix("unet."): x for name, x in tensors.items()})
+    else:
+        wanted = unet.state_dict()
+        unet.load_state_dict(tensors, strict=False)
+    if tensors.keys() != wanted.keys():
         raise FairgenError(f"{path}: {len(tensors)} tensors do not fit the {len(wanted)} of the base; train it again")
