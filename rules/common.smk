@@ -12,7 +12,7 @@ from fairgen import config as table
 from fairgen.errors import FairgenError
 from fairgen.fingerprint import fingerprint
 from fairgen.paths import Paths
-from fairgen.workflow import ablations, requested, stop, use_this_python
+from fairgen.workflow import ablations, check_writable, requested, stop, use_this_python
 
 use_this_python()
 paths = Paths(config)
@@ -29,6 +29,13 @@ try:
         table.ablation(config, dataset, name)
 except FairgenError as error:
     stop(error)
+
+
+onstart:
+    try:
+        check_writable(Path("results"), requested(sys.argv[1:]))
+    except FairgenError as error:
+        stop(error)
 
 
 wildcard_constraints:

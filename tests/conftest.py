@@ -13,6 +13,24 @@ import pytest
 import yaml
 
 PROJECT = Path(__file__).parent.parent
+TINY = {  # the smallest run through every stage: one generator per group, two groups of which borrow
+    "ratios": [0.999],
+    "seeds": [0],
+    "compare": ["erm", "lora"],
+    "datasets": {
+        "birds": {
+            "options": {"train": 60, "validation": 20, "test": 20},
+            "settings": {
+                "prior": {"count": 4, "solver": {"steps": 2}},
+                "adapt": {"borrow_below": 5, "lora": {"steps": 6, "prior_weight": 1, "prior_batch": 2}},
+                "sample": {"per_group": 12, "solver": {"steps": 3}},
+                "filter": {"quota": 6, "allow_shortfall": True, "threshold": 0.02},
+                "pretrain": {"steps": 8},
+                "finetune": {"erm": {"steps": 6}, "head": {"steps": 4}},
+            },
+        }
+    },
+}
 
 
 @dataclass
@@ -24,8 +42,11 @@ class Workflow:
     def run(self, *words: str, cores: int = 1) -> subprocess.CompletedProcess:
         """Call snakemake there."""
         command = [sys.executable, "-m", "snakemake", "--cores", str(cores), *words]
-        env = {**os.environ, "PYTHONPATH": str(self.folder), "XDG_CACHE_HOME": str(self.folder / ".cache")}
-        return subprocess.run(command, cwd=self.folder, env=env, capture_output=True, text=True)
+        return subprocess.run(command, cwd=self.folder, env=self.environment(), capture_output=True, text=True)
+
+    def environment(self) -> dict[str, str]:
+        """Variables for processes in the copy."""
+        return {**os.environ, "PYTHONPATH": str(self.folder), "XDG_CACHE_HOME": str(self.folder / ".cache")}
 
     def edit(self, change: dict) -> None:
         """Merge a change into the copy's config.yaml."""

@@ -25,14 +25,8 @@ STUDY = {
     "methods": {"clustered": {"cluster": {"k": 2}}},
     "ablations": {"generators": ["vanilla", "lora"]},
 }
-TARGETS = (
-    "worst_group.json",
-    "figures/worst_group.png",
-    "pages/result.html",
-    "audit_synthetic.json",
-    "ablations/generators.json",
-)
-WORDS = tuple(f"results/birds/{name}" for name in TARGETS)
+NAMES = ["worst_group.json", "figures/worst_group.png", "pages/result.html", "audit_synthetic.json", "ablations/generators.json"]
+TARGETS = [f"results/birds/{name}" for name in NAMES]
 LARGE = 1_000_001  # bytes from which snakemake compares files by time, not by content
 
 
@@ -115,8 +109,101 @@ def swap(block: dict, one: str, other: str) -> None:
     block[one], block[other] = block[other], block[one]
 
 
-END = {"ablation": 1, "worst_group": 1, "figures": 1, "pages": 1}
-EDITS: list[Edit] = []
+def of_birds(whole: dict) -> dict:
+    """The data set's entry."""
+    return whole["datasets"]["birds"]
+
+
+CHAINED = [
+    "index",
+    "split",
+    "embed",
+    "cluster",
+    "diffusion",
+    "prior",
+    "adapt",
+    "sample",
+    "score",
+    "filter",
+    "pretrain",
+    "finetune",
+]
+EDITS = [
+    Edit("a comment, the text's layout", "config.yaml", lambda text: "# a comment\n" + text.replace("\n", "\n\n"), {}),
+    config("the order of keys in a block", on_blocks(reordered, *CHAINED)),
+    config("`1` written as `1.0`", on_blocks(floats, *CHAINED)),
+    config("`datasets.birds.gpu`", {"datasets": {"birds": {"gpu": 1}}}),
+    config("another data set's entry, `replicates`", {"datasets": {"utkface": {"root": "elsewhere"}}}),
+    config("a method that is not compared", {"methods": {"dreambooth": {"adapt": {"min_snr": 1}}}}),
+    config("`ratios`: one more", {"ratios": [0.9, 0.95, 0.99]}),
+    config("`ratios`: one less", {"ratios": [0.9]}),
+    config("`seeds`: one more", {"seeds": [0, 1, 2]}),
+    config("`seeds`: one less", {"seeds": [0]}),
+    config("`compare`: one more (`groupdro`)", {"compare": [*STUDY["compare"], "groupdro"]}),
+    config("`compare`: one less (`erm`)", {"compare": STUDY["compare"][1:]}),
+    config("`compare`: another order", {"compare": STUDY["compare"][::-1]}),
+    config("`ablations.generators`: one more (`clustered`)", {"ablations": {"generators": ["vanilla", "lora", "clustered"]}}),
+    config("`methods.clustered.cluster.k`", {"methods": {"clustered": {"cluster": {"k": 3}}}}),
+    config("`methods.lora.filter.threshold`, new", {"methods": {"lora": {"filter": {"threshold": 0.4}}}}),
+    config("`threads`", {"threads": 2}),
+    config("`index.max_rejected`", {"index": {"max_rejected": 0.1}}),
+    config("`split.seed`", {"split": {"seed": 1}}),
+    own("`embed.batch`", {"embed": {"batch": 128}}),
+    config("`cluster.iterations`", {"cluster": {"iterations": 30}}),
+    config("`diffusion.dtype`", {"diffusion": {"dtype": "bfloat16"}}),
+    config("`prior.seed`", {"prior": {"seed": 1}}),
+    config("`adapt.min_snr`", {"adapt": {"min_snr": 0}}),
+    own("`adapt.lora.lr`", {"adapt": {"lora": {"lr": 2.0e-3}}}),
+    own("`adapt.full.lr`", {"adapt": {"full": {"lr": 2.0e-4}}}),
+    config("`sample.seed`", {"sample": {"seed": 1}}),
+    own("`sample.guidance_adapted`", {"sample": {"guidance_adapted": 2}}),
+    own("`score.batch`", {"score": {"batch": 128}}),
+    own("`filter.quota`", {"filter": {"quota": 100}}),
+    config("`audit.shown`", {"audit": {"shown": 4}}),
+    own("`classifier.args`", {"classifier": {"args": {"channels": [16, 32, 64, 128], "stem_width": 16}}}),
+    own("`pretrain.steps`", {"pretrain": {"steps": 200}}),
+    config(
+        "`pretrain.lr` and `pretrain.weight_decay` swapped",
+        lambda c: swap(of_birds(c)["settings"]["pretrain"], "lr", "weight_decay"),
+    ),
+    own("`finetune.erm.steps`", {"finetune": {"erm": {"steps": 300}}}),
+    own("`finetune.head.lr`", {"finetune": {"head": {"lr": 2.0e-3}}}),
+    own("`finetune.dfr.refits`, of no compared method", {"finetune": {"dfr": {"refits": 5}}}),
+    config("`datasets.birds.options.seed`", {"datasets": {"birds": {"options": {"seed": 8}}}}),
+    config("a group's `prompt`", lambda c: of_birds(c)["groups"]["landbird-land"].update(prompt="a landbird in a forest [V]")),
+    config("a group's `donor`", lambda c: of_birds(c)["groups"]["landbird-water"].update(donor=None)),
+    config("a group's `role`", lambda c: of_birds(c)["groups"]["landbird-water"].update(role="aligned")),
+    config("one group less", lambda c: of_birds(c)["groups"].pop("waterbird-land")),
+    config(
+        "one group more",
+        lambda c: of_birds(c)["groups"].update(another={**of_birds(c)["groups"]["landbird-water"], "bias": "air"}),
+    ),
+    source("a comment in `fairgen/sample.py`", "fairgen/sample.py", "FIELDS = {", "# a comment\nFIELDS = {"),
+    source("a docstring in `fairgen/sampling.py`, which it imports", "fairgen/sampling.py", '"""', '"""Another. '),
+    touch("`fairgen/sample.py` or `config.yaml` touched", "fairgen/sample.py"),
+    source("a statement in `fairgen/sample.py`", "fairgen/sample.py", "FIELDS = {", "FIELDS = {} or {"),
+    source(
+        "a statement in `fairgen/sampling.py`, imported by `prior` and `sample`",
+        "fairgen/sampling.py",
+        "\n\n\n",
+        "\n\nNEW = 1\n\n\n",
+    ),
+    source("a statement in `fairgen/methods/erm.py`", "fairgen/methods/erm.py", "\n\n\n", "\n\nNEW = 1\n\n\n"),
+    source("a statement in `fairgen/job.py`, imported by every stage", "fairgen/job.py", "\n\n\n", "\n\nNEW = 1\n\n\n"),
+    source("the shell line of rule `filter`", "rules/generate.smk", "fairgen.filter --settings", "fairgen.filter  --settings"),
+    source("`threads`, `log` or a comment of a rule", "rules/data.smk", "threads: 8", "threads: 4  # a comment"),
+    source("`envs/generate.yaml` (without `--sdm conda`)", "envs/generate.yaml", "dependencies:", "# newer\ndependencies:"),
+    touch("a result of up to 1 MB touched", "results/birds/index.parquet"),
+    touch("a larger result touched (`drawings.parquet`)", "results/birds/drawings.parquet"),
+    Edit("a result changed by hand (`embeddings.parquet`)", "results/birds/embeddings.parquet", lambda text: text + "x", {}),
+    Edit(
+        "a result deleted that others were made from (`scores.parquet`)",
+        "results/birds/any/vanilla/scores.parquet",
+        lambda text: None,
+        {},
+    ),
+    Edit("`metrics.json` of one cell deleted", "results/birds/bias-0.9/erm/seed-0/metrics.json", lambda text: None, {}),
+]
 
 
 def table() -> str:
