@@ -1,20 +1,19 @@
-"""The rerun matrix: edits, and exactly which jobs each one makes snakemake run again. The README's table comes from here.
+"""The rerun matrix: edits, and exactly which jobs each one makes snakemake run again, as the README's table says.
 
-    python tests/reruns.py     # writes the table into README.md
-
-The matrix is tried on a finished run: the files are stand-ins, and `snakemake --touch` has recorded for each of them what
-it records after a job (settings, code, inputs with their checksums). A slow test tries some edits on a run with real jobs.
+It is tried on a finished run whose artifacts are stand-ins: `snakemake --touch` has recorded for each of them what it
+records after a job (settings, code, inputs with their checksums). test_workflow.py tries some edits after real jobs.
 """
 
 import os
-import sys
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
-from conftest import PROJECT, Workflow
+from conftest import PROJECT, Workflow, copy_workflow
 
 from fairgen.blocks import merged
 
@@ -25,19 +24,24 @@ STUDY = {
     "methods": {"clustered": {"cluster": {"k": 2}}},
     "ablations": {"generators": ["vanilla", "lora"]},
 }
-NAMES = ["worst_group.json", "figures/worst_group.png", "pages/result.html", "audit_synthetic.json", "ablations/generators.json"]
-TARGETS = [f"results/birds/{name}" for name in NAMES]
+TARGETS = (
+    "worst_group.json",
+    "figures/worst_group.png",
+    "pages/result.html",
+    "audit_synthetic.json",
+    "ablations/generators.json",
+)
+TABLES = {"ablation": 1, "worst_group": 1, "figures": 1, "pages": 1, "audit_synthetic": 1}  # `tables` in the README
 LARGE = 1_000_001  # bytes from which snakemake compares files by time, not by content
 
 
 @dataclass(frozen=True)
 class Edit:
-    """One edit of a file, and the jobs by rule that run again after it."""
+    """One edit of a file."""
 
     what: str  # as the README says it
     file: str
     change: Callable[[str], str | None]  # of the file's text; None deletes the file
-    jobs: dict[str, int]
 
     def apply(self, folder: Path) -> Callable[[], None]:
         """Make the edit; returns what takes it back."""
@@ -53,7 +57,7 @@ class Edit:
         return undo
 
 
-def config(what: str, change: dict[str, Any] | Callable[[dict], object], **jobs: int) -> Edit:
+def config(what: str, change: dict[str, Any] | Callable[[dict], object]) -> Edit:
     """An edit of config.yaml: a dictionary to merge over it, or a function that changes it in place."""
 
     def edited(text: str) -> str:
@@ -64,27 +68,27 @@ def config(what: str, change: dict[str, Any] | Callable[[dict], object], **jobs:
             change(value)
         return yaml.safe_dump(value, sort_keys=False)
 
-    return Edit(what, "config.yaml", edited, jobs)
+    return Edit(what, "config.yaml", edited)
 
 
-def own(what: str, settings: dict[str, Any], **jobs: int) -> Edit:
+def own(what: str, settings: dict[str, Any]) -> Edit:
     """An edit of the data set's own settings."""
-    return config(what, {"datasets": {"birds": {"settings": settings}}}, **jobs)
+    return config(what, {"datasets": {"birds": {"settings": settings}}})
 
 
-def source(what: str, file: str, old: str, new: str, **jobs: int) -> Edit:
+def source(what: str, file: str, old: str, new: str) -> Edit:
     """A replacement in a source file."""
 
     def replaced(text: str) -> str:
         assert old in text, f"{file} no longer has: {old}"
         return text.replace(old, new, 1)
 
-    return Edit(what, file, replaced, jobs)
+    return Edit(what, file, replaced)
 
 
-def touch(what: str, file: str, **jobs: int) -> Edit:
+def touch(what: str, file: str) -> Edit:
     """A file written again as it is."""
-    return Edit(what, file, lambda text: text, jobs)
+    return Edit(what, file, lambda text: text)
 
 
 def reordered(value: Any) -> Any:
@@ -114,7 +118,7 @@ def of_birds(whole: dict) -> dict:
     return whole["datasets"]["birds"]
 
 
-CHAINED = [
+BLOCKS = [
     "index",
     "split",
     "embed",
@@ -129,19 +133,18 @@ CHAINED = [
     "finetune",
 ]
 EDITS = [
-    Edit("a comment, the text's layout", "config.yaml", lambda text: "# a comment\n" + text.replace("\n", "\n\n"), {}),
-    config("the order of keys in a block", on_blocks(reordered, *CHAINED)),
-    config("`1` written as `1.0`", on_blocks(floats, *CHAINED)),
+    Edit("a comment, the text's layout", "config.yaml", lambda text: "# a comment\n" + text.replace("\n", "\n\n")),
+    config("the order of keys in a block", on_blocks(reordered, *BLOCKS)),
+    config("`1` written as `1.0`", on_blocks(floats, *BLOCKS)),
     config("`datasets.birds.gpu`", {"datasets": {"birds": {"gpu": 1}}}),
     config("another data set's entry, `replicates`", {"datasets": {"utkface": {"root": "elsewhere"}}}),
-    config("a method that is not compared", {"methods": {"dreambooth": {"adapt": {"min_snr": 1}}}}),
+    config("a method that is not compared", {"methods": {"ffr": {"pretrain": {"supcon": 0}}}}),
     config("`ratios`: one more", {"ratios": [0.9, 0.95, 0.99]}),
     config("`ratios`: one less", {"ratios": [0.9]}),
     config("`seeds`: one more", {"seeds": [0, 1, 2]}),
     config("`seeds`: one less", {"seeds": [0]}),
     config("`compare`: one more (`groupdro`)", {"compare": [*STUDY["compare"], "groupdro"]}),
     config("`compare`: one less (`erm`)", {"compare": STUDY["compare"][1:]}),
-    config("`compare`: another order", {"compare": STUDY["compare"][::-1]}),
     config("`ablations.generators`: one more (`clustered`)", {"ablations": {"generators": ["vanilla", "lora", "clustered"]}}),
     config("`methods.clustered.cluster.k`", {"methods": {"clustered": {"cluster": {"k": 3}}}}),
     config("`methods.lora.filter.threshold`, new", {"methods": {"lora": {"filter": {"threshold": 0.4}}}}),
@@ -156,12 +159,10 @@ EDITS = [
     own("`adapt.lora.lr`", {"adapt": {"lora": {"lr": 2.0e-3}}}),
     own("`adapt.full.lr`", {"adapt": {"full": {"lr": 2.0e-4}}}),
     config("`sample.seed`", {"sample": {"seed": 1}}),
-    own("`sample.guidance_adapted`", {"sample": {"guidance_adapted": 2}}),
     own("`score.batch`", {"score": {"batch": 128}}),
     own("`filter.quota`", {"filter": {"quota": 100}}),
     config("`audit.shown`", {"audit": {"shown": 4}}),
     own("`classifier.args`", {"classifier": {"args": {"channels": [16, 32, 64, 128], "stem_width": 16}}}),
-    own("`pretrain.steps`", {"pretrain": {"steps": 200}}),
     config(
         "`pretrain.lr` and `pretrain.weight_decay` swapped",
         lambda c: swap(of_birds(c)["settings"]["pretrain"], "lr", "weight_decay"),
@@ -195,43 +196,61 @@ EDITS = [
     source("`envs/generate.yaml` (without `--sdm conda`)", "envs/generate.yaml", "dependencies:", "# newer\ndependencies:"),
     touch("a result of up to 1 MB touched", "results/birds/index.parquet"),
     touch("a larger result touched (`drawings.parquet`)", "results/birds/drawings.parquet"),
-    Edit("a result changed by hand (`embeddings.parquet`)", "results/birds/embeddings.parquet", lambda text: text + "x", {}),
+    Edit("a result changed by hand (`embeddings.parquet`)", "results/birds/embeddings.parquet", lambda text: text + "x"),
     Edit(
         "a result deleted that others were made from (`scores.parquet`)",
         "results/birds/any/vanilla/scores.parquet",
         lambda text: None,
-        {},
     ),
-    Edit("`metrics.json` of one cell deleted", "results/birds/bias-0.9/erm/seed-0/metrics.json", lambda text: None, {}),
+    Edit("the target deleted (`worst_group.json`)", "results/birds/worst_group.json", lambda text: None),
 ]
 
 
-def table() -> str:
-    """The matrix in Markdown, as it stands in the README."""
-    rows = [f"| {edit.what} | {', '.join(f'{rule} {n}' for rule, n in edit.jobs.items()) or 'nothing'} |" for edit in EDITS]
-    return "\n".join(["| edit | jobs that run again |", "|---|---|", *rows])
+def expected() -> dict[str, dict[str, int]]:
+    """The README's table: jobs by rule of each edit."""
+    text = (PROJECT / "README.md").read_text().split("<!-- reruns -->")[1].split("<!-- /reruns -->")[0]
+    found = {}
+    for what, jobs in re.findall(r"^\| (.+) \| (.+) \|$", text, re.M)[1:]:
+        found[what] = {rule: int(count) for rule, count in re.findall(r"(\w+) (\d+)", jobs)}
+        found[what] |= TABLES if jobs.endswith("tables") else {}
+    return found
 
 
-def with_table(readme: str) -> str:
-    """The README's text with the table in its place."""
-    head, rest = readme.split("<!-- reruns -->\n", 1)
-    return f"{head}<!-- reruns -->\n{table()}\n<!-- /reruns -->{rest.split('<!-- /reruns -->', 1)[1]}"
+def plan(workflow: Workflow) -> dict[str, int]:
+    """Jobs by rule that snakemake would run."""
+    done = workflow.run("--dry-run", *(f"results/birds/{name}" for name in TARGETS))
+    assert done.returncode == 0, done.stdout + done.stderr
+    counts = {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", done.stdout + done.stderr, re.M)}
+    counts.pop("total", None)
+    return counts
 
 
-def finish(workflow: Workflow) -> None:
-    """Give the workflow stand-ins for all its artifacts, recorded by snakemake as made by the present config and code."""
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Workflow:
+    """A workflow with stand-ins for all its artifacts, recorded by snakemake as made by the present config and code."""
+    workflow = copy_workflow(tmp_path_factory.mktemp("finished"))
     workflow.edit(STUDY)
-    listed = workflow.run("--summary", *TARGETS)
+    words = [f"results/birds/{name}" for name in TARGETS]
+    listed = workflow.run("--summary", *words)
     assert listed.returncode == 0, listed.stderr
     for line in listed.stdout.splitlines()[1:]:
         path = workflow.folder / line.split("\t")[0]
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"{path.name}\n" * (LARGE // len(path.name) if path.name == "drawings.parquet" else 1))
-    done = workflow.run("--touch", "--forceall", *TARGETS)
+    done = workflow.run("--touch", "--forceall", *words)
     assert done.returncode == 0, done.stderr
+    return workflow
 
 
-if __name__ == "__main__":
-    readme = PROJECT / "README.md"
-    readme.write_text(with_table(readme.read_text()))
-    sys.exit()
+def test_the_readme_has_every_edit() -> None:
+    assert list(expected()) == [edit.what for edit in EDITS]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("edit", EDITS, ids=lambda edit: re.sub(r"\W+", "-", edit.what).strip("-"))
+def test_an_edit_reruns_exactly_what_uses_it(finished: Workflow, edit: Edit) -> None:
+    undo = edit.apply(finished.folder)
+    try:
+        assert plan(finished) == expected()[edit.what]
+    finally:
+        undo()
