@@ -10,11 +10,13 @@ finished `results/birds/worst_group.json`, the call that finds nothing to do is 
 import argparse
 import json
 import re
+import resource
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -36,16 +38,32 @@ def study(ratios: int, seeds: int, clusters: int) -> dict[str, Any]:
 STUDIES = {"about 1,000 jobs": study(4, 5, 4), "about 10,000 jobs": study(20, 12, 8)}
 
 
-def call(folder: Path, *words: str) -> tuple[float, str]:
-    """Wall-clock seconds and output of a snakemake call."""
-    start = time.perf_counter()
+@dataclass
+class Taken:
+    """Seconds of a call: on the wall, and of the processor."""
+
+    wall: float
+    cpu: float
+
+    def __str__(self) -> str:
+        return f"{self.wall:.1f} s ({self.cpu:.1f} s of processor time)"
+
+
+def call(folder: Path, *words: str) -> tuple[Taken, str]:
+    """Seconds and output of a snakemake call."""
+
+    def cpu() -> float:
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return used.ru_utime + used.ru_stime
+
+    start, before = time.perf_counter(), cpu()
     done = subprocess.run([sys.executable, "-m", "snakemake", *words], cwd=folder, capture_output=True, text=True)
     if done.returncode:
         sys.exit(done.stdout + done.stderr)
-    return time.perf_counter() - start, done.stdout + done.stderr
+    return Taken(time.perf_counter() - start, cpu() - before), done.stdout + done.stderr
 
 
-def plan(folder: Path, config: dict[str, Any]) -> tuple[float, Counter]:
+def plan(folder: Path, config: dict[str, Any]) -> tuple[Taken, Counter]:
     """Seconds and jobs by rule of a dry run from scratch."""
     (folder / "study.yaml").write_text(yaml.safe_dump(config))
     seconds, text = call(folder, "--cores", "1", "--dry-run", "--quiet", "rules", "--configfile", "study.yaml", "--", TARGET)
@@ -69,12 +87,18 @@ def report(folder: Path, name: str, config: dict[str, Any]) -> dict[str, Any]:
     seconds, jobs = plan(folder, config)
     alone, common = sharing(folder, config)
     shape = f"{len(config['ratios'])} ratios, {len(config['seeds'])} seeds, {len(config['compare'])} methods"
-    print(f"\n{name} ({shape}): planned in {seconds:.1f} s\n{'rule':<14}{'jobs':>8}{'by ratio':>10}{'unshared':>10}")
+    print(f"\n{name} ({shape}): planned in {seconds}\n{'rule':<14}{'jobs':>8}{'by ratio':>10}{'unshared':>10}")
     for rule, count in sorted(jobs.items(), key=lambda item: -item[1]):
         print(f"{rule:<14}{count:>8}{common[rule]:>10}{alone[rule]:>10}")
     print(f"{'together':<14}{jobs.total():>8}{common.total():>10}{alone.total():>10}")
     print(f"sharing saves {1 - jobs.total() / alone.total():.0%} of the jobs, {1 - jobs['adapt'] / alone['adapt']:.0%} of adapt")
-    return {"jobs": jobs.total(), "seconds": seconds, "by_ratio": common.total(), "unshared": alone.total()}
+    return {
+        "jobs": jobs.total(),
+        "seconds": seconds.wall,
+        "cpu": seconds.cpu,
+        "by_ratio": common.total(),
+        "unshared": alone.total(),
+    }
 
 
 def main() -> None:
@@ -87,13 +111,13 @@ def main() -> None:
             Path(place, name).symlink_to(PROJECT / name)
         call(Path(place), "--version")  # fills the caches
         figures["start"], figures["parse"] = call(Path(place), "--version")[0], call(Path(place), "--list-rules")[0]
-        print(f"snakemake --version: {figures['start']:.1f} s; with the rules read (--list-rules): {figures['parse']:.1f} s")
+        print(f"snakemake --version: {figures['start']}; with the rules read (--list-rules): {figures['parse']}")
         if Path(TARGET).exists():
             figures["nothing_to_do"], said = call(Path.cwd(), "--cores", "1", TARGET)
-            print(f"call of {TARGET}: {figures['nothing_to_do']:.1f} s, {said.strip().splitlines()[-1]}")
+            print(f"call of {TARGET}: {figures['nothing_to_do']}, {said.strip().splitlines()[-1]}")
         figures["studies"] = {name: report(Path(place), name, config) for name, config in STUDIES.items()}
     if options.json:
-        options.json.write_text(json.dumps(figures, indent=1) + "\n")
+        options.json.write_text(json.dumps(figures, indent=1, default=asdict) + "\n")
 
 
 if __name__ == "__main__":
