@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 from conftest import TINY, Workflow
-from interrupt import WORK, Disturbed, disturbed, outputs, undisturbed
+from interrupt import WORK, Disturbed, artifacts, disturbed, outputs, undisturbed
+
+from fairgen.errors import FairgenError
+from fairgen.workflow import check_writable
 
 INDEX = "results/birds/index.parquet"
 
@@ -65,7 +68,7 @@ def test_a_full_disk_ends_in_one_line_and_space_mends_it(workflow: Workflow, tmp
     (said,) = lines(done)
     assert said.startswith("fairgen draw: ")
     assert "No space left on device; free some space and call snakemake again" in said
-    assert not list((workflow.folder / "results/birds").iterdir())
+    assert not artifacts(workflow.folder)
     tmpfs("size=64m")
     done = workflow.run(INDEX)
     assert done.returncode == 0, done.stderr
@@ -84,12 +87,12 @@ def test_read_only_results_end_in_one_line_before_any_job(workflow: Workflow, tm
     assert workflow.run(INDEX).returncode == 0
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root writes anywhere")
-def test_a_data_sets_results_of_another_user_are_named(workflow: Workflow) -> None:
-    (workflow.folder / "results/birds").mkdir(parents=True, mode=0o555)
-    assert lines(workflow.run(INDEX)) == [
-        "fairgen: cannot write into results/birds: make it writable, or run in a folder that is"
-    ]
+def test_a_data_sets_results_of_another_user_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "birds").mkdir()
+    check_writable(tmp_path, ["birds", "utkface"])
+    monkeypatch.setattr(os, "access", lambda path, mode: path != tmp_path / "birds")
+    with pytest.raises(FairgenError, match="cannot write into .*/birds: make it writable"):
+        check_writable(tmp_path, ["birds", "utkface"])
 
 
 def test_a_second_snakemake_in_the_folder_is_refused_and_the_first_goes_on(workflow: Workflow) -> None:
