@@ -173,7 +173,8 @@ def denoising_loss(
     noisy = schedule.add_noise(clean, noise, steps)
     kind = schedule.config.prediction_type
     goal = schedule.get_velocity(clean, noise, steps) if kind == "v_prediction" else noise
-    predicted = diffusion.predict(unet, noisy, steps, text)
+    place, dtype = unet.device, diffusion.DTYPES[settings.base["dtype"]]
+    with torch.autocast(place.type, dtype, enabled=dtype != torch.float32):
+        predicted = diffusion.predict(unet, noisy, steps, text)
     weight = share * min_snr_weights(schedule.alphas_cumprod, steps, settings.min_snr, kind)
-    place = predicted.device
     return ((predicted - goal.to(place)).square().mean((1, 2, 3)) * weight.to(place)).sum()
