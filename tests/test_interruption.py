@@ -91,7 +91,7 @@ def test_a_data_sets_results_of_another_user_are_named(tmp_path: Path, monkeypat
     (tmp_path / "birds").mkdir()
     check_writable(tmp_path, ["birds", "utkface"])
     monkeypatch.setattr(os, "access", lambda path, mode: path != tmp_path / "birds")
-    with pytest.raises(FairgenError, match="cannot write into .*/birds: make it writable"):
+    with pytest.raises(FairgenError, match=r"cannot write into .*/birds: make it writable"):
         check_writable(tmp_path, ["birds", "utkface"])
 
 

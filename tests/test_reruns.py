@@ -24,6 +24,10 @@ STUDY = {
     "methods": {"clustered": {"cluster": {"k": 2}}},
     "ablations": {"generators": ["vanilla", "lora"]},
 }
+REPLICATES = {
+    "datasets": {name: {"like": "birds", "root": f"results/{name}"} for name in ("birds-r1", "birds-r2")},
+    "replicates": {"birds": ["birds", "birds-r1", "birds-r2"]},
+}
 TARGETS = (
     "worst_group.json",
     "figures/worst_group.png",
@@ -118,7 +122,7 @@ def of_birds(whole: dict) -> dict:
     return whole["datasets"]["birds"]
 
 
-BLOCKS = [
+BLOCKS = (
     "index",
     "split",
     "embed",
@@ -131,13 +135,13 @@ BLOCKS = [
     "filter",
     "pretrain",
     "finetune",
-]
+)
 EDITS = [
     Edit("a comment, the text's layout", "config.yaml", lambda text: "# a comment\n" + text.replace("\n", "\n\n")),
     config("the order of keys in a block", on_blocks(reordered, *BLOCKS)),
     config("`1` written as `1.0`", on_blocks(floats, *BLOCKS)),
     config("`datasets.birds.gpu`", {"datasets": {"birds": {"gpu": 1}}}),
-    config("another data set's entry, `replicates`", {"datasets": {"utkface": {"root": "elsewhere"}}}),
+    config("another data set's entry, `replicates`", REPLICATES),
     config("a method that is not compared", {"methods": {"ffr": {"pretrain": {"supcon": 0}}}}),
     config("`ratios`: one more", {"ratios": [0.9, 0.95, 0.99]}),
     config("`ratios`: one less", {"ratios": [0.9]}),
@@ -181,7 +185,7 @@ EDITS = [
     ),
     source("a comment in `fairgen/sample.py`", "fairgen/sample.py", "FIELDS = {", "# a comment\nFIELDS = {"),
     source("a docstring in `fairgen/sampling.py`, which it imports", "fairgen/sampling.py", '"""', '"""Another. '),
-    touch("`fairgen/sample.py` or `config.yaml` touched", "fairgen/sample.py"),
+    touch("a source file touched (`fairgen/sample.py`)", "fairgen/sample.py"),
     source("a statement in `fairgen/sample.py`", "fairgen/sample.py", "FIELDS = {", "FIELDS = {} or {"),
     source(
         "a statement in `fairgen/sampling.py`, imported by `prior` and `sample`",
@@ -192,7 +196,7 @@ EDITS = [
     source("a statement in `fairgen/methods/erm.py`", "fairgen/methods/erm.py", "\n\n\n", "\n\nNEW = 1\n\n\n"),
     source("a statement in `fairgen/job.py`, imported by every stage", "fairgen/job.py", "\n\n\n", "\n\nNEW = 1\n\n\n"),
     source("the shell line of rule `filter`", "rules/generate.smk", "fairgen.filter --settings", "fairgen.filter  --settings"),
-    source("`threads`, `log` or a comment of a rule", "rules/data.smk", "threads: 8", "threads: 4  # a comment"),
+    source("a rule's `threads`, a comment there", "rules/data.smk", "threads: 8", "threads: 4  # a comment"),
     source("`envs/generate.yaml` (without `--sdm conda`)", "envs/generate.yaml", "dependencies:", "# newer\ndependencies:"),
     touch("a result of up to 1 MB touched", "results/birds/index.parquet"),
     touch("a larger result touched (`drawings.parquet`)", "results/birds/drawings.parquet"),
@@ -244,6 +248,11 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Workflow:
 
 def test_the_readme_has_every_edit() -> None:
     assert list(expected()) == [edit.what for edit in EDITS]
+
+
+def test_every_block_of_the_config_is_edited(config: dict) -> None:
+    named = {name for edit in EDITS for name in re.findall(r"`(\w+)[`.]", edit.what)}
+    assert config.keys() <= named
 
 
 @pytest.mark.slow
