@@ -13,20 +13,19 @@ import pytest
 import yaml
 
 PROJECT = Path(__file__).parent.parent
-TINY = {  # the smallest run through every stage: one generator per group, two groups of which borrow
+TINY = {  # the smallest run from drawings to figures: one generator per group, two groups of which borrow
     "ratios": [0.999],
     "seeds": [0],
-    "compare": ["erm", "lora"],
+    "compare": ["lora"],
     "datasets": {
         "birds": {
             "options": {"train": 60, "validation": 20, "test": 20},
             "settings": {
-                "prior": {"count": 4, "solver": {"steps": 2}},
-                "adapt": {"borrow_below": 5, "lora": {"steps": 6, "prior_weight": 1, "prior_batch": 2}},
+                "adapt": {"borrow_below": 5, "lora": {"steps": 6}},
                 "sample": {"per_group": 12, "solver": {"steps": 3}},
                 "filter": {"quota": 6, "allow_shortfall": True, "threshold": 0.02},
                 "pretrain": {"steps": 8},
-                "finetune": {"erm": {"steps": 6}, "head": {"steps": 4}},
+                "finetune": {"head": {"steps": 4}},
             },
         }
     },
