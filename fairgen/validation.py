@@ -7,6 +7,7 @@ from fairgen import formats, schemas
 from fairgen.blocks import SECOND, Config, block, dataset_block, recipe, starts, synthetic
 from fairgen.config import comparison, expanded
 from fairgen.errors import FairgenError
+from fairgen.models import single_file
 
 
 def validate(config: Config, schema: Config) -> None:
@@ -83,8 +84,10 @@ def check_replicates(config: Config, name: str) -> None:
 
 
 def check_data(config: Config, dataset: str) -> None:
-    """The data set's folder exists, unless fairgen draws it itself."""
-    data = dataset_block(config, dataset)
+    """The data set's folder exists, unless fairgen draws it itself; so do the file and the folder of a single-file base."""
+    data, base = dataset_block(config, dataset), block(config, dataset, None, "diffusion")
+    if single_file.is_one(base["model"]):
+        single_file.config_folder(base["model"], base["config"])
     if data["format"] != "birds" and not Path(data["root"]).is_dir():
         layout = formats.reader(data["format"]).LAYOUT
         raise FairgenError(

@@ -51,7 +51,8 @@ def missing(model: str, key: str, error: Exception) -> FairgenError:
     place = locate(model)
     reason = " ".join(str(error).split())[:160]
     if place.startswith((".", "/", "fairgen")) or Path(place).exists():
-        return FairgenError(f"{key}: cannot load a model from the folder {place} ({reason}); check the path and its files")
+        what = "file" if Path(place).is_file() else "folder"
+        return FairgenError(f"{key}: cannot load a model from the {what} {place} ({reason}); check the path and its files")
     return FairgenError(
         f"{key}: '{model}' is neither a local folder nor to be had from the hub ({reason});"
         f" fetch it with `hf download {model}` or give a local folder"

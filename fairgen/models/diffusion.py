@@ -1,4 +1,4 @@
-"""Stable Diffusion 1.x, 2.x and XL in diffusers' folder layout, part by part: a job loads just the parts that it uses.
+"""Stable Diffusion 1.x, 2.x and XL from the hub, a folder or a file, part by part: a job loads just the parts that it uses.
 
 The only module that knows architectures. Which one a folder holds is read from its `model_index.json`; the loops carry a
 `Conditioning` about and call `predict`.
@@ -16,7 +16,7 @@ import torch
 
 from fairgen import devices
 from fairgen.errors import FairgenError
-from fairgen.models import locate, missing, quiet, tokenize
+from fairgen.models import locate, missing, quiet, single_file, tokenize
 from fairgen.models.lean import lean
 
 # pipeline classes with the suffixes of their tokenizers and text encoders
@@ -26,13 +26,20 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 
 @dataclass(frozen=True)
 class Base:
-    """The base model: hub id or folder, its revision and variant, the dtype of its frozen parts, the picture size."""
+    """The base model, the dtype of its frozen parts, and the picture size."""
 
-    model: str
+    model: str  # hub id, folder in diffusers' layout, or single file
     revision: str | None
     variant: str | None
     dtype: str
     resolution: int
+    config: str | None = None  # of a single file: the folder that describes it
+
+    @property
+    def layout(self) -> str:
+        """Hub id or folder in diffusers' layout: the base itself, or what describes its file."""
+        single = single_file.is_one(self.model)
+        return str(single_file.config_folder(self.model, self.config)) if single else locate(self.model)
 
 
 @dataclass(frozen=True)
@@ -76,7 +83,7 @@ def predict(unet: torch.nn.Module, latents: torch.Tensor, steps: torch.Tensor, t
 
 def _index_file(base: Base) -> Path:
     """The base's `model_index.json`, in its folder or in the hub's cache."""
-    place = Path(locate(base.model))
+    place = Path(base.layout)
     if place.is_dir():
         return place / "model_index.json"
     from huggingface_hub import hf_hub_download
@@ -105,9 +112,11 @@ def index(base: Base) -> dict[str, Any]:
 
 
 def _load(kind: Any, base: Base, part: str, **options: Any) -> Any:
-    place = locate(base.model)
+    place = base.layout
     extra = {"variant": base.variant, "use_safetensors": True} if options else {}
     try:
+        if options and single_file.is_one(base.model):
+            return single_file.load(kind, base.model, Path(place), part, *options.values())
         return kind.from_pretrained(place, subfolder=part, revision=base.revision, **extra, **options)
     except (OSError, ValueError) as error:
         raise missing(base.model, "diffusion.model", error) from error
@@ -228,12 +237,16 @@ def decode_latents(vae: torch.nn.Module, latents: torch.Tensor) -> np.ndarray:
 
 
 def identity(base: Base) -> str:
-    """What an adapter was trained on: a hash of the local UNet's config and weights, or the hub id and its commit."""
-    config = Path(locate(base.model)) / "unet"
+    """What an adapter was trained on: a hash of the local UNet's config and weights, or the hub id and its commit.
+
+    Of a single file, everything in it counts.
+    """
+    config = Path(base.layout) / "unet"
     if not config.is_dir():
         return f"{base.model}@{_index_file(base).parent.name}"
     digest = hashlib.sha256((config / "config.json").read_bytes())
-    for path in sorted(config.glob("*.safetensors")):
+    single = single_file.is_one(base.model)
+    for path in [Path(locate(base.model))] if single else sorted(config.glob("*.safetensors")):
         with path.open("rb") as file:
             while block := file.read(1 << 24):
                 digest.update(block)
