@@ -131,6 +131,23 @@ def load_unet(base: Base, dtype: torch.dtype | None = None) -> torch.nn.Module:
     return unet.requires_grad_(False).eval().to(devices.current(), memory_format=torch.channels_last)
 
 
+def pipeline(base: Base, unet: torch.nn.Module) -> Any:
+    """diffusers' own pipeline of the base around another denoiser, all in the base's dtype."""
+    import diffusers
+
+    kind, place = getattr(diffusers, index(base)["_class_name"]), base.layout
+    options = {"unet": unet, "dtype": DTYPES[base.dtype]}
+    if kind is diffusers.StableDiffusionPipeline:
+        options |= {"safety_checker": None, "requires_safety_checker": False}
+    try:
+        if single_file.is_one(base.model):
+            return kind.from_single_file(locate(base.model), config=place, local_files_only=True, **options)
+        more = {"revision": base.revision, "variant": base.variant, "use_safetensors": True}
+        return kind.from_pretrained(place, **more, **options)
+    except (OSError, ValueError) as error:
+        raise missing(base.model, "diffusion.model", error) from error
+
+
 def load_vae(base: Base) -> torch.nn.Module:
     """The autoencoder; never float16, which overflows in its decoder."""
     with lean():
