@@ -139,12 +139,15 @@ def test_what_is_wrong_with_a_single_file_is_one_line(files: dict, tmp_path: Pat
 
 
 @pytest.mark.parametrize("architecture", ["sd15", "sdxl"])
-def test_half_precision_variants(tmp_path: Path, architecture: str) -> None:
+def test_half_precision_variants(tmp_path: Path, architecture: str, capfd: pytest.CaptureFixture) -> None:
     folder = miniatures.build(tmp_path, architecture, "fp16", torch.float16)
     base = base_of(folder, variant="fp16", dtype="bfloat16")
     assert len(chain(tmp_path, base, "lora")) == 3
-    with pytest.raises(FairgenError, match=r"diffusion\.model: cannot load a model from the folder"):
-        diffusion.load_unet(base_of(folder))
+    capfd.readouterr()
+    for wrong in (base_of(folder), base_of(folder, variant="bf16")):
+        with pytest.raises(FairgenError, match=r"diffusion\.model: cannot load a model from the folder .* \(.*safetensors"):
+            diffusion.load_unet(wrong)
+        assert capfd.readouterr().err == ""
 
 
 @pytest.mark.parametrize("architecture", miniatures.ARCHITECTURES)

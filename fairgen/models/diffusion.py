@@ -112,6 +112,7 @@ def index(base: Base) -> dict[str, Any]:
 
 
 def _load(kind: Any, base: Base, part: str, **options: Any) -> Any:
+    quiet()
     place = base.layout
     extra = {"variant": base.variant, "use_safetensors": True} if options else {}
     try:
@@ -192,7 +193,6 @@ def load_tokenizer(base: Base, suffix: str = "") -> Any:
     with lean():
         from transformers.models.clip.tokenization_clip import CLIPTokenizer
 
-    quiet()
     tokenizer = _load(CLIPTokenizer, base, f"tokenizer{suffix}")
     if len(tokenizer.get_vocab()) <= len(tokenizer.all_special_tokens):
         raise missing(base.model, "diffusion.model", FileNotFoundError("its tokenizer is not there"))
