@@ -29,6 +29,7 @@ class Recipe:
     prior_batch: int
     accumulate: int  # batches of a step, one after the other
     gradient_checkpointing: bool  # compute activations again in the backward pass: less memory, more time
+    optimizer: str = "adamw"  # or adamw8bit: moments in 8 bits (arXiv 2110.02861), by the package bitsandbytes
     rank: int = 0
     alpha: float = 0.0
     dora: bool = False

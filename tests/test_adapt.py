@@ -4,6 +4,7 @@ import dataclasses
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -90,6 +91,22 @@ def test_a_step_takes_the_mean_of_its_batches(base: diffusion.Base, pixels: np.n
     _, losses = train(settings, base, ("a V", pixels), [("a", pixels)], "g/0")
     assert losses == pytest.approx([2 * diffusion.load_unet(base).conv_in.bias.sum().item()])
     assert [g.unique().tolist() for g in gradients] == [[2.0]]
+
+
+def test_eight_bit_adam_is_asked_for_by_name(base: diffusion.Base, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Absent, it is one clear line; present, it gets the trainable weights and their learning rate."""
+    settings = changed(adapt_settings("lora", base), optimizer="adamw8bit", lr=0.5)
+    weight = torch.nn.Parameter(torch.zeros(1))
+    monkeypatch.setitem(sys.modules, "bitsandbytes.optim", None)
+    with pytest.raises(FairgenError, match=r"adapt\.lora\.optimizer: adamw8bit needs the package bitsandbytes"):
+        dreambooth.adamw([weight], settings)
+    kind = type("AdamW8bit", (torch.optim.AdamW,), {})
+    monkeypatch.setitem(sys.modules, "bitsandbytes", SimpleNamespace())
+    monkeypatch.setitem(sys.modules, "bitsandbytes.optim", SimpleNamespace(AdamW8bit=kind))
+    optimizer = dreambooth.adamw([weight], settings)
+    assert isinstance(optimizer, kind)
+    assert optimizer.param_groups[0]["lr"] == 0.5
+    assert type(dreambooth.adamw([weight], adapt_settings("lora", base))) is torch.optim.AdamW
 
 
 def test_gradient_checkpointing_changes_no_result(base: diffusion.Base, pixels: np.ndarray) -> None:
