@@ -65,7 +65,7 @@ def chain(folder: Path, base: diffusion.Base, kind: str) -> list[dict]:
     settings |= {"min_snr": 5, "offset_noise": 0}
     more = {"clusters": folder / "clusters.parquet", "split": folder / "split.parquet", "prior": [class_images], "cluster": "0"}
     adapter = run(adapt, adapt.Adapt, settings, "adapter.safetensors", **more)
-    settings = {**common, "per_group": 3, "solver": SOLVER, "token": "V", "donors": {"g": None}}
+    settings = {**common, "per_group": 3, "floor": 1, "solver": SOLVER, "token": "V", "donors": {"g": None}}
     drawn = run(sample, sample.Sample, settings, "samples.parquet", adapters=[adapter], donors=[])
     assert adapters.read_facts(adapter)["base"] == diffusion.identity(base)
     scores = {"model": "fairgen:embedded/weights/clip", "batch": 2, "prompts": PROMPTS["prompts"]}
