@@ -17,7 +17,7 @@ from fairgen.prompts import instance_prompt
 
 @dataclass(frozen=True)
 class Recipe:
-    """How one kind of adapter is trained; `rank`, `alpha` and `dora` are LoRA's."""
+    """How one kind of adapter is trained; `rank`, `alpha`, `dora` and `targets` are LoRA's."""
 
     lr: float
     steps: int
@@ -33,6 +33,7 @@ class Recipe:
     rank: int = 0
     alpha: float = 0.0
     dora: bool = False
+    targets: tuple[str, ...] = adapters.LORA_TARGETS  # names of the layers with LoRA
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,8 @@ class Latents:
 def trainable(unet: torch.nn.Module, settings: "Adapt") -> list[torch.nn.Parameter]:
     """Prepare the UNet for training and list its float32 trainable weights."""
     if settings.kind == "lora":
-        adapters.inject_lora(unet, settings.recipe.rank, settings.recipe.alpha, settings.recipe.dora)
+        recipe = settings.recipe
+        adapters.inject_lora(unet, recipe.rank, recipe.alpha, recipe.dora, recipe.targets)
     else:
         unet.float().requires_grad_(True)
     weights = [p for p in unet.parameters() if p.requires_grad]

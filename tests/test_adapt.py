@@ -65,6 +65,28 @@ def test_lora_trains_its_own_matrices_only(base: diffusion.Base, pixels: np.ndar
             assert torch.equal(weight, original[name.replace("base_layer.", "")])
 
 
+def test_lora_adapts_the_layers_that_are_named(base: diffusion.Base, tmp_path: Path) -> None:
+    unet, file = diffusion.load_unet(base), tmp_path / "a.safetensors"
+    adapters.inject_lora(unet, 2, 5, targets=["ff.net.2", "to_q"])
+    with torch.no_grad():
+        for name, weight in unet.named_parameters():
+            if "lora_" in name:
+                weight += 0.1 * torch.randn(weight.shape)
+    unet.eval()
+    facts = {"kind": "lora", "base": diffusion.identity(base), "rank": 2, "alpha": 5, "dora": False, "images": 1}
+    adapters.write(file, unet, facts)
+    assert adapters.read_targets(file) == ["to_q", "ff.net.2"]
+    fresh = diffusion.load_unet(base)
+    adapters.apply(file, fresh, facts["base"])
+    adapted = {
+        name.split(".lora_")[0].rsplit("transformer_blocks.0.", 1)[1] for name, _ in fresh.named_parameters() if "lora_" in name
+    }
+    assert adapted == {"attn1.to_q", "attn2.to_q", "ff.net.2"}
+    assert torch.allclose(forward(fresh), forward(unet), atol=1e-5)
+    with pytest.raises(FairgenError, match=r"adapt\.lora\.targets: no layer of the base is named to_x"):
+        adapters.inject_lora(diffusion.load_unet(base), 2, 5, targets=["to_q", "to_x"])
+
+
 def test_training_is_reproducible(base: diffusion.Base, pixels: np.ndarray) -> None:
     runs = [train(adapt_settings("full", base), base, ("a V", pixels), [("a", pixels)], "g/0")[0] for _ in range(2)]
     assert torch.equal(forward(runs[0]), forward(runs[1]))
