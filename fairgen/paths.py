@@ -17,9 +17,10 @@ from fairgen.models import locate
 
 
 @functools.cache
-def weight_files(folder: str) -> list[str]:
-    """Safetensors files of a local model; none of a hub id. Thousands of jobs ask for few folders."""
-    return [os.path.relpath(path) for path in sorted(Path(folder).rglob("*.safetensors"))]
+def weight_files(place: str) -> list[str]:
+    """Safetensors files of a local model, a folder or one file; none of a hub id. Thousands of jobs ask for few models."""
+    found = [Path(place)] if Path(place).is_file() else sorted(Path(place).rglob("*.safetensors"))
+    return [os.path.relpath(path) for path in found]
 
 
 class Paths:

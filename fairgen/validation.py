@@ -7,6 +7,7 @@ from fairgen import formats, schemas
 from fairgen.blocks import SECOND, Config, block, dataset_block, recipe, starts, synthetic
 from fairgen.config import comparison, expanded
 from fairgen.errors import FairgenError
+from fairgen.models import check_moved, single_file
 
 
 def validate(config: Config, schema: Config) -> None:
@@ -83,8 +84,11 @@ def check_replicates(config: Config, name: str) -> None:
 
 
 def check_data(config: Config, dataset: str) -> None:
-    """The data set's folder exists, unless fairgen draws it itself."""
-    data = dataset_block(config, dataset)
+    """The data set's folder exists, unless fairgen draws it itself; the base has not moved, and a single file has its folder."""
+    data, base = dataset_block(config, dataset), block(config, dataset, None, "diffusion")
+    check_moved(base["model"], "diffusion.model")
+    if single_file.is_one(base["model"]):
+        single_file.config_folder(base["model"], base["config"])
     if data["format"] != "birds" and not Path(data["root"]).is_dir():
         layout = formats.reader(data["format"]).LAYOUT
         raise FairgenError(

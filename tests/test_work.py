@@ -26,7 +26,7 @@ NETWORK = {"model": "resnet10t", "args": {"channels": [8, 8, 8, 8], "stem_width"
 SETTINGS = {
     "lora": {**ADAPT, "kind": "lora", "recipe": {**RECIPE, "rank": 4, "alpha": 8}},
     "full": {**ADAPT, "kind": "full", "recipe": RECIPE},
-    "sample": {**COMMON, "per_group": 8, "solver": SOLVER},
+    "sample": {**COMMON, "per_group": 8, "floor": 1, "solver": SOLVER},
     "pretrain": {
         "classifier": NETWORK,
         "recipe": {"steps": 6, "batch": 4, "lr": 1e-3, "weight_decay": 1e-4},
@@ -136,11 +136,13 @@ def test_a_job_waits_for_the_orphan_of_its_output_and_says_so(bench: Bench) -> N
     bench.output.unlink()
     orphan = Work(bench.output, {})
     orphan.lock(print)
+    (bench.folder / "log").write_text("what the orphan said\n")
     with bench.start("pretrain") as job:
         said = job.stderr.readline()
         assert said.startswith(f"fairgen pretrain: {bench.work}: process {os.getpid()} on ")
         assert said.endswith("makes this output; waiting for its end (or end it)\n")
         assert not bench.output.exists()
+        assert bench.log() == "what the orphan said\n"
         bench.output.write_text("the orphan's")
         orphan.close(done=True)
         assert job.communicate()[1] == ""
