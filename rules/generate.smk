@@ -15,6 +15,8 @@ rule prior:
     threads: config["threads"]
     resources:
         gpu=paths.gpus,
+        mem_mb=grows(24000),
+        runtime=grows(60),
     params:
         settings=settings("prior"),
         code=code("prior"),
@@ -40,6 +42,8 @@ rule adapt:
     threads: config["threads"]
     resources:
         gpu=paths.gpus,
+        mem_mb=grows(24000),
+        runtime=grows(240),
     params:
         settings=settings("adapt"),
         code=code("adapt"),
@@ -65,6 +69,8 @@ rule sample:
     threads: config["threads"]
     resources:
         gpu=paths.gpus,
+        mem_mb=grows(24000),
+        runtime=grows(120),
     params:
         settings=settings("sample"),
         code=code("sample"),
@@ -88,6 +94,8 @@ rule score:
     threads: config["threads"]
     resources:
         gpu=paths.gpus,
+        mem_mb=grows(16000),
+        runtime=grows(30),
     params:
         settings=settings("score"),
         code=code("score"),
