@@ -16,7 +16,6 @@ ETC = Path("/etc/slurm")
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch")
 FILES = ("slurm.conf", "gres.conf")
 DEVICES = ("/dev/null", "/dev/zero")  # pass for GPUs: Slurm wants character devices
-PATIENCE = 60  # seconds until the cluster is up
 CONFIG = """\
 ClusterName=fairgen
 SlurmctldHost={node}(127.0.0.1)
@@ -33,7 +32,8 @@ JobAcctGatherType=jobacct_gather/none
 AccountingStorageType=accounting_storage/none
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core_Memory
-SchedulerParameters=sched_interval=1
+SchedulerParameters=batch_sched_delay=0,sched_interval=2
+MinJobAge=36000
 GresTypes=gpu
 ReturnToService=2
 MailProg=/bin/true
@@ -71,16 +71,16 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
-def wait_for(ready: Callable[[], bool], what: str) -> None:
+def wait_for(ready: Callable[[], bool], what: str, seconds: float = 60) -> None:
     """Look again and again until it is so.
 
     Raises:
-        TimeoutError: it is not so after `PATIENCE` seconds.
+        TimeoutError: it is not so after so many seconds; `what` says what is missing.
     """
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + seconds
     while not ready():
         if time.monotonic() > end:
-            raise TimeoutError(f"{what} after {PATIENCE} s")
+            raise TimeoutError(f"{what} after {seconds} s")
         time.sleep(0.2)
 
 
