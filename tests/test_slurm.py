@@ -99,10 +99,11 @@ def test_results_are_those_of_a_local_run(finished: Finished, tmp_path: Path) ->
 @pytest.mark.slow
 def test_a_killed_job_is_retried_with_more_memory_and_time(finished: Finished) -> None:
     assert finished.killed["stage"] == "sample"
-    (again,) = {look["SLURM_JOB_ID"] for look in finished.devices if look["stage"] == "sample"} - {finished.killed["SLURM_JOB_ID"]}
-    first, second = finished.job(finished.killed["SLURM_JOB_ID"]), finished.job(again)
+    first = finished.killed["SLURM_JOB_ID"]
+    (second,) = {look["SLURM_JOB_ID"] for look in finished.devices if look["stage"] == "sample"} - {first}
     # four samples of two hours, score and filter of half an hour, and the memory of one sample
-    for text, state, memory, time in [(first, "FAILED", "24000M", "09:00:00"), (second, "COMPLETED", "48000M", "18:00:00")]:
+    for job, state, memory, time in [(first, "FAILED", "24000M", "09:00:00"), (second, "COMPLETED", "48000M", "18:00:00")]:
+        text = finished.job(job)
         assert f"JobState={state}" in text
         assert f"MinMemoryNode={memory}" in text
         assert f"TimeLimit={time}" in text
