@@ -14,7 +14,7 @@ from typing import IO, Any
 from fairgen.errors import FairgenError
 
 WAIT = 0.5  # seconds between two looks at devices that are all taken
-SCHEDULERS = ("SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID", "JOB_ID")  # allocations of Slurm, PBS, LSF and Grid Engine
+ALLOCATIONS = ("SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID")  # variables of Slurm, PBS and LSF
 asked = 0  # GPUs that this job may use
 held: list[IO[str]] = []  # open lock files of this process
 
@@ -75,11 +75,11 @@ def ask(count: int) -> None:
 def lock_folder() -> Path:
     """Where the jobs that see the same devices keep their locks.
 
-    A scheduler's allocation has a folder of its own: many sites number its GPUs from 0 in each, so that `0` is another
-    device there than in the next one.
+    A scheduler's allocation has a folder of its own: many sites number the GPUs of each from 0, so that `0` is another
+    device in the next one.
     """
-    allocation = next((os.environ[name] for name in SCHEDULERS if name in os.environ), "machine")
-    return Path(tempfile.gettempdir(), f"fairgen-gpus-{os.getuid()}", allocation)
+    allocation = [os.environ[name] for name in ALLOCATIONS if name in os.environ]
+    return Path(tempfile.gettempdir(), "-".join(["fairgen-gpus", str(os.getuid()), *allocation]))
 
 
 def acquire() -> None:

@@ -26,9 +26,10 @@ print(os.environ["CUDA_VISIBLE_DEVICES"], start, time.time(), flush=True)
 DEVICES = ["0", "2", "GPU-7f", "3"]
 
 
-def job(folder: Path, count: int = 1, seconds: float = 0.3) -> subprocess.Popen:
+def job(folder: Path, count: int = 1, seconds: float = 0.3, **variables: str) -> subprocess.Popen:
     """A process that takes some of the devices that do not exist, as a stage does; lock files lie below the folder."""
-    env = {**os.environ, "CUDA_VISIBLE_DEVICES": ",".join(DEVICES), "TMPDIR": str(folder)}
+    env = {name: value for name, value in os.environ.items() if name not in devices.ALLOCATIONS}
+    env |= {"CUDA_VISIBLE_DEVICES": ",".join(DEVICES), "TMPDIR": str(folder), **variables}
     words = [sys.executable, "-c", PROGRAM, str(count), str(seconds)]
     return subprocess.Popen(words, stdout=subprocess.PIPE, text=True, cwd=PROJECT, env=env)
 
@@ -89,3 +90,14 @@ def test_jobs_get_the_gpus_of_their_data_set(workflow: Workflow) -> None:
     done = workflow.run("--dry-run", "--printshellcmds", "results/birds/bias-0.99/erm/seed-0/metrics.json")
     assert re.findall(r"resources: .*gpu=(\d)", done.stdout) == ["2"], done.stdout + done.stderr
     assert re.findall(r"-m fairgen\.(\w+) .*--gpu (\d)", done.stdout) == [("finetune", "2")]
+
+
+def test_allocations_do_not_wait_for_each_others_devices(tmp_path: Path) -> None:
+    """Many schedulers number the GPUs of each allocation from 0."""
+    owner, folder = job(tmp_path, 4, 600, SLURM_JOB_ID="7"), tmp_path / f"fairgen-gpus-{os.getuid()}-7"
+    while len(list(folder.glob("*.lock"))) < 4 or devices.try_lock("3", folder):
+        time.sleep(0.05)
+    assert job(tmp_path, 4, 0, SLURM_JOB_ID="8").communicate(timeout=60)[0].split()[0] == ",".join(DEVICES)
+    assert owner.poll() is None
+    owner.kill()
+    owner.wait()
