@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
@@ -14,12 +14,17 @@ from fairgen.batches import Batches
 from fairgen.errors import FairgenError
 from fairgen.models.classifier import Network, augment, predict
 from fairgen.rows import Rows
+from fairgen.seeds import seed_of
 
 # per-sample losses (n,) and groups (n,) to one loss
 Objective = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 # what weights are selected by: the figures of the validation rows that count, the first one first
-SCORES = {"groups": ("validation_worst_group", "validation_balanced"), "average": ("validation_average",)}
+SCORES = {
+    "groups": ("validation_worst_group", "validation_balanced"),
+    "clusters": ("validation_worst_cluster", "validation_balanced_clusters"),  # inferred groups
+    "average": ("validation_average",),
+}
 
 
 @dataclass(frozen=True)
@@ -37,7 +42,7 @@ class Recipe(Optimisation):
     """Optimisation with selection: the settings that every method trained by gradient steps has."""
 
     evaluate_every: int  # steps between looks at the validation rows
-    select: str  # groups | average: a key of SCORES
+    select: str  # groups | clusters | average: a key of SCORES
 
     @property
     def gradient_steps(self) -> int:
@@ -152,6 +157,13 @@ def descend(
         losses = F.cross_entropy(logits, rows.target[batch], reduction="none")
         step(objective(losses, rows.group[batch]), optimizer, schedule)
         yield number
+
+
+def first_network(network: Network, problem: Problem, recipe: Any) -> None:
+    """Train by ERM for `recipe.identify_steps`, for the methods that learn from a first network what the second one needs."""
+    generator = torch.Generator().manual_seed(seed_of("identify", problem.seed))
+    for _ in descend(network, problem.train, replace(recipe, steps=recipe.identify_steps), mean_loss, generator):
+        pass
 
 
 def fit_all(

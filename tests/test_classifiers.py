@@ -11,7 +11,7 @@ import torch
 from fairgen import finetune, tables
 from fairgen.errors import FairgenError
 from fairgen.losses import supcon
-from fairgen.methods import NAMES, dfr, erm, ffr, groupdro, head, jtt, method, none, resample, reweight
+from fairgen.methods import NAMES, dfr, erm, ffr, george, groupdro, head, jtt, method, none, resample, reweight
 from fairgen.methods import augment as mixing
 from fairgen.models.classifier import Classifier, augment, build, predict, restore, save
 from fairgen.rows import Labels, Rows, synthetic
@@ -20,6 +20,7 @@ from fairgen.training import Best, Problem, Recipe, group_weights, selection_sco
 OWN = {
     groupdro: {"step_size": 0.01, "adjustment": 0.0},
     jtt: {"identify_steps": 10, "upweight": 5},
+    george: {"step_size": 0.01, "adjustment": 0.0, "identify_steps": 10, "max_clusters": 3, "min_images": 5},
 }
 TINY = Classifier("resnet10t", {"channels": [8, 8, 16, 16], "stem_width": 8}, False, 32)
 
@@ -89,7 +90,7 @@ def test_group_dro_refuses_an_empty_group(problem: Problem) -> None:
         groupdro.train(build(TINY, 2, 0), wrong, recipe(groupdro))
 
 
-@pytest.mark.parametrize("module", [erm, reweight, resample, groupdro, jtt, mixing, ffr], ids=lambda m: m.__name__)
+@pytest.mark.parametrize("module", [erm, reweight, resample, groupdro, jtt, george, mixing, ffr], ids=lambda m: m.__name__)
 def test_methods_learn_an_easy_problem(module: object, problem: Problem) -> None:
     network = build(TINY, 2, 0)
     best = module.train(network, replace(problem, synthetic=coloured(32, 2)), recipe(module))
@@ -178,6 +179,39 @@ def test_jtt_upweights_exactly_the_planted_errors(problem: Problem, monkeypatch:
     assert torch.equal(seen["train"].take(seen["train"].group != seen["train"].target).target, torch.zeros(20, dtype=torch.long))
     assert all(torch.equal(v, fresh[k]) for k, v in seen["weights"].items())
     assert recipe(jtt, identify_steps=30).gradient_steps == 60
+
+
+def blobs(sizes: list[list[int]], seed: int) -> Rows:
+    """Two classes of 8-dimensional points, the groups of each around points of their own, with group numbers in order."""
+    generator = torch.Generator().manual_seed(seed)
+    group = torch.cat([torch.full((n,), i) for i, n in enumerate(n for own in sizes for n in own)])
+    target = torch.cat([torch.full((sum(own),), i) for i, own in enumerate(sizes)])
+    return Rows(10 + 6 * torch.eye(8)[group] + 0.3 * torch.randn(len(group), 8, generator=generator), target, group)
+
+
+def test_george_finds_the_planted_groups_and_selects_without_labels(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three groups of one class and two of the other, as clusters; Group-DRO then gets them, also on validation rows."""
+    train, validation = blobs([[80, 30, 12], [60, 20]], 0), blobs([[9, 8, 7], [6, 5]], 1)
+    problem = Problem(train, validation, list("abcde"), 0)
+    monkeypatch.setattr(george, "first_network", lambda *given: None)
+    seen = {}
+    monkeypatch.setattr(
+        groupdro, "fit_all", lambda network, problem, recipe, objective: seen.update(p=problem) or Best("clusters")
+    )
+    monkeypatch.setattr(groupdro, "balanced", lambda rows, counts: rows)
+    best = george.train(Plain(), problem, recipe(george, max_clusters=4, select="clusters"))
+    for found, true in ((seen["p"].train, train), (seen["p"].validation, validation)):
+        pairs = {(int(a), int(b)) for a, b in zip(found.group, true.group, strict=True)}
+        assert len(pairs) == len({a for a, _ in pairs}) == 5
+    assert best.notes == {"inferred_groups": [80, 30, 12, 60, 20], "inferred_groups_nmi": pytest.approx([1.0, 1.0])}
+    assert finetune.history({}, george, recipe(george), best) == {"gradient_steps": 40, "group_labels": []}
+    george.train(Plain(), problem, recipe(george, max_clusters=4))
+    assert seen["p"].validation is validation
+
+
+def test_george_takes_a_small_class_as_one_cluster() -> None:
+    few = george.split_class(torch.randn(9, 8).numpy(), recipe(george, min_images=5), 0)
+    assert len(few.centres) == 1
 
 
 def test_augment_lifts_every_group_to_the_largest() -> None:

@@ -34,7 +34,7 @@ SMALL = {
                 "pretrain": {"steps": 6},
                 "finetune": {kind: {"steps": 6} for kind in ("erm", "reweight", "resample", "augment")}
                 | {"head": {"steps": 5}, "ffr": {"steps": 5}, "groupdro": {"steps": 8}, "dfr": {"refits": 3, "c": [1]}}
-                | {"jtt": {"identify_steps": 3, "steps": 3}},
+                | {"jtt": {"identify_steps": 3, "steps": 3}, "george": {"identify_steps": 3, "steps": 3}},
             },
         }
     },
@@ -123,7 +123,7 @@ def test_generator_and_recipe_are_independent(workflow: Workflow) -> None:
     """A cross shares its generator and stage 1; a mixture asks for the images alone, a refit for the finished model."""
     clustered = jobs(workflow, "clustered")
     assert jobs(workflow, "clustered", "clustered-groupdro", "clustered-dfr") == clustered | {"finetune": 3}
-    assert jobs(workflow, "erm", "reweight", "resample", "groupdro", "jtt") == {"finetune": 5}
+    assert jobs(workflow, "erm", "reweight", "resample", "groupdro", "jtt", "george") == {"finetune": 6}
     assert jobs(workflow, "erm", "dfr") == jobs(workflow, "dfr") == {"finetune": 2}
     assert jobs(workflow, "augment") == {"sample": 4, "filter": 1, "finetune": 1}
     assert jobs(workflow, "vanilla", "ffr", "augment") == {"sample": 4, "filter": 1, "pretrain": 1, "finetune": 3}
@@ -311,6 +311,7 @@ def test_every_recipe_runs_and_says_what_it_used(finished: Workflow) -> None:
     """Steps in all, what group labels were used for, validation rows: 20 of either aligned group, 10 of the others."""
     expected = {
         "jtt": (6, []),
+        "george": (6, []),
         "reweight": (6, ["selection", "training"]),
         "resample": (6, ["selection", "training"]),
         "dfr": (6, ["selection", "training"]),
