@@ -109,7 +109,8 @@ def owner(config: Config, method: str, stage: str) -> str:
 def scope(config: Config, dataset: str, method: str, stage: str, wanted: str) -> str:
     """`any` for what no bias ratio changes (the samples of an untouched base model), else the wanted scope."""
     untouched = block(config, dataset, method, "adapt")["kind"] == "none"
-    return "any" if stage in GENERATED and untouched else wanted
+    follows = block(config, dataset, method, "filter")["balance"] == "data" and stage in ("filter", "pretrain")
+    return "any" if stage in GENERATED and untouched and not follows else wanted
 
 
 def chosen(values: Config, key: str = "kind") -> Config:

@@ -61,6 +61,11 @@ class Paths:
         """Sample files of every group."""
         return [self.place(w, "sample", "samples/{group}.parquet", group=g) for g in self.groups(w)]
 
+    def proportions(self, w: Any) -> list[str]:
+        """The split whose group sizes the filter follows; none when it keeps the same number of every group."""
+        wanted = blocks.block(self.config, w.dataset, w.method, "filter")["balance"] == "data"
+        return [f"results/{w.dataset}/{w.scope}/split.parquet"] if wanted else []
+
     def trained(self, w: Any) -> list[str]:
         """Weights that the classifier starts from: a finished model's (`finetune.start`), stage 1's, or none."""
         start = blocks.block(self.config, w.dataset, w.method, "finetune")["start"]

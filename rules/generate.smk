@@ -99,6 +99,7 @@ rule score:
 rule filter:
     input:
         scores=paths.at("score", "scores.parquet"),
+        split=paths.proportions,
     output:
         selection="results/{dataset}/{scope}/{method}/selection.parquet",
     log:
@@ -112,4 +113,4 @@ rule filter:
         code=code("filter"),
     shell:
         "python -m fairgen.filter --settings {params.settings:q} --scores {input.scores}"
-        " --selection {output.selection} --log {log}"
+        " --split {input.split} --selection {output.selection} --log {log}"

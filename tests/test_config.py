@@ -130,6 +130,13 @@ def test_samples_of_an_untouched_base_are_shared_by_all_ratios(config: dict) -> 
     assert blocks.scope(config, "birds", "lora", "sample", "bias-0.9") == "bias-0.9"
 
 
+def test_a_filter_that_follows_the_data_is_made_for_each_ratio(config: dict) -> None:
+    changed = copy.deepcopy(config)
+    changed["methods"]["biased"] = {"base": "vanilla", "filter": {"balance": "data"}}
+    found = {stage: blocks.scope(changed, "birds", "biased", stage, "bias-0.9") for stage in blocks.GENERATED}
+    assert found == {"sample": "any", "score": "any", "filter": "bias-0.9", "pretrain": "bias-0.9"}
+
+
 def test_an_entry_like_another_states_only_its_differences(config: dict, schema: dict) -> None:
     study = table.merged(config, yaml.safe_load((PROJECT / "examples/birds-study.yaml").read_text()))
     validation.validate(study, schema)
