@@ -117,7 +117,7 @@ def settings(
         "audit_synthetic": lambda: {"dataset": dataset},
         "pretrain": lambda: {
             "recipe": {k: get("pretrain")[k] for k in ("steps", "batch", "lr", "weight_decay")},
-            **{k: get("pretrain")[k] for k in ("supcon", "temperature", "projection")},
+            **{k: get("pretrain")[k] for k in ("supcon", "temperature", "projection", "weights")},
             "classifier": get("classifier"),
             "classes": classes,
             "targets": of("target"),

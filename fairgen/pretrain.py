@@ -4,13 +4,12 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 
 import torch
-from torch.nn import functional as F
 from tqdm import tqdm
 
-from fairgen import devices, job, rows
+from fairgen import devices, job, rows, selection
 from fairgen.batches import Batches
 from fairgen.checkpoint import Training
-from fairgen.losses import supcon
+from fairgen.losses import cross_entropy, supcon
 from fairgen.models import classifier
 from fairgen.seeds import seed_of
 from fairgen.training import Optimisation, optimiser, step
@@ -26,6 +25,7 @@ class Pretrain:
     supcon: float  # λ, the weight of the contrastive term; 0 leaves it out
     temperature: float
     projection: int  # width of the projection head, which is dropped afterwards
+    weights: str  # none | score: how much an image counts in both terms
     classes: list[str]
     targets: dict[str, str]  # group → class
 
@@ -37,24 +37,26 @@ def work(settings: Pretrain, paths: SimpleNamespace) -> None:
     job.ready()
     labels = rows.Labels(settings.classes, settings.targets, list(settings.targets))
     drawn = rows.synthetic(paths.selection, settings.classifier.resolution, labels)
+    weights = torch.tensor(selection.scores(paths.selection)).clamp(min=0) if settings.weights == "score" else None
     width = network.head.in_features
     layers = torch.nn.Linear(width, width), torch.nn.ReLU(), torch.nn.Linear(width, settings.projection)
     projection = torch.nn.Sequential(*layers).to(devices.current())
-    weights = [*network.parameters(), *projection.parameters()]
-    optimizer, schedule = optimiser(weights, settings.recipe)
+    optimizer, schedule = optimiser([*network.parameters(), *projection.parameters()], settings.recipe)
     generator = torch.Generator().manual_seed(seed)
     network.train()
     order = Batches(len(drawn), settings.recipe.batch, generator)
     state = [*network.state_dict().values(), *projection.state_dict().values()]
     training = Training({"state": state}, optimizer, schedule, generator, [order])
-    training.resume(paths.work, {"images": digest(drawn.pixels.numpy(), drawn.group.numpy())})
+    seen = [x.numpy() for x in (drawn.pixels, drawn.group, weights) if x is not None]
+    training.resume(paths.work, {"images": digest(*seen)})
     steps = range(training.step, settings.recipe.steps)
     for _ in tqdm(steps, total=settings.recipe.steps, initial=training.step, desc="pretrain", disable=None):
         batch = next(order)
         features = network.features(classifier.augment(drawn.pixels[batch], generator))
-        loss = F.cross_entropy(network.head(features).cpu(), drawn.target[batch])
+        target, own = drawn.target[batch], None if weights is None else weights[batch]
+        loss = cross_entropy(network.head(features).cpu(), target, own)
         if settings.supcon:
-            loss = loss + settings.supcon * supcon(projection(features).cpu(), drawn.target[batch], settings.temperature)
+            loss = loss + settings.supcon * supcon(projection(features).cpu(), target, settings.temperature, own)
         step(loss, optimizer, schedule)
         training.step += 1
         training.save(paths.work)

@@ -25,6 +25,7 @@ def validate(config: Config, schema: Config) -> None:
             )
         for method in whole["methods"]:
             check_start(whole, name, method)
+            check_weights(whole, name, method)
         for method in comparison(whole, name)["compare"]:
             recipe(whole, name, method)
     for name in whole["replicates"]:
@@ -66,6 +67,16 @@ def check_start(config: Config, dataset: str, method: str) -> None:
     if kind in SECOND and not drawn and found["start"] is None:
         raise FairgenError(
             f"{where}.kind: {kind} goes on from trained weights; name a method in start, or leave out synthetic: false"
+        )
+
+
+def check_weights(config: Config, dataset: str, method: str) -> None:
+    """Scores that weigh images are CLIP's."""
+    weights, by = block(config, dataset, method, "pretrain")["weights"], block(config, dataset, method, "filter")["by"]
+    if (weights, by) == ("score", "random"):
+        raise FairgenError(
+            f"config: methods.{method}.pretrain.weights: the scores of filter.by: random say nothing about an image;"
+            f" choose another filter.by for {method}, or weights: none"
         )
 
 

@@ -21,8 +21,6 @@ SETTINGS = audit.Audit(
     **{"min_images": 10, "real_images": 50, "blocks": 5, "block_size": 6, "neighbours": 3, "similarity": 0.9999},
     **{"near": 0, "shown": 3, "clip": CLIP, "encoder": Encoder("clip", CLIP), "batch": 5, "groups": GROUPS},
     card=card.Recipe("toy|set", 4, RULE),
-        "toy|set", 4, {"by": "probability", "threshold": 0.3, "balance": "groups", "quota": 14, "allow_shortfall": True}
-    ),
 )
 
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from fairgen import finetune, tables
+from fairgen import finetune, selection, tables
 from fairgen.errors import FairgenError
-from fairgen.losses import supcon
+from fairgen.losses import cross_entropy, supcon
 from fairgen.methods import NAMES, dfr, erm, ffr, george, groupdro, head, jtt, method, none, resample, reweight
 from fairgen.methods import augment as mixing
 from fairgen.models.classifier import Classifier, augment, build, predict, restore, save
@@ -65,6 +65,20 @@ def test_supcon_without_positives_is_zero_with_a_live_graph() -> None:
 def test_supcon_gradient() -> None:
     z = torch.randn(6, 4, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda x: supcon(x, torch.tensor([0, 0, 1, 1, 1, 2]), 0.5), (z,))
+
+
+def test_weights_by_hand() -> None:
+    """Rows of weight 0 take no part, and equal weights change nothing."""
+    generator = torch.Generator().manual_seed(0)
+    z, labels = torch.randn(6, 4, generator=generator), torch.tensor([0, 0, 1, 1, 1, 2])
+    weights = torch.tensor([1.0, 0, 3, 0, 0, 5])
+    values = -z.log_softmax(1)[[0, 2, 5], [0, 1, 2]]
+    assert cross_entropy(z, labels, weights).item() == pytest.approx((values @ torch.tensor([1.0, 3, 5]) / 9).item())
+    assert cross_entropy(z, labels, torch.full((6,), 0.3)).item() == pytest.approx(cross_entropy(z, labels).item())
+    assert supcon(z, labels, 0.5, torch.full((6,), 0.3)).item() == pytest.approx(supcon(z, labels, 0.5).item())
+    first = supcon(z, torch.tensor([0, 0, 1, 2, 3, 4]), 0.5, torch.tensor([1.0, 0, 9, 9, 9, 9]))
+    own = z / z.norm(dim=1, keepdim=True) @ (z / z.norm(dim=1, keepdim=True))[0] / 0.5
+    assert first.item() == pytest.approx((own[1:].logsumexp(0) - own[1]).item(), rel=1e-5)
 
 
 def test_group_dro_weights_move_to_the_worst_group() -> None:
@@ -304,9 +318,11 @@ def test_selected_images_come_with_their_groups_labels(tmp_path: Path) -> None:
         tables.write_images(tmp_path / name, pictures, {}, {})
     files = [str(tmp_path / name) for name in "xxxyyy"]
     columns = {"group": ["g"] * 3 + ["h"] * 3, "file": files, "kept": [True, False, True, False, True, False]}
+    columns["score"] = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
     tables.write(tmp_path / "selection", columns)
     rows = synthetic(tmp_path / "selection", 4, Labels(["p", "q"], {"g": "q", "h": "p"}, ["h", "g"]))
     assert rows.pixels[:, 0, 0, 0].tolist() == [0, 2, 11]
+    assert selection.scores(tmp_path / "selection") == [0.1, 0.3, 0.5]
     assert (rows.group.tolist(), rows.target.tolist()) == ([1, 1, 0], [1, 1, 0])
 
 

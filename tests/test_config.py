@@ -72,6 +72,8 @@ def test_schema_names_no_key_that_the_config_lacks(config: dict, schema: dict) -
         (("methods", "augment", "synthetic"), False, "methods.augment.finetune.kind"),
         (("methods", "ffr", "synthetic"), False, "methods.ffr.finetune.kind"),
         (("adapt", "kind"), "dora", "adapt.kind"),
+        (("filter", "balance"), "classes", "filter.balance"),
+        (("methods", "lora"), {"filter": {"by": "random"}, "pretrain": {"weights": "score"}}, "methods.lora.pretrain.weights"),
         (("audit", "min_images"), 1, "audit.min_images"),
         (("methods", "lora", "audit"), {"near": 0}, "methods.lora.*audit"),
         (("compare",), ["erm", "clusterd"], "clusterd"),

@@ -31,7 +31,15 @@ SETTINGS = {
     "pretrain": {
         "classifier": NETWORK,
         "recipe": {"steps": 6, "batch": 4, "lr": 1e-3, "weight_decay": 1e-4},
-        **{"supcon": 1, "temperature": 0.07, "projection": 16, "classes": ["x", "y"], "targets": {"g": "x"}, "threads": 1},
+        **{
+            "supcon": 1,
+            "temperature": 0.07,
+            "projection": 16,
+            "weights": "none",
+            "classes": ["x", "y"],
+            "targets": {"g": "x"},
+            "threads": 1,
+        },
     },
 }
 KILLED = """
@@ -96,7 +104,7 @@ def bench(tmp_path: Path) -> Bench:
     files = [f"drawn.parquet#{i}" for i in range(8)]
     tables.write(tmp_path / "s.parquet", {"id": range(8), "path": files, "group": ["g"] * 8}, {"root": str(tmp_path)})
     tables.write(tmp_path / "c.parquet", {"id": range(8), "group": ["g"] * 8, "cluster": [0] * 8})
-    kept = {"group": ["g"] * 8, "file": [str(tmp_path / "drawn.parquet")] * 8, "kept": [True] * 8}
+    kept = {"group": ["g"] * 8, "file": [str(tmp_path / "drawn.parquet")] * 8, "kept": [True] * 8, "score": [0.5] * 8}
     tables.write(tmp_path / "selection.parquet", kept)
     return Bench(tmp_path)
 
