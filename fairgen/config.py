@@ -7,7 +7,7 @@ import hashlib
 from math import prod
 from typing import Any
 
-from fairgen.blocks import Config, block, chain, chosen, dataset_block, merged, recipe, starts, synthetic
+from fairgen.blocks import Config, block, chain, chosen, dataset_block, extra, merged, recipe, starts, synthetic
 from fairgen.errors import FairgenError
 from fairgen.settings import canonical
 
@@ -64,6 +64,21 @@ def drawing(sample: Config, adapted: bool) -> Config:
     return merged(rest, {"solver": {"guidance": sample["guidance_adapted"]}}) if adapted else rest
 
 
+def stage_one_groups(config: Config, dataset: str, method: str | None) -> Config:
+    """The groups of the images that stage 1 sees: the data set's, or those of another one of the same classes.
+
+    Raises:
+        FairgenError: that data set is unknown, or has other classes.
+    """
+    own, name = dataset_block(config, dataset)["groups"], method and extra(config, dataset, method)
+    if not name:
+        return own
+    found = dataset_block(config, name)["groups"]
+    if {g["target"] for g in found.values()} != {g["target"] for g in own.values()}:
+        raise FairgenError(f"config: methods.{method}.pretrain.extra: {name} has other classes than {dataset}")
+    return found
+
+
 def settings(
     config: Config, dataset: str, stage: str, method: str | None = None, group: str | None = None, ablation: str | None = None
 ) -> str:
@@ -116,11 +131,12 @@ def settings(
         },
         "audit_synthetic": lambda: {"dataset": dataset},
         "pretrain": lambda: {
+            "extra": method and extra(config, dataset, method),
             "recipe": {k: get("pretrain")[k] for k in ("steps", "batch", "lr", "weight_decay")},
             **{k: get("pretrain")[k] for k in ("supcon", "temperature", "projection", "weights")},
             "classifier": get("classifier"),
             "classes": classes,
-            "targets": of("target"),
+            "targets": of("target", among=stage_one_groups(config, dataset, method)),
         },
         "finetune": lambda: {
             **recipe(config, dataset, method),
@@ -178,5 +194,7 @@ def config_hash(config: Config, dataset: str, name: str | None = None) -> str:
     effective = {k: v for k, v in config.items() if k not in NO_RESULT} | ({"compare": compared} if name else {})
     data = dataset_block(config, dataset)
     data = {**data, "settings": {k: v for k, v in data["settings"].items() if k not in NO_RESULT}}
+    others = {found for method in used if (found := extra(config, dataset, method))}
+    effective |= {"extra": {other: dataset_block(config, other) for other in others}} if others else {}
     effective |= {"dataset": data, "methods": {m: config["methods"][m] for m in sorted(used)}}
     return hashlib.sha256(canonical(effective).encode()).hexdigest()

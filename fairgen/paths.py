@@ -74,14 +74,26 @@ class Paths:
         wanted = blocks.stage_one(self.config, w.dataset, w.method)
         return [self.place(w, "pretrain", "pretrain/seed-{seed}.safetensors")] if wanted else []
 
+    def drawn(self, files: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        """Input function of stage 1: `files` unless it takes the images of another data set."""
+        return lambda w: [] if blocks.extra(self.config, w.dataset, w.method) else files(w)
+
+    def extra(self, w: Any) -> list[str]:
+        """The other data set's index and drawings, where stage 1 takes its images."""
+        name = blocks.extra(self.config, w.dataset, w.method)
+        return [f"results/{name}/index.parquet", *self._drawings(name)] if name else []
+
     def mixed(self, files: Callable[[Any], Any]) -> Callable[[Any], Any]:
         """Input function: `files` for recipes that train on real and synthetic images together, else none."""
         return lambda w: files(w) if blocks.mixes(self.config, w.dataset, w.method) else []
 
     def drawings(self, w: Any) -> list[str]:
         """The embedded data set's drawings; other data sets have files of their own."""
-        drawn = self.config["datasets"][w.dataset]["format"] == "birds"
-        return [f"results/{w.dataset}/drawings.parquet"] if drawn else []
+        return self._drawings(w.dataset)
+
+    def _drawings(self, dataset: str) -> list[str]:
+        drawn = self.config["datasets"][dataset]["format"] == "birds"
+        return [f"results/{dataset}/drawings.parquet"] if drawn else []
 
     def weights(self, name: str, key: str | None = None) -> Callable[[Any], list[str]]:
         """Input function: local weight files of a block's model, so that new weights rerun what uses them."""

@@ -1,12 +1,16 @@
-"""Stage `pretrain` (stage 1 of the paper): train the classifier on the selected synthetic images, CE + λ · SupCon."""
+"""Stage `pretrain` (stage 1 of the paper): train the classifier on the selected synthetic images, CE + λ · SupCon.
+
+As the control for extra data, the images of another data set can take their place: those that the base model has seen.
+"""
 
 from dataclasses import dataclass
+from pathlib import Path
 from types import SimpleNamespace
 
 import torch
 from tqdm import tqdm
 
-from fairgen import devices, job, rows, selection
+from fairgen import devices, job, rows, selection, tables
 from fairgen.batches import Batches
 from fairgen.checkpoint import Training
 from fairgen.losses import cross_entropy, supcon
@@ -26,18 +30,29 @@ class Pretrain:
     temperature: float
     projection: int  # width of the projection head, which is dropped afterwards
     weights: str  # none | score: how much an image counts in both terms
+    extra: str | None  # the data set whose training images are taken instead of generated ones
     classes: list[str]
     targets: dict[str, str]  # group → class
 
 
+def images_of(settings: Pretrain, paths: SimpleNamespace) -> tuple[rows.Rows, torch.Tensor | None]:
+    """What stage 1 learns from: the selection, or the training rows of another data set; with the images' weights (n,)."""
+    labels = rows.Labels(settings.classes, settings.targets, list(settings.targets))
+    if settings.extra:
+        index = paths.extra[0]
+        others = [r for r in tables.rows(index) if r["split"] == "train"]
+        return rows.real(others, Path(tables.facts(index)["root"]), settings.classifier.resolution, labels), None
+    weighed = settings.weights == "score"
+    weights = torch.tensor(selection.scores(paths.selection[0])).clamp(min=0) if weighed else None
+    return rows.synthetic(paths.selection[0], settings.classifier.resolution, labels), weights
+
+
 def work(settings: Pretrain, paths: SimpleNamespace) -> None:
-    """Train on synthetic images only; the last step's weights are kept, no real row is looked at."""
+    """Train on these images only; the last step's weights are kept, no row of the data set is looked at."""
     seed = seed_of("classifier", paths.seed)
     network = classifier.build(settings.classifier, len(settings.classes), seed)
     job.ready()
-    labels = rows.Labels(settings.classes, settings.targets, list(settings.targets))
-    drawn = rows.synthetic(paths.selection, settings.classifier.resolution, labels)
-    weights = torch.tensor(selection.scores(paths.selection)).clamp(min=0) if settings.weights == "score" else None
+    drawn, weights = images_of(settings, paths)
     width = network.head.in_features
     layers = torch.nn.Linear(width, width), torch.nn.ReLU(), torch.nn.Linear(width, settings.projection)
     projection = torch.nn.Sequential(*layers).to(devices.current())
@@ -60,9 +75,9 @@ def work(settings: Pretrain, paths: SimpleNamespace) -> None:
         step(loss, optimizer, schedule)
         training.step += 1
         training.save(paths.work)
-    history = {"gradient_steps": settings.recipe.steps, "group_labels": ["generation"]}
+    history = {"gradient_steps": settings.recipe.steps, "group_labels": [] if settings.extra else ["generation"]}
     classifier.save(paths.weights, network, history)
 
 
 if __name__ == "__main__":
-    job.main(work, Pretrain, reads=["selection"], values=["seed"], writes=["weights"], resumes=True)
+    job.main(work, Pretrain, reads=["selection*", "extra*"], values=["seed"], writes=["weights"], resumes=True)

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from fairgen import formats, schemas
-from fairgen.blocks import SECOND, Config, block, dataset_block, recipe, starts, synthetic
+from fairgen.blocks import SECOND, Config, block, dataset_block, recipe, stage_one, starts, synthetic
 from fairgen.config import comparison, expanded
 from fairgen.errors import FairgenError
 
@@ -26,6 +26,7 @@ def validate(config: Config, schema: Config) -> None:
         for method in whole["methods"]:
             check_start(whole, name, method)
             check_weights(whole, name, method)
+            check_extra(whole, name, method)
         for method in comparison(whole, name)["compare"]:
             recipe(whole, name, method)
     for name in whole["replicates"]:
@@ -64,7 +65,7 @@ def check_start(config: Config, dataset: str, method: str) -> None:
             )
     if kind == "augment" and not drawn:
         raise FairgenError(f"{where}.kind: augment mixes in synthetic images; leave out synthetic: false")
-    if kind in SECOND and not drawn and found["start"] is None:
+    if kind in SECOND and not stage_one(config, dataset, method) and found["start"] is None:
         raise FairgenError(
             f"{where}.kind: {kind} goes on from trained weights; name a method in start, or leave out synthetic: false"
         )
@@ -78,6 +79,19 @@ def check_weights(config: Config, dataset: str, method: str) -> None:
             f"config: methods.{method}.pretrain.weights: the scores of filter.by: random say nothing about an image;"
             f" choose another filter.by for {method}, or weights: none"
         )
+
+
+def check_extra(config: Config, dataset: str, method: str) -> None:
+    """Stage 1 on another data set's images takes the place of generators, and of a finished model."""
+    found, where = block(config, dataset, method, "pretrain")["extra"], f"config: methods.{method}"
+    if found is None:
+        return
+    if found not in config["datasets"]:
+        raise FairgenError(f"{where}.pretrain.extra: unknown data set '{found}'; the config has {', '.join(config['datasets'])}")
+    if synthetic(config, method):
+        raise FairgenError(f"{where}.pretrain.extra: {method} uses synthetic images already; set synthetic: false or extra: null")
+    if block(config, dataset, method, "finetune")["start"] is not None:
+        raise FairgenError(f"{where}.finetune.start: {method} starts from pretrain.extra; set one of them to null")
 
 
 def check_replicates(config: Config, name: str) -> None:

@@ -3,8 +3,9 @@
 
 rule pretrain:
     input:
-        selection=paths.at("filter", "selection.parquet"),
-        samples=paths.samples,
+        selection=paths.drawn(paths.at("filter", "selection.parquet")),
+        samples=paths.drawn(paths.samples),
+        extra=paths.extra,
     output:
         weights="results/{dataset}/{scope}/{method}/pretrain/seed-{seed}.safetensors",
     log:
@@ -21,7 +22,7 @@ rule pretrain:
         code=code("pretrain"),
     shell:
         "python -m fairgen.pretrain --settings {params.settings:q} --selection {input.selection}"
-        " --seed {wildcards.seed} --weights {output.weights} --gpu {resources.gpu} --log {log}"
+        " --extra {input.extra} --seed {wildcards.seed} --weights {output.weights} --gpu {resources.gpu} --log {log}"
 
 
 rule finetune:

@@ -3,12 +3,13 @@
 import math
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
-from fairgen import finetune, selection, tables
+from fairgen import finetune, pretrain, selection, tables
 from fairgen.errors import FairgenError
 from fairgen.losses import cross_entropy, supcon
 from fairgen.methods import NAMES, dfr, erm, ffr, george, groupdro, head, jtt, method, none, resample, reweight
@@ -324,6 +325,26 @@ def test_selected_images_come_with_their_groups_labels(tmp_path: Path) -> None:
     assert rows.pixels[:, 0, 0, 0].tolist() == [0, 2, 11]
     assert selection.scores(tmp_path / "selection") == [0.1, 0.3, 0.5]
     assert (rows.group.tolist(), rows.target.tolist()) == ([1, 1, 0], [1, 1, 0])
+
+
+def test_stage_one_takes_the_training_rows_of_another_data_set(tmp_path: Path) -> None:
+    from fairgen import draw
+
+    drawn = draw.drawings(draw.Draw("world", 3, 32, 2, 1, 1))
+    tables.write_images(tmp_path / "drawn.parquet", drawn, draw.FIELDS, {})
+    rows = tables.rows(tmp_path / "drawn.parquet", ["target", "bias", "split"])
+    index = {
+        "path": [f"drawn.parquet#{i}" for i in range(len(rows))],
+        "split": [r["split"] for r in rows],
+        "group": [f"{r['target']}-{r['bias']}" for r in rows],
+    }
+    tables.write(tmp_path / "index", index, {"root": str(tmp_path)})
+    targets = {name: name.split("-")[0] for name in dict.fromkeys(index["group"])}
+    classes = ["waterbird", "landbird"]
+    settings = pretrain.Pretrain(TINY, recipe(), 1.0, 0.1, 8, "none", "other", classes, targets)
+    found, weights = pretrain.images_of(settings, SimpleNamespace(extra=[tmp_path / "index"], selection=[]))
+    assert weights is None
+    assert [classes[t] for t in found.target] == [r["target"] for r in rows[:8]]
 
 
 def test_weights_carry_what_is_behind_them(tmp_path: Path) -> None:

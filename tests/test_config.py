@@ -6,10 +6,12 @@ import json
 import pytest
 import yaml
 from conftest import PROJECT
+from test_paths import Wildcards
 
 from fairgen import blocks, validation
 from fairgen import config as table
 from fairgen.errors import FairgenError
+from fairgen.paths import Paths
 
 LATER = (
     "metrics",
@@ -73,6 +75,9 @@ def test_schema_names_no_key_that_the_config_lacks(config: dict, schema: dict) -
         (("methods", "ffr", "synthetic"), False, "methods.ffr.finetune.kind"),
         (("adapt", "kind"), "dora", "adapt.kind"),
         (("filter", "balance"), "classes", "filter.balance"),
+        (("methods", "lora", "pretrain"), {"extra": "utkface"}, "methods.lora.pretrain.extra.*synthetic: false"),
+        (("methods", "erm", "pretrain"), {"extra": "utkfaces"}, "methods.erm.pretrain.extra: unknown data set 'utkfaces'"),
+        (("methods", "dfr", "pretrain"), {"extra": "utkface"}, "methods.dfr.finetune.start.*pretrain.extra"),
         (("methods", "lora"), {"filter": {"by": "random"}, "pretrain": {"weights": "score"}}, "methods.lora.pretrain.weights"),
         (("audit", "min_images"), 1, "audit.min_images"),
         (("methods", "lora", "audit"), {"near": 0}, "methods.lora.*audit"),
@@ -137,6 +142,27 @@ def test_a_filter_that_follows_the_data_is_made_for_each_ratio(config: dict) -> 
     changed["methods"]["biased"] = {"base": "vanilla", "filter": {"balance": "data"}}
     found = {stage: blocks.scope(changed, "birds", "biased", stage, "bias-0.9") for stage in blocks.GENERATED}
     assert found == {"sample": "any", "score": "any", "filter": "bias-0.9", "pretrain": "bias-0.9"}
+
+
+def test_stage_one_can_take_another_data_sets_images(config: dict, schema: dict) -> None:
+    study = table.merged(config, yaml.safe_load((PROJECT / "examples/birds-ablations.yaml").read_text()))
+    validation.validate(study, schema)
+    whole = table.expanded(study)
+    given = json.loads(table.settings(whole, "birds", "pretrain", "erm-extra"))
+    assert given["extra"] == "birds-world"
+    assert blocks.owner(whole, "groupdro-extra", "pretrain") == "erm-extra"
+    assert {blocks.scope(whole, "birds", "groupdro-extra", "pretrain", f"bias-{r}") for r in (0.9, 0.99)} == {"any"}
+    w = Wildcards(dataset="birds", scope="any", method="erm-extra", seed="0")
+    paths = Paths(whole)
+    assert paths.extra(w) == ["results/birds-world/index.parquet", "results/birds-world/drawings.parquet"]
+    assert paths.drawn(paths.samples)(w) == []
+    assert paths.trained(w) == ["results/birds/any/erm-extra/pretrain/seed-0.safetensors"]
+    before = table.config_hash(whole, "birds", "extra-data")
+    whole["datasets"]["birds-world"]["options"]["train"] = 9
+    assert table.config_hash(whole, "birds", "extra-data") != before
+    whole["methods"]["erm-extra"]["pretrain"]["extra"] = "utkface"
+    with pytest.raises(FairgenError, match=r"methods.erm-extra.pretrain.extra: utkface has other classes than birds"):
+        table.settings(whole, "birds", "pretrain", "erm-extra")
 
 
 def test_an_entry_like_another_states_only_its_differences(config: dict, schema: dict) -> None:

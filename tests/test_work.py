@@ -31,15 +31,8 @@ SETTINGS = {
     "pretrain": {
         "classifier": NETWORK,
         "recipe": {"steps": 6, "batch": 4, "lr": 1e-3, "weight_decay": 1e-4},
-        **{
-            "supcon": 1,
-            "temperature": 0.07,
-            "projection": 16,
-            "weights": "none",
-            "classes": ["x", "y"],
-            "targets": {"g": "x"},
-            "threads": 1,
-        },
+        **{"supcon": 1, "temperature": 0.07, "projection": 16, "weights": "score", "extra": None},
+        **{"classes": ["x", "y"], "targets": {"g": "x"}, "threads": 1},
     },
 }
 KILLED = """

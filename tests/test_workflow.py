@@ -144,7 +144,11 @@ ABLATIONS = {
     "filter": {"cluster": 1, "adapt": 16, "sample": 4, "filter": 4, "pretrain": 20, "finetune": 20},
     "loss": {"cluster": 1, "adapt": 16, "sample": 4, "filter": 1, "pretrain": 30, "finetune": 30},
     "amount": {"cluster": 1, "adapt": 16, "sample": 8, "filter": 4, "pretrain": 20, "finetune": 20},
-    "stages": {"cluster": 1, "adapt": 16, "sample": 4, "filter": 1, "pretrain": 5, "finetune": 20},
+    "weighting": {"cluster": 1, "adapt": 16, "sample": 4, "filter": 2, "pretrain": 15, "finetune": 15},
+    "order": {"cluster": 1, "adapt": 16, "sample": 4, "filter": 1, "pretrain": 5, "finetune": 20},
+    "balance": {"cluster": 1, "adapt": 16, "sample": 8, "filter": 2, "pretrain": 10, "finetune": 15},
+    "extra-data": {"draw": 2, "index": 2, "adapt": 16, "sample": 8, "filter": 2, "pretrain": 15, "finetune": 35},
+    "labels": {"cluster": 1, "adapt": 16, "sample": 4, "filter": 1, "pretrain": 5, "finetune": 35},
 }
 
 
@@ -158,8 +162,8 @@ def test_ablations_share_all_but_what_they_change(workflow: Workflow) -> None:
         assert plan["ablation"] == plan["embed"] == 1
         assert "worst_group" not in plan
     together = planned(workflow, *words, *targets[1:], target=targets[0])
-    assert (together["adapt"], together["sample"], together["ablation"]) == (4 * 15, 20, 5)
-    assert together["finetune"] == 5 * (4 + 3 + 5 + 3 + 3)
+    assert (together["adapt"], together["sample"], together["ablation"]) == (4 * 15, 24, 9)
+    assert together["finetune"] == 5 * (4 + 3 + 5 + 3 + 2 + 3 + 1 + 5 + 4)
 
 
 def test_parsing_imports_no_torch_and_is_quick(workflow: Workflow) -> None:
