@@ -37,7 +37,8 @@ class Finetune:
 def history(before: dict[str, Any], method: ModuleType, recipe: Any, best: Best) -> dict[str, Any]:
     """What the weights have behind them, with what their start had (`before`)."""
     used = {*before.get("group_labels", []), *method.LABELS, *(["selection"] if best.select == "groups" else [])}
-    return {"gradient_steps": before.get("gradient_steps", 0) + recipe.gradient_steps, "group_labels": sorted(used)}
+    steps = before.get("gradient_steps", 0) + recipe.gradient_steps - best.unspent
+    return {"gradient_steps": steps, "group_labels": sorted(used)}
 
 
 def prediction_columns(judged: list[dict[str, Any]], logits: torch.Tensor, classes: list[str]) -> dict[str, list[Any]]:
@@ -61,7 +62,7 @@ def work(settings: Finetune, paths: SimpleNamespace) -> None:
     load = partial(rows.real, root=root, resolution=settings.classifier.resolution, labels=labels)
     drawn = rows.synthetic(paths.selection[0], settings.classifier.resolution, labels) if paths.selection else None
     train, validation = load(parts["train"]), load(parts["validation"])
-    problem = Problem(train, validation, settings.groups, seed, bool(paths.weights), drawn)
+    problem = Problem(train, validation, settings.groups, seed, bool(paths.weights), drawn, paths.work)
     best = method.train(network, problem, recipe)
     job.log.info("selected %s", best.facts())
     behind = history(before, method, recipe, best)
@@ -78,4 +79,5 @@ def work(settings: Finetune, paths: SimpleNamespace) -> None:
 
 
 if __name__ == "__main__":
-    job.main(work, Finetune, reads=["split", "weights*", "selection*"], values=["seed"], writes=["model", "predictions"])
+    given, made = ["split", "weights*", "selection*"], ["model", "predictions"]
+    job.main(work, Finetune, reads=given, values=["seed"], writes=made, resumes=True)

@@ -3,11 +3,13 @@
     adapters/{group}/0.safetensors          the output
     adapters/{group}/.0.work/lock           held while a job runs, so that an orphan never writes beside its successor
                              manifest.json  written last: settings, inputs, progress, and the files that count
+                             train/         the same of one phase, for a job of several
                              …              a checkpoint (safetensors), or finished images (Parquet)
 
 The folder is removed when the job ends well. A job of other settings or inputs starts afresh.
 """
 
+import copy
 import fcntl
 import hashlib
 import json
@@ -74,6 +76,14 @@ class Work:
             return f"starts afresh: since the interrupted job {', '.join(changed)} changed"
         return f"goes on from {self.progress}" if found else ""
 
+    def part(self, name: str) -> "Work":
+        """A folder inside this one for one phase of a job, kept and removed with this one."""
+        inner = copy.copy(self)
+        inner.folder, inner.about = self.folder / name, {"settings": self.about["settings"]}
+        inner.files, inner.progress = [], {}
+        inner.folder.mkdir(exist_ok=True)
+        return inner
+
     def due(self) -> bool:
         """Whether it is time for a checkpoint."""
         return time.monotonic() - self._saved_at >= self.seconds
@@ -93,7 +103,7 @@ class Work:
 
     def close(self, done: bool) -> None:
         """Remove the folder when the output is in its place, or when there is nothing in it to go on from."""
-        if self._lock and (done or not (self.folder / MANIFEST).exists()):
+        if self._lock and (done or not any(self.folder.rglob(MANIFEST))):
             shutil.rmtree(self.folder)
 
     def _read(self) -> dict[str, Any] | None:

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -36,7 +37,15 @@ def coloured(n: int, seed: int) -> Rows:
 
 def recipe(module: object = erm, steps: int = 30, **changes: float) -> Recipe:
     """A short recipe of one method."""
-    common = {"steps": steps, "batch": 16, "lr": 3e-3, "weight_decay": 0.0, "evaluate_every": 10, "select": "groups"}
+    common = {
+        "steps": steps,
+        "batch": 16,
+        "lr": 3e-3,
+        "weight_decay": 0.0,
+        "evaluate_every": 10,
+        "select": "groups",
+        "patience": 0,
+    }
     return module.Recipe(**{**common, **OWN.get(module, {}), **changes})
 
 
@@ -157,7 +166,7 @@ def test_reweighted_loss_by_hand() -> None:
 def test_resampling_draws_groups_equally() -> None:
     groups = torch.tensor([0] * 90 + [1] * 9 + [2])
     weights = group_weights(groups, 4)[groups]
-    rows = torch.cat(list(weighted_batches(weights, recipe(steps=300), torch.Generator().manual_seed(0))))
+    rows = torch.cat(list(islice(weighted_batches(weights, 16, torch.Generator().manual_seed(0)), 300)))
     shares = torch.bincount(groups[rows], minlength=4) / len(rows)
     assert shares.tolist() == pytest.approx([1 / 3, 1 / 3, 1 / 3, 0], abs=0.03)
 
@@ -210,9 +219,7 @@ def test_george_finds_the_planted_groups_and_selects_without_labels(monkeypatch:
     problem = Problem(train, validation, list("abcde"), 0)
     monkeypatch.setattr(george, "first_network", lambda *given: None)
     seen = {}
-    monkeypatch.setattr(
-        groupdro, "fit_all", lambda network, problem, recipe, objective: seen.update(p=problem) or Best("clusters")
-    )
+    monkeypatch.setattr(groupdro, "fit_all", lambda network, problem, *rest, **more: seen.update(p=problem) or Best("clusters"))
     monkeypatch.setattr(groupdro, "balanced", lambda rows, counts: rows)
     best = george.train(Plain(), problem, recipe(george, max_clusters=4, select="clusters"))
     for found, true in ((seen["p"].train, train), (seen["p"].validation, validation)):
@@ -362,6 +369,24 @@ def test_every_kind_of_the_config_is_a_method(config: dict, schema: dict) -> Non
     for name in NAMES:
         assert callable(method(name).train)
         assert set(method(name).LABELS) <= {"generation", "training"}
+
+
+@pytest.mark.parametrize("module", [erm, head], ids=lambda m: m.__name__)
+def test_patience_ends_the_training_and_the_steps_are_not_counted(module: object, problem: Problem) -> None:
+    """A learning rate of nearly nothing betters nothing: erm's first look is the best, head's is the untouched start."""
+    given = recipe(module, steps=100, lr=1e-12, patience=3)
+    best = module.train(build(TINY, 2, 0), replace(problem, trained=True), given)
+    assert (best.step, best.unspent) == (0, 70)
+    assert finetune.history({"gradient_steps": 5}, module, given, best)["gradient_steps"] == 5 + 30
+    assert module.train(build(TINY, 2, 0), problem, replace(given, patience=0)).unspent == 0
+
+
+def test_head_computes_the_features_once(problem: Problem, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = build(TINY, 2, 0)
+    seen, features = [], network.features
+    monkeypatch.setattr(network, "features", lambda x: seen.append(len(x)) or features(x))
+    head.train(network, problem, recipe(steps=20))
+    assert sum(seen) == len(problem.train) + len(problem.validation)
 
 
 def test_selection_prefers_worst_group_then_balanced_then_earlier() -> None:

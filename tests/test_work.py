@@ -35,6 +35,18 @@ SETTINGS = {
         **{"classes": ["x", "y"], "targets": {"g": "x"}, "threads": 1},
     },
 }
+RECIPES = ("groupdro", "resample", "jtt")
+COMMON_RECIPE = {"batch": 4, "lr": 1e-3, "weight_decay": 1e-4, "evaluate_every": 2, "select": "groups", "patience": 0}
+FINETUNE = {
+    **{"classifier": NETWORK, "classes": ["x", "y"], "targets": {"g": "x", "h": "y"}, "groups": ["g", "h"], "threads": 1},
+    "start": None,
+}
+SETTINGS |= {
+    "groupdro": {**FINETUNE, "kind": "groupdro", "recipe": {**COMMON_RECIPE, "steps": 6, "step_size": 0.5, "adjustment": 1}},
+    "resample": {**FINETUNE, "kind": "resample", "recipe": {**COMMON_RECIPE, "steps": 6}},
+    # killed in the second phase, whose first one is made again
+    "jtt": {**FINETUNE, "kind": "jtt", "recipe": {**COMMON_RECIPE, "steps": 6, "identify_steps": 3, "upweight": 2}},
+}
 KILLED = """
 import os, runpy, signal, sys
 from fairgen.work import Work
@@ -57,7 +69,7 @@ class Bench:
 
     def run(self, name: str, killed: bool = False, settings: dict | None = None) -> subprocess.CompletedProcess:
         """Run the stage; `killed` ends it by SIGKILL after its fourth step or image."""
-        stage = "adapt" if name in ("lora", "full") else name
+        stage = {**dict.fromkeys(("lora", "full"), "adapt"), **dict.fromkeys(RECIPES, "finetune")}.get(name, name)
         words = ["-c", KILLED, f"fairgen.{stage}"] if killed else ["-m", f"fairgen.{stage}"]
         words += ["--settings", json.dumps(settings or SETTINGS[name]), "--log", str(self.folder / "log")]
         words += [str(word) for word in self.options(stage)]
@@ -72,6 +84,10 @@ class Bench:
                 *("--group", "g", "--cluster", "0", "--adapter", self.output),
             ],
             "sample": ["--adapters", "--donors", "--group", "g", "--samples", self.output],
+            "finetune": [
+                *("--split", "labelled.parquet", "--seed", "0"),
+                *("--model", self.output, "--predictions", self.folder / "out/p.file"),
+            ],
             "pretrain": ["--selection", "selection.parquet", "--seed", "0", "--weights", self.output],
         }[stage]
 
@@ -97,12 +113,15 @@ def bench(tmp_path: Path) -> Bench:
     files = [f"drawn.parquet#{i}" for i in range(8)]
     tables.write(tmp_path / "s.parquet", {"id": range(8), "path": files, "group": ["g"] * 8}, {"root": str(tmp_path)})
     tables.write(tmp_path / "c.parquet", {"id": range(8), "group": ["g"] * 8, "cluster": [0] * 8})
+    labelled = {"id": range(8), "path": files, "group": ["g", "h"] * 4, "target": ["x", "y"] * 4}
+    labelled["split"] = ["train"] * 4 + ["validation"] * 2 + ["test"] * 2
+    tables.write(tmp_path / "labelled.parquet", labelled, {"root": str(tmp_path)})
     kept = {"group": ["g"] * 8, "file": [str(tmp_path / "drawn.parquet")] * 8, "kept": [True] * 8, "score": [0.5] * 8}
     tables.write(tmp_path / "selection.parquet", kept)
     return Bench(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["lora", "full", "sample", "pretrain"])
+@pytest.mark.parametrize("name", ["lora", "full", "sample", "pretrain", *RECIPES])
 def test_a_killed_job_ends_where_an_uninterrupted_one_does(bench: Bench, name: str) -> None:
     assert bench.run(name).returncode == 0
     expected = bench.output.read_bytes()

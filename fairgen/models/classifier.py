@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
+from tqdm import tqdm
 
 from fairgen import devices
 from fairgen.errors import FairgenError
@@ -152,7 +153,8 @@ def augment(pixels: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
 def embed(network: Network, pixels: torch.Tensor, batch: int = 256) -> torch.Tensor:
     """Features of all images, (n, d), on the CPU."""
     network.eval()
-    return torch.cat([network.features(pixels[i : i + batch]).cpu() for i in range(0, len(pixels), batch)]).clone()
+    starts = tqdm(range(0, len(pixels), batch), desc="features", delay=5, leave=False, disable=None)
+    return torch.cat([network.features(pixels[i : i + batch]).cpu() for i in starts]).clone()
 
 
 @torch.inference_mode()
