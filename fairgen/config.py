@@ -64,6 +64,12 @@ def drawing(sample: Config, adapted: bool) -> Config:
     return merged(rest, {"solver": {"guidance": sample["guidance_adapted"]}}) if adapted else rest
 
 
+def network(classifier: Config) -> Config:
+    """The `classifier` block as what the network is, which its weights carry with them, and how it is trained."""
+    rest = {k: v for k, v in classifier.items() if k != "precision"}
+    return {"classifier": rest, "precision": classifier["precision"]}
+
+
 def stage_one_groups(config: Config, dataset: str, method: str | None) -> Config:
     """The groups of the images that stage 1 sees: the data set's, or those of another one of the same classes.
 
@@ -134,13 +140,13 @@ def settings(
             "extra": method and extra(config, dataset, method),
             "recipe": {k: get("pretrain")[k] for k in ("steps", "batch", "lr", "weight_decay")},
             **{k: get("pretrain")[k] for k in ("supcon", "temperature", "projection", "weights")},
-            "classifier": get("classifier"),
+            **network(get("classifier")),
             "classes": classes,
             "targets": of("target", among=stage_one_groups(config, dataset, method)),
         },
         "finetune": lambda: {
             **recipe(config, dataset, method),
-            "classifier": get("classifier"),
+            **network(get("classifier")),
             "classes": classes,
             "targets": of("target"),
             "groups": list(groups),

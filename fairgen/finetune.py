@@ -29,6 +29,7 @@ class Finetune:
     start: str | None  # method whose finished model comes in as weights
     recipe: dict[str, Any]  # read by the method's own `Recipe`
     classifier: classifier.Classifier
+    precision: str  # float32 | bfloat16: of training
     classes: list[str]
     targets: dict[str, str]  # group → class
     groups: list[str]
@@ -55,7 +56,7 @@ def work(settings: Finetune, paths: SimpleNamespace) -> None:
     table, root = tables.rows(paths.split), Path(tables.facts(paths.split)["root"])
     parts = {name: [r for r in table if r["split"] == name] for name in ("train", "validation", "test")}
     seed = seed_of("classifier", paths.seed)
-    network = classifier.build(settings.classifier, len(settings.classes), seed)
+    network = classifier.build(settings.classifier, len(settings.classes), seed, settings.precision)
     job.ready()
     before = classifier.restore(paths.weights[0], network) if paths.weights else {}
     labels = rows.Labels(settings.classes, settings.targets, settings.groups)

@@ -66,6 +66,11 @@ class Paths:
         wanted = blocks.block(self.config, w.dataset, w.method, "filter")["balance"] == "data"
         return [f"results/{w.dataset}/{w.scope}/split.parquet"] if wanted else []
 
+    def backbone(self, w: Any) -> list[str]:
+        """A local file of pretrained weights, so that new weights rerun what uses them."""
+        found = blocks.block(self.config, w.dataset, w.method, "classifier")["pretrained"]
+        return [found] if isinstance(found, str) else []
+
     def trained(self, w: Any) -> list[str]:
         """Weights that the classifier starts from: a finished model's (`finetune.start`), stage 1's, or none."""
         start = blocks.block(self.config, w.dataset, w.method, "finetune")["start"]

@@ -25,6 +25,7 @@ class Pretrain:
     """The classifier, its optimisation, the SupCon term, and each group's class."""
 
     classifier: classifier.Classifier
+    precision: str  # float32 | bfloat16: of training
     recipe: Optimisation
     supcon: float  # λ, the weight of the contrastive term; 0 leaves it out
     temperature: float
@@ -50,7 +51,7 @@ def images_of(settings: Pretrain, paths: SimpleNamespace) -> tuple[rows.Rows, to
 def work(settings: Pretrain, paths: SimpleNamespace) -> None:
     """Train on these images only; the last step's weights are kept, no row of the data set is looked at."""
     seed = seed_of("classifier", paths.seed)
-    network = classifier.build(settings.classifier, len(settings.classes), seed)
+    network = classifier.build(settings.classifier, len(settings.classes), seed, settings.precision)
     job.ready()
     drawn, weights = images_of(settings, paths)
     width = network.head.in_features

@@ -108,7 +108,7 @@ def check_replicates(config: Config, name: str) -> None:
 
 
 def check_data(config: Config, dataset: str) -> None:
-    """The data set's folder exists, unless fairgen draws it itself."""
+    """The data set's folder exists, unless fairgen draws it itself, and so do local files of pretrained weights."""
     data = dataset_block(config, dataset)
     if data["format"] != "birds" and not Path(data["root"]).is_dir():
         layout = formats.reader(data["format"]).LAYOUT
@@ -116,3 +116,7 @@ def check_data(config: Config, dataset: str) -> None:
             f"data set {dataset}: the folder {data['root']} does not exist; expected {layout}. Put the files there, or"
             f" point elsewhere with datasets.{dataset}.root in config.yaml"
         )
+    for method in comparison(config, dataset)["compare"]:
+        start = block(config, dataset, method, "classifier")["pretrained"]
+        if isinstance(start, str) and not Path(start).is_file():
+            raise FairgenError(f"config: classifier.pretrained: no file {start} for {method} on {dataset}; give a file, or true")

@@ -6,6 +6,7 @@ rule pretrain:
         selection=paths.drawn(paths.at("filter", "selection.parquet")),
         samples=paths.drawn(paths.samples),
         extra=paths.extra,
+        backbone=paths.backbone,
     output:
         weights="results/{dataset}/{scope}/{method}/pretrain/seed-{seed}.safetensors",
     log:
@@ -29,6 +30,7 @@ rule finetune:
     input:
         split="results/{dataset}/{scope}/split.parquet",
         weights=paths.trained,
+        backbone=paths.backbone,
         selection=paths.mixed(paths.at("filter", "selection.parquet")),
         samples=paths.mixed(paths.samples),
     output:

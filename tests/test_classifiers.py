@@ -15,7 +15,7 @@ from fairgen.errors import FairgenError
 from fairgen.losses import cross_entropy, supcon
 from fairgen.methods import NAMES, dfr, erm, ffr, george, groupdro, head, jtt, method, none, resample, reweight
 from fairgen.methods import augment as mixing
-from fairgen.models.classifier import Classifier, augment, build, predict, restore, save
+from fairgen.models.classifier import Classifier, augment, build, identity, load, predict, restore, save
 from fairgen.rows import Labels, Rows, synthetic
 from fairgen.training import Best, Problem, Recipe, group_weights, selection_score, weighted_batches
 
@@ -348,7 +348,7 @@ def test_stage_one_takes_the_training_rows_of_another_data_set(tmp_path: Path) -
     tables.write(tmp_path / "index", index, {"root": str(tmp_path)})
     targets = {name: name.split("-")[0] for name in dict.fromkeys(index["group"])}
     classes = ["waterbird", "landbird"]
-    settings = pretrain.Pretrain(TINY, recipe(), 1.0, 0.1, 8, "none", "other", classes, targets)
+    settings = pretrain.Pretrain(TINY, "float32", recipe(), 1.0, 0.1, 8, "none", "other", classes, targets)
     found, weights = pretrain.images_of(settings, SimpleNamespace(extra=[tmp_path / "index"], selection=[]))
     assert weights is None
     assert [classes[t] for t in found.target] == [r["target"] for r in rows[:8]]
@@ -387,6 +387,47 @@ def test_head_computes_the_features_once(problem: Problem, monkeypatch: pytest.M
     monkeypatch.setattr(network, "features", lambda x: seen.append(len(x)) or features(x))
     head.train(network, problem, recipe(steps=20))
     assert sum(seen) == len(problem.train) + len(problem.validation)
+
+
+def test_bfloat16_is_for_training_only(problem: Problem) -> None:
+    """Weights, features and evaluation stay float32; the features of training are rounded to eight bits."""
+    whole, half = (build(TINY, 2, 0, precision) for precision in ("float32", "bfloat16"))
+    x = problem.train.pixels[:8]
+    assert torch.equal(predict(whole, x), predict(half, x))
+    exact, rounded = (network.train().features(x) for network in (whole, half))
+    assert rounded.dtype == torch.float32 == half.head.weight.dtype
+    assert 0 < (exact - rounded).abs().max() < 0.05 * exact.abs().max()
+    assert erm.train(half, problem, recipe()).score[0] > 0.9
+
+
+def test_images_and_filters_are_channels_last() -> None:
+    network, seen = build(TINY, 2, 0), []
+    first = next(m for m in network.modules() if isinstance(m, torch.nn.Conv2d))
+    first.register_forward_pre_hook(lambda module, given: seen.append(given[0]))
+    predict(network, torch.zeros(2, 3, 32, 32, dtype=torch.uint8))
+    for x in (seen[0], first.weight):
+        assert x.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_pretrained_weights_come_from_a_local_file(tmp_path: Path) -> None:
+    """A timm checkpoint of 1000 classes gives the backbone; the head is new, and the trained file stands alone."""
+    import timm
+    from safetensors.torch import save_file
+
+    torch.manual_seed(5)
+    args = {name: tuple(v) if isinstance(v, list) else v for name, v in TINY.args.items()}
+    source = timm.create_model(TINY.model, num_classes=1000, **args).state_dict()
+    path = tmp_path / "backbone.safetensors"
+    save_file({name: x.contiguous() for name, x in source.items()}, path)
+    network = build(replace(TINY, pretrained=str(path)), 2, 0)
+    found = network.net.state_dict()
+    assert all(torch.equal(found[name], x) for name, x in source.items() if not name.startswith("fc."))
+    assert found["fc.weight"].shape == (2, 16)
+    save(tmp_path / "model", network, identity(replace(TINY, pretrained=str(path)), ["a", "b"]))
+    path.unlink()
+    assert torch.equal(load(tmp_path / "model")[0].net.state_dict()["fc.weight"], found["fc.weight"])
+    with pytest.raises(FairgenError, match=r"classifier\.pretrained: no file .*backbone"):
+        build(replace(TINY, pretrained=str(path)), 2, 0)
 
 
 def test_selection_prefers_worst_group_then_balanced_then_earlier() -> None:

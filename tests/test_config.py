@@ -74,6 +74,7 @@ def test_schema_names_no_key_that_the_config_lacks(config: dict, schema: dict) -
         (("methods", "augment", "synthetic"), False, "methods.augment.finetune.kind"),
         (("methods", "ffr", "synthetic"), False, "methods.ffr.finetune.kind"),
         (("adapt", "kind"), "dora", "adapt.kind"),
+        (("classifier", "pretrained"), "weights.pth", "classifier.pretrained"),
         (("filter", "balance"), "classes", "filter.balance"),
         (("methods", "lora", "pretrain"), {"extra": "utkface"}, "methods.lora.pretrain.extra.*synthetic: false"),
         (("methods", "erm", "pretrain"), {"extra": "utkfaces"}, "methods.erm.pretrain.extra: unknown data set 'utkfaces'"),

@@ -35,6 +35,12 @@ def test_inputs_of_finetune(config: dict, method: str, weights: list, mixed: lis
     assert paths.mixed(paths.at("filter", "selection.parquet"))(w) == mixed
 
 
+def test_local_backbone_weights_are_an_input(config: dict) -> None:
+    changed = {**config, "classifier": {**config["classifier"], "pretrained": "w.safetensors"}}
+    assert Paths(changed).backbone(Wildcards(dataset="utkface", method="erm")) == ["w.safetensors"]
+    assert Paths(config).backbone(Wildcards(dataset="utkface", method="erm")) == []
+
+
 def test_a_selection_that_methods_share_is_drawn_once(config: dict) -> None:
     shared = {**config, "compare": ["erm", "clustered", "clustered-groupdro", "ffr", "vanilla"]}
     w = Wildcards(dataset="birds")

@@ -30,6 +30,7 @@ SETTINGS = {
     "sample": {**COMMON, "per_group": 8, "solver": SOLVER},
     "pretrain": {
         "classifier": NETWORK,
+        "precision": "float32",
         "recipe": {"steps": 6, "batch": 4, "lr": 1e-3, "weight_decay": 1e-4},
         **{"supcon": 1, "temperature": 0.07, "projection": 16, "weights": "score", "extra": None},
         **{"classes": ["x", "y"], "targets": {"g": "x"}, "threads": 1},
@@ -38,8 +39,8 @@ SETTINGS = {
 RECIPES = ("groupdro", "resample", "jtt")
 COMMON_RECIPE = {"batch": 4, "lr": 1e-3, "weight_decay": 1e-4, "evaluate_every": 2, "select": "groups", "patience": 0}
 FINETUNE = {
-    **{"classifier": NETWORK, "classes": ["x", "y"], "targets": {"g": "x", "h": "y"}, "groups": ["g", "h"], "threads": 1},
-    "start": None,
+    **{"classifier": NETWORK, "precision": "float32", "start": None, "threads": 1},
+    **{"classes": ["x", "y"], "targets": {"g": "x", "h": "y"}, "groups": ["g", "h"]},
 }
 SETTINGS |= {
     "groupdro": {**FINETUNE, "kind": "groupdro", "recipe": {**COMMON_RECIPE, "steps": 6, "step_size": 0.5, "adjustment": 1}},
