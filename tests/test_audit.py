@@ -129,6 +129,7 @@ def test_the_page_holds_every_set(folder: Path, document: dict, tmp_path: Path) 
     other = tmp_path / "other.json"
     other.write_text(json.dumps({**document, "method": "n", "scope": "bias-0.9"}))
     paths = SimpleNamespace(audits=[folder / "audit.json", other], table=tmp_path / "t.json", page=tmp_path / "t.md")
+    paths.html = tmp_path / "all.html"
     audit_synthetic.work(audit_synthetic.AuditSynthetic("toy"), paths)
     results = json.loads(paths.table.read_text())["results"]
     assert {scope: list(methods) for scope, methods in results.items()} == {"any": ["m"], "bias-0.9": ["n"]}
