@@ -51,7 +51,8 @@ class Latents:
 def trainable(unet: torch.nn.Module, settings: "Adapt") -> list[torch.nn.Parameter]:
     """Prepare the UNet for training and list its float32 trainable weights."""
     if settings.kind == "lora":
-        adapters.inject_lora(unet, settings.recipe.rank, settings.recipe.alpha, settings.recipe.dora)
+        recipe = settings.recipe
+        adapters.inject_lora(unet, recipe.rank, recipe.alpha, recipe.dora, recipe.targets)
     else:
         unet.float().requires_grad_(True)
     weights = [p for p in unet.parameters() if p.requires_grad]
@@ -60,6 +61,25 @@ def trainable(unet: torch.nn.Module, settings: "Adapt") -> list[torch.nn.Paramet
     if settings.recipe.gradient_checkpointing:
         unet.enable_gradient_checkpointing()
     return weights
+
+
+def adamw(weights: list[torch.nn.Parameter], settings: "Adapt") -> torch.optim.Optimizer:
+    """AdamW (arXiv 1711.05101), its moments in 32 or 8 bits.
+
+    Raises:
+        FairgenError: 8 bits are asked for, and bitsandbytes is not installed.
+    """
+    options = {"lr": settings.recipe.lr, "weight_decay": 1e-2}
+    if settings.recipe.optimizer == "adamw":
+        return torch.optim.AdamW(weights, **options)
+    try:
+        from bitsandbytes.optim import AdamW8bit
+    except ImportError as error:
+        raise FairgenError(
+            f"adapt.{settings.kind}.optimizer: adamw8bit needs the package bitsandbytes ({error});"
+            " install it (pip install bitsandbytes) or set adamw"
+        ) from error
+    return AdamW8bit(weights, **options)
 
 
 def learning_rate(optimizer: torch.optim.Optimizer, recipe: "Recipe") -> torch.optim.lr_scheduler.LRScheduler:
@@ -122,7 +142,7 @@ def train(
     unet = diffusion.load_unet(base, torch.float32 if settings.kind == "full" else None)
     weights = trainable(unet, settings)
     unet.train()
-    optimizer = torch.optim.AdamW(weights, lr=recipe.lr, weight_decay=1e-2)
+    optimizer = adamw(weights, settings)
     schedule_lr, mean = learning_rate(optimizer, recipe), RunningMean(weights, recipe.ema)
     text = diffusion.joined([row.expand(size) for _, size, row, _ in sets])
     share = torch.cat([torch.full((size,), weight / size) for _, size, _, weight in sets])
@@ -173,7 +193,8 @@ def denoising_loss(
     noisy = schedule.add_noise(clean, noise, steps)
     kind = schedule.config.prediction_type
     goal = schedule.get_velocity(clean, noise, steps) if kind == "v_prediction" else noise
-    predicted = diffusion.predict(unet, noisy, steps, text)
+    place, dtype = unet.device, diffusion.DTYPES[settings.base["dtype"]]
+    with torch.autocast(place.type, dtype, enabled=dtype != torch.float32):
+        predicted = diffusion.predict(unet, noisy, steps, text)
     weight = share * min_snr_weights(schedule.alphas_cumprod, steps, settings.min_snr, kind)
-    place = predicted.device
     return ((predicted - goal.to(place)).square().mean((1, 2, 3)) * weight.to(place)).sum()

@@ -81,4 +81,4 @@ def work(settings: Finetune, paths: SimpleNamespace) -> None:
 
 if __name__ == "__main__":
     given, made = ["split", "weights*", "selection*"], ["model", "predictions"]
-    job.main(work, Finetune, reads=given, values=["seed"], writes=made, resumes=True)
+    job.main(work, Finetune, reads=given, values=["seed"], writes=made)

@@ -7,6 +7,7 @@ from fairgen import formats, schemas
 from fairgen.blocks import SECOND, Config, block, dataset_block, recipe, stage_one, starts, synthetic
 from fairgen.config import comparison, expanded
 from fairgen.errors import FairgenError
+from fairgen.models import check_moved, single_file
 
 
 def validate(config: Config, schema: Config) -> None:
@@ -108,8 +109,11 @@ def check_replicates(config: Config, name: str) -> None:
 
 
 def check_data(config: Config, dataset: str) -> None:
-    """The data set's folder exists, unless fairgen draws it itself, and so do local files of pretrained weights."""
-    data = dataset_block(config, dataset)
+    """The data set's folder exists, unless fairgen draws it itself; the base has not moved, and local files are there."""
+    data, base = dataset_block(config, dataset), block(config, dataset, None, "diffusion")
+    check_moved(base["model"], "diffusion.model")
+    if single_file.is_one(base["model"]):
+        single_file.config_folder(base["model"], base["config"])
     if data["format"] != "birds" and not Path(data["root"]).is_dir():
         layout = formats.reader(data["format"]).LAYOUT
         raise FairgenError(

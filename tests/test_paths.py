@@ -1,5 +1,6 @@
-"""What the rules ask for: the inputs of `finetune` for each kind of recipe."""
+"""What the rules ask for: the inputs of `finetune` for each kind of recipe, shared selections, weight files."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -48,3 +49,14 @@ def test_a_selection_that_methods_share_is_drawn_once(config: dict) -> None:
         "results/birds/bias-0.99/clustered/selection.parquet",
         "results/birds/any/vanilla/selection.parquet",
     ]
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_the_file_of_a_single_file_base_is_an_input(config: dict, tmp_path: Path, there: bool) -> None:
+    file = tmp_path / "sd.safetensors"
+    if there:
+        file.touch()
+    given = {**config, "datasets": {**config["datasets"], "birds": {**config["datasets"]["birds"], "settings": {}}}}
+    given["diffusion"] = {**config["diffusion"], "model": str(file)}
+    found = Paths(given).weights("diffusion")(Wildcards(dataset="birds"))
+    assert [Path(name).resolve() for name in found] == [file] * there

@@ -6,6 +6,7 @@ nothing to train is a file without tensors that states its reason.
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,31 +30,43 @@ def read_facts(path: Path) -> dict[str, Any]:
         return json.loads(file.metadata()["fairgen"])
 
 
+def read_targets(path: Path) -> list[str]:
+    """Names of the layers that a LoRA file adapts."""
+    from safetensors import safe_open
+
+    with safe_open(path, framework="numpy") as file:
+        return json.loads(file.metadata()["lora_adapter_metadata"])["unet.target_modules"]
+
+
 def digest(path: Path) -> str:
     """Short content hash of an adapter file."""
     return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
 
 
-def inject_lora(unet: Any, rank: int, alpha: float, dora: bool = False) -> None:
-    """Put trainable LoRA layers (arXiv 2106.09685) on the attention projections; everything else stays frozen.
+def inject_lora(unet: Any, rank: int, alpha: float, dora: bool = False, targets: Sequence[str] = LORA_TARGETS) -> None:
+    """Put trainable LoRA layers (arXiv 2106.09685) on all layers with the names `targets`; everything else stays frozen.
 
     `dora` trains the norms of the columns apart from their directions (DoRA, arXiv 2402.09353).
 
     Raises:
-        FairgenError: no layer of the UNet has one of the target names.
+        FairgenError: no layer of the UNet has one of the names, which peft would pass over.
     """
     from peft import LoraConfig, inject_adapter_in_model
 
-    config = LoraConfig(**lora_config(rank, alpha, dora), init_lora_weights="gaussian")
+    names = [name for name, _ in unet.named_modules()]
+    for target in targets:
+        if not any(name == target or name.endswith(f".{target}") for name in names):
+            raise FairgenError(f"adapt.lora.targets: no layer of the base is named {target}; usual are {', '.join(LORA_TARGETS)}")
+    config = LoraConfig(**lora_config(rank, alpha, dora, targets), init_lora_weights="gaussian")
     try:
         inject_adapter_in_model(config, unet)
     except ValueError as error:
         raise FairgenError(f"adapt.lora: {error}") from error
 
 
-def lora_config(rank: int, alpha: float, dora: bool) -> dict[str, Any]:
+def lora_config(rank: int, alpha: float, dora: bool, targets: Sequence[str] = LORA_TARGETS) -> dict[str, Any]:
     """What a loader needs beside the tensors; without it, one that finds alpha ≠ rank scales them wrongly, silently."""
-    return {"r": rank, "lora_alpha": alpha, "use_dora": dora, "target_modules": list(LORA_TARGETS)}
+    return {"r": rank, "lora_alpha": alpha, "use_dora": dora, "target_modules": list(targets)}
 
 
 def lora_state(unet: Any) -> dict[str, Any]:
@@ -74,7 +87,9 @@ def write(path: Path, unet: Any, facts: dict[str, Any]) -> None:
     tensors = {k: v.detach().to("cpu", dtype).contiguous() for k, v in state.items()}
     metadata = {"fairgen": json.dumps(facts, sort_keys=True)}
     if lora:
-        config = lora_config(facts["rank"], facts["alpha"], facts["dora"])
+        found = unet.peft_config["default"].target_modules  # a set; the file lists it in one order
+        targets = [*(name for name in LORA_TARGETS if name in found), *sorted(found - set(LORA_TARGETS))]
+        config = lora_config(facts["rank"], facts["alpha"], facts["dora"], targets)
         metadata["lora_adapter_metadata"] = json.dumps({f"unet.{k}": v for k, v in config.items()}, sort_keys=True)
     save_file(tensors, path, metadata=metadata)
     if lora:
@@ -106,7 +121,7 @@ def apply(path: Path, unet: Any, base: str) -> None:
         from peft import set_peft_model_state_dict
 
         if not hasattr(unet, "peft_config"):
-            inject_lora(unet, facts["rank"], facts["alpha"], facts["dora"])
+            inject_lora(unet, facts["rank"], facts["alpha"], facts["dora"], read_targets(path))
             unet.eval()
         wanted = lora_state(unet)
         if tensors.keys() == wanted.keys():
