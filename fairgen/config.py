@@ -70,13 +70,13 @@ def network(classifier: Config) -> Config:
     return {"classifier": rest, "precision": classifier["precision"]}
 
 
-def stage_one_groups(config: Config, dataset: str, method: str | None) -> Config:
+def stage_one_groups(config: Config, dataset: str, method: str) -> Config:
     """The groups of the images that stage 1 sees: the data set's, or those of another one of the same classes.
 
     Raises:
         FairgenError: that data set is unknown, or has other classes.
     """
-    own, name = dataset_block(config, dataset)["groups"], method and extra(config, dataset, method)
+    own, name = dataset_block(config, dataset)["groups"], extra(config, dataset, method)
     if not name:
         return own
     found = dataset_block(config, name)["groups"]
@@ -137,7 +137,7 @@ def settings(
         },
         "audit_synthetic": lambda: {"dataset": dataset},
         "pretrain": lambda: {
-            "extra": method and extra(config, dataset, method),
+            "extra": extra(config, dataset, method),
             "recipe": {k: get("pretrain")[k] for k in ("steps", "batch", "lr", "weight_decay")},
             **{k: get("pretrain")[k] for k in ("supcon", "temperature", "projection", "weights")},
             **network(get("classifier")),
