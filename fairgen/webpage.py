@@ -8,11 +8,11 @@ from html import escape
 from markdown_it import MarkdownIt
 
 STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; color: #1b1f24; margin: 2rem auto; max-width: 68rem; padding: 0 1rem }
+body { font: 15px/1.5 system-ui, sans-serif; color: #1b1f24; margin: 2rem auto; max-width: 76rem; padding: 0 1rem }
 h1 { font-size: 1.5rem } h2 { font-size: 1.2rem; margin-top: 2rem } h3 { font-size: 1rem }
 table { border-collapse: collapse; margin: .5rem 0; display: block; overflow-x: auto }
-th, td { padding: .25rem .75rem; border-bottom: 1px solid #d8dee4 }
-th { text-align: left; background: #f3f5f7 } td { font-variant-numeric: tabular-nums; overflow-wrap: anywhere }
+th, td { padding: .25rem .6rem; border-bottom: 1px solid #d8dee4 }
+th { text-align: left; background: #f3f5f7 } td { font-variant-numeric: tabular-nums; overflow-wrap: break-word }
 code { background: #f3f5f7; padding: 0 .2rem }
 """
 

@@ -236,20 +236,24 @@ def test_figures_are_pictures(finished: Workflow) -> None:
 @pytest.mark.slow
 @needs_browser
 def test_the_report_is_one_page_with_table_and_figures(finished: Workflow) -> None:
-    done = finished.run("--report", "report.html", "results/birds/figures/worst_group.png", "results/birds/pages/result.html")
-    assert done.returncode == 0, done.stderr[-2000:]
+    targets = ["figures/worst_group.png", "pages/result.html", "pages/audit_synthetic.html"]
+    words = [f"results/birds/{target}" for target in targets]
+    for done in (finished.run(*words), finished.run("--report", "report.html", *words)):
+        assert done.returncode == 0, done.stderr[-2000:]
     text = (finished.folder / "report.html").read_text()
     packed = [base64.b64decode(data) for data in re.findall(r"name=[^;]+;base64,([A-Za-z0-9+/=]+)", text)]
     for name in ("worst_group", "ratios", "groups", "samples", "acceptance", "clusters"):
         picture = (finished.folder / f"results/birds/figures/{name}.png").read_bytes()
         assert picture in packed, f"{name}.png is not in the report"
-    for name in ("result", "audit"):
+    for name in ("result", "audit", "audit_synthetic"):
         assert (finished.folder / f"results/birds/pages/{name}.html").read_bytes() in packed
     page = shown(finished.folder / "report.html")
-    assert all(category in page for category in ("Result", "Samples", "Data"))
+    assert all(category in page for category in ("Result", "Samples", "Data", "Audit"))
     assert '"rule": "pretrain", "runtime":' in text  # the page Statistics
     table = shown(finished.folder / "results/birds/pages/result.html")
     assert all(f"<td>{method}</td>" in table for method in SMALL["compare"])
+    drawn = shown(finished.folder / "results/birds/pages/audit_synthetic.html")
+    assert drawn.count("<tr>") == 1 + 3 * 4 and "<td>vanilla</td>" in drawn
 
 
 @pytest.mark.slow
