@@ -36,4 +36,4 @@ class Generators:
     def set_state(self, states: torch.Tensor) -> None:
         """Put each generator into the state of its row."""
         for generator, state in zip(self.generators, states, strict=True):
-            generator.set_state(state)
+            generator.set_state(state.clone())  # it reads the start of the memory that a row is part of

@@ -7,7 +7,7 @@ import pytest
 import torch
 from conftest import Workflow
 from test_adapt import forward
-from test_work import SETTINGS, Bench, bench  # noqa: F401  a fixture
+from test_work import SETTINGS, Bench, build
 from test_workflow import planned
 
 from fairgen import adapt, adapt_shared, sample
@@ -28,7 +28,8 @@ def trained(bench: Bench, stage: object, name: str, **more: object) -> Path:
     return path
 
 
-def test_a_shared_file_is_read_like_separate_ones(bench: Bench, base: diffusion.Base) -> None:  # noqa: F811
+def test_a_shared_file_is_read_like_separate_ones(tmp_path: Path, base: diffusion.Base) -> None:
+    bench = build(tmp_path)
     separate = [trained(bench, adapt, f"{i}.safetensors", cluster=str(i)) for i in range(2)]
     together = trained(bench, adapt_shared, "g.safetensors")
     members, identity = adapters.members(together), diffusion.identity(base)
@@ -49,10 +50,9 @@ def test_a_shared_file_is_read_like_separate_ones(bench: Bench, base: diffusion.
 
 
 def test_sample_draws_from_every_cluster_of_a_shared_file(tmp_path: Path) -> None:
-    state = {"unet.x.lora_A.weight": torch.ones(1, 2)}
     facts = {"rank": 1, "alpha": 1, "dora": False, "base": "b", "kind": "lora"}
     sizes = {2: 10, 10: 20, 0: 30}
-    found = {str(c): (state, {**facts, "cluster": c, "images": n}) for c, n in sizes.items()}
+    found = {str(c): ({"unet.x.lora_A.weight": torch.ones(1, 2)}, {**facts, "cluster": c, "images": n}) for c, n in sizes.items()}
     adapters.write_group(tmp_path / "d.safetensors", found)
     adapters.write_empty(tmp_path / "g.safetensors", {"group": "g", "reason": "borrows", "images": 0})
     chosen, borrowed = sample.sources([tmp_path / "g.safetensors"], [tmp_path / "d.safetensors"], 12, "g")

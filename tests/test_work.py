@@ -94,16 +94,21 @@ class Bench:
         return (self.folder / "log").read_text()
 
 
+def build(folder: Path) -> Bench:
+    """Write the inputs."""
+    drawn = [images.encode_png(birds.users(5, "train", "landbird", "land", i).pixels) for i in range(8)]
+    tables.write_images(folder / "drawn.parquet", [(x, {"prompt": "a bird"}) for x in drawn], {"prompt": pa.string()}, {})
+    files = [f"drawn.parquet#{i}" for i in range(8)]
+    tables.write(folder / "s.parquet", {"id": range(8), "path": files, "group": ["g"] * 8}, {"root": str(folder)})
+    tables.write(folder / "c.parquet", {"id": range(8), "group": ["g"] * 8, "cluster": [0] * 5 + [1] * 3})
+    kept = {"group": ["g"] * 8, "file": [str(folder / "drawn.parquet")] * 8, "kept": [True] * 8}
+    tables.write(folder / "selection.parquet", kept)
+    return Bench(folder)
+
+
 @pytest.fixture
 def bench(tmp_path: Path) -> Bench:
-    drawn = [images.encode_png(birds.users(5, "train", "landbird", "land", i).pixels) for i in range(8)]
-    tables.write_images(tmp_path / "drawn.parquet", [(x, {"prompt": "a bird"}) for x in drawn], {"prompt": pa.string()}, {})
-    files = [f"drawn.parquet#{i}" for i in range(8)]
-    tables.write(tmp_path / "s.parquet", {"id": range(8), "path": files, "group": ["g"] * 8}, {"root": str(tmp_path)})
-    tables.write(tmp_path / "c.parquet", {"id": range(8), "group": ["g"] * 8, "cluster": [0] * 5 + [1] * 3})
-    kept = {"group": ["g"] * 8, "file": [str(tmp_path / "drawn.parquet")] * 8, "kept": [True] * 8}
-    tables.write(tmp_path / "selection.parquet", kept)
-    return Bench(tmp_path)
+    return build(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["lora", "shared", "full", "sample", "pretrain"])
