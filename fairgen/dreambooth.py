@@ -203,10 +203,11 @@ def noised(schedule: Any, clean: torch.Tensor, share: torch.Tensor, settings: "A
     return Noised(schedule.add_noise(clean, noise, steps), steps, goal, weight)
 
 
-def row_losses(unet: torch.nn.Module, batch: Noised, text: diffusion.Conditioning) -> torch.Tensor:
+def row_losses(unet: torch.nn.Module, batch: Noised, text: diffusion.Conditioning, settings: "Adapt") -> torch.Tensor:
     """Weighted denoising error of each row."""
-    predicted = diffusion.predict(unet, batch.latents, batch.steps, text)
-    place = predicted.device
+    place, dtype = unet.device, diffusion.DTYPES[settings.base["dtype"]]
+    with torch.autocast(place.type, dtype, enabled=dtype != torch.float32):
+        predicted = diffusion.predict(unet, batch.latents, batch.steps, text)
     return (predicted - batch.goal.to(place)).square().mean((1, 2, 3)) * batch.weight.to(place)
 
 
@@ -220,4 +221,4 @@ def denoising_loss(
     generator: torch.Generator,
 ) -> torch.Tensor:
     """Weighted denoising error of a batch of latents (n, c, h, w); `share` (n,) is each row's part of the loss."""
-    return row_losses(unet, noised(schedule, clean, share, settings, generator), text).sum()
+    return row_losses(unet, noised(schedule, clean, share, settings, generator), text, settings).sum()

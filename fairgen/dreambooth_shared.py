@@ -75,7 +75,7 @@ def train(
 
     def losses() -> torch.Tensor:
         batch = joined([noised(schedule, feed.draw(), share, settings, feed.generator) for feed in feeds])
-        return row_losses(unet, batch, text).view(len(feeds), -1).sum(1)
+        return row_losses(unet, batch, text, settings).view(len(feeds), -1).sum(1)
 
     weights = [weight for layer in layers.values() for weight in (layer.down, layer.up)]
     streams, chance = [stream for feed in feeds for stream in feed.streams], Generators([feed.generator for feed in feeds])

@@ -1,0 +1,207 @@
+"""Training of one adapter: fairgen's loop on cached latents and prompt states, against a plain loop.
+
+    python benchmarks/adapt.py
+    python benchmarks/adapt.py --device cuda
+    python benchmarks/adapt.py --peer diffusers/examples/dreambooth
+
+The plain loop encodes images and prompts in every step, as the DreamBooth scripts of diffusers do, with the same weights,
+precision, optimizer, batch and number of steps; its pixels lie ready in memory. With `--peer`, the folder of those scripts,
+`train_dreambooth.py` and `train_dreambooth_lora.py` run as whole processes against the stage `adapt` as a whole process.
+Settings are those of `birds` in config.yaml; on CUDA, those at the top level with `--steps` steps.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import common
+import numpy as np
+import torch
+import yaml
+from PIL import Image
+from torch.nn import functional as F
+
+from fairgen import config as table
+from fairgen import devices, dreambooth, tables
+from fairgen.adapt import Adapt
+from fairgen.models import diffusion
+from fairgen.settings import read
+
+METHODS = {"lora": "lora", "full": "dreambooth"}
+TEXT, CLASS = "a landbird on land V", "a landbird on land"
+
+
+def settings(kind: str, base: diffusion.Base, steps: int | None) -> Adapt:
+    """The stage's settings, on this base; prior images come in the instance's batch size, as the scripts have it."""
+    config = yaml.safe_load((common.PROJECT / "config.yaml").read_text())
+    if base.resolution > 32:
+        del config["datasets"]["birds"]["settings"]["adapt"]
+    values = json.loads(table.settings(config, "birds", "adapt", METHODS[kind], "landbird-land"))
+    values.pop("threads")
+    found = read(Adapt, {**values, "base": vars(base)})
+    prior = found.recipe.batch if found.recipe.prior_weight else 0
+    return replace(found, recipe=replace(found.recipe, prior_batch=prior, steps=steps or found.recipe.steps))
+
+
+def autocast(base: diffusion.Base) -> torch.autocast:
+    """The precision of a step."""
+    return torch.autocast(devices.current().type, diffusion.DTYPES[base.dtype], enabled=base.dtype != "float32")
+
+
+def plain(given: Adapt, base: diffusion.Base, pixels: np.ndarray, prior: np.ndarray) -> None:
+    """Train as diffusers' scripts do: every step encodes its images and its prompts."""
+    recipe, place = given.recipe, devices.current()
+    vae, schedule = diffusion.load_vae(base), diffusion.noise_schedule(base)
+    unet = diffusion.load_unet(base, torch.float32 if given.kind == "full" else None)
+    weights = dreambooth.trainable(unet.train(), given)
+    tokenizer, encoder = diffusion.load_tokenizer(base), text_encoder(base)
+    optimizer = torch.optim.AdamW(weights, lr=recipe.lr, weight_decay=1e-2)
+    rates = dreambooth.learning_rate(optimizer, recipe)
+    ready = [torch.from_numpy(x).permute(0, 3, 1, 2).float().to(place) / 127.5 - 1 for x in (pixels, prior)]
+    words = [TEXT] * recipe.batch + [CLASS] * recipe.prior_batch
+    for _ in range(recipe.steps):
+        rows = [x[torch.randint(len(x), (size,))] for x, size in zip(ready, (recipe.batch, recipe.prior_batch), strict=True)]
+        with torch.no_grad():
+            clean = vae.encode(torch.cat(rows).to(vae.dtype)).latent_dist.sample().float() * vae.config.scaling_factor
+            tokens = tokenizer(words, padding="max_length", return_tensors="pt").input_ids.to(place)
+            states = encoder(tokens).last_hidden_state
+        noise = torch.randn_like(clean)
+        steps = torch.randint(0, schedule.config.num_train_timesteps, (len(clean),), device=place)
+        with autocast(base):
+            noisy = schedule.add_noise(clean, noise, steps).to(unet.dtype)
+            predicted = unet(noisy, steps, states.to(unet.dtype)).sample
+        error = [F.mse_loss(x.float(), y) for x, y in zip(predicted.split(recipe.batch), noise.split(recipe.batch), strict=True)]
+        (error[0] + recipe.prior_weight * sum(error[1:])).backward()
+        torch.nn.utils.clip_grad_norm_(weights, 1.0)
+        optimizer.step()
+        rates.step()
+        optimizer.zero_grad()
+
+
+def text_encoder(base: diffusion.Base) -> torch.nn.Module:
+    """The frozen text encoder."""
+    from transformers import CLIPTextModel
+
+    folder = Path(diffusion.locate(base.model), "text_encoder")
+    return CLIPTextModel.from_pretrained(folder, dtype=diffusion.DTYPES[base.dtype]).eval().to(devices.current())
+
+
+def loops(given: Adapt, base: diffusion.Base, pixels: np.ndarray, prior: np.ndarray) -> dict[str, Callable[[], object]]:
+    """Both loops, loading of the models included."""
+    priors = [(CLASS, prior)] if given.recipe.prior_batch else []
+    return {
+        "fairgen": lambda: dreambooth.train(given, base, (TEXT, pixels), priors, "benchmark"),
+        "plain loop": lambda: plain(given, base, pixels, prior),
+    }
+
+
+def operations(given: Adapt, base: diffusion.Base, pixels: np.ndarray, prior: np.ndarray) -> float:
+    """Floating-point operations of fairgen's loop: those of encoding, and those of one step as often as there are steps."""
+    counts = []
+    for steps in (1, 2):
+        shorter = replace(given, recipe=replace(given.recipe, steps=steps))
+        counts.append(common.flops(loops(shorter, base, pixels, prior)["fairgen"]))
+    return counts[0] + (counts[1] - counts[0]) * (given.recipe.steps - 1)
+
+
+def stage(given: Adapt, folder: Path, gpus: int) -> Callable[[], object]:
+    """The stage `adapt` as a process, on the pictures in `folder`."""
+    values = {"prompts": {"g": "a landbird on land [V]"}, "donors": {"g": None}}
+    text = json.dumps({**vars(given), "recipe": vars(given.recipe), **values})
+    names = sorted(f"instance/{path.name}" for path in (folder / "instance").iterdir())
+    rows = {"id": names, "group": ["g"] * len(names)}
+    tables.write(folder / "clusters.parquet", {**rows, "cluster": [0] * len(names)})
+    tables.write(folder / "split.parquet", {**rows, "path": names}, facts={"root": str(folder)})
+    words = [f"--clusters={folder}/clusters.parquet", f"--split={folder}/split.parquet", "--group=g", "--cluster=0"]
+    words += ["--prior", str(folder / "prior.parquet")] if given.recipe.prior_batch else []
+    command = [sys.executable, "-m", "fairgen.adapt", "--settings", text, *words, f"--adapter={folder}/a.safetensors"]
+    return lambda: process([*command, f"--gpu={gpus}"])
+
+
+def script(given: Adapt, base: diffusion.Base, folder: Path, peer: Path) -> Callable[[], object]:
+    """diffusers' script for the same training as a process."""
+    recipe = given.recipe
+    options = {
+        "pretrained_model_name_or_path": diffusion.locate(base.model),
+        "instance_data_dir": folder / "instance",
+        "instance_prompt": TEXT,
+        "output_dir": folder / "peer",
+        "resolution": base.resolution,
+        "train_batch_size": recipe.batch,
+        "max_train_steps": recipe.steps,
+        "learning_rate": recipe.lr,
+        "lr_scheduler": recipe.schedule,
+        "lr_warmup_steps": recipe.warmup,
+        "mixed_precision": {"float32": "no", "bfloat16": "bf16"}[base.dtype],
+        "seed": 0,
+    }
+    if given.kind == "lora":
+        options["rank"] = recipe.rank
+    if recipe.prior_batch:
+        options |= {"class_data_dir": folder / "class", "class_prompt": CLASS, "prior_loss_weight": recipe.prior_weight}
+        options["num_class_images"] = len(list((folder / "class").iterdir()))
+    name = "train_dreambooth_lora.py" if given.kind == "lora" else "train_dreambooth.py"
+    words = [f"--{key}={value}" for key, value in options.items()] + ["--with_prior_preservation"] * bool(recipe.prior_batch)
+    return lambda: process([sys.executable, str(peer / name), *words])
+
+
+def process(command: list[str]) -> None:
+    """Run a command with the threads of this process; its output is shown if it fails."""
+    env = {**os.environ, "PYTHONPATH": str(common.PROJECT), "OMP_NUM_THREADS": str(torch.get_num_threads())}
+    done = subprocess.run(command, env=env, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(command[:3])} failed:\n{done.stderr[-2000:]}")
+
+
+def write_pictures(folder: Path, pixels: np.ndarray, prior: np.ndarray) -> None:
+    """Files for the processes: two folders of PNG, and the prior as the stage's table."""
+    from fairgen import images
+    from fairgen import prior as stage_prior
+
+    for name, listed in (("instance", pixels), ("class", prior)):
+        (folder / name).mkdir()
+        for i, picture in enumerate(listed):
+            Image.fromarray(picture).save(folder / name / f"{i:04d}.png")
+    rows = ((images.encode_png(x), {"prompt": CLASS, "seed": i}) for i, x in enumerate(prior))
+    tables.write_images(folder / "prior.parquet", rows, stage_prior.FIELDS, {})
+
+
+def main() -> None:
+    """Print a table for each kind of adapter."""
+    parser = common.parser(__doc__)
+    parser.add_argument("--steps", type=int, help="training steps (default: the config's)")
+    parser.add_argument("--images", type=int, default=100, help="of the cluster (default: 100)")
+    parser.add_argument("--peer", type=Path, help="folder of diffusers' DreamBooth scripts")
+    options = parser.parse_args()
+    ratios = {}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        base = common.base(options.device, folder / "base")
+        pixels, prior = (common.pictures(p, options.images, base.resolution) for p in ("land", "water"))
+        write_pictures(folder, pixels, prior)
+        for kind in METHODS:
+            given = settings(kind, base, options.steps)
+            times = common.interleaved(loops(given, base, pixels, prior), options.repeats)
+            if options.peer:
+                sides = {"stage, whole process": stage(given, folder, int(options.device == "cuda"))}
+                sides["diffusers' script, whole process"] = script(given, base, folder, options.peer)
+                times |= common.interleaved(sides, options.repeats)
+            found = common.show(f"adapt, {kind}: {given.recipe.steps} steps of batch {given.recipe.batch}", times, "fairgen")
+            ratios[f"{kind}: plain loop / fairgen"] = found["plain loop"]
+            if options.peer:
+                ours, theirs = list(times.values())[2:]
+                ratios[f"{kind}: script / stage"] = theirs / ours
+                print(f"diffusers' script takes {theirs / ours:.2f} times as long as the stage")
+            if options.device == "cuda":
+                drawn = given.recipe.steps * (given.recipe.batch + given.recipe.prior_batch)
+                print(common.on_gpu(drawn, times["fairgen"], operations(given, base, pixels, prior), options.peak))
+    common.write(options.json, ratios)
+
+
+if __name__ == "__main__":
+    main()
