@@ -73,7 +73,8 @@ def sources(own: list[Path], donors: list[Path], total: int, group: str) -> tupl
     if not own:
         return [Source(None, 0, total)], False
     for files, borrowed in ((own, False), (donors, True)):
-        trained = [(path, facts) for path in files if (facts := adapters.read_facts(path))["images"]]
+        listed = [path for file in files for path in adapters.members(file)]
+        trained = [(path, facts) for path in listed if (facts := adapters.read_facts(path))["images"]]
         if trained:
             counts = shares([facts["images"] for _, facts in trained], total)
             drawn = zip(trained, counts, strict=True)

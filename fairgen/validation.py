@@ -25,6 +25,7 @@ def validate(config: Config, schema: Config) -> None:
             )
         for method in whole["methods"]:
             check_start(whole, name, method)
+            check_shared(whole, name, method)
         for method in comparison(whole, name)["compare"]:
             recipe(whole, name, method)
     for name in whole["replicates"]:
@@ -66,6 +67,19 @@ def check_start(config: Config, dataset: str, method: str) -> None:
     if kind in SECOND and not drawn and found["start"] is None:
         raise FairgenError(
             f"{where}.kind: {kind} goes on from trained weights; name a method in start, or leave out synthetic: false"
+        )
+
+
+def check_shared(config: Config, dataset: str, method: str) -> None:
+    """A shared batch is for plain LoRA adapters."""
+    found = block(config, dataset, method, "adapt")
+    if not found["shared"] or found["kind"] == "none":
+        return
+    why = "kind: full" if found["kind"] == "full" else "lora.dora: true" if found["lora"]["dora"] else ""
+    if why:
+        raise FairgenError(
+            f"config: methods.{method}.adapt.shared: a shared batch trains LoRA without dora, but {method} has {why} on"
+            f" {dataset}; set shared: false there"
         )
 
 

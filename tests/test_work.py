@@ -26,6 +26,7 @@ SOLVER = {"scheduler": "dpmsolver++", "steps": 2, "guidance": 2, "negative_promp
 NETWORK = {"model": "resnet10t", "args": {"channels": [8, 8, 8, 8], "stem_width": 8}, "pretrained": False, "resolution": 32}
 SETTINGS = {
     "lora": {**ADAPT, "kind": "lora", "recipe": {**RECIPE, "rank": 4, "alpha": 8}},
+    "shared": {**ADAPT, "kind": "lora", "recipe": {**RECIPE, "rank": 4, "alpha": 8}},
     "full": {**ADAPT, "kind": "full", "recipe": RECIPE},
     "sample": {**COMMON, "per_group": 8, "solver": SOLVER},
     "pretrain": {
@@ -56,7 +57,7 @@ class Bench:
 
     def run(self, name: str, killed: bool = False, settings: dict | None = None) -> subprocess.CompletedProcess:
         """Run the stage; `killed` ends it by SIGKILL after its fourth step or image."""
-        stage = "adapt" if name in ("lora", "full") else name
+        stage = {"lora": "adapt", "full": "adapt", "shared": "adapt_shared"}.get(name, name)
         words = ["-c", KILLED, f"fairgen.{stage}"] if killed else ["-m", f"fairgen.{stage}"]
         words += ["--settings", json.dumps(settings or SETTINGS[name]), "--log", str(self.folder / "log")]
         words += [str(word) for word in self.options(stage)]
@@ -69,6 +70,10 @@ class Bench:
             "adapt": [
                 *("--clusters", "c.parquet", "--split", "s.parquet", "--prior", self.folder / "drawn.parquet"),
                 *("--group", "g", "--cluster", "0", "--adapter", self.output),
+            ],
+            "adapt_shared": [
+                *("--clusters", "c.parquet", "--split", "s.parquet", "--prior", self.folder / "drawn.parquet"),
+                *("--group", "g", "--adapters", self.output),
             ],
             "sample": ["--adapters", "--donors", "--group", "g", "--samples", self.output],
             "pretrain": ["--selection", "selection.parquet", "--seed", "0", "--weights", self.output],
@@ -89,19 +94,24 @@ class Bench:
         return (self.folder / "log").read_text()
 
 
+def build(folder: Path) -> Bench:
+    """Write the inputs."""
+    drawn = [images.encode_png(birds.users(5, "train", "landbird", "land", i).pixels) for i in range(8)]
+    tables.write_images(folder / "drawn.parquet", [(x, {"prompt": "a bird"}) for x in drawn], {"prompt": pa.string()}, {})
+    files = [f"drawn.parquet#{i}" for i in range(8)]
+    tables.write(folder / "s.parquet", {"id": range(8), "path": files, "group": ["g"] * 8}, {"root": str(folder)})
+    tables.write(folder / "c.parquet", {"id": range(8), "group": ["g"] * 8, "cluster": [0] * 5 + [1] * 3})
+    kept = {"group": ["g"] * 8, "file": [str(folder / "drawn.parquet")] * 8, "kept": [True] * 8}
+    tables.write(folder / "selection.parquet", kept)
+    return Bench(folder)
+
+
 @pytest.fixture
 def bench(tmp_path: Path) -> Bench:
-    drawn = [images.encode_png(birds.users(5, "train", "landbird", "land", i).pixels) for i in range(8)]
-    tables.write_images(tmp_path / "drawn.parquet", [(x, {"prompt": "a bird"}) for x in drawn], {"prompt": pa.string()}, {})
-    files = [f"drawn.parquet#{i}" for i in range(8)]
-    tables.write(tmp_path / "s.parquet", {"id": range(8), "path": files, "group": ["g"] * 8}, {"root": str(tmp_path)})
-    tables.write(tmp_path / "c.parquet", {"id": range(8), "group": ["g"] * 8, "cluster": [0] * 8})
-    kept = {"group": ["g"] * 8, "file": [str(tmp_path / "drawn.parquet")] * 8, "kept": [True] * 8}
-    tables.write(tmp_path / "selection.parquet", kept)
-    return Bench(tmp_path)
+    return build(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["lora", "full", "sample", "pretrain"])
+@pytest.mark.parametrize("name", ["lora", "shared", "full", "sample", "pretrain"])
 def test_a_killed_job_ends_where_an_uninterrupted_one_does(bench: Bench, name: str) -> None:
     assert bench.run(name).returncode == 0
     expected = bench.output.read_bytes()

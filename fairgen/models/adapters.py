@@ -1,7 +1,8 @@
 """What a finetune leaves behind: LoRA matrices (peft) or the weights of a full DreamBooth, in one safetensors file.
 
 Facts about the adapter (kind, LoRA scale, base, cluster, images) stand in the file's metadata as JSON; a slot with
-nothing to train is a file without tensors that states its reason.
+nothing to train is a file without tensors that states its reason. A shared batch leaves the LoRA adapters of a group in
+one file, its keys prefixed by the cluster; the path `landbird-land.safetensors#2` means cluster 2 in such a file.
 """
 
 import hashlib
@@ -21,17 +22,34 @@ def write_empty(path: Path, facts: dict[str, Any]) -> None:
     save_file({}, path, metadata={"fairgen": json.dumps(facts, sort_keys=True)})
 
 
+def place(path: Path) -> tuple[Path, str]:
+    """The file of an adapter, and its cluster in the file of a whole group ("" in a file of its own)."""
+    name, _, cluster = path.name.partition("#")
+    return path.with_name(name), cluster
+
+
+def members(path: Path) -> list[Path]:
+    """Paths of the adapters in a file."""
+    clusters = read_facts(path).get("clusters")
+    return [path] if clusters is None else [path.with_name(f"{path.name}#{c}") for c in sorted(clusters, key=int)]
+
+
 def read_facts(path: Path) -> dict[str, Any]:
-    """The facts of an adapter file."""
+    """The facts of an adapter."""
     from safetensors import safe_open
 
-    with safe_open(path, framework="numpy") as file:
-        return json.loads(file.metadata()["fairgen"])
+    file, cluster = place(path)
+    with safe_open(file, framework="numpy") as stored:
+        facts = json.loads(stored.metadata()["fairgen"])
+    return facts["clusters"][cluster] if cluster else facts
 
 
 def digest(path: Path) -> str:
-    """Short content hash of an adapter file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    """Short content hash of an adapter's file, with its cluster where it has one."""
+    file, cluster = place(path)
+    found = hashlib.sha256(cluster.encode())
+    found.update(file.read_bytes())
+    return found.hexdigest()[:16]
 
 
 def inject_lora(unet: Any, rank: int, alpha: float, dora: bool = False) -> None:
@@ -68,17 +86,40 @@ def write(path: Path, unet: Any, facts: dict[str, Any]) -> None:
     import torch
     from safetensors.torch import save_file
 
-    lora = facts["kind"] == "lora"
-    state = lora_state(unet) if lora else unet.state_dict()
-    dtype = torch.float32 if lora else torch.float16
-    tensors = {k: v.detach().to("cpu", dtype).contiguous() for k, v in state.items()}
+    if facts["kind"] == "lora":
+        write_lora(path, lora_state(unet), facts, facts)
+    else:
+        tensors = {k: v.detach().to("cpu", torch.float16).contiguous() for k, v in unet.state_dict().items()}
+        save_file(tensors, path, metadata={"fairgen": json.dumps(facts, sort_keys=True)})
+
+
+def write_group(path: Path, adapters: dict[str, tuple[dict[str, Any], dict[str, Any]]]) -> None:
+    """Store the LoRA adapters of a group in one file: for each cluster its tensors and its facts, of one recipe."""
+    tensors = {f"{cluster}.{name}": x for cluster, (state, _) in adapters.items() for name, x in state.items()}
+    clusters = {cluster: facts for cluster, (_, facts) in adapters.items()}
+    write_lora(path, tensors, {"clusters": clusters}, next(iter(clusters.values())))
+
+
+def write_lora(path: Path, state: dict[str, Any], facts: dict[str, Any], recipe: dict[str, Any]) -> None:
+    """Store LoRA tensors in float32, with the facts of the file and the rank and scale of `recipe`."""
+    import torch
+    from safetensors.torch import save_file
+
+    config = lora_config(recipe["rank"], recipe["alpha"], recipe["dora"])
     metadata = {"fairgen": json.dumps(facts, sort_keys=True)}
-    if lora:
-        config = lora_config(facts["rank"], facts["alpha"], facts["dora"])
-        metadata["lora_adapter_metadata"] = json.dumps({f"unet.{k}": v for k, v in config.items()}, sort_keys=True)
-    save_file(tensors, path, metadata=metadata)
-    if lora:
-        order_header(path)
+    metadata["lora_adapter_metadata"] = json.dumps({f"unet.{k}": v for k, v in config.items()}, sort_keys=True)
+    save_file({k: v.detach().to("cpu", torch.float32).contiguous() for k, v in state.items()}, path, metadata=metadata)
+    order_header(path)
+
+
+def load(path: Path) -> dict[str, Any]:
+    """The tensors of an adapter."""
+    from safetensors import safe_open
+
+    file, cluster = place(path)
+    prefix = f"{cluster}." if cluster else ""
+    with safe_open(file, framework="pt") as stored:
+        return {name.removeprefix(prefix): stored.get_tensor(name) for name in stored.keys() if name.startswith(prefix)}  # noqa: SIM118
 
 
 def order_header(path: Path) -> None:
@@ -96,12 +137,10 @@ def apply(path: Path, unet: Any, base: str) -> None:
     Raises:
         FairgenError: the adapter was trained on another base.
     """
-    from safetensors.torch import load_file
-
     facts = read_facts(path)
     if facts["base"] != base:
         raise FairgenError(f"{path}: the adapter was trained on base {facts['base']}, this is {base}; train it again")
-    tensors = {k: v.to(unet.dtype) for k, v in load_file(path).items()}
+    tensors = {k: v.to(unet.dtype) for k, v in load(path).items()}
     if facts["kind"] == "lora":
         from peft import set_peft_model_state_dict
 
