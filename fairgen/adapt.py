@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How one kind of adapter is trained; `rank`, `alpha` and `dora` are LoRA's."""
+    """How one kind of adapter is trained; `rank`, `alpha`, `dora` and `targets` are LoRA's."""
 
     lr: float
     steps: int
@@ -35,9 +35,11 @@ class Recipe:
     prior_batch: int
     accumulate: int  # batches of a step, one after the other
     gradient_checkpointing: bool  # compute activations again in the backward pass: less memory, more time
+    optimizer: str = "adamw"  # or adamw8bit: moments in 8 bits (arXiv 2110.02861), by the package bitsandbytes
     rank: int = 0
     alpha: float = 0.0
     dora: bool = False
+    targets: tuple[str, ...] = adapters.LORA_TARGETS  # names of the layers with LoRA
 
 
 @dataclass(frozen=True)

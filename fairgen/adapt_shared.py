@@ -30,7 +30,8 @@ def work(settings: Adapt, paths: SimpleNamespace) -> None:
     for cluster, pixels, (state, losses) in zip(clusters, given.pixels, trained, strict=True):
         about = {**facts, "cluster": cluster, "reason": "", **given.facts(settings, len(pixels), losses)}
         found[str(cluster)] = (state, about)
-    adapters.write_group(paths.adapters, found)
+    recipe = settings.recipe
+    adapters.write_group(paths.adapters, found, adapters.lora_config(recipe.rank, recipe.alpha, recipe.dora, recipe.targets))
 
 
 if __name__ == "__main__":

@@ -56,8 +56,10 @@ class Training:
         found = {f"{name}.{i}": x for name, listed in self.tensors.items() for i, x in enumerate(listed)}
         found |= {f"waiting.{i}": stream.waiting.clone() for i, stream in enumerate(self.streams)}
         for i, p in enumerate(self._weights()):
-            found |= {f"optimizer.{i}.{key}": x for key, x in self.optimizer.state[p].items()}
+            found |= {f"optimizer.{i}.{key}": portable(p, x) for key, x in self.optimizer.state[p].items()}
         found |= {"generator": self.generator.get_state(), "default_generator": torch.get_rng_state()}
+        if torch.cuda.is_initialized():  # dropout on the GPU draws from its generator
+            found["cuda_generator"] = torch.cuda.get_rng_state()
         return found | {"losses": torch.tensor(self.losses, dtype=torch.float64)}
 
     @torch.no_grad()
@@ -69,6 +71,23 @@ class Training:
             stream.waiting = stored[f"waiting.{i}"]
         for i, p in enumerate(self._weights()):
             own = {name.split(".", 2)[2]: x for name, x in stored.items() if name.startswith(f"optimizer.{i}.")}
-            self.optimizer.state[p] = {k: torch.empty_like(p).copy_(x) if x.dim() else x for k, x in own.items()}
+            self.optimizer.state[p] = {key: placed(p, x) for key, x in own.items()}
         self.generator.set_state(stored["generator"])
         torch.set_rng_state(stored["default_generator"])
+        if "cuda_generator" in stored:
+            torch.cuda.set_rng_state(stored["cuda_generator"])
+
+
+def portable(weight: torch.Tensor, value: torch.Tensor | int) -> torch.Tensor:
+    """One entry of a weight's optimizer state as a tensor of its own: 8-bit Adam counts in integers and shares its maps."""
+    found = torch.as_tensor(value)
+    return found if found.shape == weight.shape else found.clone()
+
+
+def placed(weight: torch.Tensor, stored: torch.Tensor) -> torch.Tensor | int:
+    """What `portable` was given: moments in the weight's memory layout, other tensors beside it."""
+    if stored.shape == weight.shape:
+        return torch.empty_like(weight, dtype=stored.dtype).copy_(stored)
+    if stored.dim():
+        return stored.to(weight.device)
+    return stored if stored.is_floating_point() else int(stored)

@@ -15,6 +15,7 @@ COMMANDS = {
     "check": "what a data set holds and what a run would do, before anything is trained",
     "estimate": "jobs, time, GPU hours, images and disk of a target, before anything runs",
     "compare": "print the difference of two result files",
+    "export": "write an adapter as a plain LoRA file or a pipeline folder for diffusers",
     "predict": "label a folder of images with a trained model",
 }
 

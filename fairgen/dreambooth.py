@@ -37,7 +37,8 @@ def min_snr_weights(alphas_cumprod: torch.Tensor, steps: torch.Tensor, gamma: fl
 def trainable(unet: torch.nn.Module, settings: "Adapt") -> list[torch.nn.Parameter]:
     """Prepare the UNet for training and list its float32 trainable weights."""
     if settings.kind == "lora":
-        adapters.inject_lora(unet, settings.recipe.rank, settings.recipe.alpha, settings.recipe.dora)
+        recipe = settings.recipe
+        adapters.inject_lora(unet, recipe.rank, recipe.alpha, recipe.dora, recipe.targets)
     else:
         unet.float().requires_grad_(True)
     weights = [p for p in unet.parameters() if p.requires_grad]
@@ -46,6 +47,25 @@ def trainable(unet: torch.nn.Module, settings: "Adapt") -> list[torch.nn.Paramet
     if settings.recipe.gradient_checkpointing:
         unet.enable_gradient_checkpointing()
     return weights
+
+
+def adamw(weights: list[torch.nn.Parameter], settings: "Adapt") -> torch.optim.Optimizer:
+    """AdamW (arXiv 1711.05101), its moments in 32 or 8 bits.
+
+    Raises:
+        FairgenError: 8 bits are asked for, and bitsandbytes is not installed.
+    """
+    options = {"lr": settings.recipe.lr, "weight_decay": 1e-2}
+    if settings.recipe.optimizer == "adamw":
+        return torch.optim.AdamW(weights, **options)
+    try:
+        from bitsandbytes.optim import AdamW8bit
+    except ImportError as error:
+        raise FairgenError(
+            f"adapt.{settings.kind}.optimizer: adamw8bit needs the package bitsandbytes ({error});"
+            " install it (pip install bitsandbytes) or set adamw"
+        ) from error
+    return AdamW8bit(weights, **options)
 
 
 def learning_rate(optimizer: torch.optim.Optimizer, recipe: "Recipe") -> torch.optim.lr_scheduler.LRScheduler:
@@ -146,7 +166,7 @@ def fit(
         What `losses` gave in each step: its mean over the step's batches.
     """
     recipe = settings.recipe
-    optimizer = torch.optim.AdamW(weights, lr=recipe.lr, weight_decay=1e-2)
+    optimizer = adamw(weights, settings)
     schedule_lr, mean = learning_rate(optimizer, recipe), RunningMean(weights, recipe.ema)
     training = Training({"weights": weights, "mean": mean.mean}, optimizer, schedule_lr, generator, streams)
     if kept:

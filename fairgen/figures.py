@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import matplotlib.pyplot as plt
 import numpy as np
 
-from fairgen import cluster_map, images, job, plots, results, selection, tables
+from fairgen import acceptance, cluster_map, images, job, plots, results, selection, tables
 from fairgen.plots import save
 
 COLUMNS, TILE = 10, 64
@@ -66,21 +66,6 @@ def draw_note(text: str, path: Path) -> None:
     save(figure, path)
 
 
-def draw_acceptance(selections: list[Path], groups: list[str], path: Path) -> None:
-    """Share of each group's samples that pass the filter's threshold, per generator."""
-    if not selections:
-        return draw_note("no compared method generates images", path)
-    shares = np.array([[tables.facts(s)["groups"][g]["accepted"] for g in groups] for s in selections])
-    figure, ax = plt.subplots(figsize=(1.8 + 1.3 * len(groups), 1.2 + 0.5 * len(selections)))
-    ax.imshow(shares, vmin=0, vmax=1, cmap="cividis", aspect="auto")
-    for (i, j), share in np.ndenumerate(shares):
-        ax.text(j, i, f"{share:.2f}", ha="center", va="center", color="white" if share < 0.6 else "black")
-    ax.set_xticks(range(len(groups)), groups, rotation=25, ha="right")
-    ax.set_yticks(range(len(selections)), [s.parent.name for s in selections])
-    ax.set_title("share of samples that CLIP accepts")
-    save(figure, path)
-
-
 def draw_cluster_map(paths: SimpleNamespace, groups: list[str]) -> None:
     """The finest clustering that is compared."""
     clustered = [g for g in groups if paths.map and tables.facts(paths.map[0]).get(g, {}).get("k", 1) > 1]
@@ -97,7 +82,10 @@ def work(settings: Figures, paths: SimpleNamespace) -> None:
     plots.draw_curve(document, paths.curve)
     plots.draw_groups(document, settings.groups, paths.groups)
     draw_samples(paths.split, paths.selections, settings.groups, paths.samples)
-    draw_acceptance(paths.selections, settings.groups, paths.acceptance)
+    if paths.selections:
+        acceptance.draw_acceptance(paths.selections, settings.groups, paths.acceptance)
+    else:
+        draw_note("no compared method generates images", paths.acceptance)
     draw_cluster_map(paths, settings.groups)
 
 

@@ -57,7 +57,6 @@ def main(
     for name in values:
         parser.add_argument(f"--{name}", required=True)
     options = parser.parse_args(argv)
-    _open_log(options.log)
     finals = {name: getattr(options, name) for name in writes}
     temporary = {name: path.with_name(f".{path.name}.{os.getpid()}.tmp") for name, path in finals.items()}
     kept, done = None, False
@@ -65,7 +64,8 @@ def main(
         given = json.loads(options.settings)
         if resumes:
             kept = Work(finals[writes[0]], dict(given))
-            kept.lock()
+            kept.lock()  # before the log is opened: it is the other job's if this fails
+        _open_log(options.log)
         use_threads(given.pop("threads", 1))
         devices.ask(options.gpu)
         ready()
@@ -78,7 +78,8 @@ def main(
     except Exception as error:  # every failure becomes one line; the trace goes to the log
         log.debug("failed", exc_info=True)
         text = str(error) if isinstance(error, FairgenError) else f"{type(error).__name__}: {error}"
-        where = f" (trace in {options.log})" if options.log else ""
+        opened = options.log and log.isEnabledFor(logging.DEBUG)
+        where = f" (trace in {options.log})" if opened else ""
         print(f"fairgen {stage}: {' '.join(text.split())}{where}", file=sys.stderr)
         sys.exit(1)
     finally:

@@ -86,8 +86,9 @@ class Paths:
 
         def files(w: Any) -> list[str]:
             value = blocks.block(self.config, w.dataset, getattr(w, "method", None), name)
-            folder = Path(locate(value[key]["model"] if key else value["model"]))
-            return [os.path.relpath(path) for path in sorted(folder.rglob("*.safetensors"))] if folder.is_dir() else []
+            place = Path(locate(value[key]["model"] if key else value["model"]))
+            found = sorted(place.rglob("*.safetensors")) if place.is_dir() else [place] if place.is_file() else []
+            return [os.path.relpath(path) for path in found]
 
         return files
 

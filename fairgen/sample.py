@@ -1,6 +1,6 @@
 """Stage `sample`: draw a group's synthetic images through all its adapters, or its donor's when it borrows.
 
-The base is loaded once. Each cluster gets a share of the images proportional to its size. Every image has its own
+The base is loaded once. Each cluster gets a share of the images proportional to its size, with a floor. Every image has its own
 seed, derived from the group, the cluster and its number, and a row that says how it came about.
 """
 
@@ -38,9 +38,10 @@ FIELDS = {
 
 @dataclass(frozen=True)
 class Sample:
-    """Images per group and how they are drawn."""
+    """Images per group, at least so many of each cluster, and how they are drawn."""
 
     per_group: int
+    floor: int
     seed: int
     solver: Solver
     token: str
@@ -59,24 +60,33 @@ class Source:
     digest: str = ""
 
 
-def shares(sizes: list[int], total: int) -> list[int]:
-    """Split `total` images over clusters in proportion to their sizes (largest remainder)."""
+def shares(sizes: list[int], total: int, floor: int) -> list[int]:
+    """Split `total` images over clusters in proportion to their sizes (largest remainder), but none below `floor`.
+
+    Where the floor is too high for all of them, every cluster gets as many as any other.
+    """
+    floor = min(floor, total // len(sizes))
     exact = [total * size / sum(sizes) for size in sizes]
+    small = [x < floor for x in exact]
+    if any(small):
+        others = [size for size, few in zip(sizes, small, strict=True) if not few]
+        rest = iter(shares(others, total - floor * sum(small), floor))
+        return [floor if few else next(rest) for few in small]
     counts = [int(x) for x in exact]
     for i in sorted(range(len(sizes)), key=lambda i: counts[i] - exact[i])[: total - sum(counts)]:
         counts[i] += 1
     return counts
 
 
-def sources(own: list[Path], donors: list[Path], total: int, group: str) -> tuple[list[Source], bool]:
-    """The generators to draw from, and whether they are the donor's."""
+def sources(own: list[Path], donors: list[Path], total: int, floor: int, group: str) -> tuple[list[Source], bool]:
+    """The generators to draw from, each with its share of `total` images, and whether they are the donor's."""
     if not own:
         return [Source(None, 0, total)], False
     for files, borrowed in ((own, False), (donors, True)):
         listed = [path for file in files for path in adapters.members(file)]
         trained = [(path, facts) for path in listed if (facts := adapters.read_facts(path))["images"]]
         if trained:
-            counts = shares([facts["images"] for _, facts in trained], total)
+            counts = shares([facts["images"] for _, facts in trained], total, floor)
             drawn = zip(trained, counts, strict=True)
             found = [Source(path, facts["cluster"], count, adapters.digest(path)) for (path, facts), count in drawn]
             return found, borrowed
@@ -118,7 +128,7 @@ def rows(
 def work(settings: Sample, paths: SimpleNamespace) -> None:
     """Write the group's images."""
     group = paths.group
-    chosen, borrowed = sources(paths.adapters, paths.donors, settings.per_group, group)
+    chosen, borrowed = sources(paths.adapters, paths.donors, settings.per_group, settings.floor, group)
     if borrowed:
         job.log.info("group %s borrows the adapters of %s", group, settings.donors[group])
     identity = diffusion.identity(diffusion.Base(**settings.base))

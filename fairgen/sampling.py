@@ -1,12 +1,14 @@
 """The sampling loop: latents from per-image seeds through a fast solver with classifier-free guidance, then pixels."""
 
 import copy
+import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
+from fairgen import job
 from fairgen.errors import FairgenError
 from fairgen.models import diffusion
 
@@ -20,6 +22,7 @@ class Solver:
     guidance: float  # 1 or less: no guidance, half the work
     negative_prompt: str
     batch: int
+    compile: bool = False  # compile the denoiser (torch.compile), which then sees batches of one size only
 
 
 def initial_noise(unet: torch.nn.Module, base: diffusion.Base, seeds: list[int], scale: int) -> torch.Tensor:
@@ -52,6 +55,28 @@ def denoise(
     return latents
 
 
+def render(
+    unet: torch.nn.Module,
+    vae: torch.nn.Module,
+    base: diffusion.Base,
+    scheduler: object,
+    text: diffusion.Conditioning,
+    seeds: list[int],
+    solver: Solver,
+) -> np.ndarray:
+    """One batch of images (n, h, w, 3) uint8; a compiled denoiser gets the last seed again and again up to a full batch."""
+    scale = 2 ** (len(vae.config.block_out_channels) - 1)
+    noise = initial_noise(unet, base, seeds + seeds[-1:] * (solver.batch - len(seeds) if solver.compile else 0), scale)
+    latents = denoise(unet, scheduler, noise, text, solver)
+    return diffusion.decode_latents(vae, latents[: len(seeds)])
+
+
+def constant(pixels: np.ndarray) -> np.ndarray:
+    """Which images (n, h, w, 3) are of one colour: those that are not finite, and what a broken model draws."""
+    flat = pixels.reshape(len(pixels), -1)
+    return flat.min(1) == flat.max(1)
+
+
 def draw(
     unet: torch.nn.Module,
     vae: torch.nn.Module,
@@ -63,18 +88,26 @@ def draw(
 ) -> Iterator[np.ndarray]:
     """Yield one (h, w, 3) uint8 image per seed, without the first `skip`; batches are the same with and without them.
 
+    Images that are not finite, or constant, are drawn once more in float32.
+
     Raises:
-        FairgenError: a batch is not finite, or an image is constant.
+        FairgenError: an image is not finite, or constant, even so.
     """
     scheduler = diffusion.sampler(base, solver.scheduler)
-    scale = 2 ** (len(vae.config.block_out_channels) - 1)
+    if solver.compile:
+        unet.compile()
     for i in range(skip - skip % solver.batch, len(seeds), solver.batch):
-        noise = initial_noise(unet, base, seeds[i : i + solver.batch], scale)
-        try:
-            pixels = diffusion.decode_latents(vae, denoise(unet, scheduler, noise, text, solver))
-        except FloatingPointError as error:
-            raise FairgenError(f"base.dtype = {base.dtype}: {error}; use bfloat16 or float32") from error
-        for seed, image in list(zip(seeds[i : i + solver.batch], pixels, strict=True))[max(0, skip - i) :]:
-            if image.min() == image.max():
-                raise FairgenError(f"the image of seed {seed} is one constant colour; check the base model and base.dtype")
-            yield image
+        batch = seeds[i : i + solver.batch]
+        pixels = render(unet, vae, base, scheduler, text, batch, solver)
+        bad = np.flatnonzero(constant(pixels))
+        if len(bad) and base.dtype != "float32":
+            job.log.warning("%d images are constant or not finite in %s; drawn again in float32", len(bad), base.dtype)
+            exact, again = (copy.deepcopy(x).float() for x in (unet, vae)), [batch[row] for row in bad]
+            pixels[bad] = render(*exact, base, scheduler, text, again, dataclasses.replace(solver, compile=False))
+            bad = bad[constant(pixels[bad])]
+        if len(bad):
+            raise FairgenError(
+                f"the image of seed {batch[bad[0]]} is not finite or of one colour, in float32 too; check diffusion.model"
+                " and the learning rate of its adapter"
+            )
+        yield from pixels[max(0, skip - i) :]

@@ -7,6 +7,7 @@ from fairgen import formats, schemas
 from fairgen.blocks import SECOND, Config, block, dataset_block, recipe, starts, synthetic
 from fairgen.config import comparison, expanded
 from fairgen.errors import FairgenError
+from fairgen.models import check_moved, single_file
 
 
 def validate(config: Config, schema: Config) -> None:
@@ -71,14 +72,16 @@ def check_start(config: Config, dataset: str, method: str) -> None:
 
 
 def check_shared(config: Config, dataset: str, method: str) -> None:
-    """A shared batch is for plain LoRA adapters."""
+    """A shared batch is for plain LoRA adapters, and its optimizer takes each number apart from the others."""
     found = block(config, dataset, method, "adapt")
     if not found["shared"] or found["kind"] == "none":
         return
-    why = "kind: full" if found["kind"] == "full" else "lora.dora: true" if found["lora"]["dora"] else ""
-    if why:
+    lora = found["lora"]
+    refused = {"kind: full": found["kind"] == "full", "lora.dora: true": lora["dora"]}
+    refused["lora.optimizer: adamw8bit"] = lora["optimizer"] == "adamw8bit"  # its blocks would mix adapters
+    for why in (name for name, there in refused.items() if there):
         raise FairgenError(
-            f"config: methods.{method}.adapt.shared: a shared batch trains LoRA without dora, but {method} has {why} on"
+            f"config: methods.{method}.adapt.shared: a shared batch trains plain LoRA with adamw, but {method} has {why} on"
             f" {dataset}; set shared: false there"
         )
 
@@ -97,8 +100,11 @@ def check_replicates(config: Config, name: str) -> None:
 
 
 def check_data(config: Config, dataset: str) -> None:
-    """The data set's folder exists, unless fairgen draws it itself."""
-    data = dataset_block(config, dataset)
+    """The data set's folder exists, unless fairgen draws it itself; the base has not moved, and a single file has its folder."""
+    data, base = dataset_block(config, dataset), block(config, dataset, None, "diffusion")
+    check_moved(base["model"], "diffusion.model")
+    if single_file.is_one(base["model"]):
+        single_file.config_folder(base["model"], base["config"])
     if data["format"] != "birds" and not Path(data["root"]).is_dir():
         layout = formats.reader(data["format"]).LAYOUT
         raise FairgenError(

@@ -4,6 +4,7 @@ import dataclasses
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -64,6 +65,28 @@ def test_lora_trains_its_own_matrices_only(base: diffusion.Base, pixels: np.ndar
             assert torch.equal(weight, original[name.replace("base_layer.", "")])
 
 
+def test_lora_adapts_the_layers_that_are_named(base: diffusion.Base, tmp_path: Path) -> None:
+    unet, file = diffusion.load_unet(base), tmp_path / "a.safetensors"
+    adapters.inject_lora(unet, 2, 5, targets=["ff.net.2", "to_q"])
+    with torch.no_grad():
+        for name, weight in unet.named_parameters():
+            if "lora_" in name:
+                weight += 0.1 * torch.randn(weight.shape)
+    unet.eval()
+    facts = {"kind": "lora", "base": diffusion.identity(base), "rank": 2, "alpha": 5, "dora": False, "images": 1}
+    adapters.write(file, unet, facts)
+    assert adapters.read_targets(file) == ["to_q", "ff.net.2"]
+    fresh = diffusion.load_unet(base)
+    adapters.apply(file, fresh, facts["base"])
+    adapted = {
+        name.split(".lora_")[0].rsplit("transformer_blocks.0.", 1)[1] for name, _ in fresh.named_parameters() if "lora_" in name
+    }
+    assert adapted == {"attn1.to_q", "attn2.to_q", "ff.net.2"}
+    assert torch.allclose(forward(fresh), forward(unet), atol=1e-5)
+    with pytest.raises(FairgenError, match=r"adapt\.lora\.targets: no layer of the base is named to_x"):
+        adapters.inject_lora(diffusion.load_unet(base), 2, 5, targets=["to_q", "to_x"])
+
+
 def test_training_is_reproducible(base: diffusion.Base, pixels: np.ndarray) -> None:
     runs = [train(adapt_settings("full", base), base, ("a V", pixels), [("a", pixels)], "g/0")[0] for _ in range(2)]
     assert torch.equal(forward(runs[0]), forward(runs[1]))
@@ -90,6 +113,22 @@ def test_a_step_takes_the_mean_of_its_batches(base: diffusion.Base, pixels: np.n
     _, losses = train(settings, base, ("a V", pixels), [("a", pixels)], "g/0")
     assert losses == pytest.approx([2 * diffusion.load_unet(base).conv_in.bias.sum().item()])
     assert [g.unique().tolist() for g in gradients] == [[2.0]]
+
+
+def test_eight_bit_adam_is_asked_for_by_name(base: diffusion.Base, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Absent, it is one clear line; present, it gets the trainable weights and their learning rate."""
+    settings = changed(adapt_settings("lora", base), optimizer="adamw8bit", lr=0.5)
+    weight = torch.nn.Parameter(torch.zeros(1))
+    monkeypatch.setitem(sys.modules, "bitsandbytes.optim", None)
+    with pytest.raises(FairgenError, match=r"adapt\.lora\.optimizer: adamw8bit needs the package bitsandbytes"):
+        dreambooth.adamw([weight], settings)
+    kind = type("AdamW8bit", (torch.optim.AdamW,), {})
+    monkeypatch.setitem(sys.modules, "bitsandbytes", SimpleNamespace())
+    monkeypatch.setitem(sys.modules, "bitsandbytes.optim", SimpleNamespace(AdamW8bit=kind))
+    optimizer = dreambooth.adamw([weight], settings)
+    assert isinstance(optimizer, kind)
+    assert optimizer.param_groups[0]["lr"] == 0.5
+    assert type(dreambooth.adamw([weight], adapt_settings("lora", base))) is torch.optim.AdamW
 
 
 def test_gradient_checkpointing_changes_no_result(base: diffusion.Base, pixels: np.ndarray) -> None:

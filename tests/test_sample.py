@@ -1,9 +1,11 @@
 """Sampling: quotas, sources, and images that do not depend on their batch."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from fairgen import images, tables
 from fairgen.errors import FairgenError
@@ -19,24 +21,33 @@ def record(path: Path, count: int, cluster: int = 0) -> Path:
 
 
 def test_shares_follow_sizes_and_add_up() -> None:
-    assert shares([60, 30, 10], 100) == [60, 30, 10]
-    assert shares([1, 1, 1], 100) == [34, 33, 33]
+    assert shares([60, 30, 10], 100, 0) == [60, 30, 10]
+    assert shares([1, 1, 1], 100, 0) == [34, 33, 33]
+
+
+def test_no_cluster_is_below_the_floor() -> None:
+    assert shares([990, 9, 1], 100, 0) == [99, 1, 0]
+    assert shares([990, 9, 1], 100, 1) == [98, 1, 1]
+    assert shares([600, 300, 90, 10], 100, 15) == [47, 23, 15, 15]
+    assert shares([600, 300, 90, 10], 100, 10) == [53, 27, 10, 10]
+    assert shares([60, 30, 10], 8, 5) == [4, 2, 2]
+    assert shares([60, 30, 10], 2, 5) == [1, 1, 0]
 
 
 def test_a_group_without_adapters_uses_its_donors(tmp_path: Path) -> None:
     own = [record(tmp_path / "o.safetensors", 0)]
     donors = [record(tmp_path / "d0.safetensors", 30), record(tmp_path / "d1.safetensors", 10, 1)]
-    chosen, borrowed = sources(own, donors, 40, "g")
+    chosen, borrowed = sources(own, donors, 40, 1, "g")
     assert borrowed
     assert [(s.cluster, s.count) for s in chosen] == [(0, 30), (1, 10)]
-    chosen, borrowed = sources(donors, own, 40, "g")
+    chosen, borrowed = sources(donors, own, 40, 1, "g")
     assert not borrowed
     with pytest.raises(FairgenError, match="group g: neither it nor its donor"):
-        sources(own, own, 40, "g")
+        sources(own, own, 40, 1, "g")
 
 
 def test_no_adapters_at_all_means_the_base_alone() -> None:
-    chosen, borrowed = sources([], [], 7, "g")
+    chosen, borrowed = sources([], [], 7, 1, "g")
     assert (chosen[0].path, chosen[0].count, borrowed) == (None, 7, False)
 
 
@@ -54,9 +65,95 @@ def test_an_image_depends_on_its_seed_not_on_its_batch(base: diffusion.Base, sch
     assert np.abs(together[0].astype(int) - together[1]).mean() > 5
 
 
+def parts(base: diffusion.Base) -> tuple:
+    """What `draw` needs of a base."""
+    text = diffusion.encode_prompts(base, ["a duck on lake", ""])
+    return diffusion.load_unet(base), diffusion.load_vae(base), base, text
+
+
+def spoil(monkeypatch: pytest.MonkeyPatch, row: int, kinds: tuple[torch.dtype, ...]) -> list[int]:
+    """Let the denoiser give NaN for one row while its weights are of some types; returns a list of its batch sizes."""
+    predict, sizes = diffusion.predict, []
+
+    def spoilt(unet: torch.nn.Module, latents: torch.Tensor, *rest: object) -> torch.Tensor:
+        sizes.append(len(latents))
+        found = predict(unet, latents, *rest)
+        if unet.dtype in kinds:
+            found[row] = torch.nan
+        return found
+
+    monkeypatch.setattr(diffusion, "predict", spoilt)
+    return sizes
+
+
+def test_a_broken_image_is_drawn_once_more_in_float32(base: diffusion.Base, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only that image: what the others look like does not depend on their neighbours."""
+    solver, half = Solver("dpmsolver++", 4, 1.0, "", 3), dataclasses.replace(base, dtype="bfloat16")
+    exact, rough = list(draw(*parts(base), [1, 2, 3], solver)), list(draw(*parts(half), [1, 2, 3], solver))
+    sizes = spoil(monkeypatch, 1, (torch.bfloat16,))
+    found = list(draw(*parts(half), [1, 2, 3], solver))
+    assert sizes == [3] * 4 + [1] * 4
+    assert np.array_equal(found[0], rough[0])
+    assert np.array_equal(found[2], rough[2])
+    assert np.abs(found[1].astype(int) - exact[1]).max() <= 2
+    assert np.abs(found[1].astype(int) - rough[1]).max() > 2
+
+
+@pytest.mark.parametrize(("dtype", "calls"), [("bfloat16", [3, 3, 1, 1]), ("float32", [3, 3])])
+def test_an_image_that_stays_broken_is_an_error(
+    base: diffusion.Base, monkeypatch: pytest.MonkeyPatch, dtype: str, calls: list[int]
+) -> None:
+    sizes = spoil(monkeypatch, -1, (torch.bfloat16, torch.float32))
+    with pytest.raises(FairgenError, match="the image of seed 3 is not finite or of one colour, in float32 too"):
+        list(draw(*parts(dataclasses.replace(base, dtype=dtype)), [1, 2, 3], Solver("unipc", 2, 1.0, "", 3)))
+    assert sizes == calls
+
+
+def test_guidance_doubles_the_batch_only_where_it_is_on(base: diffusion.Base, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes, given = spoil(monkeypatch, 0, ()), parts(base)
+    for guidance in (1.0, 1.5):
+        list(draw(*given, [1, 2, 3], Solver("unipc", 1, guidance, "", 3)))
+    assert sizes == [3, 6]
+
+
+def test_a_compiled_denoiser_sees_one_batch_size(base: diffusion.Base, monkeypatch: pytest.MonkeyPatch) -> None:
+    solver, given, compiled = Solver("dpmsolver++", 2, 2.0, "", 2), parts(base), []
+    wanted = list(draw(*given, [1, 2, 3], solver))
+    sizes = spoil(monkeypatch, 0, ())
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda self: compiled.append(self))
+    found = list(draw(*given, [1, 2, 3], dataclasses.replace(solver, compile=True)))
+    assert compiled == [given[0]]
+    assert set(sizes) == {4}
+    assert len(found) == 3
+    assert all(np.abs(x.astype(int) - y).max() <= 2 for x, y in zip(found, wanted, strict=True))
+
+
+@pytest.mark.parametrize("kind", ["lora", "full"])
+def test_adapters_take_each_others_place_exactly(base: diffusion.Base, tmp_path: Path, kind: str) -> None:
+    """One after the other in one denoiser, each is what it is in a fresh one."""
+    facts = {"kind": kind, "base": diffusion.identity(base), "rank": 2, "alpha": 5, "dora": False, "images": 1}
+    for seed, name in enumerate("ab"):
+        unet = diffusion.load_unet(base)
+        if kind == "lora":
+            adapters.inject_lora(unet, 2, 5)
+        torch.manual_seed(seed)
+        with torch.no_grad():
+            for weight in (p for n, p in unet.named_parameters() if kind == "full" or "lora_" in n):
+                weight += 0.1 * torch.randn(weight.shape)
+        adapters.write(tmp_path / name, unet, facts)
+    swapped = diffusion.load_unet(base)
+    for name in "aba":
+        adapters.apply(tmp_path / name, swapped, facts["base"])
+        fresh = diffusion.load_unet(base)
+        adapters.apply(tmp_path / name, fresh, facts["base"])
+        wanted, found = fresh.state_dict(), swapped.state_dict()
+        assert wanted.keys() == found.keys()
+        assert all(torch.equal(wanted[key], found[key]) for key in wanted)
+
+
 def test_drawing_goes_on_at_any_image(base: diffusion.Base) -> None:
     """Batches of 3 over two sources of 4 images: image 5 is the second one of the second source."""
-    settings = Sample(8, 0, Solver("dpmsolver++", 2, 2.0, "", 3), "V", vars(base), {"g": "a duck on lake"}, {"g": None})
+    settings = Sample(8, 1, 0, Solver("dpmsolver++", 2, 2.0, "", 3), "V", vars(base), {"g": "a duck on lake"}, {"g": None})
     chosen = [Source(None, 0, 4), Source(None, 1, 4)]
     whole = list(rows(settings, "g", chosen, False, "base"))
     for skip in (3, 5, 8):

@@ -10,6 +10,7 @@ from test_adapt import adapt_settings, changed
 from fairgen import dreambooth, dreambooth_shared
 from fairgen.adapt import Adapt
 from fairgen.embedded import birds
+from fairgen.errors import FairgenError
 from fairgen.models import adapters, diffusion, stacked
 
 TEXT = "a landbird on land V"
@@ -91,6 +92,11 @@ def test_gradients_are_clipped_adapter_by_adapter() -> None:
     stacked.clip_gradients(weights)
     norms = [torch.cat([w.grad[i].flatten() for w in weights]).norm().item() for i in range(2)]
     assert norms == pytest.approx([1, 0.5], rel=1e-5)
+
+
+def test_layers_other_than_linear_ones_are_refused_by_name(base: diffusion.Base, settings: Adapt) -> None:
+    with pytest.raises(FairgenError, match=r"adapt\.shared: conv_in is a Conv2d.* adapt\.lora\.targets"):
+        dreambooth_shared.begin(diffusion.load_unet(base), changed(settings, targets=("to_q", "conv_in")), [1, 2])
 
 
 def test_the_base_is_as_it_was_after_layers_are_taken_out(base: diffusion.Base, settings: Adapt) -> None:

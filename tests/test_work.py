@@ -28,7 +28,7 @@ SETTINGS = {
     "lora": {**ADAPT, "kind": "lora", "recipe": {**RECIPE, "rank": 4, "alpha": 8}},
     "shared": {**ADAPT, "kind": "lora", "recipe": {**RECIPE, "rank": 4, "alpha": 8}},
     "full": {**ADAPT, "kind": "full", "recipe": RECIPE},
-    "sample": {**COMMON, "per_group": 8, "solver": SOLVER},
+    "sample": {**COMMON, "per_group": 8, "floor": 1, "solver": SOLVER},
     "pretrain": {
         "classifier": NETWORK,
         "recipe": {"steps": 6, "batch": 4, "lr": 1e-3, "weight_decay": 1e-4},
@@ -137,11 +137,14 @@ def test_a_changed_setting_starts_afresh_and_says_why(bench: Bench) -> None:
 def test_a_locked_folder_is_left_alone_with_one_line(bench: Bench) -> None:
     other = Work(bench.output, {})
     other.lock()
+    (bench.folder / "log").write_text("what its holder said\n")
     done = bench.run("lora")
     assert done.returncode == 1
     assert done.stderr.startswith(f"fairgen adapt: {bench.work}: another process makes this output")
     assert done.stderr.count("\n") == 1
+    assert "trace in" not in done.stderr
     assert bench.work.exists()
+    assert bench.log() == "what its holder said\n"
 
 
 def test_a_failing_job_leaves_no_empty_folder(bench: Bench) -> None:

@@ -1,5 +1,6 @@
 """The only modules that name or load checkpoints, one per family."""
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,14 @@ def locate(model: str) -> str:
 
 
 def quiet() -> None:
-    """Switch off transformers' own progress bars; a stage shows one of its own."""
-    from transformers.utils import logging
+    """Keep the libraries off the terminal: no progress bars of their own, and what they say goes to the log."""
+    from transformers.utils.logging import disable_progress_bar
 
-    logging.disable_progress_bar()
+    disable_progress_bar()
+    for name in ("diffusers", "transformers", "huggingface_hub"):
+        library = logging.getLogger(name)
+        library.handlers.clear()
+        library.propagate = True
 
 
 def tokenize(tokenizer: Any, prompts: list[str]) -> Any:
@@ -45,14 +50,28 @@ def count_tokens(tokenizer: Any, prompts: list[str]) -> list[int]:
 
 
 def missing(model: str, key: str, error: Exception) -> FairgenError:
-    """The one clear line for a checkpoint that cannot be loaded."""
-    if model in MOVED:
-        return FairgenError(f"{key}: '{model}' has moved; write '{MOVED[model]}'")
+    """The one clear line for a checkpoint that cannot be loaded.
+
+    Raises:
+        FairgenError: the hub id has moved.
+    """
+    check_moved(model, key)
     place = locate(model)
     reason = " ".join(str(error).split())[:160]
     if place.startswith((".", "/", "fairgen")) or Path(place).exists():
-        return FairgenError(f"{key}: cannot load a model from the folder {place} ({reason}); check the path and its files")
+        what = "file" if Path(place).is_file() else "folder"
+        return FairgenError(f"{key}: cannot load a model from the {what} {place} ({reason}); check the path and its files")
     return FairgenError(
         f"{key}: '{model}' is neither a local folder nor to be had from the hub ({reason});"
         f" fetch it with `hf download {model}` or give a local folder"
     )
+
+
+def check_moved(model: str, key: str) -> None:
+    """Refuse a hub id that has moved.
+
+    Raises:
+        FairgenError: names the new one.
+    """
+    if model in MOVED:
+        raise FairgenError(f"{key}: '{model}' has moved; write '{MOVED[model]}'")

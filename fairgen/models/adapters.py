@@ -7,6 +7,7 @@ one file, its keys prefixed by the cluster; the path `landbird-land.safetensors#
 
 import hashlib
 import json
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,14 @@ def read_facts(path: Path) -> dict[str, Any]:
     return facts["clusters"][cluster] if cluster else facts
 
 
+def read_targets(path: Path) -> list[str]:
+    """Names of the layers that a LoRA adapts."""
+    from safetensors import safe_open
+
+    with safe_open(place(path)[0], framework="numpy") as file:
+        return json.loads(file.metadata()["lora_adapter_metadata"])["unet.target_modules"]
+
+
 def digest(path: Path) -> str:
     """Short content hash of an adapter's file, with its cluster where it has one."""
     file, cluster = place(path)
@@ -52,26 +61,31 @@ def digest(path: Path) -> str:
     return found.hexdigest()[:16]
 
 
-def inject_lora(unet: Any, rank: int, alpha: float, dora: bool = False) -> None:
-    """Put trainable LoRA layers (arXiv 2106.09685) on the attention projections; everything else stays frozen.
+def inject_lora(unet: Any, rank: int, alpha: float, dora: bool = False, targets: Sequence[str] = LORA_TARGETS) -> None:
+    """Put trainable LoRA layers (arXiv 2106.09685) on all layers with the names `targets`; everything else stays frozen.
 
     `dora` trains the norms of the columns apart from their directions (DoRA, arXiv 2402.09353).
 
     Raises:
-        FairgenError: no layer of the UNet has one of the target names.
+        FairgenError: no layer of the UNet has one of the names, which peft would pass over.
     """
     from peft import LoraConfig, inject_adapter_in_model
 
-    config = LoraConfig(**lora_config(rank, alpha, dora), init_lora_weights="gaussian")
+    names = [name for name, _ in unet.named_modules()]
+    for target in targets:
+        if not any(name == target or name.endswith(f".{target}") for name in names):
+            raise FairgenError(f"adapt.lora.targets: no layer of the base is named {target}; usual are {', '.join(LORA_TARGETS)}")
+    config = LoraConfig(**lora_config(rank, alpha, dora, targets), init_lora_weights="gaussian")
     try:
         inject_adapter_in_model(config, unet)
     except ValueError as error:
         raise FairgenError(f"adapt.lora: {error}") from error
 
 
-def lora_config(rank: int, alpha: float, dora: bool) -> dict[str, Any]:
+def lora_config(rank: int, alpha: float, dora: bool, targets: Collection[str] = LORA_TARGETS) -> dict[str, Any]:
     """What a loader needs beside the tensors; without it, one that finds alpha ≠ rank scales them wrongly, silently."""
-    return {"r": rank, "lora_alpha": alpha, "use_dora": dora, "target_modules": list(LORA_TARGETS)}
+    listed = [*(name for name in LORA_TARGETS if name in targets), *sorted(set(targets) - set(LORA_TARGETS))]  # peft has a set
+    return {"r": rank, "lora_alpha": alpha, "use_dora": dora, "target_modules": listed}
 
 
 def lora_state(unet: Any) -> dict[str, Any]:
@@ -87,25 +101,25 @@ def write(path: Path, unet: Any, facts: dict[str, Any]) -> None:
     from safetensors.torch import save_file
 
     if facts["kind"] == "lora":
-        write_lora(path, lora_state(unet), facts, facts)
+        config = lora_config(facts["rank"], facts["alpha"], facts["dora"], unet.peft_config["default"].target_modules)
+        write_lora(path, lora_state(unet), facts, config)
     else:
         tensors = {k: v.detach().to("cpu", torch.float16).contiguous() for k, v in unet.state_dict().items()}
         save_file(tensors, path, metadata={"fairgen": json.dumps(facts, sort_keys=True)})
 
 
-def write_group(path: Path, adapters: dict[str, tuple[dict[str, Any], dict[str, Any]]]) -> None:
-    """Store the LoRA adapters of a group in one file: for each cluster its tensors and its facts, of one recipe."""
+def write_group(path: Path, adapters: dict[str, tuple[dict[str, Any], dict[str, Any]]], config: dict[str, Any]) -> None:
+    """Store the LoRA adapters of a group in one file: for each cluster its tensors and its facts, of one `lora_config`."""
     tensors = {f"{cluster}.{name}": x for cluster, (state, _) in adapters.items() for name, x in state.items()}
     clusters = {cluster: facts for cluster, (_, facts) in adapters.items()}
-    write_lora(path, tensors, {"clusters": clusters}, next(iter(clusters.values())))
+    write_lora(path, tensors, {"clusters": clusters}, config)
 
 
-def write_lora(path: Path, state: dict[str, Any], facts: dict[str, Any], recipe: dict[str, Any]) -> None:
-    """Store LoRA tensors in float32, with the facts of the file and the rank and scale of `recipe`."""
+def write_lora(path: Path, state: dict[str, Any], facts: dict[str, Any], config: dict[str, Any]) -> None:
+    """Store LoRA tensors in float32, with their facts and their `lora_config`."""
     import torch
     from safetensors.torch import save_file
 
-    config = lora_config(recipe["rank"], recipe["alpha"], recipe["dora"])
     metadata = {"fairgen": json.dumps(facts, sort_keys=True)}
     metadata["lora_adapter_metadata"] = json.dumps({f"unet.{k}": v for k, v in config.items()}, sort_keys=True)
     save_file({k: v.detach().to("cpu", torch.float32).contiguous() for k, v in state.items()}, path, metadata=metadata)
@@ -145,7 +159,7 @@ def apply(path: Path, unet: Any, base: str) -> None:
         from peft import set_peft_model_state_dict
 
         if not hasattr(unet, "peft_config"):
-            inject_lora(unet, facts["rank"], facts["alpha"], facts["dora"])
+            inject_lora(unet, facts["rank"], facts["alpha"], facts["dora"], read_targets(path))
             unet.eval()
         wanted = lora_state(unet)
         if tensors.keys() == wanted.keys():

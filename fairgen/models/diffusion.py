@@ -1,4 +1,4 @@
-"""Stable Diffusion 1.x, 2.x and XL in diffusers' folder layout, part by part: a job loads just the parts that it uses.
+"""Stable Diffusion 1.x, 2.x and XL from the hub, a folder or a file, part by part: a job loads just the parts that it uses.
 
 The only module that knows architectures. Which one a folder holds is read from its `model_index.json`; the loops carry a
 `Conditioning` about and call `predict`.
@@ -16,7 +16,7 @@ import torch
 
 from fairgen import devices
 from fairgen.errors import FairgenError
-from fairgen.models import locate, missing, quiet, tokenize
+from fairgen.models import locate, missing, quiet, single_file, tokenize
 from fairgen.models.lean import lean
 
 # pipeline classes with the suffixes of their tokenizers and text encoders
@@ -26,13 +26,20 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 
 @dataclass(frozen=True)
 class Base:
-    """The base model: hub id or folder, its revision and variant, the dtype of its frozen parts, the picture size."""
+    """The base model, the dtype of its frozen parts, and the picture size."""
 
-    model: str
+    model: str  # hub id, folder in diffusers' layout, or single file
     revision: str | None
     variant: str | None
     dtype: str
     resolution: int
+    config: str | None = None  # of a single file: the folder that describes it
+
+    @property
+    def layout(self) -> str:
+        """Hub id or folder in diffusers' layout: the base itself, or what describes its file."""
+        single = single_file.is_one(self.model)
+        return str(single_file.config_folder(self.model, self.config)) if single else locate(self.model)
 
 
 @dataclass(frozen=True)
@@ -76,7 +83,7 @@ def predict(unet: torch.nn.Module, latents: torch.Tensor, steps: torch.Tensor, t
 
 def _index_file(base: Base) -> Path:
     """The base's `model_index.json`, in its folder or in the hub's cache."""
-    place = Path(locate(base.model))
+    place = Path(base.layout)
     if place.is_dir():
         return place / "model_index.json"
     from huggingface_hub import hf_hub_download
@@ -105,9 +112,12 @@ def index(base: Base) -> dict[str, Any]:
 
 
 def _load(kind: Any, base: Base, part: str, **options: Any) -> Any:
-    place = locate(base.model)
+    quiet()
+    place = base.layout
     extra = {"variant": base.variant, "use_safetensors": True} if options else {}
     try:
+        if options and single_file.is_one(base.model):
+            return single_file.load(kind, base.model, Path(place), part, *options.values())
         return kind.from_pretrained(place, subfolder=part, revision=base.revision, **extra, **options)
     except (OSError, ValueError) as error:
         raise missing(base.model, "diffusion.model", error) from error
@@ -120,6 +130,23 @@ def load_unet(base: Base, dtype: torch.dtype | None = None) -> torch.nn.Module:
 
     unet = _load(UNet2DConditionModel, base, "unet", torch_dtype=dtype or DTYPES[base.dtype])
     return unet.requires_grad_(False).eval().to(devices.current(), memory_format=torch.channels_last)
+
+
+def pipeline(base: Base, unet: torch.nn.Module) -> Any:
+    """diffusers' own pipeline of the base around another denoiser, all in the base's dtype."""
+    import diffusers
+
+    kind, place = getattr(diffusers, index(base)["_class_name"]), base.layout
+    options = {"unet": unet, "dtype": DTYPES[base.dtype]}
+    if kind is diffusers.StableDiffusionPipeline:
+        options |= {"safety_checker": None, "requires_safety_checker": False}
+    try:
+        if single_file.is_one(base.model):
+            return kind.from_single_file(locate(base.model), config=place, local_files_only=True, **options)
+        more = {"revision": base.revision, "variant": base.variant, "use_safetensors": True}
+        return kind.from_pretrained(place, **more, **options)
+    except (OSError, ValueError) as error:
+        raise missing(base.model, "diffusion.model", error) from error
 
 
 def load_vae(base: Base) -> torch.nn.Module:
@@ -166,7 +193,6 @@ def load_tokenizer(base: Base, suffix: str = "") -> Any:
     with lean():
         from transformers.models.clip.tokenization_clip import CLIPTokenizer
 
-    quiet()
     tokenizer = _load(CLIPTokenizer, base, f"tokenizer{suffix}")
     if len(tokenizer.get_vocab()) <= len(tokenizer.all_special_tokens):
         raise missing(base.model, "diffusion.model", FileNotFoundError("its tokenizer is not there"))
@@ -216,24 +242,23 @@ def encode_images(vae: torch.nn.Module, pixels: np.ndarray, batch: int = 64) -> 
 
 @torch.inference_mode()
 def decode_latents(vae: torch.nn.Module, latents: torch.Tensor) -> np.ndarray:
-    """Scaled latents to (n, h, w, 3) uint8.
-
-    Raises:
-        FloatingPointError: the decoder's output is not finite.
-    """
+    """Scaled latents to (n, h, w, 3) uint8; an image with a value that is not finite is black all over."""
     x = vae.decode((latents / vae.config.scaling_factor).to(vae.device, vae.dtype)).sample.float()
-    if not torch.isfinite(x).all():
-        raise FloatingPointError("decoded images are not finite")
+    x = torch.where(torch.isfinite(x).all((1, 2, 3), keepdim=True), x, -1)
     return ((x.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
 
 
 def identity(base: Base) -> str:
-    """What an adapter was trained on: a hash of the local UNet's config and weights, or the hub id and its commit."""
-    config = Path(locate(base.model)) / "unet"
+    """What an adapter was trained on: a hash of the local UNet's config and weights, or the hub id and its commit.
+
+    Of a single file, everything in it counts.
+    """
+    config = Path(base.layout) / "unet"
     if not config.is_dir():
         return f"{base.model}@{_index_file(base).parent.name}"
     digest = hashlib.sha256((config / "config.json").read_bytes())
-    for path in sorted(config.glob("*.safetensors")):
+    single = single_file.is_one(base.model)
+    for path in [Path(locate(base.model))] if single else sorted(config.glob("*.safetensors")):
         with path.open("rb") as file:
             while block := file.read(1 << 24):
                 digest.update(block)

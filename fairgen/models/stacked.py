@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from fairgen.errors import FairgenError
+
 Layers = dict[str, Any]  # name of a module in the denoiser → peft's LoRA layer in its place
 
 
@@ -42,7 +44,17 @@ def take_out(unet: nn.Module) -> Layers:
 
 
 def put_in(unet: nn.Module, adapters: Sequence[Layers]) -> dict[str, StackedLora]:
-    """Put the layers of several adapters, stacked, in the place of the base's own."""
+    """Put the layers of several adapters, stacked, in the place of the base's own.
+
+    Raises:
+        FairgenError: a layer is not linear.
+    """
+    for name, layer in adapters[0].items():
+        if not isinstance(layer.base_layer, nn.Linear):
+            raise FairgenError(
+                f"adapt.shared: {name} is a {type(layer.base_layer).__name__}, and a shared batch adapts linear layers only;"
+                " take it out of adapt.lora.targets or set shared: false"
+            )
     stacked = {name: StackedLora([layers[name] for layers in adapters]) for name in adapters[0]}
     for name, layer in stacked.items():
         _place(unet, name, layer)
