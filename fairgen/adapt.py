@@ -129,4 +129,4 @@ def work(settings: Adapt, paths: SimpleNamespace) -> None:
 
 
 if __name__ == "__main__":
-    job.main(work, Adapt, reads=["clusters", "split", "prior*"], writes=["adapter"], values=["group", "cluster"], resumes=True)
+    job.main(work, Adapt, reads=["clusters", "split", "prior*"], writes=["adapter"], values=["group", "cluster"])

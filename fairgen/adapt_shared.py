@@ -35,4 +35,4 @@ def work(settings: Adapt, paths: SimpleNamespace) -> None:
 
 
 if __name__ == "__main__":
-    job.main(work, Adapt, reads=["clusters", "split", "prior*"], writes=["adapters"], values=["group"], resumes=True)
+    job.main(work, Adapt, reads=["clusters", "split", "prior*"], writes=["adapters"], values=["group"])

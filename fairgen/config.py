@@ -176,7 +176,7 @@ def config_hash(config: Config, dataset: str, name: str | None = None) -> str:
     compared = comparison(config, dataset, name)["compare"]
     used = {found for method in compared for start in starts(config, dataset, method) for found in chain(config, start)}
     effective = {k: v for k, v in config.items() if k not in NO_RESULT} | ({"compare": compared} if name else {})
-    data = dataset_block(config, dataset)
-    data = {**data, "settings": {k: v for k, v in data["settings"].items() if k not in NO_RESULT}}
+    data = {k: v for k, v in dataset_block(config, dataset).items() if k != "gpu"}
+    data["settings"] = {k: v for k, v in data["settings"].items() if k not in NO_RESULT}
     effective |= {"dataset": data, "methods": {m: config["methods"][m] for m in sorted(used)}}
     return hashlib.sha256(canonical(effective).encode()).hexdigest()

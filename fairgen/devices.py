@@ -20,10 +20,10 @@ held: list[IO[str]] = []  # open lock files of this process
 
 def visible() -> list[str]:
     """Ids of the GPUs that this process may use: those of CUDA_VISIBLE_DEVICES, else all."""
-    import torch
-
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
     if named is None:
+        import torch
+
         return [str(i) for i in range(torch.cuda.device_count())]
     return [word.strip() for word in named.split(",") if word.strip() not in ("", "-1")]
 
@@ -71,11 +71,16 @@ def ask(count: int) -> None:
     asked = count
 
 
-def current() -> Any:
-    """The torch device of this job; claims its GPUs at the first call, before CUDA starts."""
-    import torch
-
+def acquire() -> None:
+    """Claim this job's GPUs and hide all others; at the first call only, and before CUDA starts."""
     if asked and not held:
         folder = Path(tempfile.gettempdir(), f"fairgen-gpus-{os.getuid()}")
         os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(claim(asked, visible(), folder))
+
+
+def current() -> Any:
+    """The torch device of this job."""
+    import torch
+
+    acquire()
     return torch.device("cuda" if held else "cpu")

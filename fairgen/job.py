@@ -1,7 +1,8 @@
 """What every stage's command line shares: options, the log file, atomic outputs, one-line errors.
 
 A stage ends with `job.main(work, Settings, reads=…, writes=…)`. `work` gets the settings and a namespace of paths; the
-paths under `writes` are temporary names that are moved into place when `work` returns.
+paths under `writes` are temporary names that are moved into place when `work` returns. `paths.work` is the job's locked
+work folder, for stages that can be interrupted.
 """
 
 import argparse
@@ -19,9 +20,15 @@ from typing import Any
 from fairgen import devices
 from fairgen.errors import FairgenError
 from fairgen.settings import read
-from fairgen.work import Work
+from fairgen.work import Work, place
 
 log = logging.getLogger("fairgen")
+logging.raiseExceptions = False  # a log that cannot be written (disk full) must not hide the one line about it
+REMEDIES = {  # what the system says of files, and what to do
+    "No space left on device": "free some space and call snakemake again",
+    "Read-only file system": "make it writable, or run in a folder that is",
+    "Permission denied": "make it accessible, or run in a folder that is",
+}
 
 
 def main(
@@ -31,7 +38,6 @@ def main(
     reads: Sequence[str] = (),
     writes: Sequence[str] = (),
     values: Sequence[str] = (),
-    resumes: bool = False,
     argv: Sequence[str] | None = None,
 ) -> None:
     """Run one stage as a command; exits 1 with one line on the terminal and the trace in the log when it fails.
@@ -42,12 +48,11 @@ def main(
         reads: options that name input files; a name ending in `*` takes any number of them.
         writes: options that name output files.
         values: options that carry plain text (wildcards).
-        resumes: give `work` a locked work folder beside the first output as `paths.work`; it goes when the job ends well.
         argv: command line, `sys.argv[1:]` by default.
     """
     stage = Path(sys.modules[work.__module__].__file__ or work.__module__).stem
     parser = argparse.ArgumentParser(prog=f"python -m fairgen.{stage}", description=sys.modules[work.__module__].__doc__)
-    parser.add_argument("--settings", required=True, help="JSON of this stage's config block")
+    parser.add_argument("--settings", required=True, type=json.loads, help="JSON of this stage's config block")
     parser.add_argument("--log", type=Path, help="file for the full log")
     parser.add_argument("--gpu", type=int, default=0, help="GPUs that this job may use (default: none)")
     for name in reads:
@@ -58,36 +63,35 @@ def main(
         parser.add_argument(f"--{name}", required=True)
     options = parser.parse_args(argv)
     finals = {name: getattr(options, name) for name in writes}
-    temporary = {name: path.with_name(f".{path.name}.{os.getpid()}.tmp") for name, path in finals.items()}
-    kept, done = None, False
+    given = options.settings
+    kept, done = Work(finals[writes[0]], dict(given)), False
     try:
-        given = json.loads(options.settings)
-        if resumes:
-            kept = Work(finals[writes[0]], dict(given))
-            kept.lock()  # before the log is opened: it is the other job's if this fails
+        kept.lock(lambda said: print(f"fairgen {stage}: {said}", file=sys.stderr, flush=True))
         _open_log(options.log)
         use_threads(given.pop("threads", 1))
         devices.ask(options.gpu)
         ready()
-        for path in finals.values():
-            path.parent.mkdir(parents=True, exist_ok=True)
+        new = kept.fresh()
+        temporary = {name: new / f"{name}{path.suffix}" for name, path in finals.items()}
         work(read(settings, given, stage), SimpleNamespace(**{**vars(options), **temporary, "work": kept}))
         for name, path in finals.items():
-            os.replace(temporary[name], path)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            place(temporary[name], path)
         done = True
     except Exception as error:  # every failure becomes one line; the trace goes to the log
         log.debug("failed", exc_info=True)
-        text = str(error) if isinstance(error, FairgenError) else f"{type(error).__name__}: {error}"
-        opened = options.log and log.isEnabledFor(logging.DEBUG)
-        where = f" (trace in {options.log})" if opened else ""
-        print(f"fairgen {stage}: {' '.join(text.split())}{where}", file=sys.stderr)
+        print(f"fairgen {stage}: {one_line(error, options.log)}", file=sys.stderr)
         sys.exit(1)
     finally:
-        for path in temporary.values():
-            path.unlink(missing_ok=True)
-        if kept:
-            kept.close(done)
+        kept.close(done)
     log.info("done after %.1f s of processor time", time.process_time())
+
+
+def one_line(error: Exception, trace: Path | None) -> str:
+    """What the terminal says of an error: its message, what to do where that is known, and where the trace is."""
+    text = str(error) if isinstance(error, FairgenError) else f"{type(error).__name__}: {error}"
+    remedy = next((f"; {what}" for said, what in REMEDIES.items() if said in text), "")
+    return f"{' '.join(text.split())}{remedy}{f' (trace in {trace})' if trace else ''}"
 
 
 def _open_log(path: Path | None) -> None:

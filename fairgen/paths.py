@@ -4,6 +4,7 @@ An artifact belongs to the first method in the chain of bases that changed its s
 methods and ratios have in common is made once.
 """
 
+import functools
 import os
 from collections.abc import Callable
 from itertools import product
@@ -13,6 +14,13 @@ from typing import Any
 from fairgen import blocks
 from fairgen import config as table
 from fairgen.models import locate
+
+
+@functools.cache
+def weight_files(place: str) -> list[str]:
+    """Safetensors files of a local model, a folder or one file; none of a hub id. Thousands of jobs ask for few models."""
+    found = [Path(place)] if Path(place).is_file() else sorted(Path(place).rglob("*.safetensors"))
+    return [os.path.relpath(path) for path in found]
 
 
 class Paths:
@@ -86,9 +94,7 @@ class Paths:
 
         def files(w: Any) -> list[str]:
             value = blocks.block(self.config, w.dataset, getattr(w, "method", None), name)
-            place = Path(locate(value[key]["model"] if key else value["model"]))
-            found = sorted(place.rglob("*.safetensors")) if place.is_dir() else [place] if place.is_file() else []
-            return [os.path.relpath(path) for path in found]
+            return weight_files(locate(value[key]["model"] if key else value["model"]))
 
         return files
 

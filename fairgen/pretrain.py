@@ -63,4 +63,4 @@ def work(settings: Pretrain, paths: SimpleNamespace) -> None:
 
 
 if __name__ == "__main__":
-    job.main(work, Pretrain, reads=["selection"], values=["seed"], writes=["weights"], resumes=True)
+    job.main(work, Pretrain, reads=["selection"], values=["seed"], writes=["weights"])

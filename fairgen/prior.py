@@ -48,4 +48,4 @@ def work(settings: Prior, paths: SimpleNamespace) -> None:
 
 
 if __name__ == "__main__":
-    job.main(work, Prior, values=["group"], writes=["prior"], resumes=True)
+    job.main(work, Prior, values=["group"], writes=["prior"])

@@ -140,4 +140,4 @@ def work(settings: Sample, paths: SimpleNamespace) -> None:
 
 
 if __name__ == "__main__":
-    job.main(work, Sample, reads=["adapters*", "donors*"], values=["group"], writes=["samples"], resumes=True)
+    job.main(work, Sample, reads=["adapters*", "donors*"], values=["group"], writes=["samples"])

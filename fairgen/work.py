@@ -2,6 +2,7 @@
 
     adapters/{group}/0.safetensors          the output
     adapters/{group}/.0.work/lock           held while a job runs, so that an orphan never writes beside its successor
+                             new/           outputs that are being written
                              manifest.json  written last: settings, inputs, progress, and the files that count
                              …              a checkpoint (safetensors), or finished images (Parquet)
 
@@ -13,15 +14,15 @@ import hashlib
 import json
 import os
 import shutil
+import socket
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
-from fairgen.errors import FairgenError
-
 SECONDS = 600  # at most so much is lost when a job is killed; the environment's FAIRGEN_CHECKPOINT_SECONDS overrides it
 MANIFEST = "manifest.json"
+NEW = "new"
 
 
 class Work:
@@ -36,24 +37,30 @@ class Work:
         self._saved_at = time.monotonic()
         self._lock: TextIO | None = None
 
-    def lock(self) -> None:
-        """Hold the folder until the process ends.
-
-        Raises:
-            FairgenError: another process holds it.
-        """
+    def lock(self, waits: Callable[[str], object]) -> None:
+        """Hold the folder until the process ends; `waits` gets one sentence if another process holds it until then."""
         path = self.folder / "lock"
         while self._lock is None:
             self.folder.mkdir(parents=True, exist_ok=True)
             try:
-                handle = path.open("a")
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                handle = path.open("a+")
+                if not _flocked(handle, wait=False):
+                    holder = path.read_text() or "another process"
+                    waits(f"{self.folder}: {holder} makes this output; waiting for its end (or end it)")
+                    _flocked(handle, wait=True)
                 if os.path.samestat(os.fstat(handle.fileno()), path.stat()):
                     self._lock = handle
             except FileNotFoundError:  # its holder has just removed it
                 continue
-            except BlockingIOError:
-                raise FairgenError(f"{self.folder}: another process makes this output; wait for its end, or end it") from None
+        self._lock.truncate(0)
+        self._lock.write(f"process {os.getpid()} on {socket.gethostname()}")
+        self._lock.flush()
+
+    def fresh(self) -> Path:
+        """An empty folder for the outputs while they are written."""
+        shutil.rmtree(self.folder / NEW, ignore_errors=True)
+        (self.folder / NEW).mkdir()
+        return self.folder / NEW
 
     def begin(self, inputs: dict[str, str]) -> str:
         """Look for what an interrupted job of the same settings and inputs (names to content hashes) has left.
@@ -92,9 +99,15 @@ class Work:
         return [self.folder / name for name in self.files]
 
     def close(self, done: bool) -> None:
-        """Remove the folder when the output is in its place, or when there is nothing in it to go on from."""
-        if self._lock and (done or not (self.folder / MANIFEST).exists()):
-            shutil.rmtree(self.folder)
+        """Let go of the folder; it goes when the output is in its place, or when there is nothing in it to go on from."""
+        if self._lock is None:
+            return
+        if done or not (self.folder / MANIFEST).exists():
+            gone = self.folder.with_name(f"{self.folder.name}.{os.getpid()}")  # at once, for a successor may be waiting
+            self.folder.rename(gone)
+            shutil.rmtree(gone)
+        self._lock.close()
+        self._lock = None
 
     def _read(self) -> dict[str, Any] | None:
         try:
@@ -105,14 +118,27 @@ class Work:
     def _place(self, name: str, write: Callable[[Path], object]) -> None:
         temporary = self.folder / f".{name}.tmp"
         write(temporary)
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, self.folder / name)
+        place(temporary, self.folder / name)
 
     def _sweep(self) -> None:
         for path in self.folder.iterdir():
-            if path.name not in ("lock", MANIFEST, *self.files):
+            if path.name not in ("lock", NEW, MANIFEST, *self.files):
                 path.unlink()
+
+
+def place(temporary: Path, path: Path) -> None:
+    """Move a written file to its place: whole or not at all, even if the machine goes down."""
+    with temporary.open("rb") as file:
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+
+
+def _flocked(handle: TextIO, wait: bool) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        return False
+    return True
 
 
 def digest(*contents: bytes | memoryview) -> str:

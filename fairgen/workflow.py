@@ -2,7 +2,10 @@
 
 import os
 import sys
+from pathlib import Path
 from typing import NoReturn
+
+from fairgen.errors import FairgenError
 
 
 def use_this_python() -> None:
@@ -23,6 +26,17 @@ def ablations(words: list[str]) -> list[tuple[str, str]]:
     """(data set, ablation) of every ablation among the targets of a command line."""
     targets = [word.split("/") for word in words]
     return [(t[1], t[3].rsplit(".", 1)[0]) for t in targets if len(t) == 4 and (t[0], t[2]) == ("results", "ablations")]
+
+
+def check_writable(results: Path, datasets: list[str]) -> None:
+    """Before the first job: fairgen may write into the results, and into those of the data sets.
+
+    Raises:
+        FairgenError: names the folder.
+    """
+    for folder in (results, *(results / name for name in datasets)):
+        if not os.access(folder if folder.exists() else results.parent, os.W_OK):
+            raise FairgenError(f"cannot write into {folder}: make it writable, or run in a folder that is")
 
 
 def stop(error: Exception) -> NoReturn:

@@ -1,6 +1,7 @@
 """All Python of the workflow, no rules: validated config, paths by owner, tracked settings and code."""
 
 import sys
+from functools import cache
 from pathlib import Path
 
 import yaml
@@ -12,7 +13,7 @@ from fairgen import config as table
 from fairgen.errors import FairgenError
 from fairgen.fingerprint import fingerprint
 from fairgen.paths import Paths
-from fairgen.workflow import ablations, requested, stop, use_this_python
+from fairgen.workflow import ablations, check_writable, requested, stop, use_this_python
 
 use_this_python()
 paths = Paths(config)
@@ -31,6 +32,13 @@ except FairgenError as error:
     stop(error)
 
 
+onstart:
+    try:
+        check_writable(Path("results"), requested(sys.argv[1:]))
+    except FairgenError as error:
+        stop(error)
+
+
 wildcard_constraints:
     dataset="|".join(config["datasets"]),
     method="|".join(config["methods"]),
@@ -44,14 +52,14 @@ wildcard_constraints:
 def settings(stage):
     """Params function: the stage's settings as canonical JSON, of wildcards only."""
 
-    def of(wildcards):
-        picked = {name: wildcards.get(name) for name in ("method", "group", "ablation")}
+    @cache  # thousands of jobs share few settings
+    def text(*names):
         try:
-            return table.settings(config, wildcards.dataset, stage, **picked)
+            return table.settings(config, names[0], stage, *names[1:])
         except FairgenError as error:
             stop(error)
 
-    return of
+    return lambda wildcards: text(*(wildcards.get(name) for name in ("dataset", "method", "group", "ablation")))
 
 
 def code(stage, *chosen):

@@ -13,6 +13,23 @@ import pytest
 import yaml
 
 PROJECT = Path(__file__).parent.parent
+TINY = {  # the smallest run from drawings to figures: one generator per group, two groups of which borrow
+    "ratios": [0.999],
+    "seeds": [0],
+    "compare": ["lora"],
+    "datasets": {
+        "birds": {
+            "options": {"train": 60, "validation": 20, "test": 20},
+            "settings": {
+                "adapt": {"borrow_below": 5, "lora": {"steps": 6}},
+                "sample": {"per_group": 12, "solver": {"steps": 3}},
+                "filter": {"quota": 6, "allow_shortfall": True, "threshold": 0.02},
+                "pretrain": {"steps": 8},
+                "finetune": {"head": {"steps": 4}},
+            },
+        }
+    },
+}
 
 
 @dataclass
@@ -24,8 +41,11 @@ class Workflow:
     def run(self, *words: str, cores: int = 1) -> subprocess.CompletedProcess:
         """Call snakemake there."""
         command = [sys.executable, "-m", "snakemake", "--cores", str(cores), *words]
-        env = {**os.environ, "PYTHONPATH": str(self.folder), "XDG_CACHE_HOME": str(self.folder / ".cache")}
-        return subprocess.run(command, cwd=self.folder, env=env, capture_output=True, text=True)
+        return subprocess.run(command, cwd=self.folder, env=self.environment(), capture_output=True, text=True)
+
+    def environment(self) -> dict[str, str]:
+        """Variables for processes in the copy."""
+        return {**os.environ, "PYTHONPATH": str(self.folder), "XDG_CACHE_HOME": str(self.folder / ".cache")}
 
     def edit(self, change: dict) -> None:
         """Merge a change into the copy's config.yaml."""

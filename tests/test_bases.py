@@ -53,7 +53,7 @@ def chain(folder: Path, base: diffusion.Base, kind: str) -> list[dict]:
 
     def run(stage: object, cls: type, settings: dict, output: str, **paths: object) -> Path:
         work = Work(folder / output, settings)
-        work.lock()
+        work.lock(print)
         name = output.split(".")[0]
         stage.work(read(cls, settings), SimpleNamespace(**{name: folder / output}, work=work, group="g", **paths))
         work.close(done=True)

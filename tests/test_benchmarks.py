@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from conftest import PROJECT, Workflow
 
-PROJECT = Path(__file__).parent.parent
 TINY = {
     "adapt": ["--steps", "2", "--images", "4"],
     "sample": ["--images", "4"],
@@ -28,3 +28,17 @@ def test_a_benchmark_writes_its_ratios(name: str, tmp_path: Path) -> None:
     assert ratios
     assert all(value > 0 for value in ratios.values())
     assert "ratio" in done.stdout
+
+
+@pytest.mark.slow
+def test_scale_counts_what_sharing_saves(workflow: Workflow, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(PROJECT / "benchmarks"))
+    import scale
+
+    config = {"ratios": [0.9, 0.99], "seeds": [0], "compare": ["vanilla", "lora"]}
+    _, jobs = scale.plan(workflow.folder, config)
+    alone, common = scale.sharing(workflow.folder, config)
+    assert [found["split"] for found in (jobs, common, alone)] == [2, 2, 4]
+    assert [found["embed"] for found in (jobs, common, alone)] == [1, 2, 2]  # vanilla needs no clusters
+    assert [found["sample"] for found in (jobs, common, alone)] == [4 + 8, 16, 16]
+    assert [found["finetune"] for found in (jobs, common, alone)] == [4, 4, 4]

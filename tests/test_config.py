@@ -259,6 +259,7 @@ def test_what_changes_no_result_changes_no_hash(config: dict) -> None:
     changed = copy.deepcopy(config)
     changed["audit"]["min_images"] = 11
     changed["datasets"]["birds"]["settings"]["audit"] = {"similarity": 0.5}
+    changed["datasets"]["birds"]["gpu"] = 4
     assert table.config_hash(changed, "birds") == table.config_hash(config, "birds")
 
 

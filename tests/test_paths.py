@@ -55,11 +55,12 @@ def test_sample_takes_one_file_of_a_shared_batch(config: dict) -> None:
     assert paths.own_adapters(w) == [f"{CELL}/clustered-lora/adapters/landbird-water/{i}.safetensors" for i in range(4)]
 
 
-def test_the_file_of_a_single_file_base_is_an_input(config: dict, tmp_path: Path) -> None:
+@pytest.mark.parametrize("there", [True, False])
+def test_the_file_of_a_single_file_base_is_an_input(config: dict, tmp_path: Path, there: bool) -> None:
     file = tmp_path / "sd.safetensors"
+    if there:
+        file.touch()
     given = {**config, "datasets": {**config["datasets"], "birds": {**config["datasets"]["birds"], "settings": {}}}}
     given["diffusion"] = {**config["diffusion"], "model": str(file)}
-    w = Wildcards(dataset="birds")
-    assert Paths(given).weights("diffusion")(w) == []
-    file.touch()
-    assert [Path(name).resolve() for name in Paths(given).weights("diffusion")(w)] == [file]
+    found = Paths(given).weights("diffusion")(Wildcards(dataset="birds"))
+    assert [Path(name).resolve() for name in found] == [file] * there

@@ -14,7 +14,6 @@ from conftest import PROJECT
 
 from fairgen import images, tables
 from fairgen.embedded import birds
-from fairgen.errors import FairgenError
 from fairgen.work import Work, differences
 
 BASE = {"model": "fairgen:embedded/weights/diffusion", "revision": None, "variant": None, "dtype": "float32", "resolution": 32}
@@ -55,14 +54,21 @@ class Bench:
 
     folder: Path
 
-    def run(self, name: str, killed: bool = False, settings: dict | None = None) -> subprocess.CompletedProcess:
-        """Run the stage; `killed` ends it by SIGKILL after its fourth step or image."""
+    def start(self, name: str, killed: bool = False, settings: dict | None = None) -> subprocess.Popen:
+        """Start the stage; `killed` ends it by SIGKILL after its fourth step or image."""
         stage = {"lora": "adapt", "full": "adapt", "shared": "adapt_shared"}.get(name, name)
         words = ["-c", KILLED, f"fairgen.{stage}"] if killed else ["-m", f"fairgen.{stage}"]
         words += ["--settings", json.dumps(settings or SETTINGS[name]), "--log", str(self.folder / "log")]
         words += [str(word) for word in self.options(stage)]
         env = {**os.environ, "PYTHONPATH": str(PROJECT), "FAIRGEN_CHECKPOINT_SECONDS": "0" if killed else "600"}
-        return subprocess.run([sys.executable, *words], env=env, cwd=self.folder, capture_output=True, text=True)
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        return subprocess.Popen([sys.executable, *words], env=env, cwd=self.folder, text=True, **pipes)
+
+    def run(self, *words: str, **more: bool | dict) -> subprocess.CompletedProcess:
+        """The same, to its end."""
+        with self.start(*words, **more) as job:
+            out, err = job.communicate()
+        return subprocess.CompletedProcess(job.args, job.returncode, out, err)
 
     def options(self, stage: str) -> list[str | Path]:
         """Files and wildcards of a stage."""
@@ -134,17 +140,31 @@ def test_a_changed_setting_starts_afresh_and_says_why(bench: Bench) -> None:
     assert bench.output.read_bytes() == expected
 
 
-def test_a_locked_folder_is_left_alone_with_one_line(bench: Bench) -> None:
-    other = Work(bench.output, {})
-    other.lock()
-    (bench.folder / "log").write_text("what its holder said\n")
-    done = bench.run("lora")
-    assert done.returncode == 1
-    assert done.stderr.startswith(f"fairgen adapt: {bench.work}: another process makes this output")
-    assert done.stderr.count("\n") == 1
-    assert "trace in" not in done.stderr
-    assert bench.work.exists()
-    assert bench.log() == "what its holder said\n"
+def test_a_job_waits_for_the_orphan_of_its_output_and_says_so(bench: Bench) -> None:
+    assert bench.run("pretrain").returncode == 0
+    expected = bench.output.read_bytes()
+    bench.output.unlink()
+    orphan = Work(bench.output, {})
+    orphan.lock(print)
+    (bench.folder / "log").write_text("what the orphan said\n")
+    with bench.start("pretrain") as job:
+        said = job.stderr.readline()
+        assert said.startswith(f"fairgen pretrain: {bench.work}: process {os.getpid()} on ")
+        assert said.endswith("makes this output; waiting for its end (or end it)\n")
+        assert not bench.output.exists()
+        assert bench.log() == "what the orphan said\n"
+        bench.output.write_text("the orphan's")
+        orphan.close(done=True)
+        assert job.communicate()[1] == ""
+    assert bench.output.read_bytes() == expected
+    assert not bench.work.exists()
+
+
+def test_outputs_of_a_killed_job_do_not_stay_behind(bench: Bench) -> None:
+    bench.run("sample", killed=True)
+    assert (bench.work / "new/samples.file").exists()
+    assert bench.run("sample").returncode == 0
+    assert [path.name for path in bench.output.parent.iterdir()] == [bench.output.name]
 
 
 def test_a_failing_job_leaves_no_empty_folder(bench: Bench) -> None:
@@ -155,7 +175,7 @@ def test_a_failing_job_leaves_no_empty_folder(bench: Bench) -> None:
 
 def opened(output: Path, settings: dict, **inputs: str) -> tuple[Work, str]:
     work = Work(output, settings)
-    work.lock()
+    work.lock(print)
     return work, work.begin(inputs)
 
 
@@ -198,11 +218,16 @@ def test_other_inputs_start_afresh_for_good(tmp_path: Path) -> None:
 
 
 def test_two_jobs_never_hold_one_folder(tmp_path: Path) -> None:
-    work, _ = opened(tmp_path / "a", {})
-    with pytest.raises(FairgenError, match="another process"):
-        opened(tmp_path / "a", {})
-    work.close(done=True)
-    opened(tmp_path / "a", {})
+    program = (
+        "import pathlib, sys, time; from fairgen.work import Work\n"
+        "for _ in range(30):\n"
+        "    work = Work(pathlib.Path(sys.argv[1], 'a'), {}); work.lock(lambda said: None)\n"
+        "    mine = work.fresh() / 'mine'; mine.open('x').close(); time.sleep(0.002); mine.unlink(); work.close(True)"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path)]
+    jobs = [subprocess.Popen(command, cwd=PROJECT, stderr=subprocess.PIPE, text=True) for _ in range(4)]
+    assert [job.communicate()[1] for job in jobs] == [""] * 4
+    assert not list(tmp_path.iterdir())
 
 
 def test_differences_are_named() -> None:

@@ -251,18 +251,10 @@ def test_a_second_call_has_nothing_to_do(finished: Workflow) -> None:
     assert planned(finished) == {}
 
 
-AFTER_FILTER = {"filter": 3, "pretrain": 6, "finetune": 6, "metrics": 6, "worst_group": 1}
-MATRIX = [
-    (birds(filter={"threshold": 0.03}), AFTER_FILTER),
-    ({"pretrain": {"temperature": 0.1}}, {"pretrain": 6, "finetune": 6, "metrics": 6, "worst_group": 1}),
-    (birds(finetune={"erm": {"weight_decay": 0.5}}), {"finetune": 2, "metrics": 2, "worst_group": 1}),
+MATRIX = [  # after real jobs; test_reruns.py has the whole matrix, on stand-ins
+    (birds(filter={"threshold": 0.03}), {"filter": 3, "pretrain": 6, "finetune": 6, "metrics": 6, "worst_group": 1}),
     ({"seeds": [0]}, {"worst_group": 1}),
-    ({"compare": ["erm", "lora"]}, {"worst_group": 1}),
-    ({"methods": {"clustered": {"cluster": {"k": 2}}}}, {"cluster": 1, "adapt": 8, "sample": 4, "score": 1, "filter": 1}
-     | {"pretrain": 2, "finetune": 2, "metrics": 2, "worst_group": 1}),
-    ({"adapt": {"lora": {"prior_batch": 1}}}, {"adapt": 4, "sample": 4, "score": 1, "filter": 1}
-     | {"pretrain": 2, "finetune": 2, "metrics": 2, "worst_group": 1}),
-    ({"datasets": {"utkface": {"root": "elsewhere"}}}, {}),
+    ({"datasets": {"birds": {"gpu": 1}}}, {}),
     ({"split": {"validation_floor": 11}}, {"split": 1, "cluster": 2, "adapt": 20, "sample": 8, "score": 2, "filter": 2}
      | {"pretrain": 4, "finetune": 8, "metrics": 8, "worst_group": 1}),
 ]  # fmt: skip
@@ -278,21 +270,6 @@ def test_an_edit_reruns_exactly_what_uses_it(finished: Workflow, change: dict, e
         assert planned(finished) == expected
     finally:
         path.write_text(before)
-
-
-@pytest.mark.slow
-def test_comments_and_touched_files_rerun_nothing(finished: Workflow) -> None:
-    config, module = finished.folder / "config.yaml", finished.folder / "fairgen/sample.py"
-    texts = config.read_text(), module.read_text()
-    config.write_text("# a comment\n" + texts[0])
-    module.write_text(texts[1].replace('"""Stage `sample`:', '"""Another docstring:') + "# a comment\n")
-    try:
-        assert planned(finished) == {}
-        module.write_text(texts[1].replace("yield images", "row = None; yield images"))
-        assert planned(finished)["sample"] == 12
-    finally:
-        config.write_text(texts[0])
-        module.write_text(texts[1])
 
 
 @pytest.mark.slow

@@ -1,0 +1,171 @@
+"""Kills jobs and snakemake itself at random moments, gives the same command again, and compares with an undisturbed run.
+
+    python tests/interrupt.py --rounds 20 --seed 0
+
+Two folders: one run is left alone (--cores 1), the other is killed (SIGKILL) once a round (--cores 2). Checked: every
+artifact has the same bytes in both; no job that was finished runs again; adapt, sample and pretrain go on from their
+checkpoints. Prints a line per round.
+"""
+
+import argparse
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from itertools import cycle
+from pathlib import Path
+
+from conftest import TINY, Workflow, copy_workflow
+
+TARGETS = ["worst_group.json", "figures/worst_group.png", "pages/result.html", "audit_synthetic.json"]
+COMMAND = ["--cores=2", *(f"results/birds/{name}" for name in TARGETS)]
+# what is killed, round by round: a job of a stage once it has a checkpoint, any job, or snakemake
+VICTIMS = ["adapt", "sample", "snakemake", "pretrain", "any"]
+WORK = {"adapt": "adapters/*/.*.work", "sample": "samples/.*.work", "pretrain": "pretrain/.*.work"}
+LATEST = 20  # seconds until a process of any kind is killed
+
+
+def artifacts(folder: Path) -> dict[str, bytes]:
+    """Everything below results but logs and benchmarks, by path."""
+    root = folder / "results"
+    files = (path for path in sorted(root.rglob("*")) if path.is_file())
+    return {name: p.read_bytes() for p in files if not (name := str(p.relative_to(root))).startswith(("logs/", "benchmarks/"))}
+
+
+def outputs(said: str, finished: bool) -> set[str]:
+    """First output of every job that snakemake announces, or of those that it calls finished."""
+    started = dict(re.findall(r"^    jobid: (\d+)$.*?^    output: ([^,\n]+)", said, re.M | re.S))
+    started |= {job: output for output, job in re.findall(r"^    output: ([^,\n]+).*?^    jobid: (\d+)$", said, re.M | re.S)}
+    ended = re.findall(r"^Finished jobid: (\d+) ", said, re.M)
+    return {started[job] for job in ended} if finished else set(started.values())
+
+
+class Disturbed:
+    """A workflow that is killed again and again."""
+
+    def __init__(self, workflow: Workflow, seed: int):
+        self.workflow, self.random = workflow, random.Random(seed)
+        self.finished: set[str] = set()
+        self.went_on: set[str] = set()
+        self.said = workflow.folder / "terminal.txt"
+
+    def start(self, words: Sequence[str] = COMMAND) -> subprocess.Popen:
+        """Give the command, with a checkpoint after every step."""
+        env = self.workflow.environment() | {"FAIRGEN_CHECKPOINT_SECONDS": "0"}
+        with self.said.open("w") as file:  # no pipe: orphans would hold it open
+            command = [sys.executable, "-m", "snakemake", *words]
+            return subprocess.Popen(command, cwd=self.workflow.folder, env=env, stdout=file, stderr=file)
+
+    def jobs(self) -> list[tuple[int, str]]:
+        """Process id and stage of every job that runs in the folder, orphans included."""
+        found = []
+        for place in Path("/proc").glob("[0-9]*"):
+            try:
+                words = (place / "cmdline").read_text().split("\0")
+                if words[1:2] == ["-m"] and words[2].startswith("fairgen.") and (place / "cwd").resolve() == self.workflow.folder:
+                    found.append((int(place.name), words[2].removeprefix("fairgen.")))
+            except OSError:  # it has just ended
+                continue
+        return sorted(found)
+
+    def victim(self, wanted: str, snakemake: int, moment: float) -> tuple[int, str] | None:
+        """The process to kill now, if its time has come."""
+        if wanted in WORK:
+            for folder in (self.workflow.folder / "results/birds").glob(f"*/*/{WORK[wanted]}"):
+                owner = re.match(r"process (\d+)", (folder / "lock").read_text() if (folder / "manifest.json").exists() else "")
+                found = [job for job in self.jobs() if owner and job[0] == int(owner[1])]
+                if found:
+                    return found[0]
+        elif time.monotonic() > moment and (running := self.jobs()):
+            return (snakemake, "snakemake") if wanted == "snakemake" else self.random.choice(running)
+        return None
+
+    def call(self, wanted: str | None) -> tuple[int, str]:
+        """One call, killed on the way; returns snakemake's exit status and what was killed."""
+        killed, begun = "nothing", time.monotonic()
+        moment = begun + self.random.uniform(0, LATEST)
+        with self.start() as process:
+            while wanted and process.poll() is None:
+                if found := self.victim(wanted, process.pid, moment):
+                    os.kill(found[0], signal.SIGKILL)
+                    killed = f"{found[1]} after {time.monotonic() - begun:.1f} s"
+                    break
+                time.sleep(0.005)
+        self.check()
+        if killed.startswith("snakemake"):
+            assert self.workflow.run("--unlock", *COMMAND[1:]).returncode == 0
+        return process.returncode, killed
+
+    def check(self) -> None:
+        """Nothing that was finished before the last call has run in it; note what went on from a checkpoint."""
+        said = self.said.read_text()
+        again = self.finished & outputs(said, finished=False)
+        assert not again, f"finished, and made again: {sorted(again)}\n{said}"
+        self.finished |= outputs(said, finished=True)
+        for log in (self.workflow.folder / "results/logs").rglob("*.log"):
+            if "goes on from" in log.read_text():
+                self.went_on.add(next((stage for stage, place in WORK.items() if place.split("/")[0] in log.parts), log.stem))
+
+    def compare(self, expected: dict[str, bytes]) -> None:
+        """All artifacts are those of the undisturbed run, and nothing else lies about."""
+        found = artifacts(self.workflow.folder)
+        assert found.keys() == expected.keys(), found.keys() ^ expected.keys()
+        other = [name for name in expected if found[name] != expected[name]]
+        assert not other, f"other bytes than in the undisturbed run: {other}"
+
+    def run(self, rounds: int, expected: dict[str, bytes]) -> None:
+        """So many kills; a run that ends before its kill is compared and started over."""
+        for number, wanted in zip(range(1, rounds + 1), cycle(VICTIMS), strict=False):
+            status, killed = self.call(wanted)
+            print(f"round {number}: killed {killed}; {len(self.finished)} jobs are finished", flush=True)
+            if status == 0:
+                self.compare(expected)
+                self.finished.clear()
+                for name in ("results", ".snakemake"):
+                    shutil.rmtree(self.workflow.folder / name)
+        status, _ = self.call(None)
+        assert status == 0, self.said.read_text()
+        self.compare(expected)
+        print(
+            f"the same bytes as undisturbed in {len(expected)} files; went on from checkpoints: {', '.join(sorted(self.went_on))}"
+        )
+
+
+def undisturbed(folder: Path) -> dict[str, bytes]:
+    """Artifacts of a run that is left alone, one job at a time."""
+    workflow = copy_workflow(folder)
+    workflow.edit(TINY)
+    done = workflow.run(*COMMAND[1:])
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return artifacts(folder)
+
+
+def disturbed(folder: Path, seed: int) -> Disturbed:
+    """The same workflow in another folder."""
+    workflow = copy_workflow(folder)
+    workflow.edit(TINY)
+    return Disturbed(workflow, seed)
+
+
+def main() -> None:
+    """Interrupt a run so many times."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as place:
+        folders = [Path(place).resolve() / name for name in ("undisturbed", "disturbed")]
+        for folder in folders:
+            folder.mkdir()
+        expected = undisturbed(folders[0])
+        disturbed(folders[1], options.seed).run(options.rounds, expected)
+
+
+if __name__ == "__main__":
+    main()
