@@ -36,6 +36,7 @@ class Recipe:
     accumulate: int  # batches of a step, one after the other
     gradient_checkpointing: bool  # compute activations again in the backward pass: less memory, more time
     optimizer: str = "adamw"  # or adamw8bit: moments in 8 bits (arXiv 2110.02861), by the package bitsandbytes
+    text_lr: float = 0.0  # of the text encoders; 0 leaves them as they are
     rank: int = 0
     alpha: float = 0.0
     dora: bool = False
@@ -121,11 +122,14 @@ def work(settings: Adapt, paths: SimpleNamespace) -> None:
         adapters.write_empty(paths.adapter, {**facts, "images": 0})
         return
     from fairgen.dreambooth import train
+    from fairgen.models import text_adapters
 
     given = material(settings, paths, assigned, [cluster])
     (pixels,) = given.pixels
-    unet, losses = train(settings, given.base, (given.prompt, pixels), given.priors, f"{group}/{cluster}", given.kept)
-    adapters.write(paths.adapter, unet, facts | given.facts(settings, len(pixels), losses))
+    encoders, name = text_adapters.load(settings, given.base), f"{group}/{cluster}"
+    unet, losses = train(settings, given.base, (given.prompt, pixels), given.priors, name, given.kept, encoders)
+    text = text_adapters.state(encoders, settings.kind)
+    adapters.write(paths.adapter, unet, facts | given.facts(settings, len(pixels), losses), text)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The training loop of one adapter on cached latents: LoRA or all UNet weights, with prior preservation."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from fairgen import job
+from fairgen import devices, job
 from fairgen.batches import Batches, Generators
 from fairgen.checkpoint import Training
 from fairgen.errors import FairgenError
 from fairgen.feed import Feed, Latents, conditions, portions
-from fairgen.models import adapters, diffusion
+from fairgen.models import adapters, diffusion, text_adapters
 from fairgen.seeds import seed_of
 
 if TYPE_CHECKING:
@@ -49,15 +49,16 @@ def trainable(unet: torch.nn.Module, settings: "Adapt") -> list[torch.nn.Paramet
     return weights
 
 
-def adamw(weights: list[torch.nn.Parameter], settings: "Adapt") -> torch.optim.Optimizer:
-    """AdamW (arXiv 1711.05101), its moments in 32 or 8 bits.
+def adamw(weights: list[torch.nn.Parameter], settings: "Adapt", text: Sequence[torch.nn.Parameter] = ()) -> torch.optim.Optimizer:
+    """AdamW (arXiv 1711.05101), its moments in 32 or 8 bits; `text` has a learning rate of its own.
 
     Raises:
         FairgenError: 8 bits are asked for, and bitsandbytes is not installed.
     """
     options = {"lr": settings.recipe.lr, "weight_decay": 1e-2}
+    groups = [{"params": weights}, *([{"params": list(text), "lr": settings.recipe.text_lr}] if text else [])]
     if settings.recipe.optimizer == "adamw":
-        return torch.optim.AdamW(weights, **options)
+        return torch.optim.AdamW(groups, **options)
     try:
         from bitsandbytes.optim import AdamW8bit
     except ImportError as error:
@@ -65,7 +66,7 @@ def adamw(weights: list[torch.nn.Parameter], settings: "Adapt") -> torch.optim.O
             f"adapt.{settings.kind}.optimizer: adamw8bit needs the package bitsandbytes ({error});"
             " install it (pip install bitsandbytes) or set adamw"
         ) from error
-    return AdamW8bit(weights, **options)
+    return AdamW8bit(groups, **options)
 
 
 def learning_rate(optimizer: torch.optim.Optimizer, recipe: "Recipe") -> torch.optim.lr_scheduler.LRScheduler:
@@ -102,6 +103,7 @@ def train(
     priors: list[tuple[str, np.ndarray]],
     name: str,
     kept: "tuple[Work, dict[str, str]] | None" = None,
+    encoders: diffusion.Encoders | None = None,
 ) -> tuple[torch.nn.Module, list[float]]:
     """Train one adapter.
 
@@ -112,26 +114,32 @@ def train(
         priors: sets of class images with their prompts, for prior preservation; they share its weight and batch.
         name: what the random stream is derived from.
         kept: the work folder with the hashes of the inputs, for a run that can be interrupted.
+        encoders: text encoders that are trained too, in place.
 
     Returns:
         The trained UNet and the mean loss of each tenth of the run.
     """
     seed = seed_of(settings.seed, name)
-    prompts = diffusion.encode_prompts(base, [prompt for prompt, _ in (instance, *priors)])
+    prompts = [prompt for prompt, _ in (instance, *priors)]
+    states = None if encoders else diffusion.encode_prompts(base, prompts)
     schedule, vae = diffusion.noise_schedule(base), diffusion.load_vae(base)
     job.ready()
     sizes, share = portions(settings.recipe, len(priors))
     feed = Feed([Latents(vae, pixels) for _, pixels in (instance, *priors)], sizes, seed)
     unet = diffusion.load_unet(base, torch.float32 if settings.kind == "full" else None)
     torch.manual_seed(seed)
-    weights = trainable(unet, settings)
+    weights, of_text = trainable(unet, settings), text_adapters.trainable(encoders or {}, settings)
     unet.train()
-    text = conditions(prompts, sizes)
+    fixed = None if states is None else conditions(states, sizes)
+
+    def text() -> diffusion.Conditioning:
+        with precision(settings):
+            return conditions(diffusion.encode(base, encoders, prompts), sizes)
 
     def loss() -> torch.Tensor:
-        return denoising_loss(unet, schedule, feed.draw(), text, share, settings, feed.generator)
+        return denoising_loss(unet, schedule, feed.draw(), fixed or text(), share, settings, feed.generator)
 
-    losses = fit(settings, name, weights, feed.generator, feed.streams, loss, clip_gradients, kept)
+    losses = fit(settings, name, weights, feed.generator, feed.streams, loss, clip_gradients, kept, of_text)
     return unet.eval(), by_tenths(losses)
 
 
@@ -149,6 +157,7 @@ def fit(
     losses: Callable[[], torch.Tensor],
     clip: Callable[[list[torch.nn.Parameter]], None],
     kept: "tuple[Work, dict[str, str]] | None" = None,
+    text: Sequence[torch.nn.Parameter] = (),
 ) -> list[Any]:
     """Train weights as the recipe says.
 
@@ -161,12 +170,14 @@ def fit(
         losses: the loss of the next batch, a number or one for each adapter (then their sum is trained).
         clip: what is done to the gradients of a step.
         kept: the work folder with the hashes of the inputs, for a run that can be interrupted.
+        text: weights of text encoders, trained in the same way at a learning rate of their own.
 
     Returns:
         What `losses` gave in each step: its mean over the step's batches.
     """
     recipe = settings.recipe
-    optimizer = adamw(weights, settings)
+    optimizer = adamw(weights, settings, text)
+    weights = [*weights, *text]
     schedule_lr, mean = learning_rate(optimizer, recipe), RunningMean(weights, recipe.ema)
     training = Training({"weights": weights, "mean": mean.mean}, optimizer, schedule_lr, generator, streams)
     if kept:
@@ -223,10 +234,16 @@ def noised(schedule: Any, clean: torch.Tensor, share: torch.Tensor, settings: "A
     return Noised(schedule.add_noise(clean, noise, steps), steps, goal, weight)
 
 
+def precision(settings: "Adapt") -> torch.autocast:
+    """Where forward passes take the base's dtype, whatever the weights have."""
+    dtype = diffusion.DTYPES[settings.base["dtype"]]
+    return torch.autocast(devices.current().type, dtype, enabled=dtype != torch.float32)
+
+
 def row_losses(unet: torch.nn.Module, batch: Noised, text: diffusion.Conditioning, settings: "Adapt") -> torch.Tensor:
     """Weighted denoising error of each row."""
-    place, dtype = unet.device, diffusion.DTYPES[settings.base["dtype"]]
-    with torch.autocast(place.type, dtype, enabled=dtype != torch.float32):
+    place = unet.device
+    with precision(settings):
         predicted = diffusion.predict(unet, batch.latents, batch.steps, text)
     return (predicted - batch.goal.to(place)).square().mean((1, 2, 3)) * batch.weight.to(place)
 

@@ -42,12 +42,13 @@ def base_of(facts: dict[str, Any], options: Namespace) -> dict[str, Any]:
 
 def write_pipeline(options: Namespace, facts: dict[str, Any], place: Path) -> None:
     """The base with the adapter's weights in the place of its own."""
-    from fairgen.models import diffusion
+    from fairgen.models import diffusion, text_adapters
 
     base = diffusion.Base(**base_of(facts, options))
-    unet = diffusion.load_unet(base)
-    adapters.apply(options.adapter, unet, diffusion.identity(base))
-    diffusion.pipeline(base, unet).save_pretrained(place)
+    unet, identity = diffusion.load_unet(base), diffusion.identity(base)
+    adapters.apply(options.adapter, unet, identity)
+    encoders = text_adapters.adapted(options.adapter, base, identity) if text_adapters.there(options.adapter) else {}
+    diffusion.pipeline(base, unet, encoders).save_pretrained(place)
 
 
 def write_lora(options: Namespace, facts: dict[str, Any], place: Path) -> None:
@@ -55,8 +56,7 @@ def write_lora(options: Namespace, facts: dict[str, Any], place: Path) -> None:
     if options.output.suffix != ".safetensors":
         place.mkdir()
         place /= LORA_FILE
-    config = adapters.lora_config(facts["rank"], facts["alpha"], facts["dora"], adapters.read_targets(options.adapter))
-    adapters.write_lora(place, adapters.load(options.adapter), facts, config)
+    adapters.write_lora(place, adapters.load(options.adapter), facts, adapters.read_configs(options.adapter))
 
 
 def run(options: Namespace) -> None:

@@ -79,6 +79,7 @@ def check_shared(config: Config, dataset: str, method: str) -> None:
     lora = found["lora"]
     refused = {"kind: full": found["kind"] == "full", "lora.dora: true": lora["dora"]}
     refused["lora.optimizer: adamw8bit"] = lora["optimizer"] == "adamw8bit"  # its blocks would mix adapters
+    refused["lora.text_lr"] = lora["text_lr"] > 0
     for why in (name for name, there in refused.items() if there):
         raise FairgenError(
             f"config: methods.{method}.adapt.shared: a shared batch trains plain LoRA with adamw, but {method} has {why} on"

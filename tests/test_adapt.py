@@ -75,7 +75,7 @@ def test_lora_adapts_the_layers_that_are_named(base: diffusion.Base, tmp_path: P
     unet.eval()
     facts = {"kind": "lora", "base": diffusion.identity(base), "rank": 2, "alpha": 5, "dora": False, "images": 1}
     adapters.write(file, unet, facts)
-    assert adapters.read_targets(file) == ["to_q", "ff.net.2"]
+    assert adapters.read_configs(file)["unet"]["target_modules"] == ["to_q", "ff.net.2"]
     fresh = diffusion.load_unet(base)
     adapters.apply(file, fresh, facts["base"])
     adapted = {

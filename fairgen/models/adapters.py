@@ -14,6 +14,7 @@ from typing import Any
 from fairgen.errors import FairgenError
 
 LORA_TARGETS = ("to_q", "to_k", "to_v", "to_out.0")
+TEXT_TARGETS = ("q_proj", "k_proj", "v_proj", "out_proj")  # attention projections of the text encoders
 
 
 def write_empty(path: Path, facts: dict[str, Any]) -> None:
@@ -45,12 +46,16 @@ def read_facts(path: Path) -> dict[str, Any]:
     return facts["clusters"][cluster] if cluster else facts
 
 
-def read_targets(path: Path) -> list[str]:
-    """Names of the layers that a LoRA adapts."""
+def read_configs(path: Path) -> dict[str, dict[str, Any]]:
+    """The `lora_config` of every part of the pipeline that a LoRA file adapts."""
     from safetensors import safe_open
 
+    found: dict[str, dict[str, Any]] = {}
     with safe_open(place(path)[0], framework="numpy") as file:
-        return json.loads(file.metadata()["lora_adapter_metadata"])["unet.target_modules"]
+        for key, value in json.loads(file.metadata()["lora_adapter_metadata"]).items():
+            part, name = key.split(".")
+            found.setdefault(part, {})[name] = value
+    return found
 
 
 def digest(path: Path) -> str:
@@ -88,23 +93,34 @@ def lora_config(rank: int, alpha: float, dora: bool, targets: Collection[str] = 
     return {"r": rank, "lora_alpha": alpha, "use_dora": dora, "target_modules": listed}
 
 
-def lora_state(unet: Any) -> dict[str, Any]:
-    """The LoRA tensors of an injected UNet, with the names of a pipeline's LoRA file."""
+def lora_tensors(module: Any) -> dict[str, Any]:
+    """The LoRA tensors of an injected module."""
     from peft import get_peft_model_state_dict
 
-    return {f"unet.{name}": p for name, p in get_peft_model_state_dict(unet, save_embedding_layers=False).items()}
+    return get_peft_model_state_dict(module, save_embedding_layers=False)
 
 
-def write(path: Path, unet: Any, facts: dict[str, Any]) -> None:
-    """Store the adapter: full weights in float16; LoRA in float32, as `pipeline.load_lora_weights` of diffusers reads it."""
+def lora_state(unet: Any) -> dict[str, Any]:
+    """The LoRA tensors of an injected UNet, with the names of a pipeline's LoRA file."""
+    return {f"unet.{name}": p for name, p in lora_tensors(unet).items()}
+
+
+def write(path: Path, unet: Any, facts: dict[str, Any], text: dict[str, Any] | None = None) -> None:
+    """Store the adapter: full weights in float16; LoRA in float32, as `pipeline.load_lora_weights` of diffusers reads it.
+
+    `text` has the tensors of trained text encoders, by the names of `text_adapters.state`.
+    """
     import torch
     from safetensors.torch import save_file
 
     if facts["kind"] == "lora":
-        config = lora_config(facts["rank"], facts["alpha"], facts["dora"], unet.peft_config["default"].target_modules)
-        write_lora(path, lora_state(unet), facts, config)
+        scale = (facts["rank"], facts["alpha"], facts["dora"])
+        configs = {"unet": lora_config(*scale, unet.peft_config["default"].target_modules)}
+        configs |= {name.split(".")[0]: lora_config(*scale, TEXT_TARGETS) for name in text or {}}
+        write_lora(path, lora_state(unet) | (text or {}), facts, configs)
     else:
-        tensors = {k: v.detach().to("cpu", torch.float16).contiguous() for k, v in unet.state_dict().items()}
+        state = unet.state_dict() | (text or {})
+        tensors = {k: v.detach().to("cpu", torch.float16).contiguous() for k, v in state.items()}
         save_file(tensors, path, metadata={"fairgen": json.dumps(facts, sort_keys=True)})
 
 
@@ -112,16 +128,17 @@ def write_group(path: Path, adapters: dict[str, tuple[dict[str, Any], dict[str, 
     """Store the LoRA adapters of a group in one file: for each cluster its tensors and its facts, of one `lora_config`."""
     tensors = {f"{cluster}.{name}": x for cluster, (state, _) in adapters.items() for name, x in state.items()}
     clusters = {cluster: facts for cluster, (_, facts) in adapters.items()}
-    write_lora(path, tensors, {"clusters": clusters}, config)
+    write_lora(path, tensors, {"clusters": clusters}, {"unet": config})
 
 
-def write_lora(path: Path, state: dict[str, Any], facts: dict[str, Any], config: dict[str, Any]) -> None:
-    """Store LoRA tensors in float32, with their facts and their `lora_config`."""
+def write_lora(path: Path, state: dict[str, Any], facts: dict[str, Any], configs: dict[str, dict[str, Any]]) -> None:
+    """Store LoRA tensors in float32, with their facts and the `lora_config` of each part of the pipeline."""
     import torch
     from safetensors.torch import save_file
 
     metadata = {"fairgen": json.dumps(facts, sort_keys=True)}
-    metadata["lora_adapter_metadata"] = json.dumps({f"unet.{k}": v for k, v in config.items()}, sort_keys=True)
+    named = {f"{part}.{k}": v for part, config in configs.items() for k, v in config.items()}
+    metadata["lora_adapter_metadata"] = json.dumps(named, sort_keys=True)
     save_file({k: v.detach().to("cpu", torch.float32).contiguous() for k, v in state.items()}, path, metadata=metadata)
     order_header(path)
 
@@ -145,27 +162,47 @@ def order_header(path: Path) -> None:
     path.write_bytes(len(header).to_bytes(8, "little") + header + content[start:])
 
 
+def check_base(path: Path, base: str) -> None:
+    """The adapter is of this base.
+
+    Raises:
+        FairgenError: it was trained on another one.
+    """
+    trained = read_facts(path)["base"]
+    if trained != base:
+        raise FairgenError(f"{path}: the adapter was trained on base {trained}, this is {base}; train it again")
+
+
 def apply(path: Path, unet: Any, base: str) -> None:
     """Load an adapter into a UNet of the same base; LoRA layers are injected at the first call.
 
     Raises:
         FairgenError: the adapter was trained on another base.
     """
+    check_base(path, base)
+    own = {name.removeprefix("unet."): x for name, x in load(path).items() if not name.startswith("text_encoder")}
+    put(path, unet, own, read_configs(path)["unet"]["target_modules"] if read_facts(path)["kind"] == "lora" else ())
+
+
+def put(path: Path, module: Any, tensors: dict[str, Any], targets: Sequence[str]) -> None:
+    """Load an adapter's tensors of one module into it; LoRA layers on `targets` are injected at the first call.
+
+    Raises:
+        FairgenError: the tensors are not those that the module wants.
+    """
     facts = read_facts(path)
-    if facts["base"] != base:
-        raise FairgenError(f"{path}: the adapter was trained on base {facts['base']}, this is {base}; train it again")
-    tensors = {k: v.to(unet.dtype) for k, v in load(path).items()}
+    tensors = {name: x.to(module.dtype) for name, x in tensors.items()}
     if facts["kind"] == "lora":
         from peft import set_peft_model_state_dict
 
-        if not hasattr(unet, "peft_config"):
-            inject_lora(unet, facts["rank"], facts["alpha"], facts["dora"], read_targets(path))
-            unet.eval()
-        wanted = lora_state(unet)
+        if not hasattr(module, "peft_config"):
+            inject_lora(module, facts["rank"], facts["alpha"], facts["dora"], targets)
+            module.eval()
+        wanted = lora_tensors(module)
         if tensors.keys() == wanted.keys():
-            set_peft_model_state_dict(unet, {name.removeprefix("unet."): x for name, x in tensors.items()})
+            set_peft_model_state_dict(module, tensors)
     else:
-        wanted = unet.state_dict()
-        unet.load_state_dict(tensors, strict=False)
+        wanted = module.state_dict()
+        module.load_state_dict(tensors, strict=False)
     if tensors.keys() != wanted.keys():
         raise FairgenError(f"{path}: {len(tensors)} tensors do not fit the {len(wanted)} of the base; train it again")
