@@ -84,6 +84,11 @@ def test_schema_names_no_key_that_the_config_lacks(config: dict, schema: dict) -
             {"kind": "lora", "shared": True, "lora": {"optimizer": "adamw8bit"}},
             r"methods\.clustered-lora\.adapt\.shared: .* lora\.optimizer: adamw8bit",
         ),
+        (
+            ("methods", "clustered-lora", "adapt"),
+            {"kind": "lora", "shared": True, "lora": {"text_lr": 1.0e-6}},
+            r"methods\.clustered-lora\.adapt\.shared: .* lora\.text_lr",
+        ),
         (("audit", "min_images"), 1, "audit.min_images"),
         (("methods", "lora", "audit"), {"near": 0}, "methods.lora.*audit"),
         (("compare",), ["erm", "clusterd"], "clusterd"),

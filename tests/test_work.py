@@ -26,7 +26,7 @@ NETWORK = {"model": "resnet10t", "args": {"channels": [8, 8, 8, 8], "stem_width"
 SETTINGS = {
     "lora": {**ADAPT, "kind": "lora", "recipe": {**RECIPE, "rank": 4, "alpha": 8}},
     "shared": {**ADAPT, "kind": "lora", "recipe": {**RECIPE, "rank": 4, "alpha": 8}},
-    "full": {**ADAPT, "kind": "full", "recipe": RECIPE},
+    "full": {**ADAPT, "kind": "full", "recipe": {**RECIPE, "text_lr": 1e-4}},
     "sample": {**COMMON, "per_group": 8, "floor": 1, "solver": SOLVER},
     "pretrain": {
         "classifier": NETWORK,
