@@ -101,12 +101,12 @@ def loops(given: Adapt, base: diffusion.Base, pixels: np.ndarray, prior: np.ndar
 
 
 def operations(given: Adapt, base: diffusion.Base, pixels: np.ndarray, prior: np.ndarray) -> float:
-    """Floating-point operations of fairgen's loop: those of encoding, and those of one step as often as there are steps."""
-    counts = []
-    for steps in (1, 2):
-        shorter = replace(given, recipe=replace(given.recipe, steps=steps))
-        counts.append(common.flops(loops(shorter, base, pixels, prior)["fairgen"]))
-    return counts[0] + (counts[1] - counts[0]) * (given.recipe.steps - 1)
+    """Floating-point operations of fairgen's loop."""
+
+    def run(steps: int) -> None:
+        loops(replace(given, recipe=replace(given.recipe, steps=steps)), base, pixels, prior)["fairgen"]()
+
+    return common.training_flops(run, given.recipe.steps)
 
 
 def stage(given: Adapt, folder: Path, gpus: int) -> Callable[[], object]:

@@ -99,6 +99,10 @@ def settings(
         picked = {g: {n: v[n] for n in names} for g, v in among.items()}
         return {g: v[names[0]] for g, v in picked.items()} if len(names) == 1 else picked
 
+    def adapt() -> Config:
+        recipe = {k: v for k, v in chosen(get("adapt")).items() if k != "shared"}  # which of the two stages runs
+        return {**recipe, "base": get("diffusion"), "prompts": of("prompt", among=own), "donors": of("donor", among=own)}
+
     classes = list(dict.fromkeys(g["target"] for g in groups.values()))
     data = dataset_block(config, dataset)
     build = {
@@ -115,12 +119,8 @@ def settings(
         "embed": lambda: get("embed"),
         "prior": lambda: {"prompts": of("prompt", among=own), "base": get("diffusion"), **get("prior")},
         "cluster": lambda: get("cluster"),
-        "adapt": lambda: {
-            **chosen(get("adapt")),
-            "base": get("diffusion"),
-            "prompts": of("prompt", among=own),
-            "donors": of("donor", among=own),
-        },
+        "adapt": adapt,
+        "adapt_shared": adapt,
         "sample": lambda: {
             **drawing(get("sample"), get("adapt")["kind"] != "none"),
             "token": get("adapt")["token"],

@@ -45,9 +45,12 @@ class Paths:
         return self.config["datasets"][w.dataset]["groups"]
 
     def adapters(self, w: Any, group: str | None) -> list[str]:
-        """Adapter files of every cluster slot of a group; none when the method adapts nothing."""
-        if group is None or blocks.block(self.config, w.dataset, w.method, "adapt")["kind"] == "none":
+        """Adapter files of every cluster slot of a group, or its one file of a shared batch; none without finetuning."""
+        recipe = blocks.block(self.config, w.dataset, w.method, "adapt")
+        if group is None or recipe["kind"] == "none":
             return []
+        if recipe["shared"]:
+            return [self.place(w, "adapt", "adapters/{group}.safetensors", group=group)]
         slots = range(blocks.block(self.config, w.dataset, w.method, "cluster")["k"])
         return [self.place(w, "adapt", "adapters/{group}/{cluster}.safetensors", group=group, cluster=c) for c in slots]
 

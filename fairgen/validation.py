@@ -28,6 +28,7 @@ def validate(config: Config, schema: Config) -> None:
             check_start(whole, name, method)
             check_weights(whole, name, method)
             check_extra(whole, name, method)
+            check_shared(whole, name, method)
         for method in comparison(whole, name)["compare"]:
             recipe(whole, name, method)
     for name in whole["replicates"]:
@@ -93,6 +94,22 @@ def check_extra(config: Config, dataset: str, method: str) -> None:
         raise FairgenError(f"{where}.pretrain.extra: {method} uses synthetic images already; set synthetic: false or extra: null")
     if block(config, dataset, method, "finetune")["start"] is not None:
         raise FairgenError(f"{where}.finetune.start: {method} starts from pretrain.extra; set one of them to null")
+
+
+def check_shared(config: Config, dataset: str, method: str) -> None:
+    """A shared batch is for plain LoRA adapters, and its optimizer takes each number apart from the others."""
+    found = block(config, dataset, method, "adapt")
+    if not found["shared"] or found["kind"] == "none":
+        return
+    lora = found["lora"]
+    refused = {"kind: full": found["kind"] == "full", "lora.dora: true": lora["dora"]}
+    refused["lora.optimizer: adamw8bit"] = lora["optimizer"] == "adamw8bit"  # its blocks would mix adapters
+    refused["lora.text_lr"] = lora["text_lr"] > 0
+    for why in (name for name, there in refused.items() if there):
+        raise FairgenError(
+            f"config: methods.{method}.adapt.shared: a shared batch trains plain LoRA with adamw, but {method} has {why} on"
+            f" {dataset}; set shared: false there"
+        )
 
 
 def check_replicates(config: Config, name: str) -> None:

@@ -75,7 +75,7 @@ def test_lora_adapts_the_layers_that_are_named(base: diffusion.Base, tmp_path: P
     unet.eval()
     facts = {"kind": "lora", "base": diffusion.identity(base), "rank": 2, "alpha": 5, "dora": False, "images": 1}
     adapters.write(file, unet, facts)
-    assert adapters.read_targets(file) == ["to_q", "ff.net.2"]
+    assert adapters.read_configs(file)["unet"]["target_modules"] == ["to_q", "ff.net.2"]
     fresh = diffusion.load_unet(base)
     adapters.apply(file, fresh, facts["base"])
     adapted = {
@@ -182,15 +182,17 @@ def test_reasons_to_skip(base: diffusion.Base) -> None:
         reason_to_skip("d", 0, [], settings)
 
 
-def test_an_empty_slot_imports_nothing_heavy(tmp_path: Path) -> None:
+@pytest.mark.parametrize("stage", ["adapt", "adapt_shared"])
+def test_an_empty_slot_imports_nothing_heavy(tmp_path: Path, stage: str) -> None:
     program = (
         "import sys; from pathlib import Path; from types import SimpleNamespace as N\n"
-        "from fairgen import adapt, tables\n"
+        f"from fairgen import tables, {stage} as stage\n"
         f"folder = Path({str(tmp_path)!r}); tables.write(folder / 'c.parquet', dict(id=[1], group=['g'], cluster=[0]))\n"
-        "settings = adapt.Adapt('full', None, 'V', 20, 5, 0, {}, {}, {'g': 'd'}, 0)\n"
-        "paths = N(group='g', cluster='0', clusters=folder / 'c.parquet', adapter=folder / 'a.safetensors')\n"
-        "adapt.work(settings, paths)\n"
-        "assert adapt.adapters.read_facts(paths.adapter)['reason'].startswith('borrows from d')\n"
+        "settings = stage.Adapt('full', None, 'V', 20, 5, 0, {}, {}, {'g': 'd'}, 0)\n"
+        "file = folder / 'a.safetensors'\n"
+        "paths = N(group='g', cluster='0', clusters=folder / 'c.parquet', adapter=file, adapters=file)\n"
+        "stage.work(settings, paths)\n"
+        "assert stage.adapters.read_facts(file)['reason'].startswith('borrows from d')\n"
         "print(sorted({'torch', 'diffusers', 'transformers', 'peft'} & sys.modules.keys()))\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

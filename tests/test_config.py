@@ -81,6 +81,22 @@ def test_schema_names_no_key_that_the_config_lacks(config: dict, schema: dict) -
         (("methods", "erm", "pretrain"), {"extra": "utkfaces"}, "methods.erm.pretrain.extra: unknown data set 'utkfaces'"),
         (("methods", "dfr", "pretrain"), {"extra": "utkface"}, "methods.dfr.finetune.start.*pretrain.extra"),
         (("methods", "lora"), {"filter": {"by": "random"}, "pretrain": {"weights": "score"}}, "methods.lora.pretrain.weights"),
+        (("methods", "clustered", "adapt"), {"shared": True}, r"methods\.clustered\.adapt\.shared: .* kind: full"),
+        (
+            ("methods", "clustered-lora", "adapt"),
+            {"kind": "lora", "shared": True, "lora": {"dora": True}},
+            r"methods\.clustered-lora\.adapt\.shared: .* lora\.dora: true",
+        ),
+        (
+            ("methods", "clustered-lora", "adapt"),
+            {"kind": "lora", "shared": True, "lora": {"optimizer": "adamw8bit"}},
+            r"methods\.clustered-lora\.adapt\.shared: .* lora\.optimizer: adamw8bit",
+        ),
+        (
+            ("methods", "clustered-lora", "adapt"),
+            {"kind": "lora", "shared": True, "lora": {"text_lr": 1.0e-6}},
+            r"methods\.clustered-lora\.adapt\.shared: .* lora\.text_lr",
+        ),
         (("audit", "min_images"), 1, "audit.min_images"),
         (("methods", "lora", "audit"), {"near": 0}, "methods.lora.*audit"),
         (("compare",), ["erm", "clusterd"], "clusterd"),
@@ -195,6 +211,14 @@ def test_settings_hold_the_chosen_kind_only(config: dict) -> None:
     changed["datasets"]["birds"]["settings"]["adapt"]["lora"]["rank"] = 99
     same = table.settings(changed, "birds", "adapt", "dreambooth", "landbird-land")
     assert same == table.settings(config, "birds", "adapt", "dreambooth", "landbird-land")
+
+
+def test_both_ways_of_training_adapters_have_the_same_settings(config: dict) -> None:
+    shared = copy.deepcopy(config)
+    shared["methods"]["clustered-lora"]["adapt"]["shared"] = True
+    given = {table.settings(c, "birds", "adapt", "clustered-lora", "landbird-land") for c in (config, shared)}
+    given.add(table.settings(shared, "birds", "adapt_shared", "clustered-lora", "landbird-land"))
+    assert len(given) == 1
 
 
 def test_every_stage_accepts_the_settings_that_the_rules_give_it(config: dict) -> None:

@@ -25,7 +25,8 @@ SOLVER = {"scheduler": "dpmsolver++", "steps": 2, "guidance": 2, "negative_promp
 NETWORK = {"model": "resnet10t", "args": {"channels": [8, 8, 8, 8], "stem_width": 8}, "pretrained": False, "resolution": 32}
 SETTINGS = {
     "lora": {**ADAPT, "kind": "lora", "recipe": {**RECIPE, "rank": 4, "alpha": 8}},
-    "full": {**ADAPT, "kind": "full", "recipe": RECIPE},
+    "shared": {**ADAPT, "kind": "lora", "recipe": {**RECIPE, "rank": 4, "alpha": 8}},
+    "full": {**ADAPT, "kind": "full", "recipe": {**RECIPE, "text_lr": 1e-4}},
     "sample": {**COMMON, "per_group": 8, "floor": 1, "solver": SOLVER},
     "pretrain": {
         "classifier": NETWORK,
@@ -69,7 +70,8 @@ class Bench:
 
     def start(self, name: str, killed: bool = False, settings: dict | None = None) -> subprocess.Popen:
         """Start the stage; `killed` ends it by SIGKILL after its fourth step or image."""
-        stage = {**dict.fromkeys(("lora", "full"), "adapt"), **dict.fromkeys(RECIPES, "finetune")}.get(name, name)
+        names = {**dict.fromkeys(("lora", "full"), "adapt"), "shared": "adapt_shared", **dict.fromkeys(RECIPES, "finetune")}
+        stage = names.get(name, name)
         words = ["-c", KILLED, f"fairgen.{stage}"] if killed else ["-m", f"fairgen.{stage}"]
         words += ["--settings", json.dumps(settings or SETTINGS[name]), "--log", str(self.folder / "log")]
         words += [str(word) for word in self.options(stage)]
@@ -89,6 +91,10 @@ class Bench:
             "adapt": [
                 *("--clusters", "c.parquet", "--split", "s.parquet", "--prior", self.folder / "drawn.parquet"),
                 *("--group", "g", "--cluster", "0", "--adapter", self.output),
+            ],
+            "adapt_shared": [
+                *("--clusters", "c.parquet", "--split", "s.parquet", "--prior", self.folder / "drawn.parquet"),
+                *("--group", "g", "--adapters", self.output),
             ],
             "sample": ["--adapters", "--donors", "--group", "g", "--samples", self.output],
             "finetune": [
@@ -113,22 +119,27 @@ class Bench:
         return (self.folder / "log").read_text()
 
 
-@pytest.fixture
-def bench(tmp_path: Path) -> Bench:
+def build(folder: Path) -> Bench:
+    """Write the inputs."""
     drawn = [images.encode_png(birds.users(5, "train", "landbird", "land", i).pixels) for i in range(8)]
-    tables.write_images(tmp_path / "drawn.parquet", [(x, {"prompt": "a bird"}) for x in drawn], {"prompt": pa.string()}, {})
+    tables.write_images(folder / "drawn.parquet", [(x, {"prompt": "a bird"}) for x in drawn], {"prompt": pa.string()}, {})
     files = [f"drawn.parquet#{i}" for i in range(8)]
-    tables.write(tmp_path / "s.parquet", {"id": range(8), "path": files, "group": ["g"] * 8}, {"root": str(tmp_path)})
-    tables.write(tmp_path / "c.parquet", {"id": range(8), "group": ["g"] * 8, "cluster": [0] * 8})
+    tables.write(folder / "s.parquet", {"id": range(8), "path": files, "group": ["g"] * 8}, {"root": str(folder)})
+    tables.write(folder / "c.parquet", {"id": range(8), "group": ["g"] * 8, "cluster": [0] * 5 + [1] * 3})
     labelled = {"id": range(8), "path": files, "group": ["g", "h"] * 4, "target": ["x", "y"] * 4}
     labelled["split"] = ["train"] * 4 + ["validation"] * 2 + ["test"] * 2
-    tables.write(tmp_path / "labelled.parquet", labelled, {"root": str(tmp_path)})
-    kept = {"group": ["g"] * 8, "file": [str(tmp_path / "drawn.parquet")] * 8, "kept": [True] * 8, "score": [0.5] * 8}
-    tables.write(tmp_path / "selection.parquet", kept)
-    return Bench(tmp_path)
+    tables.write(folder / "labelled.parquet", labelled, {"root": str(folder)})
+    kept = {"group": ["g"] * 8, "file": [str(folder / "drawn.parquet")] * 8, "kept": [True] * 8, "score": [0.5] * 8}
+    tables.write(folder / "selection.parquet", kept)
+    return Bench(folder)
 
 
-@pytest.mark.parametrize("name", ["lora", "full", "sample", "pretrain", *RECIPES])
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return build(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["lora", "shared", "full", "sample", "pretrain", *RECIPES])
 def test_a_killed_job_ends_where_an_uninterrupted_one_does(bench: Bench, name: str) -> None:
     assert bench.run(name).returncode == 0
     expected = bench.output.read_bytes()

@@ -21,6 +21,7 @@ from fairgen.models.lean import lean
 
 # pipeline classes with the suffixes of their tokenizers and text encoders
 ARCHITECTURES = {"StableDiffusionPipeline": ("",), "StableDiffusionXLPipeline": ("", "_2")}
+Encoders = dict[str, tuple[Any, torch.nn.Module]]  # tokenizer and text encoder, by the encoder's name in a pipeline
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
@@ -132,12 +133,12 @@ def load_unet(base: Base, dtype: torch.dtype | None = None) -> torch.nn.Module:
     return unet.requires_grad_(False).eval().to(devices.current(), memory_format=torch.channels_last)
 
 
-def pipeline(base: Base, unet: torch.nn.Module) -> Any:
-    """diffusers' own pipeline of the base around another denoiser, all in the base's dtype."""
+def pipeline(base: Base, unet: torch.nn.Module, encoders: Encoders) -> Any:
+    """diffusers' own pipeline of the base around another denoiser, and other text encoders if there are any."""
     import diffusers
 
     kind, place = getattr(diffusers, index(base)["_class_name"]), base.layout
-    options = {"unet": unet, "dtype": DTYPES[base.dtype]}
+    options = {"unet": unet, **{part: encoder for part, (_, encoder) in encoders.items()}, "dtype": DTYPES[base.dtype]}
     if kind is diffusers.StableDiffusionPipeline:
         options |= {"safety_checker": None, "requires_safety_checker": False}
     try:
@@ -199,25 +200,37 @@ def load_tokenizer(base: Base, suffix: str = "") -> Any:
     return tokenizer
 
 
+def load_text(base: Base, dtype: torch.dtype | None = None) -> Encoders:
+    """Every text encoder by its name, frozen and in evaluation mode, with its tokenizer; `dtype` overrides the base's."""
+    with lean():
+        from transformers.models.clip.modeling_clip import CLIPTextModel, CLIPTextModelWithProjection
+
+    found = {}
+    for suffix in ARCHITECTURES[index(base)["_class_name"]]:
+        kind, part = CLIPTextModelWithProjection if suffix else CLIPTextModel, f"text_encoder{suffix}"
+        encoder = _load(kind, base, part, dtype=dtype or DTYPES[base.dtype]).requires_grad_(False).eval()
+        found[part] = (load_tokenizer(base, suffix), encoder.to(devices.current()))
+    return found
+
+
 @torch.inference_mode()
 def encode_prompts(base: Base, prompts: list[str]) -> Conditioning:
-    """One row of conditioning per prompt; the text encoders are released afterwards.
+    """One row of conditioning per prompt; the text encoders are released afterwards."""
+    return encode(base, load_text(base), prompts)
+
+
+def encode(base: Base, encoders: Encoders, prompts: list[str]) -> Conditioning:
+    """One row of conditioning per prompt by these text encoders; gradients flow.
 
     SDXL concatenates the states before the last layer of both encoders and takes the pooled vector of the second one; where
     its folder asks for that, an empty prompt is all zeros.
     """
-    with lean():
-        from transformers.models.clip.modeling_clip import CLIPTextModel, CLIPTextModelWithProjection
-
     about, place = index(base), devices.current()
-    suffixes = ARCHITECTURES[about["_class_name"]]
     outputs = []
-    for suffix in suffixes:
-        kind = CLIPTextModelWithProjection if suffix else CLIPTextModel
-        tokens = tokenize(load_tokenizer(base, suffix), prompts).to(place)
-        encoder = _load(kind, base, f"text_encoder{suffix}", dtype=DTYPES[base.dtype]).eval().to(place)
-        outputs.append(encoder(tokens.input_ids, output_hidden_states=len(suffixes) > 1))
-    if len(suffixes) == 1:
+    for tokenizer, encoder in encoders.values():
+        ids = tokenize(tokenizer, prompts).to(place).input_ids
+        outputs.append(encoder(ids, output_hidden_states=len(encoders) > 1))
+    if len(encoders) == 1:
         return Conditioning(outputs[0].last_hidden_state.clone())
     states, pooled = torch.cat([x.hidden_states[-2] for x in outputs], dim=-1), outputs[-1].text_embeds.clone()
     if about.get("force_zeros_for_empty_prompt", True):
