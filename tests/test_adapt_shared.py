@@ -22,7 +22,7 @@ def trained(bench: Bench, stage: object, name: str, **more: object) -> Path:
     given = SimpleNamespace(group="g", clusters=bench.folder / "c.parquet", split=bench.folder / "s.parquet", **more)
     given.prior, path = [bench.folder / "drawn.parquet"], bench.folder / name
     given.work, given.adapter, given.adapters = Work(path, {}), path, path
-    given.work.lock()
+    given.work.lock(print)
     stage.work(read(adapt.Adapt, values), given)
     given.work.close(done=True)
     return path
