@@ -29,7 +29,7 @@ from torch.nn import functional as F
 from fairgen import config as table
 from fairgen import devices, dreambooth, tables
 from fairgen.adapt import Adapt
-from fairgen.models import diffusion
+from fairgen.models import diffusion, text_encoders
 from fairgen.settings import read
 
 METHODS = {"lora": "lora", "full": "dreambooth"}
@@ -59,7 +59,7 @@ def plain(given: Adapt, base: diffusion.Base, pixels: np.ndarray, prior: np.ndar
     vae, schedule = diffusion.load_vae(base), diffusion.noise_schedule(base)
     unet = diffusion.load_unet(base, torch.float32 if given.kind == "full" else None)
     weights = dreambooth.trainable(unet.train(), given)
-    tokenizer, encoder = diffusion.load_tokenizer(base), text_encoder(base)
+    tokenizer, encoder = text_encoders.load_tokenizer(base), text_encoder(base)
     optimizer = torch.optim.AdamW(weights, lr=recipe.lr, weight_decay=1e-2)
     rates = dreambooth.learning_rate(optimizer, recipe)
     ready = [torch.from_numpy(x).permute(0, 3, 1, 2).float().to(place) / 127.5 - 1 for x in (pixels, prior)]

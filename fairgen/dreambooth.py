@@ -1,37 +1,27 @@
 """The training loop of one adapter on cached latents: LoRA or all UNet weights, with prior preservation."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from tqdm import tqdm
 
-from fairgen import devices, job
+from fairgen import job
 from fairgen.batches import Batches, Generators
 from fairgen.checkpoint import Training
+from fairgen.denoising import denoising_loss, precision
 from fairgen.errors import FairgenError
 from fairgen.feed import Feed, Latents, conditions, portions
-from fairgen.models import adapters, diffusion, text_adapters
+from fairgen.models import adapters, diffusion, text_adapters, text_encoders
 from fairgen.seeds import seed_of
 
 if TYPE_CHECKING:
     from fairgen.adapt import Adapt, Recipe
     from fairgen.work import Work
 
-
-def min_snr_weights(alphas_cumprod: torch.Tensor, steps: torch.Tensor, gamma: float, prediction: str) -> torch.Tensor:
-    """Loss weight per row (arXiv 2303.09556, eq. 5); v-prediction divides by SNR + 1.
-
-    A schedule of zero terminal SNR (arXiv 2305.08891) has SNR 0 at its last step: the weight is 1 there, or 0 for
-    v-prediction, the limits of the formula.
-    """
-    if not gamma:
-        return torch.ones(len(steps))
-    snr = alphas_cumprod[steps] / (1 - alphas_cumprod[steps])
-    weights = snr.clamp(max=gamma) / (snr + 1 if prediction == "v_prediction" else snr)
-    return weights.nan_to_num(nan=1.0)
+# keeps gradients that pass through float16 above its smallest numbers (arXiv 1710.03740, section 3.2)
+LOSS_SCALE = 1024.0
 
 
 def trainable(unet: torch.nn.Module, settings: "Adapt") -> list[torch.nn.Parameter]:
@@ -121,7 +111,7 @@ def train(
     """
     seed = seed_of(settings.seed, name)
     prompts = [prompt for prompt, _ in (instance, *priors)]
-    states = None if encoders else diffusion.encode_prompts(base, prompts)
+    states = None if encoders else text_encoders.encode_prompts(base, prompts)
     schedule, vae = diffusion.noise_schedule(base), diffusion.load_vae(base)
     job.ready()
     sizes, share = portions(settings.recipe, len(priors))
@@ -134,7 +124,7 @@ def train(
 
     def text() -> diffusion.Conditioning:
         with precision(settings):
-            return conditions(diffusion.encode(base, encoders, prompts), sizes)
+            return conditions(text_encoders.encode(base, encoders, prompts), sizes)
 
     def loss() -> torch.Tensor:
         return denoising_loss(unet, schedule, feed.draw(), fixed or text(), share, settings, feed.generator)
@@ -175,7 +165,7 @@ def fit(
     Returns:
         What `losses` gave in each step: its mean over the step's batches.
     """
-    recipe = settings.recipe
+    recipe, scale = settings.recipe, LOSS_SCALE if settings.base["dtype"] == "float16" else 1.0
     optimizer = adamw(weights, settings, text)
     weights = [*weights, *text]
     schedule_lr, mean = learning_rate(optimizer, recipe), RunningMean(weights, recipe.ema)
@@ -190,8 +180,9 @@ def fit(
             loss = losses() / recipe.accumulate
             if not torch.isfinite(loss).all():
                 raise FairgenError(f"adapt {name}: the loss is not finite; lower adapt.{settings.kind}.lr")
-            loss.sum().backward()
+            (loss.sum() * scale).backward()
             total = total + loss.detach().cpu()
+        torch._foreach_div_([w.grad for w in weights if w.grad is not None], scale)
         clip(weights)
         optimizer.step()
         schedule_lr.step()
@@ -207,55 +198,3 @@ def fit(
 def by_tenths(losses: list[float]) -> list[float]:
     """The mean loss of each tenth of a run."""
     return [float(np.mean(part)) for part in np.array_split(losses, 10) if len(part)]
-
-
-@dataclass(frozen=True)
-class Noised:
-    """A batch as the denoiser gets it, what it should answer, and each row's weight in the loss."""
-
-    latents: torch.Tensor
-    steps: torch.Tensor
-    goal: torch.Tensor
-    weight: torch.Tensor
-
-
-def noised(schedule: Any, clean: torch.Tensor, share: torch.Tensor, settings: "Adapt", generator: torch.Generator) -> Noised:
-    """Noise for a batch of latents (n, c, h, w); `share` (n,) is each row's part of the loss.
-
-    Chance comes from the CPU's generator, so that it is the same on every device.
-    """
-    noise = torch.randn(clean.shape, generator=generator)
-    if settings.offset_noise:  # crosslabs.org/blog/diffusion-with-offset-noise: lets training move the mean brightness
-        noise += settings.offset_noise * torch.randn(*clean.shape[:2], 1, 1, generator=generator)
-    steps = torch.randint(0, schedule.config.num_train_timesteps, (len(clean),), generator=generator)
-    kind = schedule.config.prediction_type
-    goal = schedule.get_velocity(clean, noise, steps) if kind == "v_prediction" else noise
-    weight = share * min_snr_weights(schedule.alphas_cumprod, steps, settings.min_snr, kind)
-    return Noised(schedule.add_noise(clean, noise, steps), steps, goal, weight)
-
-
-def precision(settings: "Adapt") -> torch.autocast:
-    """Where forward passes take the base's dtype, whatever the weights have."""
-    dtype = diffusion.DTYPES[settings.base["dtype"]]
-    return torch.autocast(devices.current().type, dtype, enabled=dtype != torch.float32)
-
-
-def row_losses(unet: torch.nn.Module, batch: Noised, text: diffusion.Conditioning, settings: "Adapt") -> torch.Tensor:
-    """Weighted denoising error of each row."""
-    place = unet.device
-    with precision(settings):
-        predicted = diffusion.predict(unet, batch.latents, batch.steps, text)
-    return (predicted - batch.goal.to(place)).square().mean((1, 2, 3)) * batch.weight.to(place)
-
-
-def denoising_loss(
-    unet: torch.nn.Module,
-    schedule: Any,
-    clean: torch.Tensor,
-    text: diffusion.Conditioning,
-    share: torch.Tensor,
-    settings: "Adapt",
-    generator: torch.Generator,
-) -> torch.Tensor:
-    """Weighted denoising error of a batch of latents (n, c, h, w); `share` (n,) is each row's part of the loss."""
-    return row_losses(unet, noised(schedule, clean, share, settings, generator), text, settings).sum()

@@ -12,9 +12,10 @@ import torch
 
 from fairgen import job
 from fairgen.batches import Generators
-from fairgen.dreambooth import Noised, by_tenths, fit, noised, row_losses, trainable
+from fairgen.denoising import Noised, noised, row_losses
+from fairgen.dreambooth import by_tenths, fit, trainable
 from fairgen.feed import Feed, Latents, conditions, portions
-from fairgen.models import diffusion, stacked
+from fairgen.models import diffusion, stacked, text_encoders
 from fairgen.seeds import seed_of
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def train(
         For each cluster its tensors, named as in a LoRA file, and the mean loss of each tenth of the run.
     """
     seeds = [seed_of(settings.seed, cluster) for cluster in clusters]
-    prompts = diffusion.encode_prompts(base, [prompt, *(text for text, _ in priors)])
+    prompts = text_encoders.encode_prompts(base, [prompt, *(text for text, _ in priors)])
     schedule, vae = diffusion.noise_schedule(base), diffusion.load_vae(base)
     job.ready()
     sizes, share = portions(settings.recipe, len(priors))

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from fairgen import images, job, parts, tables
 from fairgen.errors import FairgenError
-from fairgen.models import adapters, diffusion, text_adapters
+from fairgen.models import adapters, diffusion, text_adapters, text_encoders
 from fairgen.prompts import instance_prompt, plain_prompt
 from fairgen.sampling import Solver, draw
 from fairgen.seeds import seed_of
@@ -103,7 +103,7 @@ def rows(
     prompt = instance_prompt(prompt, settings.token) if adapted else plain_prompt(prompt)
     solver = settings.solver
     prompts = [prompt, solver.negative_prompt]
-    plain = diffusion.encode_prompts(base, prompts)
+    plain = text_encoders.encode_prompts(base, prompts)
     unet, vae = diffusion.load_unet(base), diffusion.load_vae(base)
     job.ready()
     about = {

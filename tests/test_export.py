@@ -8,7 +8,7 @@ import single_files
 import torch
 
 from fairgen import cli
-from fairgen.models import adapters, diffusion
+from fairgen.models import adapters, diffusion, text_encoders
 
 LATENTS = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(0))
 
@@ -20,7 +20,7 @@ def base_of(place: Path, config: Path | None = None) -> diffusion.Base:
 def answer(unet: torch.nn.Module, base: diffusion.Base) -> torch.Tensor:
     """The denoiser's answer to a fixed input."""
     with torch.inference_mode():
-        return diffusion.predict(unet, LATENTS, torch.tensor(500), diffusion.encode_prompts(base, ["a duck on lake"]))
+        return diffusion.predict(unet, LATENTS, torch.tensor(500), text_encoders.encode_prompts(base, ["a duck on lake"]))
 
 
 def adapter_of(base: diffusion.Base, kind: str, path: Path) -> torch.Tensor:

@@ -11,7 +11,7 @@ from fairgen import dreambooth, dreambooth_shared
 from fairgen.adapt import Adapt
 from fairgen.embedded import birds
 from fairgen.errors import FairgenError
-from fairgen.models import adapters, diffusion, stacked
+from fairgen.models import adapters, diffusion, stacked, text_encoders
 
 TEXT = "a landbird on land V"
 
@@ -52,7 +52,7 @@ def test_adapters_of_a_shared_batch_are_those_of_separate_training(
 def test_gradients_are_those_of_each_adapter_alone(base: diffusion.Base, settings: Adapt) -> None:
     """Two adapters with other matrices and other rows: the gradient of the sum is each one's own, to float32 rounding."""
     seeds, generator = [1, 2], torch.Generator().manual_seed(0)
-    text = diffusion.encode_prompts(base, ["a duck"]).expand(2)
+    text = text_encoders.encode_prompts(base, ["a duck"]).expand(2)
     x, steps = torch.randn(4, 4, 8, 8, generator=generator), torch.tensor([10, 500, 20, 900])
     shared = diffusion.load_unet(base)
     x = x[:, :1].expand(-1, shared.config.in_channels, -1, -1)

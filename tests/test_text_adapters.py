@@ -13,7 +13,7 @@ from fairgen import cli, sample
 from fairgen.dreambooth import train
 from fairgen.embedded import birds
 from fairgen.errors import FairgenError
-from fairgen.models import adapters, diffusion, text_adapters
+from fairgen.models import adapters, diffusion, text_adapters, text_encoders
 from fairgen.sampling import Solver
 
 PROMPTS = ["a duck on lake", ""]
@@ -43,7 +43,7 @@ def trained(base: diffusion.Base, kind: str, path: Path, **recipe: object) -> tu
 def said(base: diffusion.Base, encoders: diffusion.Encoders) -> torch.Tensor:
     """What the denoiser gets to read."""
     with torch.inference_mode():
-        found = diffusion.encode(base, encoders, PROMPTS)
+        found = text_encoders.encode(base, encoders, PROMPTS)
     return found.states if found.pooled is None else torch.cat([found.states.flatten(1), found.pooled], 1)
 
 
@@ -55,7 +55,7 @@ def test_text_encoders_come_back_as_they_were(bases: dict, tmp_path: Path, archi
     again = text_adapters.adapted(file, base, diffusion.identity(base))
     # LoRA is stored in float32, full weights in float16
     assert torch.allclose(said(base, again), said(base, encoders), atol=1e-5 if kind == "lora" else 2e-2)
-    plain = diffusion.load_text(base)
+    plain = text_encoders.load_text(base)
     assert (said(base, plain) - said(base, encoders)).abs().max() > 0.05
     for part in plain:
         before, after = plain[part][1].state_dict(), encoders[part][1].state_dict()
@@ -80,7 +80,7 @@ def test_text_encoders_have_their_own_learning_rate(bases: dict, tmp_path: Path)
     """At a rate of next to nothing they stay where they are, while the denoiser moves."""
     base, file = bases["sd15"], tmp_path / "a.safetensors"
     encoders, _ = trained(base, "full", file, text_lr=1e-12)
-    assert torch.allclose(said(base, encoders), said(base, diffusion.load_text(base)), atol=1e-5)
+    assert torch.allclose(said(base, encoders), said(base, text_encoders.load_text(base)), atol=1e-5)
     fresh, plain = diffusion.load_unet(base), diffusion.load_unet(base)
     adapters.apply(file, fresh, diffusion.identity(base))
     assert (fresh.conv_in.weight - plain.conv_in.weight).abs().max() > 0.05
@@ -107,7 +107,7 @@ def test_a_pipeline_folder_has_the_text_encoders(bases: dict, tmp_path: Path, ar
     base, file = bases[architecture], tmp_path / "a.safetensors"
     encoders, _ = trained(base, "full", file)
     assert cli.main(["export", str(file), str(tmp_path / "out"), "--model", base.model]) == 0
-    exported = diffusion.load_text(dataclasses.replace(base, model=str(tmp_path / "out")))
+    exported = text_encoders.load_text(dataclasses.replace(base, model=str(tmp_path / "out")))
     assert torch.allclose(said(base, exported), said(base, encoders), atol=2e-2)
 
 

@@ -16,7 +16,7 @@ import torch
 
 from fairgen import devices
 from fairgen.errors import FairgenError
-from fairgen.models import locate, missing, quiet, single_file, tokenize
+from fairgen.models import locate, missing, quiet, single_file
 from fairgen.models.lean import lean
 
 # pipeline classes with the suffixes of their tokenizers and text encoders
@@ -112,7 +112,12 @@ def index(base: Base) -> dict[str, Any]:
     return found
 
 
-def _load(kind: Any, base: Base, part: str, **options: Any) -> Any:
+def load_part(kind: Any, base: Base, part: str, **options: Any) -> Any:
+    """A part of the base by its name in a pipeline; `kind` is its class.
+
+    Raises:
+        FairgenError: it is not there, or cannot be read.
+    """
     quiet()
     place = base.layout
     extra = {"variant": base.variant, "use_safetensors": True} if options else {}
@@ -129,7 +134,7 @@ def load_unet(base: Base, dtype: torch.dtype | None = None) -> torch.nn.Module:
     with lean():
         from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 
-    unet = _load(UNet2DConditionModel, base, "unet", torch_dtype=dtype or DTYPES[base.dtype])
+    unet = load_part(UNet2DConditionModel, base, "unet", torch_dtype=dtype or DTYPES[base.dtype])
     return unet.requires_grad_(False).eval().to(devices.current(), memory_format=torch.channels_last)
 
 
@@ -156,7 +161,7 @@ def load_vae(base: Base) -> torch.nn.Module:
         from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 
     dtype = torch.float32 if base.dtype == "float16" else DTYPES[base.dtype]
-    return _load(AutoencoderKL, base, "vae", torch_dtype=dtype).requires_grad_(False).eval().to(devices.current())
+    return load_part(AutoencoderKL, base, "vae", torch_dtype=dtype).requires_grad_(False).eval().to(devices.current())
 
 
 def noise_schedule(base: Base) -> Any:
@@ -164,7 +169,7 @@ def noise_schedule(base: Base) -> Any:
     with lean():
         from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
 
-    return _load(DDPMScheduler, base, "scheduler")
+    return load_part(DDPMScheduler, base, "scheduler")
 
 
 def sampler(base: Base, kind: str) -> Any:
@@ -183,61 +188,6 @@ def sampler(base: Base, kind: str) -> Any:
         from diffusers.schedulers.scheduling_dpmsolver_multistep import DPMSolverMultistepScheduler
 
     return DPMSolverMultistepScheduler.from_config(config, algorithm_type="dpmsolver++", solver_order=2)
-
-
-def load_tokenizer(base: Base, suffix: str = "") -> Any:
-    """The tokenizer of the base's text encoder; SDXL's second one has the suffix `_2`.
-
-    Raises:
-        FairgenError: there is none; transformers then makes one without words instead of failing.
-    """
-    with lean():
-        from transformers.models.clip.tokenization_clip import CLIPTokenizer
-
-    tokenizer = _load(CLIPTokenizer, base, f"tokenizer{suffix}")
-    if len(tokenizer.get_vocab()) <= len(tokenizer.all_special_tokens):
-        raise missing(base.model, "diffusion.model", FileNotFoundError("its tokenizer is not there"))
-    return tokenizer
-
-
-def load_text(base: Base, dtype: torch.dtype | None = None) -> Encoders:
-    """Every text encoder by its name, frozen and in evaluation mode, with its tokenizer; `dtype` overrides the base's."""
-    with lean():
-        from transformers.models.clip.modeling_clip import CLIPTextModel, CLIPTextModelWithProjection
-
-    found = {}
-    for suffix in ARCHITECTURES[index(base)["_class_name"]]:
-        kind, part = CLIPTextModelWithProjection if suffix else CLIPTextModel, f"text_encoder{suffix}"
-        encoder = _load(kind, base, part, dtype=dtype or DTYPES[base.dtype]).requires_grad_(False).eval()
-        found[part] = (load_tokenizer(base, suffix), encoder.to(devices.current()))
-    return found
-
-
-@torch.inference_mode()
-def encode_prompts(base: Base, prompts: list[str]) -> Conditioning:
-    """One row of conditioning per prompt; the text encoders are released afterwards."""
-    return encode(base, load_text(base), prompts)
-
-
-def encode(base: Base, encoders: Encoders, prompts: list[str]) -> Conditioning:
-    """One row of conditioning per prompt by these text encoders; gradients flow.
-
-    SDXL concatenates the states before the last layer of both encoders and takes the pooled vector of the second one; where
-    its folder asks for that, an empty prompt is all zeros.
-    """
-    about, place = index(base), devices.current()
-    outputs = []
-    for tokenizer, encoder in encoders.values():
-        ids = tokenize(tokenizer, prompts).to(place).input_ids
-        outputs.append(encoder(ids, output_hidden_states=len(encoders) > 1))
-    if len(encoders) == 1:
-        return Conditioning(outputs[0].last_hidden_state.clone())
-    states, pooled = torch.cat([x.hidden_states[-2] for x in outputs], dim=-1), outputs[-1].text_embeds.clone()
-    if about.get("force_zeros_for_empty_prompt", True):
-        empty = torch.tensor([not prompt for prompt in prompts], device=place)
-        states[empty], pooled[empty] = 0, 0
-    side = float(base.resolution)
-    return Conditioning(states, pooled, torch.tensor([[side, side, 0, 0, side, side]], device=place).repeat(len(prompts), 1))
 
 
 @torch.inference_mode()

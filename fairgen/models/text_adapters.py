@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from fairgen.models import adapters, diffusion
+from fairgen.models import adapters, diffusion, text_encoders
 
 if TYPE_CHECKING:
     from fairgen.adapt import Adapt
@@ -20,7 +20,7 @@ WRAPPER = "text_model."  # stands in front of most names in every file; transfor
 def load(settings: "Adapt", base: diffusion.Base) -> diffusion.Encoders:
     """The base's text encoders where they are trained, else none."""
     whole = torch.float32 if settings.kind == "full" else None
-    return diffusion.load_text(base, whole) if settings.recipe.text_lr else {}
+    return text_encoders.load_text(base, whole) if settings.recipe.text_lr else {}
 
 
 def trainable(encoders: diffusion.Encoders, settings: "Adapt") -> list[torch.nn.Parameter]:
@@ -62,7 +62,7 @@ def adapted(path: Path, base: diffusion.Base, identity: str) -> diffusion.Encode
         FairgenError: the adapter was trained on another base.
     """
     adapters.check_base(path, identity)
-    encoders, tensors = diffusion.load_text(base), adapters.load(path)
+    encoders, tensors = text_encoders.load_text(base), adapters.load(path)
     for part, (_, encoder) in encoders.items():
         own = {name.removeprefix(f"{part}."): x for name, x in tensors.items() if name.startswith(f"{part}.")}
         if not hasattr(encoder, WRAPPER.rstrip(".")):
@@ -74,4 +74,4 @@ def adapted(path: Path, base: diffusion.Base, identity: str) -> diffusion.Encode
 @torch.inference_mode()
 def encode(path: Path, base: diffusion.Base, identity: str, prompts: list[str]) -> diffusion.Conditioning:
     """One row of conditioning per prompt by an adapter's own text encoders."""
-    return diffusion.encode(base, adapted(path, base, identity), prompts)
+    return text_encoders.encode(base, adapted(path, base, identity), prompts)
