@@ -14,6 +14,7 @@ from typing import IO, Any
 from fairgen.errors import FairgenError
 
 WAIT = 0.5  # seconds between two looks at devices that are all taken
+SCHEDULERS = ("SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID", "JOB_ID")  # allocations of Slurm, PBS, LSF and Grid Engine
 asked = 0  # GPUs that this job may use
 held: list[IO[str]] = []  # open lock files of this process
 
@@ -71,11 +72,20 @@ def ask(count: int) -> None:
     asked = count
 
 
+def lock_folder() -> Path:
+    """Where the jobs that see the same devices keep their locks.
+
+    A scheduler's allocation has a folder of its own: many sites number its GPUs from 0 in each, so that `0` is another
+    device there than in the next one.
+    """
+    allocation = next((os.environ[name] for name in SCHEDULERS if name in os.environ), "machine")
+    return Path(tempfile.gettempdir(), f"fairgen-gpus-{os.getuid()}", allocation)
+
+
 def acquire() -> None:
     """Claim this job's GPUs and hide all others; at the first call only, and before CUDA starts."""
     if asked and not held:
-        folder = Path(tempfile.gettempdir(), f"fairgen-gpus-{os.getuid()}")
-        os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(claim(asked, visible(), folder))
+        os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(claim(asked, visible(), lock_folder()))
 
 
 def current() -> Any:

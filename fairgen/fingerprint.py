@@ -13,7 +13,8 @@ from pathlib import Path
 PACKAGE = Path(__file__).parent
 
 
-def _file(module: str) -> Path | None:
+def source_file(module: str) -> Path | None:
+    """File of a module of fairgen's, or None for a name that is none."""
     path = PACKAGE.parent.joinpath(*module.split("."))
     for candidate in (path.with_suffix(".py"), path / "__init__.py"):
         if candidate.is_file():
@@ -24,7 +25,7 @@ def _file(module: str) -> Path | None:
 @functools.cache
 def _parse(module: str) -> tuple[str, tuple[str, ...]]:
     """Normalised source of a module and the fairgen modules that it imports."""
-    tree = ast.parse(_file(module).read_text())
+    tree = ast.parse(source_file(module).read_text())
     imported = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -34,17 +35,18 @@ def _parse(module: str) -> tuple[str, tuple[str, ...]]:
             imported.update(f"{node.module}.{alias.name}" for alias in node.names)
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(node):
             node.body = node.body[1:] or [ast.Pass()]
-    ours = sorted(name for name in imported if name.split(".")[0] == "fairgen" and _file(name))
+    ours = sorted(name for name in imported if name.split(".")[0] == "fairgen" and source_file(name))
     return ast.dump(tree), tuple(name for name in ours if name != "fairgen")
 
 
 @functools.cache
 def fingerprint(*modules: str) -> str:
     """Short hash of the modules and of everything of fairgen's that they import, for example `fairgen.sample`."""
-    return hashlib.sha256("".join(_parse(name)[0] for name in _closure(modules)).encode()).hexdigest()[:16]
+    return hashlib.sha256("".join(_parse(name)[0] for name in closure(modules)).encode()).hexdigest()[:16]
 
 
-def _closure(modules: Iterable[str]) -> list[str]:
+def closure(modules: Iterable[str]) -> list[str]:
+    """The modules and everything of fairgen's that they import."""
     reached: set[str] = set()
     waiting = list(modules)
     while waiting:

@@ -15,6 +15,8 @@ rule prior:
     threads: config["threads"]
     resources:
         gpu=paths.gpus,
+        mem_mb=grows(24000),
+        runtime=grows(60),
     params:
         settings=settings("prior"),
         code=code("prior"),
@@ -40,6 +42,8 @@ rule adapt:
     threads: config["threads"]
     resources:
         gpu=paths.gpus,
+        mem_mb=grows(24000),
+        runtime=grows(240),
     params:
         settings=settings("adapt"),
         code=code("adapt"),
@@ -66,6 +70,8 @@ rule adapt_shared:
     threads: config["threads"]
     resources:
         gpu=paths.gpus,
+        mem_mb=grows(24000),
+        runtime=grows(480),
     params:
         settings=settings("adapt_shared"),
         code=code("adapt_shared"),

@@ -23,6 +23,8 @@ rule audit:
     threads: config["threads"]
     resources:
         gpu=paths.gpus,
+        mem_mb=grows(16000),
+        runtime=grows(60),
     params:
         settings=settings("audit"),
         code=code("audit"),

@@ -18,6 +18,8 @@ rule pretrain:
     threads: config["threads"]
     resources:
         gpu=paths.gpus,
+        mem_mb=grows(16000),
+        runtime=grows(120),
     params:
         settings=settings("pretrain"),
         code=code("pretrain"),
@@ -45,6 +47,8 @@ rule finetune:
     threads: config["threads"]
     resources:
         gpu=paths.gpus,
+        mem_mb=grows(16000),
+        runtime=grows(120),
     params:
         settings=settings("finetune"),
         code=code("finetune", learner),

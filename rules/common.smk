@@ -79,3 +79,8 @@ def reader(w):
 def learner(w):
     """The module of the classifier method."""
     return f"fairgen.methods.{blocks.block(config, w.dataset, w.method, 'finetune')['kind']}"
+
+
+def grows(amount):
+    """Resource function: memory (MB) or time (minutes) for a cluster, once more at every attempt; no setting of the result."""
+    return lambda wildcards, attempt: amount * attempt

@@ -32,6 +32,9 @@ rule index:
     conda:
         "../envs/data.yaml"
     threads: 8
+    resources:
+        mem_mb=grows(16000),
+        runtime=grows(120),
     params:
         settings=settings("index"),
         code=code("index", reader),
@@ -75,6 +78,8 @@ rule embed:
     threads: config["threads"]
     resources:
         gpu=paths.gpus,
+        mem_mb=grows(16000),
+        runtime=grows(60),
     params:
         settings=settings("embed"),
         code=code("embed"),

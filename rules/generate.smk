@@ -17,6 +17,8 @@ rule sample:
     threads: config["threads"]
     resources:
         gpu=paths.gpus,
+        mem_mb=grows(24000),
+        runtime=grows(120),
     params:
         settings=settings("sample"),
         code=code("sample"),
@@ -40,6 +42,8 @@ rule score:
     threads: config["threads"]
     resources:
         gpu=paths.gpus,
+        mem_mb=grows(16000),
+        runtime=grows(30),
     params:
         settings=settings("score"),
         code=code("score"),
