@@ -29,7 +29,7 @@ from torch.nn import functional as F
 from fairgen import config as table
 from fairgen import devices, dreambooth, tables
 from fairgen.adapt import Adapt
-from fairgen.models import diffusion
+from fairgen.models import diffusion, text_encoders
 from fairgen.settings import read
 
 METHODS = {"lora": "lora", "full": "dreambooth"}
@@ -59,7 +59,7 @@ def plain(given: Adapt, base: diffusion.Base, pixels: np.ndarray, prior: np.ndar
     vae, schedule = diffusion.load_vae(base), diffusion.noise_schedule(base)
     unet = diffusion.load_unet(base, torch.float32 if given.kind == "full" else None)
     weights = dreambooth.trainable(unet.train(), given)
-    tokenizer, encoder = diffusion.load_tokenizer(base), text_encoder(base)
+    tokenizer, encoder = text_encoders.load_tokenizer(base), text_encoder(base)
     optimizer = torch.optim.AdamW(weights, lr=recipe.lr, weight_decay=1e-2)
     rates = dreambooth.learning_rate(optimizer, recipe)
     ready = [torch.from_numpy(x).permute(0, 3, 1, 2).float().to(place) / 127.5 - 1 for x in (pixels, prior)]
@@ -101,12 +101,12 @@ def loops(given: Adapt, base: diffusion.Base, pixels: np.ndarray, prior: np.ndar
 
 
 def operations(given: Adapt, base: diffusion.Base, pixels: np.ndarray, prior: np.ndarray) -> float:
-    """Floating-point operations of fairgen's loop: those of encoding, and those of one step as often as there are steps."""
-    counts = []
-    for steps in (1, 2):
-        shorter = replace(given, recipe=replace(given.recipe, steps=steps))
-        counts.append(common.flops(loops(shorter, base, pixels, prior)["fairgen"]))
-    return counts[0] + (counts[1] - counts[0]) * (given.recipe.steps - 1)
+    """Floating-point operations of fairgen's loop."""
+
+    def run(steps: int) -> None:
+        loops(replace(given, recipe=replace(given.recipe, steps=steps)), base, pixels, prior)["fairgen"]()
+
+    return common.training_flops(run, given.recipe.steps)
 
 
 def stage(given: Adapt, folder: Path, gpus: int) -> Callable[[], object]:

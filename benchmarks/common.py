@@ -100,16 +100,27 @@ def interleaved(sides: dict[str, Callable[[], object]], repeats: int) -> dict[st
 
 
 def flops(work: Callable[[], object]) -> float:
-    """Floating-point operations of one call, counted by torch as it runs."""
+    """Floating-point operations of one call, counted by torch as it runs; the peak of the GPU's memory begins anew."""
     from torch.utils.flop_counter import FlopCounterMode
 
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
     with FlopCounterMode(display=False) as counter:
         work()
     return float(counter.get_total_flops())
 
 
+def training_flops(run: Callable[[int], object], steps: int) -> float:
+    """Operations of a training: those before it, and those of one step as often as there are steps."""
+    one, two = (flops(lambda n=n: run(n)) for n in (1, 2))
+    return one + (two - one) * (steps - 1)
+
+
 def on_gpu(images: float, spent: float, operations: float, peak: float | None) -> str:
-    """Images a second, the share of the chip's peak, and the peak memory, of a run that took `spent` seconds."""
+    """Images a second, the share of the chip's peak, and the peak memory, of a run that took `spent` seconds.
+
+    The memory is that of the calls since `flops` counted the `operations`.
+    """
     name = torch.cuda.get_device_name()
     known = peak or next((value for part, value in PEAKS.items() if part in name), None)
     share = f"{operations / spent / known:.1%} of the bfloat16 peak" if known else "peak unknown, give --peak"

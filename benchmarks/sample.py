@@ -24,7 +24,7 @@ import yaml
 from fairgen import config as table
 from fairgen import devices, fidelity
 from fairgen.embedded import birds
-from fairgen.models import clip, diffusion
+from fairgen.models import clip, diffusion, text_encoders
 from fairgen.sample import Sample
 from fairgen.sampling import Solver, draw
 from fairgen.settings import read
@@ -45,7 +45,7 @@ def solver(base: diffusion.Base) -> Solver:
 
 def fairgen(base: diffusion.Base, images: int, settings: Solver) -> Callable[[], np.ndarray]:
     """Draw with fairgen's loop."""
-    text = diffusion.encode_prompts(base, [PROMPT, settings.negative_prompt])
+    text = text_encoders.encode_prompts(base, [PROMPT, settings.negative_prompt])
     unet, vae = diffusion.load_unet(base), diffusion.load_vae(base)
     return lambda: np.stack(list(draw(unet, vae, base, text, list(range(images)), settings)))
 

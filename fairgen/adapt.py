@@ -7,12 +7,18 @@ empty record with the reason and ends before anything heavy is imported.
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fairgen import job, tables
 from fairgen.errors import FairgenError
 from fairgen.models import adapters
 from fairgen.prompts import instance_prompt
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from fairgen.models.diffusion import Base
+    from fairgen.work import Work
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,7 @@ class Recipe:
     accumulate: int  # batches of a step, one after the other
     gradient_checkpointing: bool  # compute activations again in the backward pass: less memory, more time
     optimizer: str = "adamw"  # or adamw8bit: moments in 8 bits (arXiv 2110.02861), by the package bitsandbytes
+    text_lr: float = 0.0  # of the text encoders; 0 leaves them as they are
     rank: int = 0
     alpha: float = 0.0
     dora: bool = False
@@ -62,36 +69,67 @@ def reason_to_skip(group: str, cluster: int, labels: list[int], settings: Adapt)
     return "" if cluster in labels else f"the group has {len(set(labels))} clusters"
 
 
+def assignment(paths: SimpleNamespace) -> dict[str, int]:
+    """Cluster of each training image of the group, by the image's id."""
+    return {r["id"]: r["cluster"] for r in tables.rows(paths.clusters) if r["group"] == paths.group}
+
+
+@dataclass(frozen=True)
+class Material:
+    """What the adapters of some clusters of a group are trained on."""
+
+    base: "Base"
+    identity: str  # of the base
+    prompt: str
+    pixels: "list[np.ndarray]"  # (n, h, w, 3) uint8 of each cluster
+    priors: "list[tuple[str, np.ndarray]]"  # prompt and class images
+    kept: "tuple[Work, dict[str, str]]"  # the work folder with the hashes of the inputs
+
+    def facts(self, settings: Adapt, images: int, losses: list[float]) -> dict[str, Any]:
+        """What the file of an adapter says about its training."""
+        about = {"images": images, "base": self.identity, "prompt": self.prompt, "token": settings.token}
+        recipe = settings.recipe
+        about |= {"rank": recipe.rank, "alpha": recipe.alpha, "dora": recipe.dora}
+        return about | {"loss": losses, "steps": recipe.steps}
+
+
+def material(settings: Adapt, paths: SimpleNamespace, assigned: dict[str, int], clusters: list[int]) -> Material:
+    """Read the images of some clusters, and the class images."""
+    from fairgen import images
+    from fairgen.models import diffusion
+    from fairgen.work import digest
+
+    base = diffusion.Base(**settings.base)
+    split, root = tables.rows(paths.split), Path(tables.facts(paths.split)["root"])
+    files = [[r["path"] for r in split if assigned.get(r["id"]) == cluster] for cluster in clusters]
+    pixels = [images.load(root, listed, base.resolution) for listed in files]
+    priors = [
+        (tables.read(path, ["prompt"])["prompt"][0].as_py(), images.load_column(path, base.resolution)) for path in paths.prior
+    ]
+    identity, texts = diffusion.identity(base), [text.encode() for text, _ in priors]
+    inputs = {"base": identity, "images": digest(*pixels), "prior": digest(*texts, *(x for _, x in priors))}
+    prompt = instance_prompt(settings.prompts[paths.group], settings.token)
+    return Material(base, identity, prompt, pixels, priors, (paths.work, inputs))
+
+
 def work(settings: Adapt, paths: SimpleNamespace) -> None:
     """Train the slot, or record why not."""
-    group, cluster = paths.group, int(paths.cluster)
-    assigned = {r["id"]: r["cluster"] for r in tables.rows(paths.clusters) if r["group"] == group}
+    group, cluster, assigned = paths.group, int(paths.cluster), assignment(paths)
     reason = reason_to_skip(group, cluster, list(assigned.values()), settings)
     facts: dict[str, Any] = {"group": group, "cluster": cluster, "kind": settings.kind, "reason": reason}
     if reason:
         job.log.info("nothing to train: %s", reason)
         adapters.write_empty(paths.adapter, {**facts, "images": 0})
         return
-    from fairgen import images
     from fairgen.dreambooth import train
-    from fairgen.models import diffusion
-    from fairgen.work import digest
+    from fairgen.models import text_adapters
 
-    base = diffusion.Base(**settings.base)
-    files = [r["path"] for r in tables.rows(paths.split) if assigned.get(r["id"]) == cluster]
-    pixels = images.load(Path(tables.facts(paths.split)["root"]), files, base.resolution)
-    prompt = instance_prompt(settings.prompts[group], settings.token)
-    prior = [
-        (tables.read(path, ["prompt"])["prompt"][0].as_py(), images.load_column(path, base.resolution)) for path in paths.prior
-    ]
-    identity = diffusion.identity(base)
-    texts = [text.encode() for text, _ in prior]
-    inputs = {"base": identity, "images": digest(pixels), "prior": digest(*texts, *(x for _, x in prior))}
-    unet, losses = train(settings, base, (prompt, pixels), prior, f"{group}/{cluster}", (paths.work, inputs))
-    facts |= {"images": len(files), "base": identity, "prompt": prompt, "token": settings.token}
-    recipe = settings.recipe
-    facts |= {"rank": recipe.rank, "alpha": recipe.alpha, "dora": recipe.dora, "loss": losses, "steps": recipe.steps}
-    adapters.write(paths.adapter, unet, facts)
+    given = material(settings, paths, assigned, [cluster])
+    (pixels,) = given.pixels
+    encoders, name = text_adapters.load(settings, given.base), f"{group}/{cluster}"
+    unet, losses = train(settings, given.base, (given.prompt, pixels), given.priors, name, given.kept, encoders)
+    text = text_adapters.state(encoders, settings.kind)
+    adapters.write(paths.adapter, unet, facts | given.facts(settings, len(pixels), losses), text)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Stage `audit_synthetic`: the audits of all synthetic sets of a data set as one file and one page."""
+"""Stage `audit_synthetic`: the audits of all synthetic sets of a data set as one file, and one page in Markdown and HTML."""
 
 import json
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ from typing import Any
 
 from fairgen import card, job
 from fairgen.markdown import clean, table
+from fairgen.webpage import render
 
 SCHEMA_VERSION = 1
 
@@ -54,8 +55,10 @@ def work(settings: AuditSynthetic, paths: SimpleNamespace) -> None:
     for audit in audits:
         document["results"].setdefault(audit["scope"], {})[audit["method"]] = audit
     Path(paths.table).write_text(json.dumps(document, indent=1, allow_nan=False) + "\n")
-    Path(paths.page).write_text(page(settings.dataset, audits))
+    text = page(settings.dataset, audits)
+    Path(paths.page).write_text(text)
+    Path(paths.html).write_text(render(text, f"Synthetic images of {settings.dataset}"))
 
 
 if __name__ == "__main__":
-    job.main(work, AuditSynthetic, reads=["audits*"], writes=["table", "page"])
+    job.main(work, AuditSynthetic, reads=["audits*"], writes=["table", "page", "html"])

@@ -1,4 +1,6 @@
-"""Endless batches of row numbers, with a state that a checkpoint can hold."""
+"""Endless batches of row numbers, and random generators, with states that a checkpoint can hold."""
+
+from collections.abc import Sequence
 
 import torch
 
@@ -19,3 +21,19 @@ class Batches:
             self.waiting = torch.cat([self.waiting, torch.randperm(self.count, generator=self.generator)])
         batch, self.waiting = self.waiting[: self.size], self.waiting[self.size :]
         return batch
+
+
+class Generators:
+    """The states of several random generators as one tensor."""
+
+    def __init__(self, generators: Sequence[torch.Generator]):
+        self.generators = generators
+
+    def get_state(self) -> torch.Tensor:
+        """One row per generator."""
+        return torch.stack([generator.get_state() for generator in self.generators])
+
+    def set_state(self, states: torch.Tensor) -> None:
+        """Put each generator into the state of its row."""
+        for generator, state in zip(self.generators, states, strict=True):
+            generator.set_state(state.clone())  # it reads the start of the memory that a row is part of

@@ -91,9 +91,15 @@ def mixes(config: Config, dataset: str, method: str) -> bool:
     return block(config, dataset, method, "finetune")["kind"] == "augment"
 
 
+def extra(config: Config, dataset: str, method: str) -> str | None:
+    """The data set whose images stage 1 takes instead of generated ones."""
+    return None if synthetic(config, method) else block(config, dataset, method, "pretrain")["extra"]
+
+
 def stage_one(config: Config, dataset: str, method: str) -> bool:
     """Whether a method starts from stage-1 weights."""
-    return synthetic(config, method) and not mixes(config, dataset, method)
+    drawn = synthetic(config, method) and not mixes(config, dataset, method)
+    return drawn or extra(config, dataset, method) is not None
 
 
 def owner(config: Config, method: str, stage: str) -> str:
@@ -108,8 +114,9 @@ def owner(config: Config, method: str, stage: str) -> str:
 
 def scope(config: Config, dataset: str, method: str, stage: str, wanted: str) -> str:
     """`any` for what no bias ratio changes (the samples of an untouched base model), else the wanted scope."""
-    untouched = block(config, dataset, method, "adapt")["kind"] == "none"
-    return "any" if stage in GENERATED and untouched else wanted
+    untouched = block(config, dataset, method, "adapt")["kind"] == "none" or extra(config, dataset, method) is not None
+    follows = block(config, dataset, method, "filter")["balance"] == "data" and stage in ("filter", "pretrain")
+    return "any" if stage in GENERATED and untouched and not follows else wanted
 
 
 def chosen(values: Config, key: str = "kind") -> Config:

@@ -75,9 +75,10 @@ LIMITS = """\
 
 def rule_of(given: dict[str, Any], clip: str) -> str:
     """The filter in words."""
+    whose = "each group" if given["balance"] == "groups" else "a group on average, in the proportions of the training images"
     if given["by"] == "random":
-        return f"{given['quota']} images of each group at random, whatever CLIP says."
-    best = f"then the best {given['quota']} of each group"
+        return f"{given['quota']} images of {whose}, at random, whatever CLIP says."
+    best = f"then the best {given['quota']} of {whose}"
     return f"CLIP `{clean(clip)}`: {given['by']} of at least {given['threshold']}, {best}."
 
 

@@ -66,10 +66,10 @@ def prompt_lengths(settings: Check) -> tuple[list[tuple[str, int | str]], list[s
             p for text in settings.prompts.values() for p in (plain_prompt(text), *(instance_prompt(text, t) for t in tokens))
         )
     )
-    from fairgen.models import count_tokens, diffusion
+    from fairgen.models import count_tokens, diffusion, text_encoders
 
     try:
-        tokenizer = diffusion.load_tokenizer(diffusion.Base(**settings.base))
+        tokenizer = text_encoders.load_tokenizer(diffusion.Base(**settings.base))
     except FairgenError as error:
         return [(p, "?") for p in prompts], [f"tokens not counted: {error}"]
     lengths, limit = count_tokens(tokenizer, prompts), tokenizer.model_max_length

@@ -7,7 +7,7 @@ import hashlib
 from math import prod
 from typing import Any
 
-from fairgen.blocks import Config, block, chain, chosen, dataset_block, merged, recipe, starts, synthetic
+from fairgen.blocks import Config, block, chain, chosen, dataset_block, extra, merged, recipe, starts, synthetic
 from fairgen.errors import FairgenError
 from fairgen.settings import canonical
 
@@ -64,6 +64,27 @@ def drawing(sample: Config, adapted: bool) -> Config:
     return merged(rest, {"solver": {"guidance": sample["guidance_adapted"]}}) if adapted else rest
 
 
+def network(classifier: Config) -> Config:
+    """The `classifier` block as what the network is, which its weights carry with them, and how it is trained."""
+    rest = {k: v for k, v in classifier.items() if k != "precision"}
+    return {"classifier": rest, "precision": classifier["precision"]}
+
+
+def stage_one_groups(config: Config, dataset: str, method: str) -> Config:
+    """The groups of the images that stage 1 sees: the data set's, or those of another one of the same classes.
+
+    Raises:
+        FairgenError: that data set is unknown, or has other classes.
+    """
+    own, name = dataset_block(config, dataset)["groups"], extra(config, dataset, method)
+    if not name:
+        return own
+    found = dataset_block(config, name)["groups"]
+    if {g["target"] for g in found.values()} != {g["target"] for g in own.values()}:
+        raise FairgenError(f"config: methods.{method}.pretrain.extra: {name} has other classes than {dataset}")
+    return found
+
+
 def settings(
     config: Config, dataset: str, stage: str, method: str | None = None, group: str | None = None, ablation: str | None = None
 ) -> str:
@@ -77,6 +98,10 @@ def settings(
     def of(*names: str, among: Config = groups) -> Config:
         picked = {g: {n: v[n] for n in names} for g, v in among.items()}
         return {g: v[names[0]] for g, v in picked.items()} if len(names) == 1 else picked
+
+    def adapt() -> Config:
+        recipe = {k: v for k, v in chosen(get("adapt")).items() if k != "shared"}  # which of the two stages runs
+        return {**recipe, "base": get("diffusion"), "prompts": of("prompt", among=own), "donors": of("donor", among=own)}
 
     classes = list(dict.fromkeys(g["target"] for g in groups.values()))
     data = dataset_block(config, dataset)
@@ -94,12 +119,8 @@ def settings(
         "embed": lambda: get("embed"),
         "prior": lambda: {"prompts": of("prompt", among=own), "base": get("diffusion"), **get("prior")},
         "cluster": lambda: get("cluster"),
-        "adapt": lambda: {
-            **chosen(get("adapt")),
-            "base": get("diffusion"),
-            "prompts": of("prompt", among=own),
-            "donors": of("donor", among=own),
-        },
+        "adapt": adapt,
+        "adapt_shared": adapt,
         "sample": lambda: {
             **drawing(get("sample"), get("adapt")["kind"] != "none"),
             "token": get("adapt")["token"],
@@ -116,15 +137,16 @@ def settings(
         },
         "audit_synthetic": lambda: {"dataset": dataset},
         "pretrain": lambda: {
+            "extra": extra(config, dataset, method),
             "recipe": {k: get("pretrain")[k] for k in ("steps", "batch", "lr", "weight_decay")},
-            **{k: get("pretrain")[k] for k in ("supcon", "temperature", "projection")},
-            "classifier": get("classifier"),
+            **{k: get("pretrain")[k] for k in ("supcon", "temperature", "projection", "weights")},
+            **network(get("classifier")),
             "classes": classes,
-            "targets": of("target"),
+            "targets": of("target", among=stage_one_groups(config, dataset, method)),
         },
         "finetune": lambda: {
             **recipe(config, dataset, method),
-            "classifier": get("classifier"),
+            **network(get("classifier")),
             "classes": classes,
             "targets": of("target"),
             "groups": list(groups),
@@ -178,5 +200,7 @@ def config_hash(config: Config, dataset: str, name: str | None = None) -> str:
     effective = {k: v for k, v in config.items() if k not in NO_RESULT} | ({"compare": compared} if name else {})
     data = {k: v for k, v in dataset_block(config, dataset).items() if k != "gpu"}
     data["settings"] = {k: v for k, v in data["settings"].items() if k not in NO_RESULT}
+    others = {found for method in used if (found := extra(config, dataset, method))}
+    effective |= {"extra": {other: dataset_block(config, other) for other in others}} if others else {}
     effective |= {"dataset": data, "methods": {m: config["methods"][m] for m in sorted(used)}}
     return hashlib.sha256(canonical(effective).encode()).hexdigest()

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Any
 
 import pyarrow as pa
 
@@ -15,8 +14,12 @@ FIELDS = {name: pa.string() for name in ("target", "bias", "split", "detail")}
 
 @dataclass(frozen=True)
 class Draw:
-    """Drawings per group in each split, for `aligned` and `conflicting` groups before the bias ratio's cut."""
+    """What is drawn: the user's drawings, before the bias ratio's cut, or those that the base model has seen.
 
+    A count is drawings per group and split; `world` draws groups at random, four times the count in all.
+    """
+
+    stream: str  # user | world
     seed: int
     size: int
     train: int
@@ -24,15 +27,34 @@ class Draw:
     test: int
 
 
-def drawings(settings: Draw) -> Iterator[tuple[bytes, dict[str, Any]]]:
+Labelled = tuple[birds.Drawing, str, str]  # with its kind and place
+
+
+def user(settings: Draw, split: str) -> Iterator[Labelled]:
+    """Yield the user's drawings of a split, group by group."""
+    for kind in birds.KINDS:
+        for place in birds.PLACES:
+            for i in range(getattr(settings, split)):
+                yield birds.users(settings.seed, split, kind, place, i, settings.size), kind, place
+
+
+def world(settings: Draw, split: str) -> Iterator[Labelled]:
+    """Yield drawings of the world: as training rows those that the base model is pretrained on, else held-out ones."""
+    name, count = "world" if split == "train" else "held-out", 4 * getattr(settings, split)
+    first = 4 * settings.validation if split == "test" else 0
+    for i in range(first, first + count):
+        drawn = birds.world(settings.seed, i, name, size=settings.size)
+        yield drawn, birds.kind_of(drawn.species), birds.place_of(drawn.scene)
+
+
+STREAMS = {"user": user, "world": world}
+
+
+def drawings(settings: Draw) -> Iterator[tuple[bytes, dict[str, str]]]:
     """Yield every drawing as PNG with its labels."""
     for split in ("train", "validation", "test"):
-        for kind in birds.KINDS:
-            for place in birds.PLACES:
-                for i in range(getattr(settings, split)):
-                    drawn = birds.users(settings.seed, split, kind, place, i, settings.size)
-                    labels = {"target": kind, "bias": place, "split": split, "detail": drawn.species}
-                    yield images.encode_png(drawn.pixels), labels
+        for drawn, kind, place in STREAMS[settings.stream](settings, split):
+            yield images.encode_png(drawn.pixels), {"target": kind, "bias": place, "split": split, "detail": drawn.species}
 
 
 def work(settings: Draw, paths: SimpleNamespace) -> None:

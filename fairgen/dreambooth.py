@@ -1,8 +1,6 @@
-"""The training loop of one adapter on cached latents: LoRA or all UNet weights, with prior preservation.
+"""The training loop of one adapter on cached latents: LoRA or all UNet weights, with prior preservation."""
 
-Image latents (moments, flipped ones included) and prompt states are encoded once, never per step.
-"""
-
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,42 +8,20 @@ import torch
 from tqdm import tqdm
 
 from fairgen import job
-from fairgen.batches import Batches
+from fairgen.batches import Batches, Generators
 from fairgen.checkpoint import Training
+from fairgen.denoising import denoising_loss, precision
 from fairgen.errors import FairgenError
-from fairgen.models import adapters, diffusion
+from fairgen.feed import Feed, Latents, conditions, portions
+from fairgen.models import adapters, diffusion, text_adapters, text_encoders
 from fairgen.seeds import seed_of
 
 if TYPE_CHECKING:
     from fairgen.adapt import Adapt, Recipe
     from fairgen.work import Work
 
-
-def min_snr_weights(alphas_cumprod: torch.Tensor, steps: torch.Tensor, gamma: float, prediction: str) -> torch.Tensor:
-    """Loss weight per row (arXiv 2303.09556, eq. 5); v-prediction divides by SNR + 1.
-
-    A schedule of zero terminal SNR (arXiv 2305.08891) has SNR 0 at its last step: the weight is 1 there, or 0 for
-    v-prediction, the limits of the formula.
-    """
-    if not gamma:
-        return torch.ones(len(steps))
-    snr = alphas_cumprod[steps] / (1 - alphas_cumprod[steps])
-    weights = snr.clamp(max=gamma) / (snr + 1 if prediction == "v_prediction" else snr)
-    return weights.nan_to_num(nan=1.0)
-
-
-class Latents:
-    """Moments of a set of images and their mirror images, from which a fresh latent is drawn each time."""
-
-    def __init__(self, vae: torch.nn.Module, pixels: np.ndarray):
-        self.mean, self.std = diffusion.encode_images(vae, np.concatenate([pixels, pixels[:, :, ::-1]]))
-
-    def draw(self, rows: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        """A sample of the posterior for each row."""
-        return self.mean[rows] + self.std[rows] * torch.randn(self.mean[rows].shape, generator=generator)
-
-    def __len__(self) -> int:
-        return len(self.mean)
+# keeps gradients that pass through float16 above its smallest numbers (arXiv 1710.03740, section 3.2)
+LOSS_SCALE = 1024.0
 
 
 def trainable(unet: torch.nn.Module, settings: "Adapt") -> list[torch.nn.Parameter]:
@@ -63,15 +39,16 @@ def trainable(unet: torch.nn.Module, settings: "Adapt") -> list[torch.nn.Paramet
     return weights
 
 
-def adamw(weights: list[torch.nn.Parameter], settings: "Adapt") -> torch.optim.Optimizer:
-    """AdamW (arXiv 1711.05101), its moments in 32 or 8 bits.
+def adamw(weights: list[torch.nn.Parameter], settings: "Adapt", text: Sequence[torch.nn.Parameter] = ()) -> torch.optim.Optimizer:
+    """AdamW (arXiv 1711.05101), its moments in 32 or 8 bits; `text` has a learning rate of its own.
 
     Raises:
         FairgenError: 8 bits are asked for, and bitsandbytes is not installed.
     """
     options = {"lr": settings.recipe.lr, "weight_decay": 1e-2}
+    groups = [{"params": weights}, *([{"params": list(text), "lr": settings.recipe.text_lr}] if text else [])]
     if settings.recipe.optimizer == "adamw":
-        return torch.optim.AdamW(weights, **options)
+        return torch.optim.AdamW(groups, **options)
     try:
         from bitsandbytes.optim import AdamW8bit
     except ImportError as error:
@@ -79,7 +56,7 @@ def adamw(weights: list[torch.nn.Parameter], settings: "Adapt") -> torch.optim.O
             f"adapt.{settings.kind}.optimizer: adamw8bit needs the package bitsandbytes ({error});"
             " install it (pip install bitsandbytes) or set adamw"
         ) from error
-    return AdamW8bit(weights, **options)
+    return AdamW8bit(groups, **options)
 
 
 def learning_rate(optimizer: torch.optim.Optimizer, recipe: "Recipe") -> torch.optim.lr_scheduler.LRScheduler:
@@ -116,6 +93,7 @@ def train(
     priors: list[tuple[str, np.ndarray]],
     name: str,
     kept: "tuple[Work, dict[str, str]] | None" = None,
+    encoders: diffusion.Encoders | None = None,
 ) -> tuple[torch.nn.Module, list[float]]:
     """Train one adapter.
 
@@ -126,75 +104,97 @@ def train(
         priors: sets of class images with their prompts, for prior preservation; they share its weight and batch.
         name: what the random stream is derived from.
         kept: the work folder with the hashes of the inputs, for a run that can be interrupted.
+        encoders: text encoders that are trained too, in place.
 
     Returns:
         The trained UNet and the mean loss of each tenth of the run.
     """
-    recipe, seed = settings.recipe, seed_of(settings.seed, name)
-    generator = torch.Generator().manual_seed(seed)
-    torch.manual_seed(seed)
-    prompts = diffusion.encode_prompts(base, [prompt for prompt, _ in (instance, *priors)])
+    seed = seed_of(settings.seed, name)
+    prompts = [prompt for prompt, _ in (instance, *priors)]
+    states = None if encoders else text_encoders.encode_prompts(base, prompts)
     schedule, vae = diffusion.noise_schedule(base), diffusion.load_vae(base)
     job.ready()
-    each = max(1, recipe.prior_batch // max(1, len(priors)))
-    parts = [(instance[1], recipe.batch, 1.0), *((x, each, recipe.prior_weight / len(priors)) for _, x in priors)]
-    sets = [(Latents(vae, x), size, prompts[i : i + 1], weight) for i, (x, size, weight) in enumerate(parts)]
+    sizes, share = portions(settings.recipe, len(priors))
+    feed = Feed([Latents(vae, pixels) for _, pixels in (instance, *priors)], sizes, seed)
     unet = diffusion.load_unet(base, torch.float32 if settings.kind == "full" else None)
-    weights = trainable(unet, settings)
+    torch.manual_seed(seed)
+    weights, of_text = trainable(unet, settings), text_adapters.trainable(encoders or {}, settings)
     unet.train()
-    optimizer = adamw(weights, settings)
+    fixed = None if states is None else conditions(states, sizes)
+
+    def text() -> diffusion.Conditioning:
+        with precision(settings):
+            return conditions(text_encoders.encode(base, encoders, prompts), sizes)
+
+    def loss() -> torch.Tensor:
+        return denoising_loss(unet, schedule, feed.draw(), fixed or text(), share, settings, feed.generator)
+
+    losses = fit(settings, name, weights, feed.generator, feed.streams, loss, clip_gradients, kept, of_text)
+    return unet.eval(), by_tenths(losses)
+
+
+def clip_gradients(weights: list[torch.nn.Parameter]) -> None:
+    """Scale the gradients of one adapter down to norm 1."""
+    torch.nn.utils.clip_grad_norm_(weights, 1.0)
+
+
+def fit(
+    settings: "Adapt",
+    name: str,
+    weights: list[torch.nn.Parameter],
+    generator: torch.Generator | Generators,
+    streams: list[Batches],
+    losses: Callable[[], torch.Tensor],
+    clip: Callable[[list[torch.nn.Parameter]], None],
+    kept: "tuple[Work, dict[str, str]] | None" = None,
+    text: Sequence[torch.nn.Parameter] = (),
+) -> list[Any]:
+    """Train weights as the recipe says.
+
+    Args:
+        settings: the stage's settings.
+        name: what is trained, for messages.
+        weights: float32, in place; at the end the running mean takes their place, if the recipe has one.
+        generator: where the batches' chance comes from.
+        streams: row numbers of the batches.
+        losses: the loss of the next batch, a number or one for each adapter (then their sum is trained).
+        clip: what is done to the gradients of a step.
+        kept: the work folder with the hashes of the inputs, for a run that can be interrupted.
+        text: weights of text encoders, trained in the same way at a learning rate of their own.
+
+    Returns:
+        What `losses` gave in each step: its mean over the step's batches.
+    """
+    recipe, scale = settings.recipe, LOSS_SCALE if settings.base["dtype"] == "float16" else 1.0
+    optimizer = adamw(weights, settings, text)
+    weights = [*weights, *text]
     schedule_lr, mean = learning_rate(optimizer, recipe), RunningMean(weights, recipe.ema)
-    text = diffusion.joined([row.expand(size) for _, size, row, _ in sets])
-    share = torch.cat([torch.full((size,), weight / size) for _, size, _, weight in sets])
-    streams = [Batches(len(latents), size, generator) for latents, size, _, _ in sets]
     training = Training({"weights": weights, "mean": mean.mean}, optimizer, schedule_lr, generator, streams)
     if kept:
         training.resume(*kept)
     steps = range(training.step, recipe.steps)
     for _ in tqdm(steps, total=recipe.steps, initial=training.step, desc=f"adapt {name}", mininterval=10, disable=None):
         optimizer.zero_grad(set_to_none=True)
-        total = 0.0
+        total = torch.zeros((), dtype=torch.float64)
         for _ in range(recipe.accumulate):
-            clean = torch.cat([s[0].draw(next(rows), generator) for s, rows in zip(sets, streams, strict=True)])
-            loss = denoising_loss(unet, schedule, clean, text, share, settings, generator) / recipe.accumulate
-            if not torch.isfinite(loss):
+            loss = losses() / recipe.accumulate
+            if not torch.isfinite(loss).all():
                 raise FairgenError(f"adapt {name}: the loss is not finite; lower adapt.{settings.kind}.lr")
-            loss.backward()
-            total += loss.item()
-        torch.nn.utils.clip_grad_norm_(weights, 1.0)
+            (loss.sum() * scale).backward()
+            total = total + loss.detach().cpu()
+        torch._foreach_div_([w.grad for w in weights if w.grad is not None], scale)
+        clip(weights)
         optimizer.step()
         schedule_lr.step()
         training.step += 1
-        training.losses.append(total)
+        training.losses.append(total.tolist())
         mean.update(training.step)
         if kept:
             training.save(kept[0])
     mean.install()
-    return unet.eval(), [float(np.mean(part)) for part in np.array_split(training.losses, 10) if len(part)]
+    return training.losses
 
 
-def denoising_loss(
-    unet: torch.nn.Module,
-    schedule: Any,
-    clean: torch.Tensor,
-    text: diffusion.Conditioning,
-    share: torch.Tensor,
-    settings: "Adapt",
-    generator: torch.Generator,
-) -> torch.Tensor:
-    """Weighted denoising error of a batch of latents (n, c, h, w); `share` (n,) is each row's part of the loss.
-
-    Chance comes from the CPU's generator, so that it is the same on every device.
-    """
-    noise = torch.randn(clean.shape, generator=generator)
-    if settings.offset_noise:  # crosslabs.org/blog/diffusion-with-offset-noise: lets training move the mean brightness
-        noise += settings.offset_noise * torch.randn(*clean.shape[:2], 1, 1, generator=generator)
-    steps = torch.randint(0, schedule.config.num_train_timesteps, (len(clean),), generator=generator)
-    noisy = schedule.add_noise(clean, noise, steps)
-    kind = schedule.config.prediction_type
-    goal = schedule.get_velocity(clean, noise, steps) if kind == "v_prediction" else noise
-    place, dtype = unet.device, diffusion.DTYPES[settings.base["dtype"]]
-    with torch.autocast(place.type, dtype, enabled=dtype != torch.float32):
-        predicted = diffusion.predict(unet, noisy, steps, text)
-    weight = share * min_snr_weights(schedule.alphas_cumprod, steps, settings.min_snr, kind)
-    return ((predicted - goal.to(place)).square().mean((1, 2, 3)) * weight.to(place)).sum()
+def by_tenths(losses: list[float]) -> list[float]:
+    """The mean loss of each tenth of a run."""
+    return [float(np.mean(part)) for part in np.array_split(losses, 10) if len(part)]

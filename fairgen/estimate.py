@@ -18,7 +18,7 @@ from fairgen.config import block, comparison, dataset_block, expanded, merged
 from fairgen.errors import FairgenError
 from fairgen.timing import megabytes_known, seconds_known
 
-ON_GPU = ("embed", "prior", "adapt", "sample", "score", "pretrain", "finetune")
+ON_GPU = ("embed", "prior", "adapt", "adapt_shared", "sample", "score", "pretrain", "finetune")
 
 
 @dataclass(frozen=True)

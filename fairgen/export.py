@@ -42,20 +42,21 @@ def base_of(facts: dict[str, Any], options: Namespace) -> dict[str, Any]:
 
 def write_pipeline(options: Namespace, facts: dict[str, Any], place: Path) -> None:
     """The base with the adapter's weights in the place of its own."""
-    from fairgen.models import diffusion
+    from fairgen.models import diffusion, text_adapters
 
     base = diffusion.Base(**base_of(facts, options))
-    unet = diffusion.load_unet(base)
-    adapters.apply(options.adapter, unet, diffusion.identity(base))
-    diffusion.pipeline(base, unet).save_pretrained(place)
+    unet, identity = diffusion.load_unet(base), diffusion.identity(base)
+    adapters.apply(options.adapter, unet, identity)
+    encoders = text_adapters.adapted(options.adapter, base, identity) if text_adapters.there(options.adapter) else {}
+    diffusion.pipeline(base, unet, encoders).save_pretrained(place)
 
 
 def write_lora(options: Namespace, facts: dict[str, Any], place: Path) -> None:
-    """The adapter, which is a plain LoRA file, under the name that a loader expects."""
+    """The adapter as a plain LoRA file, under the name that a loader expects."""
     if options.output.suffix != ".safetensors":
         place.mkdir()
         place /= LORA_FILE
-    shutil.copyfile(options.adapter, place)
+    adapters.write_lora(place, adapters.load(options.adapter), facts, adapters.read_configs(options.adapter))
 
 
 def run(options: Namespace) -> None:
@@ -68,6 +69,9 @@ def run(options: Namespace) -> None:
         facts = adapters.read_facts(options.adapter)
     except Exception as error:  # whatever safetensors says about other files
         raise FairgenError(f"{options.adapter} is no adapter of fairgen ({error})") from error
+    if "clusters" in facts:
+        names = ", ".join(path.name for path in adapters.members(options.adapter))
+        raise FairgenError(f"{options.adapter} holds the adapters of a group; name one of {names}")
     if not facts["images"]:
         raise FairgenError(f"{options.adapter} holds no generator: {facts['reason']}")
     if options.output.exists():

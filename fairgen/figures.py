@@ -30,7 +30,7 @@ def generated(own: selection.Kept) -> tuple[np.ndarray, str]:
     by_cluster = defaultdict(list)
     for row, cluster in zip(own.rows, own.column("cluster"), strict=True):
         by_cluster[cluster].append(row)
-    each = -(-COLUMNS // len(by_cluster))
+    each = -(-COLUMNS // max(1, len(by_cluster)))
     chosen = [i for cluster in sorted(by_cluster) for i in by_cluster[cluster][:each]][:COLUMNS]
     return images.load_column(own.file, TILE, chosen), tables.facts(own.file)["borrowed_from"]
 

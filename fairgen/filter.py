@@ -17,7 +17,8 @@ class Filter:
 
     by: str  # probability | cosine | quantile | random
     threshold: float
-    quota: int
+    balance: str  # groups | data
+    quota: int  # images per group: of every group, or on average
     allow_shortfall: bool
 
 
@@ -44,13 +45,20 @@ def random_scores(ids: list[str]) -> np.ndarray:
     return np.array([seed_of("filter", name) / 2**63 for name in ids])
 
 
-def select(score: np.ndarray, own: np.ndarray, settings: Filter) -> np.ndarray:
-    """Outcome per image: "" for kept, else the reason; within a group the best `quota` above the threshold are kept."""
+def quotas(settings: Filter, counts: list[int]) -> list[int]:
+    """Images that each group keeps: `quota`, or shares of the same total in proportion to its training images `counts`."""
+    if settings.balance == "groups":
+        return [settings.quota] * len(counts)
+    return [round(settings.quota * len(counts) * count / sum(counts)) for count in counts]
+
+
+def select(score: np.ndarray, own: np.ndarray, settings: Filter, quota: list[int]) -> np.ndarray:
+    """Outcome per image: "" for kept, else the reason; within a group the best `quota[group]` above the threshold are kept."""
     outcome = np.where(score >= settings.threshold, "", f"{settings.by} below threshold").astype(object)
     for group in np.unique(own):
         passed = np.flatnonzero((own == group) & (outcome == ""))
         best = passed[np.argsort(-score[passed], kind="stable")]
-        outcome[best[settings.quota :]] = "over quota"
+        outcome[best[quota[group] :]] = "over quota"
     return outcome
 
 
@@ -62,7 +70,9 @@ def work(settings: Filter, paths: SimpleNamespace) -> None:
     own = np.array([groups.index(g) for g in table["group"].to_pylist()])
     at_random = settings.by == "random"
     score = random_scores(table["id"].to_pylist()) if at_random else own_scores(cosines, own, facts["scale"], settings.by)
-    outcome = select(score, own, settings)
+    trained = tables.facts(paths.split[0])["counts"]["train"] if paths.split else {}
+    quota = quotas(settings, [trained.get(name, 0) for name in groups])
+    outcome = select(score, own, settings, quota)
     summary = {}
     for i, name in enumerate(groups):
         reasons = Counter(outcome[own == i].tolist())
@@ -72,13 +82,13 @@ def work(settings: Filter, paths: SimpleNamespace) -> None:
             "sampled": int((own == i).sum()),
             "accepted": passed / max(1, int((own == i).sum())),
         }
-        if kept < settings.quota and not settings.allow_shortfall:
+        if kept < quota[i] and not settings.allow_shortfall:
             raise FairgenError(
-                f"filter: group {name} keeps {kept} of the {settings.quota} images that filter.quota asks for"
+                f"filter: group {name} keeps {kept} of the {quota[i]} images that filter.quota asks for"
                 f" ({summary[name]['sampled']} sampled, {passed} with {settings.by} ≥ filter.threshold = {settings.threshold});"
                 " lower filter.threshold or filter.quota, raise sample.per_group, or set filter.allow_shortfall: true"
             )
-        if not kept:
+        if quota[i] and not kept:
             raise FairgenError(f"filter: no image of group {name} passes filter.threshold = {settings.threshold}; lower it")
     job.log.info("kept %s", summary)
     columns = {name: table[name] for name in ("id", "group", "cluster", "file")}
@@ -90,4 +100,4 @@ def work(settings: Filter, paths: SimpleNamespace) -> None:
 
 
 if __name__ == "__main__":
-    job.main(work, Filter, reads=["scores"], writes=["selection"])
+    job.main(work, Filter, reads=["scores", "split*"], writes=["selection"])

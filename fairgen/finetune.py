@@ -29,6 +29,7 @@ class Finetune:
     start: str | None  # method whose finished model comes in as weights
     recipe: dict[str, Any]  # read by the method's own `Recipe`
     classifier: classifier.Classifier
+    precision: str  # float32 | bfloat16: of training
     classes: list[str]
     targets: dict[str, str]  # group → class
     groups: list[str]
@@ -37,7 +38,8 @@ class Finetune:
 def history(before: dict[str, Any], method: ModuleType, recipe: Any, best: Best) -> dict[str, Any]:
     """What the weights have behind them, with what their start had (`before`)."""
     used = {*before.get("group_labels", []), *method.LABELS, *(["selection"] if best.select == "groups" else [])}
-    return {"gradient_steps": before.get("gradient_steps", 0) + recipe.gradient_steps, "group_labels": sorted(used)}
+    steps = before.get("gradient_steps", 0) + recipe.gradient_steps - best.unspent
+    return {"gradient_steps": steps, "group_labels": sorted(used)}
 
 
 def prediction_columns(judged: list[dict[str, Any]], logits: torch.Tensor, classes: list[str]) -> dict[str, list[Any]]:
@@ -54,14 +56,14 @@ def work(settings: Finetune, paths: SimpleNamespace) -> None:
     table, root = tables.rows(paths.split), Path(tables.facts(paths.split)["root"])
     parts = {name: [r for r in table if r["split"] == name] for name in ("train", "validation", "test")}
     seed = seed_of("classifier", paths.seed)
-    network = classifier.build(settings.classifier, len(settings.classes), seed)
+    network = classifier.build(settings.classifier, len(settings.classes), seed, settings.precision)
     job.ready()
     before = classifier.restore(paths.weights[0], network) if paths.weights else {}
     labels = rows.Labels(settings.classes, settings.targets, settings.groups)
     load = partial(rows.real, root=root, resolution=settings.classifier.resolution, labels=labels)
     drawn = rows.synthetic(paths.selection[0], settings.classifier.resolution, labels) if paths.selection else None
     train, validation = load(parts["train"]), load(parts["validation"])
-    problem = Problem(train, validation, settings.groups, seed, bool(paths.weights), drawn)
+    problem = Problem(train, validation, settings.groups, seed, bool(paths.weights), drawn, paths.work)
     best = method.train(network, problem, recipe)
     job.log.info("selected %s", best.facts())
     behind = history(before, method, recipe, best)
@@ -78,4 +80,5 @@ def work(settings: Finetune, paths: SimpleNamespace) -> None:
 
 
 if __name__ == "__main__":
-    job.main(work, Finetune, reads=["split", "weights*", "selection*"], values=["seed"], writes=["model", "predictions"])
+    given, made = ["split", "weights*", "selection*"], ["model", "predictions"]
+    job.main(work, Finetune, reads=given, values=["seed"], writes=made)

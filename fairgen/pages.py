@@ -1,26 +1,13 @@
-"""Stage `pages`: the result table and the ingest audit as HTML, for the report.
-
-Pages are written as Markdown and rendered with HTML switched off, so that no label or file name can inject markup.
-"""
+"""Stage `pages`: the result table and the ingest audit as HTML, for the report."""
 
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from markdown_it import MarkdownIt
-
 from fairgen import intervals, job, results
 from fairgen.markdown import clean, table
-
-STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; color: #1b1f24; margin: 2rem auto; max-width: 68rem; padding: 0 1rem }
-h1 { font-size: 1.5rem } h2 { font-size: 1.2rem; margin-top: 2rem } h3 { font-size: 1rem }
-table { border-collapse: collapse; margin: .5rem 0 } th, td { padding: .25rem .75rem; border-bottom: 1px solid #d8dee4 }
-th { text-align: left; background: #f3f5f7 } td { font-variant-numeric: tabular-nums; overflow-wrap: anywhere }
-code { background: #f3f5f7; padding: 0 .2rem }
-"""
+from fairgen.webpage import render
 
 
 @dataclass(frozen=True)
@@ -67,15 +54,6 @@ def result_page(document: dict[str, Any]) -> str:
         ]
     facts = [("config", document["config_sha256"][:16]), *document["versions"].items()]
     return "\n\n".join([*parts, "## Versions", table(("what", "version"), facts)])
-
-
-def render(markdown: str, title: str) -> str:
-    """One self-contained HTML page; HTML in the source stays text."""
-    body = MarkdownIt("commonmark", {"html": False}).enable("table").render(markdown)
-    head = (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title><style>{STYLE}</style></head>'
-    )
-    return f"{head}<body>{body}</body></html>\n"
 
 
 def work(settings: Pages, paths: SimpleNamespace) -> None:

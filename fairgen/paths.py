@@ -45,9 +45,12 @@ class Paths:
         return self.config["datasets"][w.dataset]["groups"]
 
     def adapters(self, w: Any, group: str | None) -> list[str]:
-        """Adapter files of every cluster slot of a group; none when the method adapts nothing."""
-        if group is None or blocks.block(self.config, w.dataset, w.method, "adapt")["kind"] == "none":
+        """Adapter files of every cluster slot of a group, or its one file of a shared batch; none without finetuning."""
+        recipe = blocks.block(self.config, w.dataset, w.method, "adapt")
+        if group is None or recipe["kind"] == "none":
             return []
+        if recipe["shared"]:
+            return [self.place(w, "adapt", "adapters/{group}.safetensors", group=group)]
         slots = range(blocks.block(self.config, w.dataset, w.method, "cluster")["k"])
         return [self.place(w, "adapt", "adapters/{group}/{cluster}.safetensors", group=group, cluster=c) for c in slots]
 
@@ -69,6 +72,16 @@ class Paths:
         """Sample files of every group."""
         return [self.place(w, "sample", "samples/{group}.parquet", group=g) for g in self.groups(w)]
 
+    def proportions(self, w: Any) -> list[str]:
+        """The split whose group sizes the filter follows; none when it keeps the same number of every group."""
+        wanted = blocks.block(self.config, w.dataset, w.method, "filter")["balance"] == "data"
+        return [f"results/{w.dataset}/{w.scope}/split.parquet"] if wanted else []
+
+    def backbone(self, w: Any) -> list[str]:
+        """A local file of pretrained weights, so that new weights rerun what uses them."""
+        found = blocks.block(self.config, w.dataset, w.method, "classifier")["pretrained"]
+        return [found] if isinstance(found, str) else []
+
     def trained(self, w: Any) -> list[str]:
         """Weights that the classifier starts from: a finished model's (`finetune.start`), stage 1's, or none."""
         start = blocks.block(self.config, w.dataset, w.method, "finetune")["start"]
@@ -77,14 +90,26 @@ class Paths:
         wanted = blocks.stage_one(self.config, w.dataset, w.method)
         return [self.place(w, "pretrain", "pretrain/seed-{seed}.safetensors")] if wanted else []
 
+    def drawn(self, files: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        """Input function of stage 1: `files` unless it takes the images of another data set."""
+        return lambda w: [] if blocks.extra(self.config, w.dataset, w.method) else files(w)
+
+    def extra(self, w: Any) -> list[str]:
+        """The other data set's index and drawings, where stage 1 takes its images."""
+        name = blocks.extra(self.config, w.dataset, w.method)
+        return [f"results/{name}/index.parquet", *self._drawings(name)] if name else []
+
     def mixed(self, files: Callable[[Any], Any]) -> Callable[[Any], Any]:
         """Input function: `files` for recipes that train on real and synthetic images together, else none."""
         return lambda w: files(w) if blocks.mixes(self.config, w.dataset, w.method) else []
 
     def drawings(self, w: Any) -> list[str]:
         """The embedded data set's drawings; other data sets have files of their own."""
-        drawn = self.config["datasets"][w.dataset]["format"] == "birds"
-        return [f"results/{w.dataset}/drawings.parquet"] if drawn else []
+        return self._drawings(w.dataset)
+
+    def _drawings(self, dataset: str) -> list[str]:
+        drawn = self.config["datasets"][dataset]["format"] == "birds"
+        return [f"results/{dataset}/drawings.parquet"] if drawn else []
 
     def weights(self, name: str, key: str | None = None) -> Callable[[Any], list[str]]:
         """Input function: local weight files of a block's model, so that new weights rerun what uses them."""

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from fairgen import images, job, parts, tables
-from fairgen.models import diffusion
+from fairgen.models import diffusion, text_encoders
 from fairgen.prompts import plain_prompt
 from fairgen.sampling import Solver, draw
 from fairgen.seeds import seed_of
@@ -30,7 +30,7 @@ class Prior:
 def rows(settings: Prior, base: diffusion.Base, group: str, skip: int) -> Iterator[parts.Row]:
     """Draw the class images of one group, without the first `skip`."""
     prompt = plain_prompt(settings.prompts[group])
-    text = diffusion.encode_prompts(base, [prompt, settings.solver.negative_prompt])
+    text = text_encoders.encode_prompts(base, [prompt, settings.solver.negative_prompt])
     seeds = [seed_of("prior", settings.seed, group, i) for i in range(settings.count)]
     unet, vae = diffusion.load_unet(base), diffusion.load_vae(base)
     job.ready()

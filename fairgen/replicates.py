@@ -2,7 +2,7 @@
 
 A replicate is a data set entry with split and generation seeds of its own. Its value is the mean over its classifier
 seeds, so the intervals here are over data, splits, generators and classifiers together; those in each replicate's
-`worst_group.json` are over classifiers only.
+`worst_group.json` are over classifiers only. `replicates.schema.json` describes the file.
 """
 
 import json
@@ -11,7 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from fairgen import intervals, job, results
+from fairgen import intervals, job, results, schemas
 
 SCHEMA_VERSION = 1
 
@@ -66,6 +66,7 @@ def work(settings: Replicates, paths: SimpleNamespace) -> None:
         "results": {ratio: found["methods"] for ratio, found in by_ratio.items()},
         "comparisons": {ratio: found["comparison"] for ratio, found in by_ratio.items()},
     }
+    schemas.check(document, schemas.published("replicates"), "replicates.json")
     Path(paths.replicates).write_text(json.dumps(document, indent=1, allow_nan=False) + "\n")
     print(terminal_table(document))
 

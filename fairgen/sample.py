@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from fairgen import images, job, parts, tables
 from fairgen.errors import FairgenError
-from fairgen.models import adapters, diffusion
+from fairgen.models import adapters, diffusion, text_adapters, text_encoders
 from fairgen.prompts import instance_prompt, plain_prompt
 from fairgen.sampling import Solver, draw
 from fairgen.seeds import seed_of
@@ -83,7 +83,8 @@ def sources(own: list[Path], donors: list[Path], total: int, floor: int, group: 
     if not own:
         return [Source(None, 0, total)], False
     for files, borrowed in ((own, False), (donors, True)):
-        trained = [(path, facts) for path in files if (facts := adapters.read_facts(path))["images"]]
+        listed = [path for file in files for path in adapters.members(file)]
+        trained = [(path, facts) for path in listed if (facts := adapters.read_facts(path))["images"]]
         if trained:
             counts = shares([facts["images"] for _, facts in trained], total, floor)
             drawn = zip(trained, counts, strict=True)
@@ -101,7 +102,8 @@ def rows(
     prompt = settings.prompts[group]
     prompt = instance_prompt(prompt, settings.token) if adapted else plain_prompt(prompt)
     solver = settings.solver
-    text = diffusion.encode_prompts(base, [prompt, solver.negative_prompt])
+    prompts = [prompt, solver.negative_prompt]
+    plain = text_encoders.encode_prompts(base, prompts)
     unet, vae = diffusion.load_unet(base), diffusion.load_vae(base)
     job.ready()
     about = {
@@ -115,8 +117,11 @@ def rows(
     }
     for source in chosen:
         behind, skip = min(skip, source.count), max(0, skip - source.count)
+        text = plain
         if source.path is not None and behind < source.count:
             adapters.apply(source.path, unet, identity)
+            if text_adapters.there(source.path):
+                text = text_adapters.encode(source.path, base, identity, prompts)
         file = {"adapter": str(source.path or ""), "adapter_hash": source.digest}
         seeds = [seed_of("sample", settings.seed, group, source.cluster, i) for i in range(source.count)]
         for i, pixels in enumerate(draw(unet, vae, base, text, seeds, solver, behind), behind):

@@ -30,3 +30,11 @@ def read(path: Path) -> dict[str, Kept]:
         if row["kept"]:
             own.rows.append(number)
     return found
+
+
+def scores(path: Path) -> list[float]:
+    """The score of every kept image, in the order of `read`."""
+    found: dict[str, list[float]] = {}
+    for row in tables.rows(path, ["group", "score", "kept"]):
+        found.setdefault(row["group"], []).extend([row["score"]] if row["kept"] else [])
+    return [score for own in found.values() for score in own]

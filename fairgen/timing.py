@@ -9,6 +9,7 @@ FOLDERS = {"adapters": "adapt", "samples": "sample", "prior": "prior", "pretrain
 ARTIFACTS = {  # rules whose outputs fill disks, with what they write below results/{dataset}
     "prior": "prior/*.parquet",
     "adapt": "*/*/adapters/*/*.safetensors",
+    "adapt_shared": "*/*/adapters/*.safetensors",
     "sample": "*/*/samples/*.parquet",
     "pretrain": "*/*/pretrain/*.safetensors",
     "finetune": "*/*/seed-*/model.safetensors",
@@ -17,6 +18,8 @@ ARTIFACTS = {  # rules whose outputs fill disks, with what they write below resu
 
 def rule_of(path: Path) -> str:
     """The rule that wrote a benchmark file, given relative to its data set's folder."""
+    if path.parent.name == "adapters":  # one file for a whole group
+        return "adapt_shared"
     return next((FOLDERS[part] for part in path.parts[:-1] if part in FOLDERS), path.stem)
 
 

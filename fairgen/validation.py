@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from fairgen import formats, schemas
-from fairgen.blocks import SECOND, Config, block, dataset_block, recipe, starts, synthetic
+from fairgen.blocks import SECOND, Config, block, dataset_block, recipe, stage_one, starts, synthetic
 from fairgen.config import comparison, expanded
 from fairgen.errors import FairgenError
 from fairgen.models import check_moved, single_file
@@ -26,6 +26,9 @@ def validate(config: Config, schema: Config) -> None:
             )
         for method in whole["methods"]:
             check_start(whole, name, method)
+            check_weights(whole, name, method)
+            check_extra(whole, name, method)
+            check_shared(whole, name, method)
         for method in comparison(whole, name)["compare"]:
             recipe(whole, name, method)
     for name in whole["replicates"]:
@@ -64,9 +67,48 @@ def check_start(config: Config, dataset: str, method: str) -> None:
             )
     if kind == "augment" and not drawn:
         raise FairgenError(f"{where}.kind: augment mixes in synthetic images; leave out synthetic: false")
-    if kind in SECOND and not drawn and found["start"] is None:
+    if kind in SECOND and not stage_one(config, dataset, method) and found["start"] is None:
         raise FairgenError(
             f"{where}.kind: {kind} goes on from trained weights; name a method in start, or leave out synthetic: false"
+        )
+
+
+def check_weights(config: Config, dataset: str, method: str) -> None:
+    """Scores that weigh images are CLIP's."""
+    weights, by = block(config, dataset, method, "pretrain")["weights"], block(config, dataset, method, "filter")["by"]
+    if (weights, by) == ("score", "random"):
+        raise FairgenError(
+            f"config: methods.{method}.pretrain.weights: the scores of filter.by: random say nothing about an image;"
+            f" choose another filter.by for {method}, or weights: none"
+        )
+
+
+def check_extra(config: Config, dataset: str, method: str) -> None:
+    """Stage 1 on another data set's images takes the place of generators, and of a finished model."""
+    found, where = block(config, dataset, method, "pretrain")["extra"], f"config: methods.{method}"
+    if found is None:
+        return
+    if found not in config["datasets"]:
+        raise FairgenError(f"{where}.pretrain.extra: unknown data set '{found}'; the config has {', '.join(config['datasets'])}")
+    if synthetic(config, method):
+        raise FairgenError(f"{where}.pretrain.extra: {method} uses synthetic images already; set synthetic: false or extra: null")
+    if block(config, dataset, method, "finetune")["start"] is not None:
+        raise FairgenError(f"{where}.finetune.start: {method} starts from pretrain.extra; set one of them to null")
+
+
+def check_shared(config: Config, dataset: str, method: str) -> None:
+    """A shared batch is for plain LoRA adapters, and its optimizer takes each number apart from the others."""
+    found = block(config, dataset, method, "adapt")
+    if not found["shared"] or found["kind"] == "none":
+        return
+    lora = found["lora"]
+    refused = {"kind: full": found["kind"] == "full", "lora.dora: true": lora["dora"]}
+    refused["lora.optimizer: adamw8bit"] = lora["optimizer"] == "adamw8bit"  # its blocks would mix adapters
+    refused["lora.text_lr"] = lora["text_lr"] > 0
+    for why in (name for name, there in refused.items() if there):
+        raise FairgenError(
+            f"config: methods.{method}.adapt.shared: a shared batch trains plain LoRA with adamw, but {method} has {why} on"
+            f" {dataset}; set shared: false there"
         )
 
 
@@ -84,7 +126,7 @@ def check_replicates(config: Config, name: str) -> None:
 
 
 def check_data(config: Config, dataset: str) -> None:
-    """The data set's folder exists, unless fairgen draws it itself; the base has not moved, and a single file has its folder."""
+    """The data set's folder exists, unless fairgen draws it itself; the base has not moved, and local files are there."""
     data, base = dataset_block(config, dataset), block(config, dataset, None, "diffusion")
     check_moved(base["model"], "diffusion.model")
     if single_file.is_one(base["model"]):
@@ -95,3 +137,7 @@ def check_data(config: Config, dataset: str) -> None:
             f"data set {dataset}: the folder {data['root']} does not exist; expected {layout}. Put the files there, or"
             f" point elsewhere with datasets.{dataset}.root in config.yaml"
         )
+    for method in comparison(config, dataset)["compare"]:
+        start = block(config, dataset, method, "classifier")["pretrained"]
+        if isinstance(start, str) and not Path(start).is_file():
+            raise FairgenError(f"config: classifier.pretrained: no file {start} for {method} on {dataset}; give a file, or true")

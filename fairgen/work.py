@@ -4,11 +4,13 @@
     adapters/{group}/.0.work/lock           held while a job runs, so that an orphan never writes beside its successor
                              new/           outputs that are being written
                              manifest.json  written last: settings, inputs, progress, and the files that count
+                             train/         the same of one phase, for a job of several
                              …              a checkpoint (safetensors), or finished images (Parquet)
 
 The folder is removed when the job ends well. A job of other settings or inputs starts afresh.
 """
 
+import copy
 import fcntl
 import hashlib
 import json
@@ -81,6 +83,14 @@ class Work:
             return f"starts afresh: since the interrupted job {', '.join(changed)} changed"
         return f"goes on from {self.progress}" if found else ""
 
+    def part(self, name: str) -> "Work":
+        """A folder inside this one for one phase of a job, kept and removed with this one."""
+        inner = copy.copy(self)
+        inner.folder, inner.about = self.folder / name, {"settings": self.about["settings"]}
+        inner.files, inner.progress = [], {}
+        inner.folder.mkdir(exist_ok=True)
+        return inner
+
     def due(self) -> bool:
         """Whether it is time for a checkpoint."""
         return time.monotonic() - self._saved_at >= self.seconds
@@ -102,7 +112,7 @@ class Work:
         """Let go of the folder; it goes when the output is in its place, or when there is nothing in it to go on from."""
         if self._lock is None:
             return
-        if done or not (self.folder / MANIFEST).exists():
+        if done or not any(self.folder.rglob(MANIFEST)):
             gone = self.folder.with_name(f"{self.folder.name}.{os.getpid()}")  # at once, for a successor may be waiting
             self.folder.rename(gone)
             shutil.rmtree(gone)

@@ -31,7 +31,7 @@ FIGURES = (
     "auroc",
     "expected_calibration_error",
 )
-USED = ("group_labels", "validation_rows", "training_rows", "gradient_steps")  # what a method had to learn from
+USED = ("group_labels", "validation_rows", "training_rows")  # what a method had to learn from
 PACKAGES = (
     *("snakemake", "torch", "diffusers", "peft", "transformers", "timm", "faiss-cpu", "pyarrow"),
     *("numpy", "scipy", "scikit-learn", "fairlearn"),
@@ -72,7 +72,9 @@ def summarise(runs: list[dict[str, Any]]) -> dict[str, Any]:
         "by_mean": min(present, key=present.get),
         "bootstrap95": [run["worst_group_bootstrap95"] for run in runs],
     }
-    return entry | {"groups": groups, **{key: runs[0][key] for key in ("empty_groups", *USED)}}
+    entry |= {"groups": groups, **{key: runs[0][key] for key in ("empty_groups", *USED)}}
+    entry["gradient_steps"] = max(run["gradient_steps"] for run in runs)  # early stopping makes them differ
+    return entry | {"weights_sha256": [run["weights_sha256"] for run in runs]}
 
 
 def pairs(results: dict[str, Any]) -> dict[str, Any]:

@@ -40,7 +40,10 @@ rule audit_synthetic:
         audits=paths.audits,
     output:
         table="results/{dataset}/audit_synthetic.json",
-        page=report("results/{dataset}/audit_synthetic.md", caption="captions/audit_synthetic.rst", category="Audit"),
+        page="results/{dataset}/audit_synthetic.md",
+        html=report(
+            "results/{dataset}/pages/audit_synthetic.html", caption="captions/audit_synthetic.rst", category="Audit"
+        ),
     log:
         "results/logs/{dataset}/audit_synthetic.log",
     benchmark:
@@ -52,4 +55,4 @@ rule audit_synthetic:
         code=code("audit_synthetic"),
     shell:
         "python -m fairgen.audit_synthetic --settings {params.settings:q} --audits {input.audits}"
-        " --table {output.table} --page {output.page} --log {log}"
+        " --table {output.table} --page {output.page} --html {output.html} --log {log}"

@@ -3,8 +3,10 @@
 
 rule pretrain:
     input:
-        selection=paths.at("filter", "selection.parquet"),
-        samples=paths.samples,
+        selection=paths.drawn(paths.at("filter", "selection.parquet")),
+        samples=paths.drawn(paths.samples),
+        extra=paths.extra,
+        backbone=paths.backbone,
     output:
         weights="results/{dataset}/{scope}/{method}/pretrain/seed-{seed}.safetensors",
     log:
@@ -23,13 +25,14 @@ rule pretrain:
         code=code("pretrain"),
     shell:
         "python -m fairgen.pretrain --settings {params.settings:q} --selection {input.selection}"
-        " --seed {wildcards.seed} --weights {output.weights} --gpu {resources.gpu} --log {log}"
+        " --extra {input.extra} --seed {wildcards.seed} --weights {output.weights} --gpu {resources.gpu} --log {log}"
 
 
 rule finetune:
     input:
         split="results/{dataset}/{scope}/split.parquet",
         weights=paths.trained,
+        backbone=paths.backbone,
         selection=paths.mixed(paths.at("filter", "selection.parquet")),
         samples=paths.mixed(paths.samples),
     output:

@@ -1,56 +1,4 @@
-"""From clusters to a filtered synthetic set: prior, adapt, sample, score, filter."""
-
-
-rule prior:
-    input:
-        weights=paths.weights("diffusion"),
-    output:
-        prior="results/{dataset}/prior/{group}.parquet",
-    log:
-        "results/logs/{dataset}/prior/{group}.log",
-    benchmark:
-        "results/benchmarks/{dataset}/prior/{group}.tsv"
-    conda:
-        "../envs/generate.yaml"
-    threads: config["threads"]
-    resources:
-        gpu=paths.gpus,
-        mem_mb=grows(24000),
-        runtime=grows(60),
-    params:
-        settings=settings("prior"),
-        code=code("prior"),
-    shell:
-        "python -m fairgen.prior --settings {params.settings:q} --group {wildcards.group}"
-        " --prior {output.prior} --gpu {resources.gpu} --log {log}"
-
-
-rule adapt:
-    input:
-        clusters=paths.at("cluster", "clusters.parquet"),
-        split="results/{dataset}/{scope}/split.parquet",
-        prior=paths.prior_images,
-        weights=paths.weights("diffusion"),
-    output:
-        adapter="results/{dataset}/{scope}/{method}/adapters/{group}/{cluster}.safetensors",
-    log:
-        "results/logs/{dataset}/{scope}/{method}/adapters/{group}/{cluster}.log",
-    benchmark:
-        "results/benchmarks/{dataset}/{scope}/{method}/adapters/{group}/{cluster}.tsv"
-    conda:
-        "../envs/generate.yaml"
-    threads: config["threads"]
-    resources:
-        gpu=paths.gpus,
-        mem_mb=grows(24000),
-        runtime=grows(240),
-    params:
-        settings=settings("adapt"),
-        code=code("adapt"),
-    shell:
-        "python -m fairgen.adapt --settings {params.settings:q} --clusters {input.clusters} --split {input.split}"
-        " --prior {input.prior} --group {wildcards.group} --cluster {wildcards.cluster}"
-        " --adapter {output.adapter} --gpu {resources.gpu} --log {log}"
+"""From generators to a filtered synthetic set: sample, score, filter."""
 
 
 rule sample:
@@ -107,6 +55,7 @@ rule score:
 rule filter:
     input:
         scores=paths.at("score", "scores.parquet"),
+        split=paths.proportions,
     output:
         selection="results/{dataset}/{scope}/{method}/selection.parquet",
     log:
@@ -120,4 +69,4 @@ rule filter:
         code=code("filter"),
     shell:
         "python -m fairgen.filter --settings {params.settings:q} --scores {input.scores}"
-        " --selection {output.selection} --log {log}"
+        " --split {input.split} --selection {output.selection} --log {log}"

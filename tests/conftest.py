@@ -106,6 +106,7 @@ def result(dataset: str = "toy", ratios: tuple[float | str, ...] = (0.99,), **ac
                     "groups": {name: {"accuracy": value, "n": 9, "train_n": 9, "wilson95": [value, value]} for name in "ab"},
                     "empty_groups": [],
                     **{"group_labels": ["selection"], "validation_rows": 20, "training_rows": 99, "gradient_steps": 10},
+                    "weights_sha256": "0" * 64,
                 }
                 for value in values
             ]

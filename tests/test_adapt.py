@@ -12,10 +12,11 @@ import torch
 
 from fairgen import dreambooth
 from fairgen.adapt import Adapt, Recipe, reason_to_skip
-from fairgen.dreambooth import RunningMean, learning_rate, min_snr_weights, train
+from fairgen.denoising import denoising_loss, min_snr_weights
+from fairgen.dreambooth import RunningMean, learning_rate, train
 from fairgen.embedded import birds
 from fairgen.errors import FairgenError
-from fairgen.models import adapters, diffusion
+from fairgen.models import adapters, diffusion, text_encoders
 
 RECIPE = {"lr": 1e-3, "steps": 3, "batch": 4, "schedule": "constant", "warmup": 0, "ema": 0}
 RECIPE |= {"accumulate": 1, "gradient_checkpointing": False}
@@ -75,7 +76,7 @@ def test_lora_adapts_the_layers_that_are_named(base: diffusion.Base, tmp_path: P
     unet.eval()
     facts = {"kind": "lora", "base": diffusion.identity(base), "rank": 2, "alpha": 5, "dora": False, "images": 1}
     adapters.write(file, unet, facts)
-    assert adapters.read_targets(file) == ["to_q", "ff.net.2"]
+    assert adapters.read_configs(file)["unet"]["target_modules"] == ["to_q", "ff.net.2"]
     fresh = diffusion.load_unet(base)
     adapters.apply(file, fresh, facts["base"])
     adapted = {
@@ -143,12 +144,12 @@ def test_gradient_checkpointing_changes_no_result(base: diffusion.Base, pixels: 
 def test_offset_noise_is_one_number_per_channel(base: diffusion.Base, monkeypatch: pytest.MonkeyPatch) -> None:
     unet, schedule, noises = diffusion.load_unet(base), diffusion.noise_schedule(base), []
     monkeypatch.setattr(schedule, "add_noise", lambda clean, noise, steps: noises.append(noise) or noise)
-    text, clean = diffusion.encode_prompts(base, ["a duck"]).expand(2), torch.zeros(2, unet.config.in_channels, 8, 8)
+    text, clean = text_encoders.encode_prompts(base, ["a duck"]).expand(2), torch.zeros(2, unet.config.in_channels, 8, 8)
     for offset in (0, 0.5):
         settings = adapt_settings("full", base, offset_noise=offset)
         generator = torch.Generator().manual_seed(0)
         with torch.inference_mode():
-            dreambooth.denoising_loss(unet, schedule, clean, text, torch.ones(2), settings, generator)
+            denoising_loss(unet, schedule, clean, text, torch.ones(2), settings, generator)
     offset = (noises[1] - noises[0]).flatten(2)
     assert torch.allclose(offset, offset[:, :, :1].expand_as(offset), atol=1e-6)
     assert 0.2 < offset[:, :, 0].std().item() < 1
@@ -182,15 +183,17 @@ def test_reasons_to_skip(base: diffusion.Base) -> None:
         reason_to_skip("d", 0, [], settings)
 
 
-def test_an_empty_slot_imports_nothing_heavy(tmp_path: Path) -> None:
+@pytest.mark.parametrize("stage", ["adapt", "adapt_shared"])
+def test_an_empty_slot_imports_nothing_heavy(tmp_path: Path, stage: str) -> None:
     program = (
         "import sys; from pathlib import Path; from types import SimpleNamespace as N\n"
-        "from fairgen import adapt, tables\n"
+        f"from fairgen import tables, {stage} as stage\n"
         f"folder = Path({str(tmp_path)!r}); tables.write(folder / 'c.parquet', dict(id=[1], group=['g'], cluster=[0]))\n"
-        "settings = adapt.Adapt('full', None, 'V', 20, 5, 0, {}, {}, {'g': 'd'}, 0)\n"
-        "paths = N(group='g', cluster='0', clusters=folder / 'c.parquet', adapter=folder / 'a.safetensors')\n"
-        "adapt.work(settings, paths)\n"
-        "assert adapt.adapters.read_facts(paths.adapter)['reason'].startswith('borrows from d')\n"
+        "settings = stage.Adapt('full', None, 'V', 20, 5, 0, {}, {}, {'g': 'd'}, 0)\n"
+        "file = folder / 'a.safetensors'\n"
+        "paths = N(group='g', cluster='0', clusters=folder / 'c.parquet', adapter=file, adapters=file)\n"
+        "stage.work(settings, paths)\n"
+        "assert stage.adapters.read_facts(file)['reason'].startswith('borrows from d')\n"
         "print(sorted({'torch', 'diffusers', 'transformers', 'peft'} & sys.modules.keys()))\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
@@ -233,3 +236,20 @@ def test_min_snr_weights() -> None:
     assert min_snr_weights(alphas, steps, 5, "epsilon").tolist() == pytest.approx([5 / 9, 1])
     assert min_snr_weights(alphas, steps, 5, "v_prediction").tolist() == pytest.approx([0.5, 0.5])
     assert min_snr_weights(alphas, steps, 0, "epsilon").tolist() == [1, 1]
+
+
+def test_float16_loses_no_small_gradients(base: diffusion.Base, pixels: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a scale on the loss, one weight in a thousand of this model gets none."""
+    seen = []
+
+    def clip(weights: list[torch.nn.Parameter]) -> None:
+        seen.append(torch.cat([w.grad.flatten() for w in weights]))
+
+    monkeypatch.setattr(dreambooth, "clip_gradients", clip)
+    for dtype in ("float32", "float16"):
+        own = dataclasses.replace(base, dtype=dtype)
+        train(changed(adapt_settings("full", own), steps=1), own, ("a V", pixels), [("a", pixels)], "g/0")
+    exact, half = seen
+    assert torch.nn.functional.cosine_similarity(exact, half, dim=0) > 0.999
+    assert exact.norm().item() == pytest.approx(half.norm().item(), rel=0.01)
+    assert ((half == 0) & (exact != 0)).float().mean() < 1e-5

@@ -16,10 +16,11 @@ from fairgen.sample import FIELDS
 
 CLIP = "fairgen:embedded/weights/clip"
 GROUPS = ["a", "b"]
+RULE = {"by": "probability", "threshold": 0.3, "balance": "groups", "quota": 14, "allow_shortfall": True}
 SETTINGS = audit.Audit(
     **{"min_images": 10, "real_images": 50, "blocks": 5, "block_size": 6, "neighbours": 3, "similarity": 0.9999},
     **{"near": 0, "shown": 3, "clip": CLIP, "encoder": Encoder("clip", CLIP), "batch": 5, "groups": GROUPS},
-    card=card.Recipe("toy|set", 4, {"by": "probability", "threshold": 0.3, "quota": 14, "allow_shortfall": True}),
+    card=card.Recipe("toy|set", 4, RULE),
 )
 
 
@@ -128,6 +129,7 @@ def test_the_page_holds_every_set(folder: Path, document: dict, tmp_path: Path) 
     other = tmp_path / "other.json"
     other.write_text(json.dumps({**document, "method": "n", "scope": "bias-0.9"}))
     paths = SimpleNamespace(audits=[folder / "audit.json", other], table=tmp_path / "t.json", page=tmp_path / "t.md")
+    paths.html = tmp_path / "all.html"
     audit_synthetic.work(audit_synthetic.AuditSynthetic("toy"), paths)
     results = json.loads(paths.table.read_text())["results"]
     assert {scope: list(methods) for scope, methods in results.items()} == {"any": ["m"], "bias-0.9": ["n"]}

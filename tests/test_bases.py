@@ -17,10 +17,10 @@ from conftest import PROJECT
 from safetensors.torch import load_file, save_file
 
 from fairgen import adapt, images, prior, sample, score, tables
-from fairgen.dreambooth import min_snr_weights
+from fairgen.denoising import min_snr_weights
 from fairgen.embedded import birds
 from fairgen.errors import FairgenError
-from fairgen.models import adapters, diffusion
+from fairgen.models import adapters, diffusion, text_encoders
 from fairgen.settings import read
 from fairgen.work import Work
 
@@ -100,7 +100,7 @@ def test_a_single_file_is_its_folder(folders: dict, files: dict, architecture: s
         wanted, found = (load(base).state_dict() for base in bases)
         assert wanted.keys() == found.keys()
         assert all(torch.equal(wanted[name], found[name]) for name in wanted)
-    wanted, found = (diffusion.encode_prompts(base, ["a duck on lake", ""]) for base in bases)
+    wanted, found = (text_encoders.encode_prompts(base, ["a duck on lake", ""]) for base in bases)
     assert torch.equal(wanted.states, found.states)
     assert architecture != "sdxl" or torch.equal(wanted.pooled, found.pooled)
     assert diffusion.noise_schedule(bases[0]).config.prediction_type == diffusion.noise_schedule(bases[1]).config.prediction_type
@@ -157,7 +157,7 @@ def test_conditioning_is_the_pipelines(folders: dict, architecture: str) -> None
 
     pipeline = DiffusionPipeline.from_pretrained(folders[architecture], safety_checker=None)
     pipeline.set_progress_bar_config(disable=True)
-    found = diffusion.encode_prompts(base_of(folders[architecture]), ["a duck on lake", ""])
+    found = text_encoders.encode_prompts(base_of(folders[architecture]), ["a duck on lake", ""])
     negative = None if architecture == "sdxl" else ""
     wanted = pipeline.encode_prompt(
         "a duck on lake", device="cpu", num_images_per_prompt=1, do_classifier_free_guidance=True, negative_prompt=negative
@@ -178,7 +178,7 @@ def test_a_lora_file_loads_in_a_plain_pipeline(folders: dict, tmp_path: Path, ar
     from diffusers import DiffusionPipeline
 
     base, file = base_of(folders[architecture]), tmp_path / "a.safetensors"
-    text = diffusion.encode_prompts(base, ["a duck on lake"])
+    text = text_encoders.encode_prompts(base, ["a duck on lake"])
     latents, step = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(0)), torch.tensor(500)
 
     def answer(unet: torch.nn.Module) -> torch.Tensor:
@@ -208,18 +208,18 @@ def test_another_architecture_is_refused_by_name(folders: dict, tmp_path: Path) 
     about = json.loads((folder / "model_index.json").read_text())
     (folder / "model_index.json").write_text(json.dumps({**about, "_class_name": "FluxPipeline"}))
     with pytest.raises(FairgenError, match=r"other is a FluxPipeline; give one of StableDiffusionPipeline, "):
-        diffusion.encode_prompts(base_of(folder), ["a duck"])
+        text_encoders.encode_prompts(base_of(folder), ["a duck"])
 
 
 HUB = """
 import sys
 from fairgen.errors import FairgenError
-from fairgen.models import diffusion
+from fairgen.models import diffusion, text_encoders
 for revision in (None, "c0ffee" + "0" * 34):
     for model in sys.argv[1:]:
         base = diffusion.Base(model, revision, None, "float32", 32)
         try:
-            diffusion.encode_prompts(base, ["a duck"]), diffusion.load_unet(base), diffusion.load_vae(base)
+            text_encoders.encode_prompts(base, ["a duck"]), diffusion.load_unet(base), diffusion.load_vae(base)
             diffusion.sampler(base, "unipc")
             print(diffusion.identity(base))
         except FairgenError as error:

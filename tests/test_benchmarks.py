@@ -9,7 +9,11 @@ from pathlib import Path
 import pytest
 from conftest import PROJECT, Workflow
 
-TINY = {"adapt": ["--steps", "2", "--images", "4"], "sample": ["--images", "4"]}
+TINY = {
+    "adapt": ["--steps", "2", "--images", "4"],
+    "sample": ["--images", "4"],
+    "shared": ["--steps", "3", "--images", "2", "--batch", "2", "--adapters", "2"],
+}
 
 
 @pytest.mark.slow

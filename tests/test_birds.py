@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from fairgen import draw, images
 from fairgen.embedded import birds
 from fairgen.embedded.scenes import SCENES
 from fairgen.embedded.species import LANDBIRDS, SPECIES, WATERBIRDS
@@ -42,6 +43,18 @@ def test_species_follow_a_long_tail_in_training_and_are_uniform_in_test() -> Non
     test = [birds.users(7, "test", "landbird", "land", i).species for i in range(300)]
     assert train.count(LANDBIRDS[0]) > 4 * train.count(LANDBIRDS[-1])
     assert max(map(test.count, LANDBIRDS)) < 2 * min(map(test.count, LANDBIRDS))
+
+
+def test_the_world_is_drawn_as_the_base_model_has_seen_it() -> None:
+    """Training rows are the first drawings of the world's stream, the others held-out ones that share no index."""
+    settings = draw.Draw("world", 3, 32, 5, 2, 2)
+    found = list(draw.drawings(settings))
+    assert [row["split"] for _, row in found] == ["train"] * 20 + ["validation"] * 8 + ["test"] * 8
+    assert len({content for content, _ in found}) == 36
+    for i, (content, row) in enumerate(found[:20]):
+        drawn = birds.world(3, i)
+        assert content == images.encode_png(drawn.pixels)
+        assert drawn.species in birds.KINDS[row["target"]] and drawn.scene in birds.PLACES[row["bias"]]
 
 
 def test_classes_and_scenes_are_complete() -> None:

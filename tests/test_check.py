@@ -6,7 +6,7 @@ import pytest
 
 from fairgen import check, timing
 from fairgen.errors import FairgenError
-from fairgen.models import clip, diffusion
+from fairgen.models import clip, diffusion, text_encoders
 
 GENERATOR = check.Generator(k=4, min_images=10, borrow_below=20, token="V", per_group=100)
 BASE = {
@@ -80,7 +80,7 @@ def test_known_times_come_from_the_benchmark_files(tmp_path: Path) -> None:
 def test_no_stage_cuts_a_prompt_silently(base: diffusion.Base) -> None:
     long = "a landbird on land " * 30
     with pytest.raises(FairgenError, match="tokens, and the text encoder reads"):
-        diffusion.encode_prompts(base, [long])
+        text_encoders.encode_prompts(base, [long])
     with pytest.raises(FairgenError, match="tokens, and the text encoder reads"):
         clip.load("fairgen:embedded/weights/clip", "score.model").texts([long])
 

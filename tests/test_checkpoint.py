@@ -56,7 +56,7 @@ def advance(training: Training, steps: int) -> list[torch.Tensor]:
 
 def opened(folder: Path) -> Work:
     work = Work(folder / "a", {})
-    work.lock()
+    work.lock(print)
     work.seconds = 0
     return work
 

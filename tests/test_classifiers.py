@@ -2,24 +2,27 @@
 
 import math
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
-from fairgen import finetune, tables
+from fairgen import finetune, pretrain, selection, tables
 from fairgen.errors import FairgenError
-from fairgen.losses import supcon
-from fairgen.methods import NAMES, dfr, erm, ffr, groupdro, head, jtt, method, none, resample, reweight
+from fairgen.losses import cross_entropy, supcon
+from fairgen.methods import NAMES, dfr, erm, ffr, george, groupdro, head, jtt, method, none, resample, reweight
 from fairgen.methods import augment as mixing
-from fairgen.models.classifier import Classifier, augment, build, predict, restore, save
+from fairgen.models.classifier import Classifier, augment, build, identity, load, predict, restore, save
 from fairgen.rows import Labels, Rows, synthetic
 from fairgen.training import Best, Problem, Recipe, group_weights, selection_score, weighted_batches
 
 OWN = {
     groupdro: {"step_size": 0.01, "adjustment": 0.0},
     jtt: {"identify_steps": 10, "upweight": 5},
+    george: {"step_size": 0.01, "adjustment": 0.0, "identify_steps": 10, "max_clusters": 3, "min_images": 5},
 }
 TINY = Classifier("resnet10t", {"channels": [8, 8, 16, 16], "stem_width": 8}, False, 32)
 
@@ -34,7 +37,15 @@ def coloured(n: int, seed: int) -> Rows:
 
 def recipe(module: object = erm, steps: int = 30, **changes: float) -> Recipe:
     """A short recipe of one method."""
-    common = {"steps": steps, "batch": 16, "lr": 3e-3, "weight_decay": 0.0, "evaluate_every": 10, "select": "groups"}
+    common = {
+        "steps": steps,
+        "batch": 16,
+        "lr": 3e-3,
+        "weight_decay": 0.0,
+        "evaluate_every": 10,
+        "select": "groups",
+        "patience": 0,
+    }
     return module.Recipe(**{**common, **OWN.get(module, {}), **changes})
 
 
@@ -66,6 +77,20 @@ def test_supcon_gradient() -> None:
     assert torch.autograd.gradcheck(lambda x: supcon(x, torch.tensor([0, 0, 1, 1, 1, 2]), 0.5), (z,))
 
 
+def test_weights_by_hand() -> None:
+    """Rows of weight 0 take no part, and equal weights change nothing."""
+    generator = torch.Generator().manual_seed(0)
+    z, labels = torch.randn(6, 4, generator=generator), torch.tensor([0, 0, 1, 1, 1, 2])
+    weights = torch.tensor([1.0, 0, 3, 0, 0, 5])
+    values = -z.log_softmax(1)[[0, 2, 5], [0, 1, 2]]
+    assert cross_entropy(z, labels, weights).item() == pytest.approx((values @ torch.tensor([1.0, 3, 5]) / 9).item())
+    assert cross_entropy(z, labels, torch.full((6,), 0.3)).item() == pytest.approx(cross_entropy(z, labels).item())
+    assert supcon(z, labels, 0.5, torch.full((6,), 0.3)).item() == pytest.approx(supcon(z, labels, 0.5).item())
+    first = supcon(z, torch.tensor([0, 0, 1, 2, 3, 4]), 0.5, torch.tensor([1.0, 0, 9, 9, 9, 9]))
+    own = z / z.norm(dim=1, keepdim=True) @ (z / z.norm(dim=1, keepdim=True))[0] / 0.5
+    assert first.item() == pytest.approx((own[1:].logsumexp(0) - own[1]).item(), rel=1e-5)
+
+
 def test_group_dro_weights_move_to_the_worst_group() -> None:
     objective = groupdro.GroupDro(torch.tensor([10, 10, 10]), 0.5)
     losses, groups = torch.tensor([0.1, 2.0, 2.0, 0.5]), torch.tensor([0, 1, 1, 2])
@@ -89,7 +114,7 @@ def test_group_dro_refuses_an_empty_group(problem: Problem) -> None:
         groupdro.train(build(TINY, 2, 0), wrong, recipe(groupdro))
 
 
-@pytest.mark.parametrize("module", [erm, reweight, resample, groupdro, jtt, mixing, ffr], ids=lambda m: m.__name__)
+@pytest.mark.parametrize("module", [erm, reweight, resample, groupdro, jtt, george, mixing, ffr], ids=lambda m: m.__name__)
 def test_methods_learn_an_easy_problem(module: object, problem: Problem) -> None:
     network = build(TINY, 2, 0)
     best = module.train(network, replace(problem, synthetic=coloured(32, 2)), recipe(module))
@@ -141,7 +166,7 @@ def test_reweighted_loss_by_hand() -> None:
 def test_resampling_draws_groups_equally() -> None:
     groups = torch.tensor([0] * 90 + [1] * 9 + [2])
     weights = group_weights(groups, 4)[groups]
-    rows = torch.cat(list(weighted_batches(weights, recipe(steps=300), torch.Generator().manual_seed(0))))
+    rows = torch.cat(list(islice(weighted_batches(weights, 16, torch.Generator().manual_seed(0)), 300)))
     shares = torch.bincount(groups[rows], minlength=4) / len(rows)
     assert shares.tolist() == pytest.approx([1 / 3, 1 / 3, 1 / 3, 0], abs=0.03)
 
@@ -178,6 +203,37 @@ def test_jtt_upweights_exactly_the_planted_errors(problem: Problem, monkeypatch:
     assert torch.equal(seen["train"].take(seen["train"].group != seen["train"].target).target, torch.zeros(20, dtype=torch.long))
     assert all(torch.equal(v, fresh[k]) for k, v in seen["weights"].items())
     assert recipe(jtt, identify_steps=30).gradient_steps == 60
+
+
+def blobs(sizes: list[list[int]], seed: int) -> Rows:
+    """Two classes of 8-dimensional points, the groups of each around points of their own, with group numbers in order."""
+    generator = torch.Generator().manual_seed(seed)
+    group = torch.cat([torch.full((n,), i) for i, n in enumerate(n for own in sizes for n in own)])
+    target = torch.cat([torch.full((sum(own),), i) for i, own in enumerate(sizes)])
+    return Rows(10 + 6 * torch.eye(8)[group] + 0.3 * torch.randn(len(group), 8, generator=generator), target, group)
+
+
+def test_george_finds_the_planted_groups_and_selects_without_labels(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three groups of one class and two of the other, as clusters; Group-DRO then gets them, also on validation rows."""
+    train, validation = blobs([[80, 30, 12], [60, 20]], 0), blobs([[9, 8, 7], [6, 5]], 1)
+    problem = Problem(train, validation, list("abcde"), 0)
+    monkeypatch.setattr(george, "first_network", lambda *given: None)
+    seen = {}
+    monkeypatch.setattr(groupdro, "fit_all", lambda network, problem, *rest, **more: seen.update(p=problem) or Best("clusters"))
+    monkeypatch.setattr(groupdro, "balanced", lambda rows, counts: rows)
+    best = george.train(Plain(), problem, recipe(george, max_clusters=4, select="clusters"))
+    for found, true in ((seen["p"].train, train), (seen["p"].validation, validation)):
+        pairs = {(int(a), int(b)) for a, b in zip(found.group, true.group, strict=True)}
+        assert len(pairs) == len({a for a, _ in pairs}) == 5
+    assert best.notes == {"inferred_groups": [80, 30, 12, 60, 20], "inferred_groups_nmi": pytest.approx([1.0, 1.0])}
+    assert finetune.history({}, george, recipe(george), best) == {"gradient_steps": 40, "group_labels": []}
+    george.train(Plain(), problem, recipe(george, max_clusters=4))
+    assert seen["p"].validation is validation
+
+
+def test_george_takes_a_small_class_as_one_cluster() -> None:
+    few = george.split_class(torch.randn(9, 8).numpy(), recipe(george, min_images=5), 0)
+    assert len(few.centres) == 1
 
 
 def test_augment_lifts_every_group_to_the_largest() -> None:
@@ -270,10 +326,32 @@ def test_selected_images_come_with_their_groups_labels(tmp_path: Path) -> None:
         tables.write_images(tmp_path / name, pictures, {}, {})
     files = [str(tmp_path / name) for name in "xxxyyy"]
     columns = {"group": ["g"] * 3 + ["h"] * 3, "file": files, "kept": [True, False, True, False, True, False]}
+    columns["score"] = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
     tables.write(tmp_path / "selection", columns)
     rows = synthetic(tmp_path / "selection", 4, Labels(["p", "q"], {"g": "q", "h": "p"}, ["h", "g"]))
     assert rows.pixels[:, 0, 0, 0].tolist() == [0, 2, 11]
+    assert selection.scores(tmp_path / "selection") == [0.1, 0.3, 0.5]
     assert (rows.group.tolist(), rows.target.tolist()) == ([1, 1, 0], [1, 1, 0])
+
+
+def test_stage_one_takes_the_training_rows_of_another_data_set(tmp_path: Path) -> None:
+    from fairgen import draw
+
+    drawn = draw.drawings(draw.Draw("world", 3, 32, 2, 1, 1))
+    tables.write_images(tmp_path / "drawn.parquet", drawn, draw.FIELDS, {})
+    rows = tables.rows(tmp_path / "drawn.parquet", ["target", "bias", "split"])
+    index = {
+        "path": [f"drawn.parquet#{i}" for i in range(len(rows))],
+        "split": [r["split"] for r in rows],
+        "group": [f"{r['target']}-{r['bias']}" for r in rows],
+    }
+    tables.write(tmp_path / "index", index, {"root": str(tmp_path)})
+    targets = {name: name.split("-")[0] for name in dict.fromkeys(index["group"])}
+    classes = ["waterbird", "landbird"]
+    settings = pretrain.Pretrain(TINY, "float32", recipe(), 1.0, 0.1, 8, "none", "other", classes, targets)
+    found, weights = pretrain.images_of(settings, SimpleNamespace(extra=[tmp_path / "index"], selection=[]))
+    assert weights is None
+    assert [classes[t] for t in found.target] == [r["target"] for r in rows[:8]]
 
 
 def test_weights_carry_what_is_behind_them(tmp_path: Path) -> None:
@@ -291,6 +369,65 @@ def test_every_kind_of_the_config_is_a_method(config: dict, schema: dict) -> Non
     for name in NAMES:
         assert callable(method(name).train)
         assert set(method(name).LABELS) <= {"generation", "training"}
+
+
+@pytest.mark.parametrize("module", [erm, head], ids=lambda m: m.__name__)
+def test_patience_ends_the_training_and_the_steps_are_not_counted(module: object, problem: Problem) -> None:
+    """A learning rate of nearly nothing betters nothing: erm's first look is the best, head's is the untouched start."""
+    given = recipe(module, steps=100, lr=1e-12, patience=3)
+    best = module.train(build(TINY, 2, 0), replace(problem, trained=True), given)
+    assert (best.step, best.unspent) == (0, 70)
+    assert finetune.history({"gradient_steps": 5}, module, given, best)["gradient_steps"] == 5 + 30
+    assert module.train(build(TINY, 2, 0), problem, replace(given, patience=0)).unspent == 0
+
+
+def test_head_computes_the_features_once(problem: Problem, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = build(TINY, 2, 0)
+    seen, features = [], network.features
+    monkeypatch.setattr(network, "features", lambda x: seen.append(len(x)) or features(x))
+    head.train(network, problem, recipe(steps=20))
+    assert sum(seen) == len(problem.train) + len(problem.validation)
+
+
+def test_bfloat16_is_for_training_only(problem: Problem) -> None:
+    """Weights, features and evaluation stay float32; the features of training are rounded to eight bits."""
+    whole, half = (build(TINY, 2, 0, precision) for precision in ("float32", "bfloat16"))
+    x = problem.train.pixels[:8]
+    assert torch.equal(predict(whole, x), predict(half, x))
+    exact, rounded = (network.train().features(x) for network in (whole, half))
+    assert rounded.dtype == torch.float32 == half.head.weight.dtype
+    assert 0 < (exact - rounded).abs().max() < 0.05 * exact.abs().max()
+    assert erm.train(half, problem, recipe()).score[0] > 0.9
+
+
+def test_images_and_filters_are_channels_last() -> None:
+    network, seen = build(TINY, 2, 0), []
+    first = next(m for m in network.modules() if isinstance(m, torch.nn.Conv2d))
+    first.register_forward_pre_hook(lambda module, given: seen.append(given[0]))
+    predict(network, torch.zeros(2, 3, 32, 32, dtype=torch.uint8))
+    for x in (seen[0], first.weight):
+        assert x.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_pretrained_weights_come_from_a_local_file(tmp_path: Path) -> None:
+    """A timm checkpoint of 1000 classes gives the backbone; the head is new, and the trained file stands alone."""
+    import timm
+    from safetensors.torch import save_file
+
+    torch.manual_seed(5)
+    args = {name: tuple(v) if isinstance(v, list) else v for name, v in TINY.args.items()}
+    source = timm.create_model(TINY.model, num_classes=1000, **args).state_dict()
+    path = tmp_path / "backbone.safetensors"
+    save_file({name: x.contiguous() for name, x in source.items()}, path)
+    network = build(replace(TINY, pretrained=str(path)), 2, 0)
+    found = network.net.state_dict()
+    assert all(torch.equal(found[name], x) for name, x in source.items() if not name.startswith("fc."))
+    assert found["fc.weight"].shape == (2, 16)
+    save(tmp_path / "model", network, identity(replace(TINY, pretrained=str(path)), ["a", "b"]))
+    path.unlink()
+    assert torch.equal(load(tmp_path / "model")[0].net.state_dict()["fc.weight"], found["fc.weight"])
+    with pytest.raises(FairgenError, match=r"classifier\.pretrained: no file .*backbone"):
+        build(replace(TINY, pretrained=str(path)), 2, 0)
 
 
 def test_selection_prefers_worst_group_then_balanced_then_earlier() -> None:

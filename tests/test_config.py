@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 import yaml
 from conftest import PROJECT
+from test_paths import Wildcards
 
 from fairgen import blocks, validation
 from fairgen import config as table
 from fairgen.errors import FairgenError
+from fairgen.paths import Paths
 
 LATER = (
     "metrics",
@@ -73,6 +75,28 @@ def test_schema_names_no_key_that_the_config_lacks(config: dict, schema: dict) -
         (("methods", "augment", "synthetic"), False, "methods.augment.finetune.kind"),
         (("methods", "ffr", "synthetic"), False, "methods.ffr.finetune.kind"),
         (("adapt", "kind"), "dora", "adapt.kind"),
+        (("classifier", "pretrained"), "weights.pth", "classifier.pretrained"),
+        (("filter", "balance"), "classes", "filter.balance"),
+        (("methods", "lora", "pretrain"), {"extra": "utkface"}, "methods.lora.pretrain.extra.*synthetic: false"),
+        (("methods", "erm", "pretrain"), {"extra": "utkfaces"}, "methods.erm.pretrain.extra: unknown data set 'utkfaces'"),
+        (("methods", "dfr", "pretrain"), {"extra": "utkface"}, "methods.dfr.finetune.start.*pretrain.extra"),
+        (("methods", "lora"), {"filter": {"by": "random"}, "pretrain": {"weights": "score"}}, "methods.lora.pretrain.weights"),
+        (("methods", "clustered", "adapt"), {"shared": True}, r"methods\.clustered\.adapt\.shared: .* kind: full"),
+        (
+            ("methods", "clustered-lora", "adapt"),
+            {"kind": "lora", "shared": True, "lora": {"dora": True}},
+            r"methods\.clustered-lora\.adapt\.shared: .* lora\.dora: true",
+        ),
+        (
+            ("methods", "clustered-lora", "adapt"),
+            {"kind": "lora", "shared": True, "lora": {"optimizer": "adamw8bit"}},
+            r"methods\.clustered-lora\.adapt\.shared: .* lora\.optimizer: adamw8bit",
+        ),
+        (
+            ("methods", "clustered-lora", "adapt"),
+            {"kind": "lora", "shared": True, "lora": {"text_lr": 1.0e-6}},
+            r"methods\.clustered-lora\.adapt\.shared: .* lora\.text_lr",
+        ),
         (("audit", "min_images"), 1, "audit.min_images"),
         (("methods", "lora", "audit"), {"near": 0}, "methods.lora.*audit"),
         (("compare",), ["erm", "clusterd"], "clusterd"),
@@ -131,6 +155,34 @@ def test_samples_of_an_untouched_base_are_shared_by_all_ratios(config: dict) -> 
     assert blocks.scope(config, "birds", "lora", "sample", "bias-0.9") == "bias-0.9"
 
 
+def test_a_filter_that_follows_the_data_is_made_for_each_ratio(config: dict) -> None:
+    changed = copy.deepcopy(config)
+    changed["methods"]["biased"] = {"base": "vanilla", "filter": {"balance": "data"}}
+    found = {stage: blocks.scope(changed, "birds", "biased", stage, "bias-0.9") for stage in blocks.GENERATED}
+    assert found == {"sample": "any", "score": "any", "filter": "bias-0.9", "pretrain": "bias-0.9"}
+
+
+def test_stage_one_can_take_another_data_sets_images(config: dict, schema: dict) -> None:
+    study = table.merged(config, yaml.safe_load((PROJECT / "examples/birds-ablations.yaml").read_text()))
+    validation.validate(study, schema)
+    whole = table.expanded(study)
+    given = json.loads(table.settings(whole, "birds", "pretrain", "erm-extra"))
+    assert given["extra"] == "birds-world"
+    assert blocks.owner(whole, "groupdro-extra", "pretrain") == "erm-extra"
+    assert {blocks.scope(whole, "birds", "groupdro-extra", "pretrain", f"bias-{r}") for r in (0.9, 0.99)} == {"any"}
+    w = Wildcards(dataset="birds", scope="any", method="erm-extra", seed="0")
+    paths = Paths(whole)
+    assert paths.extra(w) == ["results/birds-world/index.parquet", "results/birds-world/drawings.parquet"]
+    assert paths.drawn(paths.samples)(w) == []
+    assert paths.trained(w) == ["results/birds/any/erm-extra/pretrain/seed-0.safetensors"]
+    before = table.config_hash(whole, "birds", "extra-data")
+    whole["datasets"]["birds-world"]["options"]["train"] = 9
+    assert table.config_hash(whole, "birds", "extra-data") != before
+    whole["methods"]["erm-extra"]["pretrain"]["extra"] = "utkface"
+    with pytest.raises(FairgenError, match=r"methods.erm-extra.pretrain.extra: utkface has other classes than birds"):
+        table.settings(whole, "birds", "pretrain", "erm-extra")
+
+
 def test_an_entry_like_another_states_only_its_differences(config: dict, schema: dict) -> None:
     study = table.merged(config, yaml.safe_load((PROJECT / "examples/birds-study.yaml").read_text()))
     validation.validate(study, schema)
@@ -159,6 +211,14 @@ def test_settings_hold_the_chosen_kind_only(config: dict) -> None:
     changed["datasets"]["birds"]["settings"]["adapt"]["lora"]["rank"] = 99
     same = table.settings(changed, "birds", "adapt", "dreambooth", "landbird-land")
     assert same == table.settings(config, "birds", "adapt", "dreambooth", "landbird-land")
+
+
+def test_both_ways_of_training_adapters_have_the_same_settings(config: dict) -> None:
+    shared = copy.deepcopy(config)
+    shared["methods"]["clustered-lora"]["adapt"]["shared"] = True
+    given = {table.settings(c, "birds", "adapt", "clustered-lora", "landbird-land") for c in (config, shared)}
+    given.add(table.settings(shared, "birds", "adapt_shared", "clustered-lora", "landbird-land"))
+    assert len(given) == 1
 
 
 def test_every_stage_accepts_the_settings_that_the_rules_give_it(config: dict) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from fairgen.embedded import birds, tiny
-from fairgen.models import clip, diffusion
+from fairgen.models import clip, diffusion, text_encoders
 from fairgen.sampling import Solver, draw
 
 PROMPTS = [f"a {kind} on {place}" for kind in birds.KINDS for place in birds.PLACES]
@@ -56,7 +56,7 @@ def test_vanilla_samples_follow_the_prompt(model: clip.Clip, base: diffusion.Bas
     unet, vae = diffusion.load_unet(base), diffusion.load_vae(base)
     pixels = []
     for prompt in PROMPTS:
-        text = diffusion.encode_prompts(base, [prompt, ""])
+        text = text_encoders.encode_prompts(base, [prompt, ""])
         pixels += list(draw(unet, vae, base, text, list(range(50)), solver))
     truth = np.repeat(np.arange(4), 50)
     assert min(accuracy(model, np.stack(pixels), truth // 2, truth % 2)) >= 0.85
@@ -80,9 +80,9 @@ def test_lean_imports_defer_packages_that_work_all_the_same() -> None:
     """In a fresh process: loading the UNet leaves other architectures and scipy alone, and diffusers works as always."""
     script = """
 import sys
-from fairgen.models import diffusion
+from fairgen.models import diffusion, text_encoders
 base = diffusion.Base("fairgen:embedded/weights/diffusion", None, None, "float32", 32)
-diffusion.load_unet(base), diffusion.load_vae(base), diffusion.encode_prompts(base, ["a landbird on land"])
+diffusion.load_unet(base), diffusion.load_vae(base), text_encoders.encode_prompts(base, ["a landbird on land"])
 assert "diffusers.models.unets.unet_3d_condition" not in sys.modules
 assert "scipy" not in sys.modules
 from diffusers import UNet2DModel, StableDiffusionPipeline

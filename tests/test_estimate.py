@@ -14,6 +14,7 @@ from fairgen import estimate, timing
     ("path", "rule"),
     [
         ("bias-0.9/lora/adapters/a/0.tsv", "adapt"),
+        ("bias-0.9/lora/adapters/a.tsv", "adapt_shared"),
         ("any/vanilla/samples/a.tsv", "sample"),
         ("any/vanilla/pretrain/seed-0.tsv", "pretrain"),
         ("bias-0.9/erm/seed-0/finetune.tsv", "finetune"),

@@ -8,7 +8,7 @@ import single_files
 import torch
 
 from fairgen import cli
-from fairgen.models import adapters, diffusion
+from fairgen.models import adapters, diffusion, text_encoders
 
 LATENTS = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(0))
 
@@ -20,7 +20,7 @@ def base_of(place: Path, config: Path | None = None) -> diffusion.Base:
 def answer(unet: torch.nn.Module, base: diffusion.Base) -> torch.Tensor:
     """The denoiser's answer to a fixed input."""
     with torch.inference_mode():
-        return diffusion.predict(unet, LATENTS, torch.tensor(500), diffusion.encode_prompts(base, ["a duck on lake"]))
+        return diffusion.predict(unet, LATENTS, torch.tensor(500), text_encoders.encode_prompts(base, ["a duck on lake"]))
 
 
 def adapter_of(base: diffusion.Base, kind: str, path: Path) -> torch.Tensor:
@@ -79,15 +79,29 @@ def test_a_lora_becomes_a_plain_lora_file(tmp_path: Path, output: str) -> None:
     assert torch.allclose(answer(pipeline.unet, base_of(folder)), wanted, atol=1e-5)
 
 
+def test_one_adapter_of_a_shared_batch_becomes_a_plain_lora_file(tmp_path: Path) -> None:
+    """The file is the one that the adapter would have if it had been trained alone."""
+    alone, group, out = (tmp_path / f"{name}.safetensors" for name in ("a", "group", "out"))
+    adapter_of(base_of(miniatures.build(tmp_path, "sd15")), "lora", alone)
+    state, facts = adapters.load(alone), adapters.read_facts(alone)
+    other = {name: x + 1 for name, x in state.items()}
+    config = adapters.lora_config(facts["rank"], facts["alpha"], facts["dora"])
+    adapters.write_group(group, {"0": (other, {**facts, "cluster": 0}), "1": (state, facts)}, config)
+    assert cli.main(["export", f"{group}#1", str(out)]) == 0
+    assert out.read_bytes() == alone.read_bytes()
+
+
 def test_what_cannot_be_exported_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     folder, other = miniatures.build(tmp_path, "sd15"), miniatures.build(tmp_path, "sd2")
-    full, empty, none = (tmp_path / f"{name}.safetensors" for name in ("full", "empty", "none"))
+    full, empty, none, group = (tmp_path / f"{name}.safetensors" for name in ("full", "empty", "none", "group"))
     adapter_of(base_of(folder), "full", full)
     adapters.write_empty(empty, {"images": 0, "reason": "borrows from d"})
+    adapters.write_group(group, {"0": ({}, {}), "2": ({}, {})}, adapters.lora_config(1, 1, False))
     none.touch()
     for words, said in (
         ([none, "out"], "none.safetensors is no adapter of fairgen"),
         ([empty, "out"], "empty.safetensors holds no generator: borrows from d"),
+        ([group, "out"], "holds the adapters of a group; name one of group.safetensors#0, group.safetensors#2"),
         ([full, folder], f"{folder} exists; choose another output"),
         ([full, "out"], "was trained on a local base"),
         ([full, "out", "--model", other], "the adapter was trained on base"),

@@ -20,7 +20,8 @@ def write(folder: Path) -> SimpleNamespace:
     names = pa.array([["a", "b"][g] for g in GROUP])
     columns = {"id": pa.array(list("vwxyz")), "group": names, "cluster": pa.array([0] * 5), "file": pa.array(["f"] * 5)}
     tables.write(folder / "scores.parquet", pa.table({**columns, "cosines": column}), {"groups": ["a", "b"], "scale": 20.0})
-    return SimpleNamespace(scores=folder / "scores.parquet", selection=folder / "selection.parquet")
+    tables.write(folder / "split.parquet", {"id": []}, {"counts": {"train": {"a": 30, "b": 9}}})
+    return SimpleNamespace(scores=folder / "scores.parquet", selection=folder / "selection.parquet", split=[])
 
 
 def test_probability_is_the_softmax_at_clips_temperature() -> None:
@@ -31,7 +32,7 @@ def test_probability_is_the_softmax_at_clips_temperature() -> None:
 
 def test_the_best_above_the_threshold_are_kept(tmp_path: Path) -> None:
     paths = write(tmp_path)
-    stage.work(stage.Filter("probability", 0.5, 2, True), paths)
+    stage.work(stage.Filter("probability", 0.5, "groups", 2, True), paths)
     rows = {r["id"]: r for r in tables.rows(paths.selection)}
     assert [i for i, r in rows.items() if r["kept"]] == ["v", "y", "z"]
     assert rows["w"]["reason"] == "over quota"
@@ -41,12 +42,12 @@ def test_the_best_above_the_threshold_are_kept(tmp_path: Path) -> None:
 
 def test_a_shortfall_is_an_error_with_the_numbers(tmp_path: Path) -> None:
     with pytest.raises(FairgenError, match=r"group a keeps 3 of the 4 images .*filter.threshold = 0.5"):
-        stage.work(stage.Filter("probability", 0.5, 4, False), write(tmp_path))
+        stage.work(stage.Filter("probability", 0.5, "groups", 4, False), write(tmp_path))
 
 
 def test_a_group_without_any_image_is_an_error_even_when_short_is_allowed(tmp_path: Path) -> None:
     with pytest.raises(FairgenError, match=r"no image of group a passes filter\.threshold = 2"):
-        stage.work(stage.Filter("cosine", 2, 1, True), write(tmp_path))
+        stage.work(stage.Filter("cosine", 2, "groups", 1, True), write(tmp_path))
 
 
 def test_random_keeps_the_quota_without_looking_at_the_scores(tmp_path: Path) -> None:
@@ -55,7 +56,7 @@ def test_random_keeps_the_quota_without_looking_at_the_scores(tmp_path: Path) ->
     assert score.min() >= 0 and score.max() < 1
     assert np.allclose(score.reshape(4, 250).mean(1), 0.5, atol=0.06)
     paths = write(tmp_path)
-    stage.work(stage.Filter("random", 0, 2, True), paths)
+    stage.work(stage.Filter("random", 0, "groups", 2, True), paths)
     found = {r["id"]: r for r in tables.rows(paths.selection)}
     best = sorted("vwxy", key=lambda name: -stage.random_scores([name])[0])[:2]
     assert {name for name, r in found.items() if r["kept"]} == {*best, "z"}
@@ -64,3 +65,16 @@ def test_random_keeps_the_quota_without_looking_at_the_scores(tmp_path: Path) ->
 
 def test_quantiles_are_ranks_inside_the_group() -> None:
     assert stage.own_scores(COSINES, GROUP, 20.0, "quantile").tolist() == [0.875, 0.375, 0.125, 0.625, 0.5]
+
+
+def test_the_control_keeps_the_proportions_of_the_training_images(tmp_path: Path) -> None:
+    """30 and 9 training images: of 2 · 2 images 3 and 1; at 30 and 0 all four, and none of the empty group."""
+    paths = write(tmp_path)
+    paths.split = [tmp_path / "split.parquet"]
+    stage.work(stage.Filter("cosine", 0, "data", 2, False), paths)
+    found = tables.facts(paths.selection)["groups"]
+    assert {name: g["kept"] for name, g in found.items()} == {"a": 3, "b": 1}
+    tables.write(paths.split[0], {"id": []}, {"counts": {"train": {"a": 30}}})
+    stage.work(stage.Filter("cosine", 0, "data", 2, False), paths)
+    assert [r["id"] for r in tables.rows(paths.selection) if r["kept"]] == list("vwxy")
+    assert stage.quotas(stage.Filter("cosine", 0, "data", 200, False), [800, 8, 8, 800]) == [396, 4, 4, 396]

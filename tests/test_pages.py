@@ -1,15 +1,18 @@
 """The report's pages, read as a browser shows them."""
 
+import json
 import re
 import shutil
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from conftest import result
 
-from fairgen import pages
+from fairgen import audit_synthetic, pages, webpage
 
+LINK = "![x](http://example.org/x.png) [y](http://example.org) <http://example.org>"
 EVIL = '<script>document.title = "broken in"</script><img src=x onerror="document.title = \'broken in\'">'
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="no chromium (Debian's package of that name)")
@@ -40,8 +43,8 @@ def test_the_result_page_ranks_methods_and_names_no_winner_lightly() -> None:
 
 def test_no_name_injects_markup() -> None:
     document = result(**{EVIL: [0.5, 0.6], "erm": [0.1, 0.2]})
-    document["dataset"] = EVIL
-    html = pages.render(pages.result_page(document), EVIL)
+    document["dataset"] = EVIL + LINK
+    html = webpage.render(pages.result_page(document), EVIL)
     page, table = (
         {"html", "head", "meta", "title", "style", "body", "h1", "h2", "p"},
         {"table", "thead", "tbody", "tr", "th", "td"},
@@ -49,11 +52,37 @@ def test_no_name_injects_markup() -> None:
     assert tags(html) <= page | table
 
 
+def synthetic(method: str) -> dict:
+    """An audit of one synthetic set, with a group that has no figures."""
+    figures = {
+        **{"kept": 9, "sampled": 12, "accepted": 0.75, "kid_on_clip_features": {"mean": 0.01, "sd": None}},
+        **{"precision": 0.5, "recall": 0.25, "vendi_score": 3.0, "vendi_score_real": 4.0, "black": 1, "constant": 0},
+        **{"near_copies": {"share": 0.125, "share_among_real": None}, "duplicates": 2, "null_because": EVIL},
+    }
+    about = {"real": EVIL, "clip": "clip", "encoder": LINK, "similarity": 0.9}
+    return {"method": method, "scope": "bias-0.9", "groups": {"a": figures, EVIL: figures}, **about}
+
+
+@needs_browser
+def test_the_audit_of_synthetic_images_is_a_table_in_a_browser(tmp_path: Path) -> None:
+    """Shown as a table, not as Markdown's bars; no label of the data becomes an element."""
+    for name in ("lora", EVIL):
+        (tmp_path / f"{len(name)}.json").write_text(json.dumps(synthetic(name)))
+    made = {"table": tmp_path / "t.json", "page": tmp_path / "p.md", "html": tmp_path / "p.html"}
+    paths = SimpleNamespace(audits=sorted(tmp_path.glob("*.json")), **made)
+    audit_synthetic.work(audit_synthetic.AuditSynthetic(EVIL), paths)
+    html = shown(made["html"])
+    assert html.count("<title>Synthetic images of &lt;script&gt;") == 1  # a script that ran would have changed it
+    assert not {"script", "img", "a"} & tags(html)
+    assert html.count("<tr>") == 1 + 4
+    assert "<td>0.125 (–)</td>" in html and "|" not in re.sub(r"<style>.*?</style>", "", html, flags=re.S)
+
+
 @needs_browser
 def test_a_browser_shows_the_table_and_runs_nothing(tmp_path: Path) -> None:
     page = tmp_path / "result.html"
     document = result(**{EVIL: [0.5, 0.6], "erm": [0.1, 0.2]})
-    page.write_text(pages.render(pages.result_page({**document, "dataset": EVIL}), "Result"))
+    page.write_text(webpage.render(pages.result_page({**document, "dataset": EVIL}), "Result"))
     html = shown(page)
     assert "<title>Result</title>" in html
     assert not {"script", "img"} & tags(html)

@@ -1,4 +1,4 @@
-"""What the rules ask for: the inputs of `finetune` for each kind of recipe, shared selections, weight files."""
+"""What the rules ask for: the inputs of `finetune` for each kind of recipe and of `sample`, shared selections, weight files."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -36,6 +36,12 @@ def test_inputs_of_finetune(config: dict, method: str, weights: list, mixed: lis
     assert paths.mixed(paths.at("filter", "selection.parquet"))(w) == mixed
 
 
+def test_local_backbone_weights_are_an_input(config: dict) -> None:
+    changed = {**config, "classifier": {**config["classifier"], "pretrained": "w.safetensors"}}
+    assert Paths(changed).backbone(Wildcards(dataset="utkface", method="erm")) == ["w.safetensors"]
+    assert Paths(config).backbone(Wildcards(dataset="utkface", method="erm")) == []
+
+
 def test_a_selection_that_methods_share_is_drawn_once(config: dict) -> None:
     shared = {**config, "compare": ["erm", "clustered", "clustered-groupdro", "ffr", "vanilla"]}
     w = Wildcards(dataset="birds")
@@ -43,6 +49,16 @@ def test_a_selection_that_methods_share_is_drawn_once(config: dict) -> None:
         "results/birds/bias-0.99/clustered/selection.parquet",
         "results/birds/any/vanilla/selection.parquet",
     ]
+
+
+def test_sample_takes_one_file_of_a_shared_batch(config: dict) -> None:
+    methods = {"methods": {**config["methods"], "shared": {"base": "clustered-lora", "adapt": {"shared": True}}}}
+    w = Wildcards(dataset="birds", scope="bias-0.9", method="shared", group="landbird-water")
+    paths = Paths({**config, **methods})
+    assert paths.own_adapters(w) == [f"{CELL}/shared/adapters/landbird-water.safetensors"]
+    assert paths.donor_adapters(w) == [f"{CELL}/shared/adapters/landbird-land.safetensors"]
+    w.method = "clustered-lora"
+    assert paths.own_adapters(w) == [f"{CELL}/clustered-lora/adapters/landbird-water/{i}.safetensors" for i in range(4)]
 
 
 @pytest.mark.parametrize("there", [True, False])

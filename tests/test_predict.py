@@ -142,9 +142,9 @@ def test_finetune_writes_models_that_predict(folder: Path, tmp_path: Path) -> No
         "split": ["train", "train", "validation", "validation", "test", "test"] * 2
     }
     tables.write(tmp_path / "split.parquet", split, {"root": str(folder)})
-    recipe = {"steps": 2, "batch": 4, "lr": 0.001, "weight_decay": 0.0, "evaluate_every": 1, "select": "groups"}
-    settings = finetune.Finetune("erm", None, recipe, SETTINGS, ["a", "b"], {"a": "a", "b": "b"}, ["a", "b"])
-    paths = SimpleNamespace(split=tmp_path / "split.parquet", weights=[], selection=[], seed="0")
+    recipe = {"steps": 2, "batch": 4, "lr": 0.001, "weight_decay": 0.0, "evaluate_every": 1, "select": "groups", "patience": 0}
+    settings = finetune.Finetune("erm", None, recipe, SETTINGS, "float32", ["a", "b"], {"a": "a", "b": "b"}, ["a", "b"])
+    paths = SimpleNamespace(split=tmp_path / "split.parquet", weights=[], selection=[], seed="0", work=None)
     finetune.work(settings, SimpleNamespace(**vars(paths), model=tmp_path / "m.safetensors", predictions=tmp_path / "p.parquet"))
     found = classifier.metadata(tmp_path / "m.safetensors")
     assert found["gradient_steps"] == 2

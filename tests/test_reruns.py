@@ -162,6 +162,7 @@ EDITS = [
     config("`adapt.min_snr`", {"adapt": {"min_snr": 0}}),
     own("`adapt.lora.lr`", {"adapt": {"lora": {"lr": 2.0e-3}}}),
     own("`adapt.full.lr`", {"adapt": {"full": {"lr": 2.0e-4}}}),
+    config("`methods.lora.adapt.shared`, new", {"methods": {"lora": {"adapt": {"shared": True}}}}),
     config("`sample.seed`", {"sample": {"seed": 1}}),
     own("`score.batch`", {"score": {"batch": 128}}),
     own("`filter.quota`", {"filter": {"quota": 100}}),

@@ -21,6 +21,7 @@ SETTINGS = Metrics(
 )
 TRAINED = {"xa": 90, "xb": 10, "yb": 100}
 USED = {"group_labels": ["selection"], "validation_rows": 20, "training_rows": 200, "gradient_steps": 10}
+USED["weights_sha256"] = "ab" * 32
 
 
 def metrics(**right: float) -> dict:
@@ -125,7 +126,7 @@ def test_the_file_holds_what_is_published(document: dict, tmp_path: Path) -> Non
     assert document["schema_version"] == 2
     entry = document["results"]["0.99"]["lora"]
     assert set(entry["worst_group_accuracy"]) == {"mean", "sd", "ci95", "per_seed"}
-    assert {key: entry[key] for key in USED} == USED
+    assert {key: entry[key] for key in USED} == USED | {"weights_sha256": [USED["weights_sha256"]] * 2}
     assert document["comparisons"]["0.99"]["minus_erm"]["lora"]["mean"] == pytest.approx(0.65)
     assert document["comparisons"]["0.99"]["minus_groupdro"] is None
     rows = list(csv.DictReader((tmp_path / "worst_group.csv").open()))

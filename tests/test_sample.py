@@ -9,7 +9,7 @@ import torch
 
 from fairgen import images, tables
 from fairgen.errors import FairgenError
-from fairgen.models import adapters, diffusion
+from fairgen.models import adapters, diffusion, text_encoders
 from fairgen.prompts import instance_prompt, plain_prompt
 from fairgen.sample import FIELDS, Sample, Source, rows, shares, sources
 from fairgen.sampling import Solver, draw
@@ -56,7 +56,7 @@ def test_an_image_depends_on_its_seed_not_on_its_batch(base: diffusion.Base, sch
     unet, vae, text = (
         diffusion.load_unet(base),
         diffusion.load_vae(base),
-        diffusion.encode_prompts(base, ["a duck on lake", ""]),
+        text_encoders.encode_prompts(base, ["a duck on lake", ""]),
     )
     together = list(draw(unet, vae, base, text, [1, 2, 3], Solver(scheduler, 4, 2.0, "", 3)))
     apart = list(draw(unet, vae, base, text, [3, 1], Solver(scheduler, 4, 2.0, "", 1)))
@@ -67,7 +67,7 @@ def test_an_image_depends_on_its_seed_not_on_its_batch(base: diffusion.Base, sch
 
 def parts(base: diffusion.Base) -> tuple:
     """What `draw` needs of a base."""
-    text = diffusion.encode_prompts(base, ["a duck on lake", ""])
+    text = text_encoders.encode_prompts(base, ["a duck on lake", ""])
     return diffusion.load_unet(base), diffusion.load_vae(base), base, text
 
 

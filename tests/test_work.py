@@ -25,13 +25,28 @@ SOLVER = {"scheduler": "dpmsolver++", "steps": 2, "guidance": 2, "negative_promp
 NETWORK = {"model": "resnet10t", "args": {"channels": [8, 8, 8, 8], "stem_width": 8}, "pretrained": False, "resolution": 32}
 SETTINGS = {
     "lora": {**ADAPT, "kind": "lora", "recipe": {**RECIPE, "rank": 4, "alpha": 8}},
-    "full": {**ADAPT, "kind": "full", "recipe": RECIPE},
+    "shared": {**ADAPT, "kind": "lora", "recipe": {**RECIPE, "rank": 4, "alpha": 8}},
+    "full": {**ADAPT, "kind": "full", "recipe": {**RECIPE, "text_lr": 1e-4}},
     "sample": {**COMMON, "per_group": 8, "floor": 1, "solver": SOLVER},
     "pretrain": {
         "classifier": NETWORK,
+        "precision": "float32",
         "recipe": {"steps": 6, "batch": 4, "lr": 1e-3, "weight_decay": 1e-4},
-        **{"supcon": 1, "temperature": 0.07, "projection": 16, "classes": ["x", "y"], "targets": {"g": "x"}, "threads": 1},
+        **{"supcon": 1, "temperature": 0.07, "projection": 16, "weights": "score", "extra": None},
+        **{"classes": ["x", "y"], "targets": {"g": "x"}, "threads": 1},
     },
+}
+RECIPES = ("groupdro", "resample", "jtt")
+COMMON_RECIPE = {"batch": 4, "lr": 1e-3, "weight_decay": 1e-4, "evaluate_every": 2, "select": "groups", "patience": 0}
+FINETUNE = {
+    **{"classifier": NETWORK, "precision": "float32", "start": None, "threads": 1},
+    **{"classes": ["x", "y"], "targets": {"g": "x", "h": "y"}, "groups": ["g", "h"]},
+}
+SETTINGS |= {
+    "groupdro": {**FINETUNE, "kind": "groupdro", "recipe": {**COMMON_RECIPE, "steps": 6, "step_size": 0.5, "adjustment": 1}},
+    "resample": {**FINETUNE, "kind": "resample", "recipe": {**COMMON_RECIPE, "steps": 6}},
+    # killed in the second phase, whose first one is made again
+    "jtt": {**FINETUNE, "kind": "jtt", "recipe": {**COMMON_RECIPE, "steps": 6, "identify_steps": 3, "upweight": 2}},
 }
 KILLED = """
 import os, runpy, signal, sys
@@ -55,7 +70,8 @@ class Bench:
 
     def start(self, name: str, killed: bool = False, settings: dict | None = None) -> subprocess.Popen:
         """Start the stage; `killed` ends it by SIGKILL after its fourth step or image."""
-        stage = "adapt" if name in ("lora", "full") else name
+        names = {**dict.fromkeys(("lora", "full"), "adapt"), "shared": "adapt_shared", **dict.fromkeys(RECIPES, "finetune")}
+        stage = names.get(name, name)
         words = ["-c", KILLED, f"fairgen.{stage}"] if killed else ["-m", f"fairgen.{stage}"]
         words += ["--settings", json.dumps(settings or SETTINGS[name]), "--log", str(self.folder / "log")]
         words += [str(word) for word in self.options(stage)]
@@ -76,7 +92,15 @@ class Bench:
                 *("--clusters", "c.parquet", "--split", "s.parquet", "--prior", self.folder / "drawn.parquet"),
                 *("--group", "g", "--cluster", "0", "--adapter", self.output),
             ],
+            "adapt_shared": [
+                *("--clusters", "c.parquet", "--split", "s.parquet", "--prior", self.folder / "drawn.parquet"),
+                *("--group", "g", "--adapters", self.output),
+            ],
             "sample": ["--adapters", "--donors", "--group", "g", "--samples", self.output],
+            "finetune": [
+                *("--split", "labelled.parquet", "--seed", "0"),
+                *("--model", self.output, "--predictions", self.folder / "out/p.file"),
+            ],
             "pretrain": ["--selection", "selection.parquet", "--seed", "0", "--weights", self.output],
         }[stage]
 
@@ -95,19 +119,27 @@ class Bench:
         return (self.folder / "log").read_text()
 
 
+def build(folder: Path) -> Bench:
+    """Write the inputs."""
+    drawn = [images.encode_png(birds.users(5, "train", "landbird", "land", i).pixels) for i in range(8)]
+    tables.write_images(folder / "drawn.parquet", [(x, {"prompt": "a bird"}) for x in drawn], {"prompt": pa.string()}, {})
+    files = [f"drawn.parquet#{i}" for i in range(8)]
+    tables.write(folder / "s.parquet", {"id": range(8), "path": files, "group": ["g"] * 8}, {"root": str(folder)})
+    tables.write(folder / "c.parquet", {"id": range(8), "group": ["g"] * 8, "cluster": [0] * 5 + [1] * 3})
+    labelled = {"id": range(8), "path": files, "group": ["g", "h"] * 4, "target": ["x", "y"] * 4}
+    labelled["split"] = ["train"] * 4 + ["validation"] * 2 + ["test"] * 2
+    tables.write(folder / "labelled.parquet", labelled, {"root": str(folder)})
+    kept = {"group": ["g"] * 8, "file": [str(folder / "drawn.parquet")] * 8, "kept": [True] * 8, "score": [0.5] * 8}
+    tables.write(folder / "selection.parquet", kept)
+    return Bench(folder)
+
+
 @pytest.fixture
 def bench(tmp_path: Path) -> Bench:
-    drawn = [images.encode_png(birds.users(5, "train", "landbird", "land", i).pixels) for i in range(8)]
-    tables.write_images(tmp_path / "drawn.parquet", [(x, {"prompt": "a bird"}) for x in drawn], {"prompt": pa.string()}, {})
-    files = [f"drawn.parquet#{i}" for i in range(8)]
-    tables.write(tmp_path / "s.parquet", {"id": range(8), "path": files, "group": ["g"] * 8}, {"root": str(tmp_path)})
-    tables.write(tmp_path / "c.parquet", {"id": range(8), "group": ["g"] * 8, "cluster": [0] * 8})
-    kept = {"group": ["g"] * 8, "file": [str(tmp_path / "drawn.parquet")] * 8, "kept": [True] * 8}
-    tables.write(tmp_path / "selection.parquet", kept)
-    return Bench(tmp_path)
+    return build(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["lora", "full", "sample", "pretrain"])
+@pytest.mark.parametrize("name", ["lora", "shared", "full", "sample", "pretrain", *RECIPES])
 def test_a_killed_job_ends_where_an_uninterrupted_one_does(bench: Bench, name: str) -> None:
     assert bench.run(name).returncode == 0
     expected = bench.output.read_bytes()

@@ -34,7 +34,7 @@ SMALL = {
                 "pretrain": {"steps": 6},
                 "finetune": {kind: {"steps": 6} for kind in ("erm", "reweight", "resample", "augment")}
                 | {"head": {"steps": 5}, "ffr": {"steps": 5}, "groupdro": {"steps": 8}, "dfr": {"refits": 3, "c": [1]}}
-                | {"jtt": {"identify_steps": 3, "steps": 3}},
+                | {"jtt": {"identify_steps": 3, "steps": 3}, "george": {"identify_steps": 3, "steps": 3}},
             },
         }
     },
@@ -67,6 +67,7 @@ def planned(workflow: Workflow, *words: str, target: str = TARGET) -> dict[str, 
         ({"compare": ["clustered-groupdro"], **birds(pretrain={"steps": 350})}, TARGET, "finetune.groupdro.steps"),
         ({}, "results/birdz/worst_group.json", "unknown data set 'birdz'; the config has birds, utkface"),
         ({}, "results/utkface/worst_group.json", "datasets.utkface.root"),
+        (birds(classifier={"pretrained": "no.safetensors"}), TARGET, "classifier.pretrained: no file no.safetensors"),
         ({}, "results/birds/replicates.json", "data set birds has no replicates"),
         ({}, "results/birds/ablations/loss.json", "unknown ablation 'loss'; the config has none"),
         ({"ablations": {"x": ["erm", "nosuch"]}}, "results/birds/ablations/x.json", "ablations.x: unknown method 'nosuch'"),
@@ -123,7 +124,7 @@ def test_generator_and_recipe_are_independent(workflow: Workflow) -> None:
     """A cross shares its generator and stage 1; a mixture asks for the images alone, a refit for the finished model."""
     clustered = jobs(workflow, "clustered")
     assert jobs(workflow, "clustered", "clustered-groupdro", "clustered-dfr") == clustered | {"finetune": 3}
-    assert jobs(workflow, "erm", "reweight", "resample", "groupdro", "jtt") == {"finetune": 5}
+    assert jobs(workflow, "erm", "reweight", "resample", "groupdro", "jtt", "george") == {"finetune": 6}
     assert jobs(workflow, "erm", "dfr") == jobs(workflow, "dfr") == {"finetune": 2}
     assert jobs(workflow, "augment") == {"sample": 4, "filter": 1, "finetune": 1}
     assert jobs(workflow, "vanilla", "ffr", "augment") == {"sample": 4, "filter": 1, "pretrain": 1, "finetune": 3}
@@ -144,7 +145,11 @@ ABLATIONS = {
     "filter": {"cluster": 1, "adapt": 16, "sample": 4, "filter": 4, "pretrain": 20, "finetune": 20},
     "loss": {"cluster": 1, "adapt": 16, "sample": 4, "filter": 1, "pretrain": 30, "finetune": 30},
     "amount": {"cluster": 1, "adapt": 16, "sample": 8, "filter": 4, "pretrain": 20, "finetune": 20},
-    "stages": {"cluster": 1, "adapt": 16, "sample": 4, "filter": 1, "pretrain": 5, "finetune": 20},
+    "weighting": {"cluster": 1, "adapt": 16, "sample": 4, "filter": 2, "pretrain": 15, "finetune": 15},
+    "order": {"cluster": 1, "adapt": 16, "sample": 4, "filter": 1, "pretrain": 5, "finetune": 20},
+    "balance": {"cluster": 1, "adapt": 16, "sample": 8, "filter": 2, "pretrain": 10, "finetune": 15},
+    "extra-data": {"draw": 2, "index": 2, "adapt": 16, "sample": 8, "filter": 2, "pretrain": 15, "finetune": 35},
+    "labels": {"cluster": 1, "adapt": 16, "sample": 4, "filter": 1, "pretrain": 5, "finetune": 35},
 }
 
 
@@ -158,8 +163,8 @@ def test_ablations_share_all_but_what_they_change(workflow: Workflow) -> None:
         assert plan["ablation"] == plan["embed"] == 1
         assert "worst_group" not in plan
     together = planned(workflow, *words, *targets[1:], target=targets[0])
-    assert (together["adapt"], together["sample"], together["ablation"]) == (4 * 15, 20, 5)
-    assert together["finetune"] == 5 * (4 + 3 + 5 + 3 + 3)
+    assert (together["adapt"], together["sample"], together["ablation"]) == (4 * 15, 24, 9)
+    assert together["finetune"] == 5 * (4 + 3 + 5 + 3 + 2 + 3 + 1 + 5 + 4)
 
 
 def test_parsing_imports_no_torch_and_is_quick(workflow: Workflow) -> None:
@@ -231,19 +236,24 @@ def test_figures_are_pictures(finished: Workflow) -> None:
 @pytest.mark.slow
 @needs_browser
 def test_the_report_is_one_page_with_table_and_figures(finished: Workflow) -> None:
-    done = finished.run("--report", "report.html", "results/birds/figures/worst_group.png", "results/birds/pages/result.html")
-    assert done.returncode == 0, done.stderr[-2000:]
+    targets = ["figures/worst_group.png", "pages/result.html", "pages/audit_synthetic.html"]
+    words = [f"results/birds/{target}" for target in targets]
+    for done in (finished.run(*words), finished.run("--report", "report.html", *words)):
+        assert done.returncode == 0, done.stderr[-2000:]
     text = (finished.folder / "report.html").read_text()
     packed = [base64.b64decode(data) for data in re.findall(r"name=[^;]+;base64,([A-Za-z0-9+/=]+)", text)]
     for name in ("worst_group", "ratios", "groups", "samples", "acceptance", "clusters"):
         picture = (finished.folder / f"results/birds/figures/{name}.png").read_bytes()
         assert picture in packed, f"{name}.png is not in the report"
-    for name in ("result", "audit"):
+    for name in ("result", "audit", "audit_synthetic"):
         assert (finished.folder / f"results/birds/pages/{name}.html").read_bytes() in packed
     page = shown(finished.folder / "report.html")
-    assert all(category in page for category in ("Result", "Samples", "Data"))
+    assert all(category in page for category in ("Result", "Samples", "Data", "Audit"))
+    assert '"rule": "pretrain", "runtime":' in text  # the page Statistics
     table = shown(finished.folder / "results/birds/pages/result.html")
     assert all(f"<td>{method}</td>" in table for method in SMALL["compare"])
+    drawn = shown(finished.folder / "results/birds/pages/audit_synthetic.html")
+    assert drawn.count("<tr>") == 1 + 3 * 4 and "<td>vanilla</td>" in drawn
 
 
 @pytest.mark.slow
@@ -288,6 +298,7 @@ def test_every_recipe_runs_and_says_what_it_used(finished: Workflow) -> None:
     """Steps in all, what group labels were used for, validation rows: 20 of either aligned group, 10 of the others."""
     expected = {
         "jtt": (6, []),
+        "george": (6, []),
         "reweight": (6, ["selection", "training"]),
         "resample": (6, ["selection", "training"]),
         "dfr": (6, ["selection", "training"]),

@@ -44,6 +44,16 @@ class Drawing:
     caption: str
 
 
+def kind_of(species: str) -> str:
+    """The class of a species."""
+    return next(kind for kind, own in KINDS.items() if species in own)
+
+
+def place_of(scene: str) -> str:
+    """Land or water."""
+    return next(place for place, own in PLACES.items() if scene in own)
+
+
 def stream(seed: int, name: str, index: int) -> np.random.Generator:
     """The random stream of one drawing."""
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence((seed, STREAMS[name], index))))

@@ -7,7 +7,7 @@ and `train(network, problem, recipe)`, which leaves the selected weights in the 
 import importlib
 from types import ModuleType
 
-NAMES = ("erm", "reweight", "resample", "groupdro", "jtt", "augment", "head", "ffr", "none", "dfr")
+NAMES = ("erm", "reweight", "resample", "groupdro", "jtt", "george", "augment", "head", "ffr", "none", "dfr")
 
 
 def method(name: str) -> ModuleType:

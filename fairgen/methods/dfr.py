@@ -10,6 +10,7 @@ from typing import ClassVar
 
 import torch
 from sklearn.linear_model import LogisticRegression
+from tqdm import tqdm
 
 from fairgen.errors import FairgenError
 from fairgen.models.classifier import Network, embed
@@ -106,7 +107,7 @@ def train(network: Network, problem: Problem, recipe: Recipe) -> Best:
     features = scale(embed(network, rows.pixels))
     fit, select = halves(rows.group, problem.groups, torch.Generator().manual_seed(problem.seed))
     judged, score = rows.take(select), {}
-    for c in recipe.c:
+    for c in tqdm(recipe.c, desc="dfr", disable=None):
         weight, bias = refit(features[fit], rows.take(fit), c, recipe.refits, problem.seed)
         score[c] = selection_score(features[select] @ weight.T + bias, judged, "groups")
     chosen = max(score, key=score.get)

@@ -42,8 +42,8 @@ class GroupDro:
         """Update q by exponentiated gradient ascent, then return the weighted loss; groups absent from the batch count 0."""
         count = torch.bincount(groups, minlength=len(self.q)).clamp(min=1)
         mean = torch.zeros(len(self.q)).index_add(0, groups, losses) / count
-        self.q = self.q * torch.exp(self.step_size * (mean.detach() + self.margin))
-        self.q = self.q / self.q.sum()
+        self.q.mul_(torch.exp(self.step_size * (mean.detach() + self.margin)))  # in place: a checkpoint restores it
+        self.q.div_(self.q.sum())
         return (self.q * mean).sum()
 
 
@@ -60,7 +60,8 @@ def train(network: Network, problem: Problem, recipe: Recipe) -> Best:
             f"groupdro: group {empty} has no training image at this ratio; leave the method out or lower the ratio"
         )
     objective = GroupDro(counts, recipe.step_size, recipe.adjustment)
-    return fit_all(network, replace(problem, train=balanced(problem.train, counts)), recipe, objective)
+    drawn_equally = replace(problem, train=balanced(problem.train, counts))
+    return fit_all(network, drawn_equally, recipe, objective, state=[objective.q])
 
 
 def balanced(rows: Rows, counts: torch.Tensor) -> Rows:

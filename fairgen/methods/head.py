@@ -5,9 +5,11 @@ Features are computed once. The untouched pretrained head is a candidate of the 
 
 import torch
 from torch.nn import functional as F
+from tqdm import tqdm
 
+from fairgen.batches import Batches
 from fairgen.models.classifier import Network, embed
-from fairgen.training import Best, Problem, Recipe, batches, optimiser, selection_score, step
+from fairgen.training import Best, Problem, Recipe, optimiser, selection_score, step
 
 LABELS = ()
 
@@ -23,10 +25,14 @@ def train(network: Network, problem: Problem, recipe: Recipe) -> Best:
             best.offer(selection_score(head(validation), problem.validation, recipe.select), number, head)
 
     look(0)
-    for number, rows in enumerate(batches(len(features), recipe, generator), 1):
+    plan = Batches(len(features), recipe.batch, generator)
+    for number in tqdm(range(1, recipe.steps + 1), desc="finetune", disable=None):
+        rows = next(plan)
         step(F.cross_entropy(head(features[rows]), problem.train.target[rows]), optimizer, schedule)
         if number % recipe.evaluate_every == 0 or number == recipe.steps:
             look(number)
+            if best.stops(number, recipe):
+                break
     head.load_state_dict(best.state)
     network.to(network.mean.device)
     return best

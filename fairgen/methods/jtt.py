@@ -12,8 +12,7 @@ import torch
 from fairgen import training
 from fairgen.models.classifier import Network, predict
 from fairgen.rows import Rows
-from fairgen.seeds import seed_of
-from fairgen.training import Best, Problem, descend, fit_all, mean_loss
+from fairgen.training import Best, Problem, first_network, fit_all
 
 LABELS = ()
 
@@ -33,9 +32,7 @@ class Recipe(training.Recipe):
 
 def error_set(network: Network, problem: Problem, recipe: Recipe) -> torch.Tensor:
     """Train the first network; True (n,) where it misjudges a training row."""
-    generator = torch.Generator().manual_seed(seed_of("identify", problem.seed))
-    for _ in descend(network, problem.train, replace(recipe, steps=recipe.identify_steps), mean_loss, generator):
-        pass
+    first_network(network, problem, recipe)
     return predict(network, problem.train.pixels).argmax(1) != problem.train.target
 
 

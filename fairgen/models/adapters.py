@@ -1,18 +1,20 @@
 """What a finetune leaves behind: LoRA matrices (peft) or the weights of a full DreamBooth, in one safetensors file.
 
 Facts about the adapter (kind, LoRA scale, base, cluster, images) stand in the file's metadata as JSON; a slot with
-nothing to train is a file without tensors that states its reason.
+nothing to train is a file without tensors that states its reason. A shared batch leaves the LoRA adapters of a group in
+one file, its keys prefixed by the cluster; the path `landbird-land.safetensors#2` means cluster 2 in such a file.
 """
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
 from fairgen.errors import FairgenError
 
 LORA_TARGETS = ("to_q", "to_k", "to_v", "to_out.0")
+TEXT_TARGETS = ("q_proj", "k_proj", "v_proj", "out_proj")  # attention projections of the text encoders
 
 
 def write_empty(path: Path, facts: dict[str, Any]) -> None:
@@ -22,25 +24,46 @@ def write_empty(path: Path, facts: dict[str, Any]) -> None:
     save_file({}, path, metadata={"fairgen": json.dumps(facts, sort_keys=True)})
 
 
+def place(path: Path) -> tuple[Path, str]:
+    """The file of an adapter, and its cluster in the file of a whole group ("" in a file of its own)."""
+    name, _, cluster = path.name.partition("#")
+    return path.with_name(name), cluster
+
+
+def members(path: Path) -> list[Path]:
+    """Paths of the adapters in a file."""
+    clusters = read_facts(path).get("clusters")
+    return [path] if clusters is None else [path.with_name(f"{path.name}#{c}") for c in sorted(clusters, key=int)]
+
+
 def read_facts(path: Path) -> dict[str, Any]:
-    """The facts of an adapter file."""
+    """The facts of an adapter."""
     from safetensors import safe_open
 
-    with safe_open(path, framework="numpy") as file:
-        return json.loads(file.metadata()["fairgen"])
+    file, cluster = place(path)
+    with safe_open(file, framework="numpy") as stored:
+        facts = json.loads(stored.metadata()["fairgen"])
+    return facts["clusters"][cluster] if cluster else facts
 
 
-def read_targets(path: Path) -> list[str]:
-    """Names of the layers that a LoRA file adapts."""
+def read_configs(path: Path) -> dict[str, dict[str, Any]]:
+    """The `lora_config` of every part of the pipeline that a LoRA file adapts."""
     from safetensors import safe_open
 
-    with safe_open(path, framework="numpy") as file:
-        return json.loads(file.metadata()["lora_adapter_metadata"])["unet.target_modules"]
+    found: dict[str, dict[str, Any]] = {}
+    with safe_open(place(path)[0], framework="numpy") as file:
+        for key, value in json.loads(file.metadata()["lora_adapter_metadata"]).items():
+            part, name = key.split(".")
+            found.setdefault(part, {})[name] = value
+    return found
 
 
 def digest(path: Path) -> str:
-    """Short content hash of an adapter file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    """Short content hash of an adapter's file, with its cluster where it has one."""
+    file, cluster = place(path)
+    found = hashlib.sha256(cluster.encode())
+    found.update(file.read_bytes())
+    return found.hexdigest()[:16]
 
 
 def inject_lora(unet: Any, rank: int, alpha: float, dora: bool = False, targets: Sequence[str] = LORA_TARGETS) -> None:
@@ -64,36 +87,70 @@ def inject_lora(unet: Any, rank: int, alpha: float, dora: bool = False, targets:
         raise FairgenError(f"adapt.lora: {error}") from error
 
 
-def lora_config(rank: int, alpha: float, dora: bool, targets: Sequence[str] = LORA_TARGETS) -> dict[str, Any]:
+def lora_config(rank: int, alpha: float, dora: bool, targets: Collection[str] = LORA_TARGETS) -> dict[str, Any]:
     """What a loader needs beside the tensors; without it, one that finds alpha ≠ rank scales them wrongly, silently."""
-    return {"r": rank, "lora_alpha": alpha, "use_dora": dora, "target_modules": list(targets)}
+    listed = [*(name for name in LORA_TARGETS if name in targets), *sorted(set(targets) - set(LORA_TARGETS))]  # peft has a set
+    return {"r": rank, "lora_alpha": alpha, "use_dora": dora, "target_modules": listed}
+
+
+def lora_tensors(module: Any) -> dict[str, Any]:
+    """The LoRA tensors of an injected module."""
+    from peft import get_peft_model_state_dict
+
+    return get_peft_model_state_dict(module, save_embedding_layers=False)
 
 
 def lora_state(unet: Any) -> dict[str, Any]:
     """The LoRA tensors of an injected UNet, with the names of a pipeline's LoRA file."""
-    from peft import get_peft_model_state_dict
-
-    return {f"unet.{name}": p for name, p in get_peft_model_state_dict(unet, save_embedding_layers=False).items()}
+    return {f"unet.{name}": p for name, p in lora_tensors(unet).items()}
 
 
-def write(path: Path, unet: Any, facts: dict[str, Any]) -> None:
-    """Store the adapter: full weights in float16; LoRA in float32, as `pipeline.load_lora_weights` of diffusers reads it."""
+def write(path: Path, unet: Any, facts: dict[str, Any], text: dict[str, Any] | None = None) -> None:
+    """Store the adapter: full weights in float16; LoRA in float32, as `pipeline.load_lora_weights` of diffusers reads it.
+
+    `text` has the tensors of trained text encoders, by the names of `text_adapters.state`.
+    """
     import torch
     from safetensors.torch import save_file
 
-    lora = facts["kind"] == "lora"
-    state = lora_state(unet) if lora else unet.state_dict()
-    dtype = torch.float32 if lora else torch.float16
-    tensors = {k: v.detach().to("cpu", dtype).contiguous() for k, v in state.items()}
+    if facts["kind"] == "lora":
+        scale = (facts["rank"], facts["alpha"], facts["dora"])
+        configs = {"unet": lora_config(*scale, unet.peft_config["default"].target_modules)}
+        configs |= {name.split(".")[0]: lora_config(*scale, TEXT_TARGETS) for name in text or {}}
+        write_lora(path, lora_state(unet) | (text or {}), facts, configs)
+    else:
+        state = unet.state_dict() | (text or {})
+        tensors = {k: v.detach().to("cpu", torch.float16).contiguous() for k, v in state.items()}
+        save_file(tensors, path, metadata={"fairgen": json.dumps(facts, sort_keys=True)})
+
+
+def write_group(path: Path, adapters: dict[str, tuple[dict[str, Any], dict[str, Any]]], config: dict[str, Any]) -> None:
+    """Store the LoRA adapters of a group in one file: for each cluster its tensors and its facts, of one `lora_config`."""
+    tensors = {f"{cluster}.{name}": x for cluster, (state, _) in adapters.items() for name, x in state.items()}
+    clusters = {cluster: facts for cluster, (_, facts) in adapters.items()}
+    write_lora(path, tensors, {"clusters": clusters}, {"unet": config})
+
+
+def write_lora(path: Path, state: dict[str, Any], facts: dict[str, Any], configs: dict[str, dict[str, Any]]) -> None:
+    """Store LoRA tensors in float32, with their facts and the `lora_config` of each part of the pipeline."""
+    import torch
+    from safetensors.torch import save_file
+
     metadata = {"fairgen": json.dumps(facts, sort_keys=True)}
-    if lora:
-        found = unet.peft_config["default"].target_modules  # a set; the file lists it in one order
-        targets = [*(name for name in LORA_TARGETS if name in found), *sorted(found - set(LORA_TARGETS))]
-        config = lora_config(facts["rank"], facts["alpha"], facts["dora"], targets)
-        metadata["lora_adapter_metadata"] = json.dumps({f"unet.{k}": v for k, v in config.items()}, sort_keys=True)
-    save_file(tensors, path, metadata=metadata)
-    if lora:
-        order_header(path)
+    named = {f"{part}.{k}": v for part, config in configs.items() for k, v in config.items()}
+    metadata["lora_adapter_metadata"] = json.dumps(named, sort_keys=True)
+    save_file({k: v.detach().to("cpu", torch.float32).contiguous() for k, v in state.items()}, path, metadata=metadata)
+    order_header(path)
+
+
+def load(path: Path) -> dict[str, Any]:
+    """The tensors of an adapter."""
+    from safetensors import safe_open
+
+    file, cluster = place(path)
+    prefix = f"{cluster}." if cluster else ""
+    with safe_open(file, framework="pt") as stored:
+        return {name.removeprefix(prefix): stored.get_tensor(name) for name in stored.keys() if name.startswith(prefix)}  # noqa: SIM118
 
 
 def order_header(path: Path) -> None:
@@ -105,29 +162,47 @@ def order_header(path: Path) -> None:
     path.write_bytes(len(header).to_bytes(8, "little") + header + content[start:])
 
 
+def check_base(path: Path, base: str) -> None:
+    """The adapter is of this base.
+
+    Raises:
+        FairgenError: it was trained on another one.
+    """
+    trained = read_facts(path)["base"]
+    if trained != base:
+        raise FairgenError(f"{path}: the adapter was trained on base {trained}, this is {base}; train it again")
+
+
 def apply(path: Path, unet: Any, base: str) -> None:
     """Load an adapter into a UNet of the same base; LoRA layers are injected at the first call.
 
     Raises:
         FairgenError: the adapter was trained on another base.
     """
-    from safetensors.torch import load_file
+    check_base(path, base)
+    own = {name.removeprefix("unet."): x for name, x in load(path).items() if not name.startswith("text_encoder")}
+    put(path, unet, own, read_configs(path)["unet"]["target_modules"] if read_facts(path)["kind"] == "lora" else ())
 
+
+def put(path: Path, module: Any, tensors: dict[str, Any], targets: Sequence[str]) -> None:
+    """Load an adapter's tensors of one module into it; LoRA layers on `targets` are injected at the first call.
+
+    Raises:
+        FairgenError: the tensors are not those that the module wants.
+    """
     facts = read_facts(path)
-    if facts["base"] != base:
-        raise FairgenError(f"{path}: the adapter was trained on base {facts['base']}, this is {base}; train it again")
-    tensors = {k: v.to(unet.dtype) for k, v in load_file(path).items()}
+    tensors = {name: x.to(module.dtype) for name, x in tensors.items()}
     if facts["kind"] == "lora":
         from peft import set_peft_model_state_dict
 
-        if not hasattr(unet, "peft_config"):
-            inject_lora(unet, facts["rank"], facts["alpha"], facts["dora"], read_targets(path))
-            unet.eval()
-        wanted = lora_state(unet)
+        if not hasattr(module, "peft_config"):
+            inject_lora(module, facts["rank"], facts["alpha"], facts["dora"], targets)
+            module.eval()
+        wanted = lora_tensors(module)
         if tensors.keys() == wanted.keys():
-            set_peft_model_state_dict(unet, {name.removeprefix("unet."): x for name, x in tensors.items()})
+            set_peft_model_state_dict(module, tensors)
     else:
-        wanted = unet.state_dict()
-        unet.load_state_dict(tensors, strict=False)
+        wanted = module.state_dict()
+        module.load_state_dict(tensors, strict=False)
     if tensors.keys() != wanted.keys():
         raise FairgenError(f"{path}: {len(tensors)} tensors do not fit the {len(wanted)} of the base; train it again")

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
+from tqdm import tqdm
 
 from fairgen import devices
 from fairgen.errors import FairgenError
@@ -22,20 +23,25 @@ class Classifier:
 
     model: str
     args: dict[str, Any]
-    pretrained: bool
+    pretrained: bool | str  # a file of timm weights in place of the hub's
     resolution: int
 
 
 class Network(torch.nn.Module):
-    """Backbone and head; takes uint8 images, so the preprocessing travels with the weights."""
+    """Backbone and head; takes uint8 images, so the preprocessing travels with the weights.
 
-    def __init__(self, settings: Classifier, classes: int):
+    With `precision` bfloat16 the backbone trains under autocast; weights, head and evaluation are float32 always.
+    """
+
+    def __init__(self, settings: Classifier, classes: int, precision: str = "float32"):
         super().__init__()
         import timm
 
+        self.autocast = precision == "bfloat16"
         args = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.args.items()}
         try:
-            self.net = timm.create_model(settings.model, pretrained=settings.pretrained, num_classes=classes, **args)
+            start = pretrained_arguments(settings.pretrained)
+            self.net = timm.create_model(settings.model, num_classes=classes, **start, **args)
         except (OSError, RuntimeError, TypeError, ValueError) as error:
             raise missing(settings.model, "classifier.model", error) from error
         recipe = self.net.pretrained_cfg
@@ -50,18 +56,32 @@ class Network(torch.nn.Module):
     def features(self, pixels: torch.Tensor) -> torch.Tensor:
         """(n, 3, h, w) uint8 or float in [0, 255], from any device, to pooled features (n, d)."""
         x = (pixels.to(self.mean.device).float() / 255 - self.mean) / self.std
-        x = self.net.forward_features(x.contiguous(memory_format=torch.channels_last))
-        return self.net.forward_head(x, pre_logits=True)
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.autocast and self.training):
+            x = self.net.forward_features(x.contiguous(memory_format=torch.channels_last))
+            return self.net.forward_head(x, pre_logits=True).float()
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
         """Logits (n, classes)."""
         return self.head(self.features(pixels))
 
 
-def build(settings: Classifier, classes: int, seed: int) -> Network:
+def pretrained_arguments(pretrained: bool | str) -> dict[str, Any]:
+    """What `timm.create_model` is told of the weights to start from.
+
+    Raises:
+        FairgenError: there is no such file.
+    """
+    if not isinstance(pretrained, str):
+        return {"pretrained": pretrained}
+    if not Path(pretrained).is_file():
+        raise FairgenError(f"classifier.pretrained: no file {pretrained}; give a safetensors file of timm weights, or true")
+    return {"pretrained": True, "pretrained_cfg_overlay": {"file": pretrained}}
+
+
+def build(settings: Classifier, classes: int, seed: int, precision: str = "float32") -> Network:
     """A network whose untrained weights depend on the seed alone."""
     torch.manual_seed(seed)
-    return Network(settings, classes).to(devices.current(), memory_format=torch.channels_last)
+    return Network(settings, classes, precision).to(devices.current(), memory_format=torch.channels_last)
 
 
 def save(path: Path, network: Network, history: dict[str, Any] | None = None) -> None:
@@ -152,7 +172,8 @@ def augment(pixels: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
 def embed(network: Network, pixels: torch.Tensor, batch: int = 256) -> torch.Tensor:
     """Features of all images, (n, d), on the CPU."""
     network.eval()
-    return torch.cat([network.features(pixels[i : i + batch]).cpu() for i in range(0, len(pixels), batch)]).clone()
+    starts = tqdm(range(0, len(pixels), batch), desc="features", delay=5, leave=False, disable=None)
+    return torch.cat([network.features(pixels[i : i + batch]).cpu() for i in starts]).clone()
 
 
 @torch.inference_mode()

@@ -16,11 +16,12 @@ import torch
 
 from fairgen import devices
 from fairgen.errors import FairgenError
-from fairgen.models import locate, missing, quiet, single_file, tokenize
+from fairgen.models import locate, missing, quiet, single_file
 from fairgen.models.lean import lean
 
 # pipeline classes with the suffixes of their tokenizers and text encoders
 ARCHITECTURES = {"StableDiffusionPipeline": ("",), "StableDiffusionXLPipeline": ("", "_2")}
+Encoders = dict[str, tuple[Any, torch.nn.Module]]  # tokenizer and text encoder, by the encoder's name in a pipeline
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
@@ -111,7 +112,12 @@ def index(base: Base) -> dict[str, Any]:
     return found
 
 
-def _load(kind: Any, base: Base, part: str, **options: Any) -> Any:
+def load_part(kind: Any, base: Base, part: str, **options: Any) -> Any:
+    """A part of the base by its name in a pipeline; `kind` is its class.
+
+    Raises:
+        FairgenError: it is not there, or cannot be read.
+    """
     quiet()
     place = base.layout
     extra = {"variant": base.variant, "use_safetensors": True} if options else {}
@@ -128,16 +134,16 @@ def load_unet(base: Base, dtype: torch.dtype | None = None) -> torch.nn.Module:
     with lean():
         from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 
-    unet = _load(UNet2DConditionModel, base, "unet", torch_dtype=dtype or DTYPES[base.dtype])
+    unet = load_part(UNet2DConditionModel, base, "unet", torch_dtype=dtype or DTYPES[base.dtype])
     return unet.requires_grad_(False).eval().to(devices.current(), memory_format=torch.channels_last)
 
 
-def pipeline(base: Base, unet: torch.nn.Module) -> Any:
-    """diffusers' own pipeline of the base around another denoiser, all in the base's dtype."""
+def pipeline(base: Base, unet: torch.nn.Module, encoders: Encoders) -> Any:
+    """diffusers' own pipeline of the base around another denoiser, and other text encoders if there are any."""
     import diffusers
 
     kind, place = getattr(diffusers, index(base)["_class_name"]), base.layout
-    options = {"unet": unet, "dtype": DTYPES[base.dtype]}
+    options = {"unet": unet, **{part: encoder for part, (_, encoder) in encoders.items()}, "dtype": DTYPES[base.dtype]}
     if kind is diffusers.StableDiffusionPipeline:
         options |= {"safety_checker": None, "requires_safety_checker": False}
     try:
@@ -155,7 +161,7 @@ def load_vae(base: Base) -> torch.nn.Module:
         from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 
     dtype = torch.float32 if base.dtype == "float16" else DTYPES[base.dtype]
-    return _load(AutoencoderKL, base, "vae", torch_dtype=dtype).requires_grad_(False).eval().to(devices.current())
+    return load_part(AutoencoderKL, base, "vae", torch_dtype=dtype).requires_grad_(False).eval().to(devices.current())
 
 
 def noise_schedule(base: Base) -> Any:
@@ -163,7 +169,7 @@ def noise_schedule(base: Base) -> Any:
     with lean():
         from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
 
-    return _load(DDPMScheduler, base, "scheduler")
+    return load_part(DDPMScheduler, base, "scheduler")
 
 
 def sampler(base: Base, kind: str) -> Any:
@@ -182,49 +188,6 @@ def sampler(base: Base, kind: str) -> Any:
         from diffusers.schedulers.scheduling_dpmsolver_multistep import DPMSolverMultistepScheduler
 
     return DPMSolverMultistepScheduler.from_config(config, algorithm_type="dpmsolver++", solver_order=2)
-
-
-def load_tokenizer(base: Base, suffix: str = "") -> Any:
-    """The tokenizer of the base's text encoder; SDXL's second one has the suffix `_2`.
-
-    Raises:
-        FairgenError: there is none; transformers then makes one without words instead of failing.
-    """
-    with lean():
-        from transformers.models.clip.tokenization_clip import CLIPTokenizer
-
-    tokenizer = _load(CLIPTokenizer, base, f"tokenizer{suffix}")
-    if len(tokenizer.get_vocab()) <= len(tokenizer.all_special_tokens):
-        raise missing(base.model, "diffusion.model", FileNotFoundError("its tokenizer is not there"))
-    return tokenizer
-
-
-@torch.inference_mode()
-def encode_prompts(base: Base, prompts: list[str]) -> Conditioning:
-    """One row of conditioning per prompt; the text encoders are released afterwards.
-
-    SDXL concatenates the states before the last layer of both encoders and takes the pooled vector of the second one; where
-    its folder asks for that, an empty prompt is all zeros.
-    """
-    with lean():
-        from transformers.models.clip.modeling_clip import CLIPTextModel, CLIPTextModelWithProjection
-
-    about, place = index(base), devices.current()
-    suffixes = ARCHITECTURES[about["_class_name"]]
-    outputs = []
-    for suffix in suffixes:
-        kind = CLIPTextModelWithProjection if suffix else CLIPTextModel
-        tokens = tokenize(load_tokenizer(base, suffix), prompts).to(place)
-        encoder = _load(kind, base, f"text_encoder{suffix}", dtype=DTYPES[base.dtype]).eval().to(place)
-        outputs.append(encoder(tokens.input_ids, output_hidden_states=len(suffixes) > 1))
-    if len(suffixes) == 1:
-        return Conditioning(outputs[0].last_hidden_state.clone())
-    states, pooled = torch.cat([x.hidden_states[-2] for x in outputs], dim=-1), outputs[-1].text_embeds.clone()
-    if about.get("force_zeros_for_empty_prompt", True):
-        empty = torch.tensor([not prompt for prompt in prompts], device=place)
-        states[empty], pooled[empty] = 0, 0
-    side = float(base.resolution)
-    return Conditioning(states, pooled, torch.tensor([[side, side, 0, 0, side, side]], device=place).repeat(len(prompts), 1))
 
 
 @torch.inference_mode()

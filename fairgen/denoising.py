@@ -1,0 +1,77 @@
+"""The denoising loss of adapters: noise and weights for a batch of latents, and the error of the denoiser's answer."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from fairgen import devices
+from fairgen.models import diffusion
+
+if TYPE_CHECKING:
+    from fairgen.adapt import Adapt
+
+
+def min_snr_weights(alphas_cumprod: torch.Tensor, steps: torch.Tensor, gamma: float, prediction: str) -> torch.Tensor:
+    """Loss weight per row (arXiv 2303.09556, eq. 5); v-prediction divides by SNR + 1.
+
+    A schedule of zero terminal SNR (arXiv 2305.08891) has SNR 0 at its last step: the weight is 1 there, or 0 for
+    v-prediction, the limits of the formula.
+    """
+    if not gamma:
+        return torch.ones(len(steps))
+    snr = alphas_cumprod[steps] / (1 - alphas_cumprod[steps])
+    weights = snr.clamp(max=gamma) / (snr + 1 if prediction == "v_prediction" else snr)
+    return weights.nan_to_num(nan=1.0)
+
+
+@dataclass(frozen=True)
+class Noised:
+    """A batch as the denoiser gets it, what it should answer, and each row's weight in the loss."""
+
+    latents: torch.Tensor
+    steps: torch.Tensor
+    goal: torch.Tensor
+    weight: torch.Tensor
+
+
+def noised(schedule: Any, clean: torch.Tensor, share: torch.Tensor, settings: "Adapt", generator: torch.Generator) -> Noised:
+    """Noise for a batch of latents (n, c, h, w); `share` (n,) is each row's part of the loss.
+
+    Chance comes from the CPU's generator, so that it is the same on every device.
+    """
+    noise = torch.randn(clean.shape, generator=generator)
+    if settings.offset_noise:  # crosslabs.org/blog/diffusion-with-offset-noise: lets training move the mean brightness
+        noise += settings.offset_noise * torch.randn(*clean.shape[:2], 1, 1, generator=generator)
+    steps = torch.randint(0, schedule.config.num_train_timesteps, (len(clean),), generator=generator)
+    kind = schedule.config.prediction_type
+    goal = schedule.get_velocity(clean, noise, steps) if kind == "v_prediction" else noise
+    weight = share * min_snr_weights(schedule.alphas_cumprod, steps, settings.min_snr, kind)
+    return Noised(schedule.add_noise(clean, noise, steps), steps, goal, weight)
+
+
+def precision(settings: "Adapt") -> torch.autocast:
+    """Where forward passes take the base's dtype, whatever the weights have."""
+    dtype = diffusion.DTYPES[settings.base["dtype"]]
+    return torch.autocast(devices.current().type, dtype, enabled=dtype != torch.float32)
+
+
+def row_losses(unet: torch.nn.Module, batch: Noised, text: diffusion.Conditioning, settings: "Adapt") -> torch.Tensor:
+    """Weighted denoising error of each row."""
+    place = unet.device
+    with precision(settings):
+        predicted = diffusion.predict(unet, batch.latents, batch.steps, text)
+    return (predicted - batch.goal.to(place)).square().mean((1, 2, 3)) * batch.weight.to(place)
+
+
+def denoising_loss(
+    unet: torch.nn.Module,
+    schedule: Any,
+    clean: torch.Tensor,
+    text: diffusion.Conditioning,
+    share: torch.Tensor,
+    settings: "Adapt",
+    generator: torch.Generator,
+) -> torch.Tensor:
+    """Weighted denoising error of a batch of latents (n, c, h, w); `share` (n,) is each row's part of the loss."""
+    return row_losses(unet, noised(schedule, clean, share, settings, generator), text, settings).sum()
