@@ -15,6 +15,7 @@ from pathlib import Path
 ETC = Path("/etc/slurm")
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch")
 FILES = ("slurm.conf", "gres.conf")
+PATIENCE = 120  # seconds until the daemons are up
 DEVICES = ("/dev/null", "/dev/zero")  # pass for GPUs: Slurm wants character devices
 CONFIG = """\
 ClusterName=fairgen
@@ -71,16 +72,16 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
-def wait_for(ready: Callable[[], bool], what: str, seconds: float = 60) -> None:
+def wait_for(ready: Callable[[], bool], what: str) -> None:
     """Look again and again until it is so.
 
     Raises:
-        TimeoutError: it is not so after so many seconds; `what` says what is missing.
+        TimeoutError: it is not so after `PATIENCE` seconds; `what` says what is missing.
     """
-    end = time.monotonic() + seconds
+    end = time.monotonic() + PATIENCE
     while not ready():
         if time.monotonic() > end:
-            raise TimeoutError(f"{what} after {seconds} s")
+            raise TimeoutError(f"{what} after {PATIENCE} s")
         time.sleep(0.2)
 
 
