@@ -102,22 +102,21 @@ def test_a_killed_job_is_retried_with_more_memory_and_time(finished: Finished) -
     assert finished.killed["stage"] == "sample"
     first = finished.killed["SLURM_JOB_ID"]
     (second,) = {look["SLURM_JOB_ID"] for look in finished.devices if look["stage"] == "sample"} - {first}
-    # four samples of two hours, score and filter of half an hour, and the memory of one sample
-    for job, state, memory, time in [(first, "FAILED", "24000M", "09:00:00"), (second, "COMPLETED", "48000M", "18:00:00")]:
+    # four samples of two hours each, and the memory of one
+    for job, state, memory, limit in [(first, "FAILED", "24000M", "08:00:00"), (second, "COMPLETED", "48000M", "16:00:00")]:
         text = finished.job(job)
         assert f"JobState={state}" in text
         assert f"MinMemoryNode={memory}" in text
-        assert f"TimeLimit={time}" in text
+        assert f"TimeLimit={limit}" in text
 
 
 @pytest.mark.slow
 def test_short_jobs_of_a_group_share_an_allocation_and_its_gpu(finished: Finished) -> None:
-    jobs: dict[str, set[str]] = {}
+    jobs: dict[tuple[str, str], set[str]] = {}
     for look in finished.devices:
         assert look["CUDA_VISIBLE_DEVICES"] == look["SLURM_STEP_GPUS"] in ("0", "1")
         if look["SLURM_JOB_ID"] != finished.killed["SLURM_JOB_ID"]:
-            jobs.setdefault(look["SLURM_JOB_ID"], set()).add(look["stage"])
-    assert sorted(map(sorted, jobs.values())) == [["finetune", "pretrain"], ["sample", "score"]]
-    samples = {look["process"] for look in finished.devices if look["stage"] == "sample"} - {finished.killed["process"]}
-    assert len(samples) == 4
-    assert all(re.search(r"TresPerJob=gres:gpu:1\b", finished.job(number)) for number in jobs)
+            jobs.setdefault((look["SLURM_JOB_ID"], look["stage"]), set()).add(look["process"])
+    assert {stage: len(processes) for (_, stage), processes in jobs.items()} == dict(sample=4, score=1, pretrain=1, finetune=1)
+    assert len(jobs) == 4
+    assert all(re.search(r"TresPerJob=gres:gpu:1\b", finished.job(number)) for number, _ in jobs)
