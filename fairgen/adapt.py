@@ -4,7 +4,7 @@ A slot with nothing to train (a group that borrows its donor's generators, or a 
 empty record with the reason and ends before anything heavy is imported.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -90,7 +90,7 @@ class Material:
         about = {"images": images, "base": self.identity, "prompt": self.prompt, "token": settings.token}
         recipe = settings.recipe
         about |= {"rank": recipe.rank, "alpha": recipe.alpha, "dora": recipe.dora}
-        return about | {"loss": losses, "steps": recipe.steps}
+        return about | {"loss": losses, "settings": asdict(settings)}
 
 
 def material(settings: Adapt, paths: SimpleNamespace, assigned: dict[str, int], clusters: list[int]) -> Material:

@@ -67,7 +67,10 @@ def chain(folder: Path, base: diffusion.Base, kind: str) -> list[dict]:
     adapter = run(adapt, adapt.Adapt, settings, "adapter.safetensors", **more)
     settings = {**common, "per_group": 3, "floor": 1, "solver": SOLVER, "token": "V", "donors": {"g": None}}
     drawn = run(sample, sample.Sample, settings, "samples.parquet", adapters=[adapter], donors=[])
-    assert adapters.read_facts(adapter)["base"] == diffusion.identity(base)
+    facts = adapters.read_facts(adapter)
+    assert facts["base"] == diffusion.identity(base)
+    assert facts["settings"]["base"] == vars(base)
+    assert facts["settings"]["recipe"]["steps"] == recipe["steps"]
     scores = {"model": "fairgen:embedded/weights/clip", "batch": 2, "prompts": PROMPTS["prompts"]}
     scored = run(score, score.Score, scores, "scores.parquet", samples=[drawn])
     found = zip(tables.read(drawn).to_pylist(), tables.rows(scored), strict=True)
