@@ -1,7 +1,8 @@
 """A fingerprint of the code that a stage runs: comments and docstrings change nothing, an imported helper does.
 
-Follows every `fairgen` import in the source, lazy ones included, so a changed statement reruns exactly the stages that
-can reach it. Modules that a setting picks by name (a data format, a classifier method) are given by the caller.
+Follows every `fairgen` import in the source, lazy ones included, but for those under `if TYPE_CHECKING:`, which never run. So a
+changed statement reruns exactly the stages that can reach it. Modules that a setting picks by name (a data format, a classifier
+method) are given by the caller.
 """
 
 import ast
@@ -22,10 +23,24 @@ def source_file(module: str) -> Path | None:
     return None
 
 
+class _Runs(ast.NodeTransformer):
+    """Leaves out what never runs: docstrings, and blocks for type checkers only."""
+
+    def generic_visit(self, node: ast.AST) -> ast.AST:
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(node):
+            node.body = node.body[1:] or [ast.Pass()]
+        return super().generic_visit(node)
+
+    def visit_If(self, node: ast.If) -> ast.AST | list[ast.stmt]:
+        if isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            return node.orelse
+        return self.generic_visit(node)
+
+
 @functools.cache
 def _parse(module: str) -> tuple[str, tuple[str, ...]]:
     """Normalised source of a module and the fairgen modules that it imports."""
-    tree = ast.parse(source_file(module).read_text())
+    tree = _Runs().visit(ast.parse(source_file(module).read_text()))
     imported = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -33,8 +48,6 @@ def _parse(module: str) -> tuple[str, tuple[str, ...]]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             imported.add(node.module)
             imported.update(f"{node.module}.{alias.name}" for alias in node.names)
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(node):
-            node.body = node.body[1:] or [ast.Pass()]
     ours = sorted(name for name in imported if name.split(".")[0] == "fairgen" and source_file(name))
     return ast.dump(tree), tuple(name for name in ours if name != "fairgen")
 
