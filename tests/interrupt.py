@@ -3,8 +3,8 @@
     python tests/interrupt.py --rounds 20 --seed 0
 
 Two folders: one run is left alone (--cores 1), the other is killed (SIGKILL) once a round (--cores 2). Checked: every
-artifact has the same bytes in both; no job that was finished runs again; adapt, sample and pretrain go on from their
-checkpoints. Prints a line per round.
+artifact has the same bytes in both; no job that was finished runs again; adapt, sample, pretrain and finetune go on from
+their checkpoints. Prints a line per round.
 """
 
 import argparse
@@ -23,11 +23,19 @@ from pathlib import Path
 
 from conftest import TINY, Workflow, copy_workflow
 
+from fairgen.blocks import merged
+
 TARGETS = ["worst_group.json", "figures/worst_group.png", "pages/result.html", "audit_synthetic.json"]
 COMMAND = ["--cores=2", *(f"results/birds/{name}" for name in TARGETS)]
 # what is killed, round by round: a job of a stage once it has a checkpoint, any job, or snakemake
-VICTIMS = ["adapt", "sample", "snakemake", "pretrain", "any"]
-WORK = {"adapt": "adapters/*/.*.work", "sample": "samples/.*.work", "pretrain": "pretrain/.*.work"}
+VICTIMS = ["adapt", "sample", "snakemake", "pretrain", "finetune", "any"]
+WORK = {
+    "adapt": "adapters/*/.*.work",
+    "sample": "samples/.*.work",
+    "pretrain": "pretrain/.*.work",
+    "finetune": "seed-*/.model.work",
+}
+LONGER = {"datasets": {"birds": {"settings": {"finetune": {"head": {"steps": 40}}}}}}  # time to catch it at work
 LATEST = 20  # seconds until a process of any kind is killed
 
 
@@ -140,7 +148,7 @@ class Disturbed:
 def undisturbed(folder: Path) -> dict[str, bytes]:
     """Artifacts of a run that is left alone, one job at a time."""
     workflow = copy_workflow(folder)
-    workflow.edit(TINY)
+    workflow.edit(merged(TINY, LONGER))
     done = workflow.run(*COMMAND[1:])
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return artifacts(folder)
@@ -149,7 +157,7 @@ def undisturbed(folder: Path) -> dict[str, bytes]:
 def disturbed(folder: Path, seed: int) -> Disturbed:
     """The same workflow in another folder."""
     workflow = copy_workflow(folder)
-    workflow.edit(TINY)
+    workflow.edit(merged(TINY, LONGER))
     return Disturbed(workflow, seed)
 
 

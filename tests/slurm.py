@@ -15,7 +15,7 @@ from pathlib import Path
 ETC = Path("/etc/slurm")
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch")
 FILES = ("slurm.conf", "gres.conf")
-PATIENCE = 120  # seconds until the daemons are up
+PATIENCE = 120  # seconds until the daemons are up, or down
 DEVICES = ("/dev/null", "/dev/zero")  # pass for GPUs: Slurm wants character devices
 CONFIG = """\
 ClusterName=fairgen
@@ -72,16 +72,16 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
-def wait_for(ready: Callable[[], bool], what: str) -> None:
+def wait_for(ready: Callable[[], object], what: str, seconds: float = PATIENCE) -> None:
     """Look again and again until it is so.
 
     Raises:
-        TimeoutError: it is not so after `PATIENCE` seconds; `what` says what is missing.
+        TimeoutError: it is not so after so many seconds; `what` says what is missing.
     """
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + seconds
     while not ready():
         if time.monotonic() > end:
-            raise TimeoutError(f"{what} after {PATIENCE} s")
+            raise TimeoutError(f"{what} after {seconds} s")
         time.sleep(0.2)
 
 
@@ -116,6 +116,12 @@ class Cluster:
         (ETC / "slurm.conf").write_text(text)
         (ETC / "gres.conf").write_text(f"Name=gpu File={self.root}/gpu[0-{len(DEVICES) - 1}]\n")
 
+    def state(self) -> str:
+        """What node, queue and daemons say, for a test that fails."""
+        logs = [self.root / name for name in ("slurmctld.log", "slurmd.log")]
+        ends = [f"{path.name}:\n{path.read_text()[-3000:]}" for path in logs if path.exists()]
+        return "\n".join([ask("scontrol", "show", "node"), ask("squeue", "--long"), *ends])
+
     def __enter__(self) -> "Cluster":
         self.configure()
         try:
@@ -126,7 +132,8 @@ class Cluster:
             self.start("slurmctld", "-D", "-i")
             self.start("slurmd", "-D")
             wait_for(lambda: ask("sinfo", "--noheader", "--format=%T") == "idle", "Slurm's node is not idle")
-        except TimeoutError:
+        except TimeoutError as error:
+            error.add_note(self.state())
             self.__exit__()
             raise
         return self
@@ -134,6 +141,10 @@ class Cluster:
     def __exit__(self, *_: object) -> None:
         for daemon in reversed(self.daemons):
             daemon.terminate()
-            daemon.wait()
+            try:
+                daemon.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                daemon.kill()
+                daemon.wait()
         for name in FILES:
             (ETC / name).unlink(missing_ok=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from conftest import TINY, Workflow
-from interrupt import WORK, Disturbed, artifacts, disturbed, outputs, undisturbed
+from interrupt import VICTIMS, WORK, Disturbed, artifacts, disturbed, outputs, undisturbed
 
 from fairgen.errors import FairgenError
 from fairgen.workflow import check_writable
@@ -36,11 +36,11 @@ def test_finished_jobs_are_read_from_the_terminal() -> None:
 
 @pytest.mark.slow
 def test_a_run_killed_at_random_has_the_bytes_of_an_undisturbed_one(tmp_path: Path) -> None:
-    """One job at a time and left alone, against two at a time and killed five times; `python tests/interrupt.py` does more."""
+    """One job at a time and left alone, against two at a time and a kill of every kind; `python tests/interrupt.py` does more."""
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
     run = disturbed((tmp_path / "two").resolve(), seed=0)
-    run.run(5, undisturbed(tmp_path / "one"))
+    run.run(len(VICTIMS), undisturbed(tmp_path / "one"))
     assert run.went_on >= WORK.keys()
 
 

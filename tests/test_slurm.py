@@ -7,7 +7,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ TARGET = "results/birds/worst_group.json"
 SAME = ("bias-0.999/split.parquet", "any/vanilla/samples/waterbird-land.parquet")  # compared with a local run
 PROFILE = ["--workflow-profile", "profiles/slurm"]
 SETTINGS = ["--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "2"]
+PATIENCE = 480  # seconds until the first job has looked for its GPU, and from there to the end
 GPU = '    return torch.device("cuda" if held else "cpu")\n'
 # A GPU that is none: the job claims it as ever, writes down what it got, and computes on the CPU.
 NO_GPU = """    import json
@@ -74,13 +74,17 @@ def finished(cluster: slurm.Cluster, tmp_path_factory: pytest.TempPathFactory) -
     command = [sys.executable, "-m", "snakemake", *PROFILE, *SETTINGS, TARGET]
     with said.open("w") as file:
         run = subprocess.Popen(command, cwd=workflow.folder, env=workflow.environment(), stdout=file, stderr=file)
-    with run:
-        while not looks(workflow):
-            assert run.poll() is None, said.read_text()
-            time.sleep(0.2)
+    try:
+        slurm.wait_for(lambda: looks(workflow) or run.poll() is not None, "no job has looked for its GPU", PATIENCE)
+        assert run.poll() is None, said.read_text()
         killed = looks(workflow)[0]
         os.kill(int(killed["process"]), signal.SIGKILL)
-    assert run.returncode == 0, said.read_text()[-5000:]
+        assert run.wait(PATIENCE) == 0, said.read_text()[-5000:]
+    except (TimeoutError, subprocess.TimeoutExpired) as error:
+        pytest.fail(f"{error}\n{cluster.state()}\n{said.read_text()[-5000:]}")
+    finally:
+        run.kill()
+        run.wait()
     return Finished(workflow, looks(workflow), killed)
 
 
