@@ -8,6 +8,7 @@ checkpoints. Prints a line per round.
 """
 
 import argparse
+import contextlib
 import os
 import random
 import re
@@ -17,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import warnings
 from collections.abc import Sequence
 from itertools import cycle
 from pathlib import Path
@@ -34,6 +36,7 @@ WORK = {"adapt": "adapters/*/.*.work", "sample": "samples/.*.work", "pretrain": 
 # longer than the tiny run, to be caught at work
 LONGER = {"datasets": {"birds": {"settings": {"adapt": {"lora": {"steps": 20}}, "pretrain": {"steps": 20}}}}}
 LATEST = 20  # seconds until a process of any kind is killed
+LIMIT = 400  # seconds after which a call is killed as a whole, with a warning that says what it was at
 
 
 def artifacts(folder: Path) -> dict[str, bytes]:
@@ -107,16 +110,28 @@ class Disturbed:
         killed, begun = "nothing", time.monotonic()
         moment = begun + self.random.uniform(0, LATEST)
         with self.start() as process:
-            while wanted and process.poll() is None:
-                if found := self.victim(wanted, process.pid, moment):
+            while process.poll() is None:
+                after = f"after {time.monotonic() - begun:.1f} s"
+                if wanted and killed == "nothing" and (found := self.victim(wanted, process.pid, moment)):
                     os.kill(found[0], signal.SIGKILL)
-                    killed = f"{found[1]} after {time.monotonic() - begun:.1f} s"
-                    break
+                    killed = f"{found[1]} {after}"
+                if time.monotonic() > begun + LIMIT:
+                    warnings.warn(f"a call did not end {after}, so all was killed:\n{self.state()}", stacklevel=2)
+                    for number in (process.pid, *(job for job, _ in self.jobs())):
+                        with contextlib.suppress(ProcessLookupError):
+                            os.kill(number, signal.SIGKILL)
+                    killed = f"snakemake and its jobs {after}"
                 time.sleep(0.005)
         self.check()
         if killed.startswith("snakemake"):
             assert self.workflow.run("--unlock", *COMMAND[1:]).returncode == 0
         return process.returncode, killed
+
+    def state(self) -> str:
+        """What runs in the folder, and the end of the terminal."""
+        listed = subprocess.run(["ps", "-eo", "pid,ppid,stat,wchan:20,etimes,args"], capture_output=True, text=True).stdout
+        ours = [line[:160] for line in listed.splitlines() if "fairgen" in line or "snakemake" in line]
+        return "\n".join([*ours, self.said.read_text()[-2000:]])
 
     def check(self) -> None:
         """Nothing that was finished before the last call has run in it; note what went on from a checkpoint."""
@@ -145,7 +160,9 @@ class Disturbed:
                 self.finished.clear()
                 for name in ("results", ".snakemake"):
                     shutil.rmtree(self.workflow.folder / name)
-        status, _ = self.call(None)
+        status, killed = self.call(None)
+        if killed != "nothing":
+            status, _ = self.call(None)
         assert status == 0, self.said.read_text()
         self.compare(expected)
         print(

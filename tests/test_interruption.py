@@ -35,6 +35,7 @@ def test_finished_jobs_are_read_from_the_terminal() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3000)
 def test_a_run_killed_at_random_has_the_bytes_of_an_undisturbed_one(tmp_path: Path) -> None:
     """One job at a time and left alone, against two at a time and a kill of every kind; `python tests/interrupt.py` does more."""
     for name in ("one", "two"):
