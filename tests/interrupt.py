@@ -36,7 +36,7 @@ WORK = {"adapt": "adapters/*/.*.work", "sample": "samples/.*.work", "pretrain": 
 # longer than the tiny run, to be caught at work
 LONGER = {"datasets": {"birds": {"settings": {"adapt": {"lora": {"steps": 20}}, "pretrain": {"steps": 20}}}}}
 LATEST = 20  # seconds until a process of any kind is killed
-LIMIT = 400  # seconds after which a call is killed as a whole, with a warning that says what it was at
+LIMIT = 600  # seconds after which a call is killed as a whole, with a warning that says what it was at
 
 
 def artifacts(folder: Path) -> dict[str, bytes]:
