@@ -33,8 +33,8 @@ COMMAND = ["--cores=2", *(f"results/birds/{name}" for name in TARGETS)]
 # in its log before snakemake is killed again: an orphan that ends is made again, with a new log.
 VICTIMS = ["snakemake", "adapt", "sample", "pretrain", "any"]
 WORK = {"adapt": "adapters/*/.*.work", "sample": "samples/.*.work", "pretrain": "pretrain/.*.work"}
-# longer than the tiny run, to be caught at work
-LONGER = {"datasets": {"birds": {"settings": {"adapt": {"lora": {"steps": 20}}, "pretrain": {"steps": 20}}}}}
+# the tiny run, with steps enough to be caught at work
+RUN = merged(TINY, {"datasets": {"birds": {"settings": {"adapt": {"lora": {"steps": 20}}, "pretrain": {"steps": 20}}}}})
 LATEST = 20  # seconds until a process of any kind is killed
 LIMIT = 600  # seconds after which a call is killed as a whole, with a warning that says what it was at
 
@@ -121,6 +121,7 @@ class Disturbed:
                         with contextlib.suppress(ProcessLookupError):
                             os.kill(number, signal.SIGKILL)
                     killed = f"snakemake and its jobs {after}"
+                    break
                 time.sleep(0.005)
         self.check()
         if killed.startswith("snakemake"):
@@ -128,7 +129,7 @@ class Disturbed:
         return process.returncode, killed
 
     def state(self) -> str:
-        """What runs in the folder, and the end of the terminal."""
+        """Every process of fairgen's and snakemake's on the machine, and the end of the terminal."""
         listed = subprocess.run(["ps", "-eo", "pid,ppid,stat,wchan:20,etimes,args"], capture_output=True, text=True).stdout
         ours = [line[:160] for line in listed.splitlines() if "fairgen" in line or "snakemake" in line]
         return "\n".join([*ours, self.said.read_text()[-2000:]])
@@ -173,7 +174,7 @@ class Disturbed:
 def undisturbed(folder: Path) -> dict[str, bytes]:
     """Artifacts of a run that is left alone, one job at a time."""
     workflow = copy_workflow(folder)
-    workflow.edit(merged(TINY, LONGER))
+    workflow.edit(RUN)
     done = workflow.run(*COMMAND[1:])
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return artifacts(folder)
@@ -182,7 +183,7 @@ def undisturbed(folder: Path) -> dict[str, bytes]:
 def disturbed(folder: Path, seed: int) -> Disturbed:
     """The same workflow in another folder."""
     workflow = copy_workflow(folder)
-    workflow.edit(merged(TINY, LONGER))
+    workflow.edit(RUN)
     return Disturbed(workflow, seed)
 
 
