@@ -18,6 +18,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from unittest import mock
 
 import common
 import numpy as np
@@ -27,7 +28,7 @@ from PIL import Image
 from torch.nn import functional as F
 
 from fairgen import config as table
-from fairgen import devices, dreambooth, tables
+from fairgen import devices, dreambooth, graphs, tables
 from fairgen.adapt import Adapt
 from fairgen.models import diffusion, text_encoders
 from fairgen.settings import read
@@ -91,22 +92,22 @@ def text_encoder(base: diffusion.Base) -> torch.nn.Module:
     return CLIPTextModel.from_pretrained(folder, dtype=diffusion.DTYPES[base.dtype]).eval().to(devices.current())
 
 
-def loops(given: Adapt, base: diffusion.Base, pixels: np.ndarray, prior: np.ndarray) -> dict[str, Callable[[], object]]:
-    """Both loops, loading of the models included."""
+def loops(given: Adapt, base: diffusion.Base, pixels: np.ndarray, prior: np.ndarray) -> dict[str, Callable[[int], object]]:
+    """The loops with a number of steps, loading of the models included; on a GPU also fairgen's without CUDA graphs."""
     priors = [(CLASS, prior)] if given.recipe.prior_batch else []
-    return {
-        "fairgen": lambda: dreambooth.train(given, base, (TEXT, pixels), priors, "benchmark"),
-        "plain loop": lambda: plain(given, base, pixels, prior),
-    }
 
+    def short(steps: int) -> Adapt:
+        return replace(given, recipe=replace(given.recipe, steps=steps))
 
-def operations(given: Adapt, base: diffusion.Base, pixels: np.ndarray, prior: np.ndarray) -> float:
-    """Floating-point operations of fairgen's loop."""
+    def ours(steps: int) -> None:
+        dreambooth.train(short(steps), base, (TEXT, pixels), priors, "benchmark")
 
-    def run(steps: int) -> None:
-        loops(replace(given, recipe=replace(given.recipe, steps=steps)), base, pixels, prior)["fairgen"]()
+    def without_graphs(steps: int) -> None:
+        with mock.patch.object(graphs, "WARM_UP", steps):
+            ours(steps)
 
-    return common.training_flops(run, given.recipe.steps)
+    more = {"fairgen without CUDA graphs": without_graphs} if devices.current().type == "cuda" else {}
+    return {"fairgen": ours, "plain loop": lambda steps: plain(short(steps), base, pixels, prior), **more}
 
 
 def stage(given: Adapt, folder: Path, gpus: int) -> Callable[[], object]:
@@ -174,6 +175,7 @@ def write_pictures(folder: Path, pixels: np.ndarray, prior: np.ndarray) -> None:
 def main() -> None:
     """Print a table for each kind of adapter."""
     parser = common.parser(__doc__)
+    parser.add_argument("--kinds", nargs="+", choices=METHODS, default=list(METHODS), help="of adapters (default: both)")
     parser.add_argument("--steps", type=int, help="training steps (default: the config's)")
     parser.add_argument("--images", type=int, default=100, help="of the cluster (default: 100)")
     parser.add_argument("--peer", type=Path, help="folder of diffusers' DreamBooth scripts")
@@ -181,25 +183,29 @@ def main() -> None:
     ratios = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        base = common.base(options.device, folder / "base")
+        base = common.base(options.device, options.base or folder / "base")
         pixels, prior = (common.pictures(p, options.images, base.resolution) for p in ("land", "water"))
         write_pictures(folder, pixels, prior)
-        for kind in METHODS:
+        for kind in options.kinds:
             given = settings(kind, base, options.steps)
-            times = common.interleaved(loops(given, base, pixels, prior), options.repeats)
+            recipe, sides = given.recipe, loops(given, base, pixels, prior)
+            whole, steps = common.trainings(sides, recipe.steps, options.repeats)
             if options.peer:
-                sides = {"stage, whole process": stage(given, folder, int(options.device == "cuda"))}
-                sides["diffusers' script, whole process"] = script(given, base, folder, options.peer)
-                times |= common.interleaved(sides, options.repeats)
-            found = common.show(f"adapt, {kind}: {given.recipe.steps} steps of batch {given.recipe.batch}", times, "fairgen")
+                processes = {"stage, whole process": stage(given, folder, int(options.device == "cuda"))}
+                processes["diffusers' script, whole process"] = script(given, base, folder, options.peer)
+                whole |= common.interleaved(processes, options.repeats)
+            found = common.show(f"adapt, {kind}: {recipe.steps} steps of batch {recipe.batch}", whole, "fairgen")
             ratios[f"{kind}: plain loop / fairgen"] = found["plain loop"]
             if options.peer:
-                ours, theirs = list(times.values())[2:]
+                ours, theirs = (whole[name].seconds for name in processes)
                 ratios[f"{kind}: script / stage"] = theirs / ours
                 print(f"diffusers' script takes {theirs / ours:.2f} times as long as the stage")
+            found = common.show(f"adapt, {kind}: the steps alone", steps, "fairgen")
+            ratios[f"{kind}: plain loop / fairgen, steps"] = found["plain loop"]
             if options.device == "cuda":
-                drawn = given.recipe.steps * (given.recipe.batch + given.recipe.prior_batch)
-                print(common.on_gpu(drawn, times["fairgen"], operations(given, base, pixels, prior), options.peak))
+                drawn = (recipe.steps - 1) * (recipe.batch + recipe.prior_batch)
+                counted = common.step_flops(sides["fairgen"]) * (recipe.steps - 1)
+                print(common.on_gpu(drawn, steps["fairgen"], counted, options.peak))
     common.write(options.json, ratios)
 
 

@@ -88,23 +88,26 @@ def main() -> None:
     """Print the table."""
     parser = common.parser(__doc__)
     parser.add_argument("--images", type=int, default=200, help="of each side (default: 200)")
+    parser.add_argument("--compile", action="store_true", help="also with a compiled denoiser (sample.solver.compile)")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        base = common.base(options.device, Path(folder))
+        base = common.base(options.device, options.base or Path(folder))
         settings = solver(base)
         sides = {
             "fairgen": fairgen(base, options.images, settings),
             "pipeline, 50 PNDM steps": pipeline(base, options.images, settings),
         }
         sides["fairgen without guidance"] = fairgen(base, options.images, replace(settings, guidance=1))
+        if options.compile:
+            sides["fairgen, compiled"] = fairgen(base, options.images, replace(settings, compile=True))
         torch.manual_seed(0)
-        times = common.interleaved(sides, options.repeats)
+        costs = common.interleaved(sides, options.repeats)
         title = f"sample: {options.images} images, {settings.scheduler} at {settings.steps} steps, guidance {settings.guidance}"
-        found = common.show(title, times, "fairgen")
+        found = common.show(title, costs, "fairgen")
         if options.device == "cpu":
             quality({name: work() for name, work in sides.items()})
         else:
-            print(common.on_gpu(options.images, times["fairgen"], common.flops(sides["fairgen"]), options.peak))
+            print(common.on_gpu(options.images, costs["fairgen"], common.flops(sides["fairgen"]), options.peak))
     ratio = found["pipeline, 50 PNDM steps"]
     common.write(options.json, {"pipeline / fairgen": ratio, "without guidance": ratio / found["fairgen without guidance"]})
 

@@ -13,7 +13,6 @@ that is.
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import adapt as single
@@ -25,29 +24,20 @@ from fairgen.adapt import Adapt
 from fairgen.models import diffusion
 
 
-def one_by_one(given: Adapt, base: diffusion.Base, clusters: dict[str, np.ndarray]) -> None:
-    """Train each adapter alone."""
-    for name, pixels in clusters.items():
-        dreambooth.train(given, base, (single.TEXT, pixels), [], name)
+def sides(given: Adapt, base: diffusion.Base, clusters: dict[str, np.ndarray]) -> dict[str, Callable[[int], object]]:
+    """Both sides, with a number of steps."""
 
+    def short(steps: int) -> Adapt:
+        return replace(given, recipe=replace(given.recipe, steps=steps))
 
-def shared(given: Adapt, base: diffusion.Base, clusters: dict[str, np.ndarray]) -> None:
-    """Train all adapters in one batch."""
-    dreambooth_shared.train(given, base, single.TEXT, clusters, [], "benchmark")
+    def one_by_one(steps: int) -> None:
+        for name, pixels in clusters.items():
+            dreambooth.train(short(steps), base, (single.TEXT, pixels), [], name)
 
+    def shared(steps: int) -> None:
+        dreambooth_shared.train(short(steps), base, single.TEXT, clusters, [], "benchmark")
 
-def trainings(
-    given: Adapt, base: diffusion.Base, clusters: dict[str, np.ndarray]
-) -> tuple[dict[str, Callable[[], object]], Callable[[int], object]]:
-    """Both sides with all steps and with one, and the shared training with any number of steps."""
-
-    def run(side: Callable[..., None], steps: int) -> None:
-        side(replace(given, recipe=replace(given.recipe, steps=steps)), base, clusters)
-
-    every = given.recipe.steps
-    sides = {"one by one": one_by_one, "shared": shared}
-    found = {name: partial(run, side, every) for name, side in sides.items()}
-    return found | {f"{name}, one step": partial(run, side, 1) for name, side in sides.items()}, partial(run, shared)
+    return {"one by one": one_by_one, "shared": shared}
 
 
 def main() -> None:
@@ -60,22 +50,21 @@ def main() -> None:
     options = parser.parse_args()
     ratios = {}
     with tempfile.TemporaryDirectory() as folder:
-        base = common.base(options.device, Path(folder))
+        base = common.base(options.device, options.base or Path(folder))
         given = single.settings("lora", base, options.steps)
         given = replace(given, recipe=replace(given.recipe, batch=options.batch or given.recipe.batch, prior_weight=0))
         for count in options.adapters:
             pixels = common.pictures("land", count * options.images, base.resolution)
             clusters = {f"benchmark/{i}": part for i, part in enumerate(np.split(pixels, count))}
-            sides, run = trainings(given, base, clusters)
-            times = common.interleaved(sides, options.repeats)
+            compared = sides(given, base, clusters)
+            whole, steps = common.trainings(compared, given.recipe.steps, options.repeats)
             title = f"shared: {count} adapters, {given.recipe.steps} steps of batch {given.recipe.batch} for each"
-            ratios[f"{count} adapters, whole"] = common.show(title, times, "shared")["one by one"]
-            steps = {name: times[name] - times[f"{name}, one step"] for name in ("one by one", "shared")}
-            ratios[f"{count} adapters, steps"] = steps["one by one"] / steps["shared"]
-            print(f"steps alone: {ratios[f'{count} adapters, steps']:.2f} times as fast")
+            ratios[f"{count} adapters, whole"] = common.show(title, whole, "shared")["one by one"]
+            ratios[f"{count} adapters, steps"] = common.show(f"{count} adapters: the steps alone", steps, "shared")["one by one"]
             if options.device == "cuda":
-                drawn = given.recipe.steps * given.recipe.batch * count
-                print(common.on_gpu(drawn, times["shared"], common.training_flops(run, given.recipe.steps), options.peak))
+                drawn = (given.recipe.steps - 1) * given.recipe.batch * count
+                counted = common.step_flops(compared["shared"]) * (given.recipe.steps - 1)
+                print(common.on_gpu(drawn, steps["shared"], counted, options.peak))
     common.write(options.json, ratios)
 
 

@@ -69,9 +69,10 @@ class Training:
                 x.copy_(stored[f"{name}.{i}"])
         for i, stream in enumerate(self.streams):
             stream.waiting = stored[f"waiting.{i}"]
+        fused = any(group.get("fused") for group in self.optimizer.param_groups)
         for i, p in enumerate(self._weights()):
             own = {name.split(".", 2)[2]: x for name, x in stored.items() if name.startswith(f"optimizer.{i}.")}
-            self.optimizer.state[p] = {key: placed(p, x) for key, x in own.items()}
+            self.optimizer.state[p] = {key: placed(p, x, fused) for key, x in own.items()}
         self.generator.set_state(stored["generator"])
         torch.set_rng_state(stored["default_generator"])
         if "cuda_generator" in stored:
@@ -84,10 +85,13 @@ def portable(weight: torch.Tensor, value: torch.Tensor | int) -> torch.Tensor:
     return found if found.shape == weight.shape else found.clone()
 
 
-def placed(weight: torch.Tensor, stored: torch.Tensor) -> torch.Tensor | int:
-    """What `portable` was given: moments in the weight's memory layout, other tensors beside it."""
+def placed(weight: torch.Tensor, stored: torch.Tensor, fused: bool = False) -> torch.Tensor | int:
+    """What `portable` was given: moments in the weight's memory layout, other tensors beside it.
+
+    A `fused` optimizer counts its steps beside the weight too, others on the CPU.
+    """
     if stored.shape == weight.shape:
         return torch.empty_like(weight, dtype=stored.dtype).copy_(stored)
-    if stored.dim():
+    if stored.dim() or fused:
         return stored.to(weight.device)
     return stored if stored.is_floating_point() else int(stored)

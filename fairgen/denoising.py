@@ -34,6 +34,15 @@ class Noised:
     goal: torch.Tensor
     weight: torch.Tensor
 
+    def to(self, place: torch.device) -> "Noised":
+        """The batch on a device."""
+        return Noised(*(x.to(place) for x in vars(self).values()))
+
+    def copy_(self, other: "Noised") -> None:
+        """Take over another batch of the same shapes, in place."""
+        for own, x in zip(vars(self).values(), vars(other).values(), strict=True):
+            own.copy_(x)
+
 
 def noised(schedule: Any, clean: torch.Tensor, share: torch.Tensor, settings: "Adapt", generator: torch.Generator) -> Noised:
     """Noise for a batch of latents (n, c, h, w); `share` (n,) is each row's part of the loss.
@@ -62,16 +71,3 @@ def row_losses(unet: torch.nn.Module, batch: Noised, text: diffusion.Conditionin
     with precision(settings):
         predicted = diffusion.predict(unet, batch.latents, batch.steps, text)
     return (predicted - batch.goal.to(place)).square().mean((1, 2, 3)) * batch.weight.to(place)
-
-
-def denoising_loss(
-    unet: torch.nn.Module,
-    schedule: Any,
-    clean: torch.Tensor,
-    text: diffusion.Conditioning,
-    share: torch.Tensor,
-    settings: "Adapt",
-    generator: torch.Generator,
-) -> torch.Tensor:
-    """Weighted denoising error of a batch of latents (n, c, h, w); `share` (n,) is each row's part of the loss."""
-    return row_losses(unet, noised(schedule, clean, share, settings, generator), text, settings).sum()

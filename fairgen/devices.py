@@ -5,6 +5,7 @@ ends with its process, however that ends.
 """
 
 import fcntl
+import logging
 import os
 import tempfile
 import time
@@ -86,6 +87,7 @@ def acquire() -> None:
     """Claim this job's GPUs and hide all others; at the first call only, and before CUDA starts."""
     if asked and not held:
         os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(claim(asked, visible(), lock_folder()))
+        logging.getLogger("fairgen").info("computes on GPU %s", os.environ["CUDA_VISIBLE_DEVICES"])
 
 
 def current() -> Any:

@@ -7,10 +7,10 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from fairgen import job
+from fairgen import devices, graphs, job
 from fairgen.batches import Batches, Generators
 from fairgen.checkpoint import Training
-from fairgen.denoising import denoising_loss, precision
+from fairgen.denoising import Noised, noised, precision, row_losses
 from fairgen.errors import FairgenError
 from fairgen.feed import Feed, Latents, conditions, portions
 from fairgen.models import adapters, diffusion, text_adapters, text_encoders
@@ -45,10 +45,10 @@ def adamw(weights: list[torch.nn.Parameter], settings: "Adapt", text: Sequence[t
     Raises:
         FairgenError: 8 bits are asked for, and bitsandbytes is not installed.
     """
-    options = {"lr": settings.recipe.lr, "weight_decay": 1e-2}
+    options: dict[str, Any] = {"lr": settings.recipe.lr, "weight_decay": 1e-2}
     groups = [{"params": weights}, *([{"params": list(text), "lr": settings.recipe.text_lr}] if text else [])]
     if settings.recipe.optimizer == "adamw":
-        return torch.optim.AdamW(groups, **options)
+        return torch.optim.AdamW(groups, **options, fused=devices.current().type == "cuda" or None)
     try:
         from bitsandbytes.optim import AdamW8bit
     except ImportError as error:
@@ -126,10 +126,13 @@ def train(
         with precision(settings):
             return conditions(text_encoders.encode(base, encoders, prompts), sizes)
 
-    def loss() -> torch.Tensor:
-        return denoising_loss(unet, schedule, feed.draw(), fixed or text(), share, settings, feed.generator)
+    def draw() -> Noised:
+        return noised(schedule, feed.draw(), share, settings, feed.generator)
 
-    losses = fit(settings, name, weights, feed.generator, feed.streams, loss, clip_gradients, kept, of_text)
+    def loss(batch: Noised) -> torch.Tensor:
+        return row_losses(unet, batch, fixed or text(), settings).sum()
+
+    losses = fit(settings, name, weights, feed.generator, feed.streams, draw, loss, clip_gradients, kept, of_text)
     return unet.eval(), by_tenths(losses)
 
 
@@ -138,13 +141,38 @@ def clip_gradients(weights: list[torch.nn.Parameter]) -> None:
     torch.nn.utils.clip_grad_norm_(weights, 1.0)
 
 
+def gradients(
+    weights: list[torch.nn.Parameter],
+    losses: Callable[[Noised], torch.Tensor],
+    clip: Callable[[list[torch.nn.Parameter]], None],
+    scale: float,
+) -> graphs.Step:
+    """What a step computes before its update: fresh, clipped gradients of the mean loss of its batches, and that loss."""
+
+    def step(batches: Sequence[Noised]) -> torch.Tensor:
+        total = torch.zeros((), dtype=torch.float64, device=devices.current())
+        for weight in weights:
+            weight.grad = None
+        for batch in batches:
+            loss = losses(batch) / len(batches)
+            (loss.sum() * scale).backward()
+            total = total + loss.detach()
+        if scale != 1:
+            torch._foreach_div_([w.grad for w in weights if w.grad is not None], scale)
+        clip(weights)
+        return total
+
+    return step
+
+
 def fit(
     settings: "Adapt",
     name: str,
     weights: list[torch.nn.Parameter],
     generator: torch.Generator | Generators,
     streams: list[Batches],
-    losses: Callable[[], torch.Tensor],
+    draw: Callable[[], Noised],
+    losses: Callable[[Noised], torch.Tensor],
     clip: Callable[[list[torch.nn.Parameter]], None],
     kept: "tuple[Work, dict[str, str]] | None" = None,
     text: Sequence[torch.nn.Parameter] = (),
@@ -157,7 +185,8 @@ def fit(
         weights: float32, in place; at the end the running mean takes their place, if the recipe has one.
         generator: where the batches' chance comes from.
         streams: row numbers of the batches.
-        losses: the loss of the next batch, a number or one for each adapter (then their sum is trained).
+        draw: the next batch.
+        losses: its loss, a number or one for each adapter (then their sum is trained).
         clip: what is done to the gradients of a step.
         kept: the work folder with the hashes of the inputs, for a run that can be interrupted.
         text: weights of text encoders, trained in the same way at a learning rate of their own.
@@ -172,26 +201,25 @@ def fit(
     training = Training({"weights": weights, "mean": mean.mean}, optimizer, schedule_lr, generator, streams)
     if kept:
         training.resume(*kept)
+    step = gradients(weights, losses, clip, scale)
+    # text encoders read their prompts from the CPU, and checkpointing its random state: neither can be recorded
+    if devices.current().type == "cuda" and not text and not recipe.gradient_checkpointing:
+        step = graphs.Replayed(step)
     steps = range(training.step, recipe.steps)
-    for _ in tqdm(steps, total=recipe.steps, initial=training.step, desc=f"adapt {name}", mininterval=10, disable=None):
-        optimizer.zero_grad(set_to_none=True)
-        total = torch.zeros((), dtype=torch.float64)
-        for _ in range(recipe.accumulate):
-            loss = losses() / recipe.accumulate
-            if not torch.isfinite(loss).all():
+    with graphs.own_stream():
+        for _ in tqdm(steps, total=recipe.steps, initial=training.step, desc=f"adapt {name}", mininterval=10, disable=None):
+            loss = step([draw() for _ in range(recipe.accumulate)])
+            optimizer.step()
+            schedule_lr.step()
+            mean.update(training.step + 1)
+            told = loss.cpu()  # the only wait for the GPU in a step
+            if not torch.isfinite(told).all():
                 raise FairgenError(f"adapt {name}: the loss is not finite; lower adapt.{settings.kind}.lr")
-            (loss.sum() * scale).backward()
-            total = total + loss.detach().cpu()
-        torch._foreach_div_([w.grad for w in weights if w.grad is not None], scale)
-        clip(weights)
-        optimizer.step()
-        schedule_lr.step()
-        training.step += 1
-        training.losses.append(total.tolist())
-        mean.update(training.step)
-        if kept:
-            training.save(kept[0])
-    mean.install()
+            training.step += 1
+            training.losses.append(told.tolist())
+            if kept:
+                training.save(kept[0])
+        mean.install()
     return training.losses
 
 

@@ -74,11 +74,13 @@ def train(
     unet.train()
     text = diffusion.joined([conditions(prompts, sizes)] * len(feeds))
 
-    def losses() -> torch.Tensor:
-        batch = joined([noised(schedule, feed.draw(), share, settings, feed.generator) for feed in feeds])
+    def draw() -> Noised:
+        return joined([noised(schedule, feed.draw(), share, settings, feed.generator) for feed in feeds])
+
+    def losses(batch: Noised) -> torch.Tensor:
         return row_losses(unet, batch, text, settings).view(len(feeds), -1).sum(1)
 
     weights = [weight for layer in layers.values() for weight in (layer.down, layer.up)]
     streams, chance = [stream for feed in feeds for stream in feed.streams], Generators([feed.generator for feed in feeds])
-    told = np.array(fit(settings, name, weights, chance, streams, losses, stacked.clip_gradients, kept))
+    told = np.array(fit(settings, name, weights, chance, streams, draw, losses, stacked.clip_gradients, kept))
     return list(zip(stacked.states(layers), map(by_tenths, told.T), strict=True))

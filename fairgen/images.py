@@ -6,8 +6,9 @@ An image's path is relative to the data set's root; `drawings.parquet#17` is row
 import io
 import re
 import warnings
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections import defaultdict, deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -153,3 +154,15 @@ def encode_png(pixels: np.ndarray) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, format="PNG", compress_level=1)
     return buffer.getvalue()
+
+
+def encode_all(pictures: Iterable[np.ndarray], ahead: int) -> Iterator[bytes]:
+    """The PNG of each picture (h, w, 3) uint8, in order; a thread encodes up to `ahead` of them while the next ones are made."""
+    waiting: deque[Future[bytes]] = deque()
+    with ThreadPoolExecutor(1) as pool:
+        for pixels in pictures:
+            waiting.append(pool.submit(encode_png, pixels))
+            if len(waiting) > ahead:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()

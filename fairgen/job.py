@@ -24,7 +24,8 @@ from fairgen.work import Work, place
 
 log = logging.getLogger("fairgen")
 logging.raiseExceptions = False  # a log that cannot be written (disk full) must not hide the one line about it
-REMEDIES = {  # what the system says of files, and what to do
+REMEDIES = {  # what the system says, and what to do
+    "CUDA out of memory": "lower the stage's batch, set diffusion.dtype: bfloat16 or gradient_checkpointing: true",
     "No space left on device": "free some space and call snakemake again",
     "Read-only file system": "make it writable, or run in a folder that is",
     "Permission denied": "make it accessible, or run in a folder that is",

@@ -34,9 +34,9 @@ def rows(settings: Prior, base: diffusion.Base, group: str, skip: int) -> Iterat
     seeds = [seed_of("prior", settings.seed, group, i) for i in range(settings.count)]
     unet, vae = diffusion.load_unet(base), diffusion.load_vae(base)
     job.ready()
-    drawn = draw(unet, vae, base, text, seeds, settings.solver, skip)
-    for pixels, seed in zip(drawn, seeds[skip:], strict=True):
-        yield images.encode_png(pixels), {"prompt": prompt, "seed": seed}
+    drawn = images.encode_all(draw(unet, vae, base, text, seeds, settings.solver, skip), settings.solver.batch)
+    for content, seed in zip(drawn, seeds[skip:], strict=True):
+        yield content, {"prompt": prompt, "seed": seed}
 
 
 def work(settings: Prior, paths: SimpleNamespace) -> None:

@@ -124,9 +124,10 @@ def rows(
                 text = text_adapters.encode(source.path, base, identity, prompts)
         file = {"adapter": str(source.path or ""), "adapter_hash": source.digest}
         seeds = [seed_of("sample", settings.seed, group, source.cluster, i) for i in range(source.count)]
-        for i, pixels in enumerate(draw(unet, vae, base, text, seeds, solver, behind), behind):
+        drawn = images.encode_all(draw(unet, vae, base, text, seeds, solver, behind), solver.batch)
+        for i, content in enumerate(drawn, behind):
             name = f"{group}/{source.cluster}/{i}"
-            yield images.encode_png(pixels), {"id": name, "cluster": source.cluster, "seed": seeds[i], **about, **file}
+            yield content, {"id": name, "cluster": source.cluster, "seed": seeds[i], **about, **file}
 
 
 def work(settings: Sample, paths: SimpleNamespace) -> None:

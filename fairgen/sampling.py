@@ -65,8 +65,8 @@ def render(
     solver: Solver,
 ) -> np.ndarray:
     """One batch of images (n, h, w, 3) uint8; a compiled denoiser gets the last seed again and again up to a full batch."""
-    scale = 2 ** (len(vae.config.block_out_channels) - 1)
-    noise = initial_noise(unet, base, seeds + seeds[-1:] * (solver.batch - len(seeds) if solver.compile else 0), scale)
+    padded = seeds + seeds[-1:] * (solver.batch - len(seeds) if solver.compile else 0)
+    noise = initial_noise(unet, base, padded, diffusion.latent_scale(vae))
     latents = denoise(unet, scheduler, noise, text, solver)
     return diffusion.decode_latents(vae, latents[: len(seeds)])
 

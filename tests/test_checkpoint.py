@@ -1,5 +1,7 @@
 """A training loop's state: every kind of optimizer and every stream of chance goes on where it was."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -32,7 +34,7 @@ class Compact(torch.optim.Optimizer):
                 p -= group["lr"] / self.state[p]["step"] * new
 
 
-def begun(kind: type) -> Training:
+def begun(kind: Callable[..., torch.optim.Optimizer]) -> Training:
     """A loop before its first step."""
     generator = torch.Generator().manual_seed(0)
     weights = [torch.nn.Parameter(torch.randn(shape, generator=generator)) for shape in ((80, 80), (3,))]
@@ -61,12 +63,12 @@ def opened(folder: Path) -> Work:
     return work
 
 
-@pytest.mark.parametrize("name", ["AdamW", "Compact", "AdamW8bit"])
+@pytest.mark.parametrize("name", ["AdamW", "fused AdamW", "Compact", "AdamW8bit"])
 def test_a_resumed_optimizer_goes_on_where_it_was(name: str, tmp_path: Path) -> None:
     if name == "AdamW8bit":
         kind = pytest.importorskip("bitsandbytes").optim.AdamW8bit
     else:
-        kind = {"AdamW": torch.optim.AdamW, "Compact": Compact}[name]
+        kind = {"AdamW": torch.optim.AdamW, "fused AdamW": partial(torch.optim.AdamW, fused=True), "Compact": Compact}[name]
     torch.manual_seed(0)
     wanted = advance(begun(kind), 6)
     torch.manual_seed(0)

@@ -5,7 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from fairgen import tables
+import torch
+
+from fairgen import job, tables
 from fairgen.settings import canonical
 
 
@@ -26,6 +28,11 @@ def test_a_failing_stage_says_one_line_and_leaves_nothing(tmp_path: Path) -> Non
     assert done.stderr.startswith("fairgen split: ")
     assert "Traceback" in (tmp_path / "log").read_text()
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_gpu_without_memory_gets_advice() -> None:
+    said = job.one_line(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9.00 GiB."), None)
+    assert said.startswith("OutOfMemoryError: CUDA out of memory. Tried to allocate 9.00 GiB.; lower the stage's batch")
 
 
 def test_unknown_and_missing_settings_are_named(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from fairgen import images, tables
+from fairgen.embedded import birds
 from fairgen.errors import FairgenError
 from fairgen.models import adapters, diffusion, text_encoders
 from fairgen.prompts import instance_prompt, plain_prompt
@@ -158,6 +159,34 @@ def test_drawing_goes_on_at_any_image(base: diffusion.Base) -> None:
     whole = list(rows(settings, "g", chosen, False, "base"))
     for skip in (3, 5, 8):
         assert list(rows(settings, "g", chosen, False, "base", skip)) == whole[skip:]
+
+
+def test_the_autoencoder_works_in_slices(base: diffusion.Base, monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels, (unet, vae, _, text) = (
+        np.stack([birds.users(5, "train", "landbird", "land", i).pixels for i in range(5)]),
+        parts(base),
+    )
+    solver, sizes, encode, decode = Solver("dpmsolver++", 2, 1.0, "", 5), [], vae.encode, vae.decode
+    wanted, moments = list(draw(unet, vae, base, text, [1, 2, 3, 4, 5], solver)), diffusion.encode_images(vae, pixels)
+    monkeypatch.setattr(diffusion, "SLICE", 2 * 32 * 32)
+    monkeypatch.setattr(vae, "encode", lambda x: (sizes.append(len(x)), encode(x))[1])
+    monkeypatch.setattr(vae, "decode", lambda x: (sizes.append(len(x)), decode(x))[1])
+    found, again = list(draw(unet, vae, base, text, [1, 2, 3, 4, 5], solver)), diffusion.encode_images(vae, pixels)
+    assert sizes == [2, 2, 1] * 2
+    assert all(np.abs(x.astype(int) - y).max() <= 1 for x, y in zip(found, wanted, strict=True))
+    assert all(torch.allclose(x, y, atol=1e-5) for x, y in zip(again, moments, strict=True))
+
+
+def test_images_are_encoded_in_order_while_the_next_ones_are_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    made, encode = [], images.encode_png
+    pictures = [np.full((2, 2, 3), i, np.uint8) for i in range(5)]
+    monkeypatch.setattr(images, "encode_png", lambda x: (made.append(int(x[0, 0, 0])), encode(x))[1])
+    drawn: list[int] = []
+    contents = images.encode_all((drawn.append(i) or x for i, x in enumerate(pictures)), 2)
+    first = next(contents)
+    assert drawn == [0, 1, 2]
+    assert [first, *contents] == [encode(x) for x in pictures]
+    assert made == [0, 1, 2, 3, 4]
 
 
 def test_prompts_with_and_without_the_token() -> None:

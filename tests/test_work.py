@@ -7,6 +7,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -68,18 +69,18 @@ class Bench:
 
     folder: Path
 
-    def start(self, name: str, killed: bool = False, settings: dict | None = None) -> subprocess.Popen:
-        """Start the stage; `killed` ends it by SIGKILL after its fourth step or image."""
+    def start(self, name: str, killed: bool = False, settings: dict | None = None, gpu: int = 0) -> subprocess.Popen:
+        """Start the stage on so many GPUs; `killed` ends it by SIGKILL after its fourth step or image."""
         names = {**dict.fromkeys(("lora", "full"), "adapt"), "shared": "adapt_shared", **dict.fromkeys(RECIPES, "finetune")}
         stage = names.get(name, name)
         words = ["-c", KILLED, f"fairgen.{stage}"] if killed else ["-m", f"fairgen.{stage}"]
-        words += ["--settings", json.dumps(settings or SETTINGS[name]), "--log", str(self.folder / "log")]
+        words += ["--settings", json.dumps(settings or SETTINGS[name]), "--log", str(self.folder / "log"), "--gpu", str(gpu)]
         words += [str(word) for word in self.options(stage)]
         env = {**os.environ, "PYTHONPATH": str(PROJECT), "FAIRGEN_CHECKPOINT_SECONDS": "0" if killed else "600"}
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         return subprocess.Popen([sys.executable, *words], env=env, cwd=self.folder, text=True, **pipes)
 
-    def run(self, *words: str, **more: bool | dict) -> subprocess.CompletedProcess:
+    def run(self, *words: str, **more: Any) -> subprocess.CompletedProcess:
         """The same, to its end."""
         with self.start(*words, **more) as job:
             out, err = job.communicate()
