@@ -60,9 +60,9 @@ def noised(schedule: Any, clean: torch.Tensor, share: torch.Tensor, settings: "A
 
 
 def precision(settings: "Adapt") -> torch.autocast:
-    """Where forward passes take the base's dtype, whatever the weights have."""
+    """Where forward passes take the base's dtype, though all weights are float32; LoRA layers see to themselves."""
     dtype = diffusion.DTYPES[settings.base["dtype"]]
-    return torch.autocast(devices.current().type, dtype, enabled=dtype != torch.float32)
+    return torch.autocast(devices.current().type, dtype, enabled=settings.kind == "full" and dtype != torch.float32)
 
 
 def row_losses(unet: torch.nn.Module, batch: Noised, text: diffusion.Conditioning, settings: "Adapt") -> torch.Tensor:

@@ -29,6 +29,7 @@ def trainable(unet: torch.nn.Module, settings: "Adapt") -> list[torch.nn.Paramet
     if settings.kind == "lora":
         recipe = settings.recipe
         adapters.inject_lora(unet, recipe.rank, recipe.alpha, recipe.dora, recipe.targets)
+        adapters.mixed_precision(unet)
     else:
         unet.float().requires_grad_(True)
     weights = [p for p in unet.parameters() if p.requires_grad]

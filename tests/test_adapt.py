@@ -250,3 +250,32 @@ def test_float16_loses_no_small_gradients(base: diffusion.Base, pixels: np.ndarr
     assert torch.nn.functional.cosine_similarity(exact, half, dim=0) > 0.999
     assert exact.norm().item() == pytest.approx(half.norm().item(), rel=0.01)
     assert ((half == 0) & (exact != 0)).float().mean() < 1e-5
+
+
+@pytest.mark.parametrize("dora", [False, True])
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_lora_on_a_half_precision_base(
+    base: diffusion.Base, pixels: np.ndarray, monkeypatch: pytest.MonkeyPatch, dtype: str, dora: bool
+) -> None:
+    """Its matrices are float32, their gradients those of float32, and the base's norms stay in the base's dtype."""
+    gradients, norms = [], []
+
+    def clip(weights: list[torch.nn.Parameter]) -> None:
+        gradients.append(torch.cat([w.grad.flatten() for w in weights]))
+
+    def watched(unet: torch.nn.Module, settings: Adapt) -> list[torch.nn.Parameter]:
+        unet.conv_norm_out.register_forward_hook(lambda module, given, made: norms.append(made.dtype))
+        return trainable(unet, settings)
+
+    trainable = dreambooth.trainable
+    monkeypatch.setattr(dreambooth, "clip_gradients", clip)
+    monkeypatch.setattr(dreambooth, "trainable", watched)
+    for own in (base, dataclasses.replace(base, dtype=dtype)):
+        settings = changed(adapt_settings("lora", own), steps=1, dora=dora)
+        unet, _ = train(settings, own, ("a V", pixels), [], "g/0")
+        assert all(p.dtype == torch.float32 for p in unet.parameters() if p.requires_grad)
+    exact, half = gradients
+    assert norms == [torch.float32, diffusion.DTYPES[dtype]]
+    assert half.dtype == torch.float32
+    assert torch.nn.functional.cosine_similarity(exact, half, dim=0) > 0.99
+    assert exact.norm().item() == pytest.approx(half.norm().item(), rel=0.05)

@@ -208,11 +208,12 @@ def test_a_killed_job_goes_on(bench: Bench, name: str) -> None:
 
 def test_the_workflow_runs(workflow: Workflow) -> None:
     workflow.edit(merged(TINY, {"compare": ["lora", "dreambooth"], "datasets": {"birds": {"gpu": 1}}}))
-    done = workflow.run("--resources", "gpu=1", "results/birds/worst_group.json", cores=8)
+    words = ["results/birds/worst_group.json", "--resources", "gpu=1"]
+    done = workflow.run(*words, cores=8)
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads((workflow.folder / "results/birds/worst_group.json").read_text())
     assert found["results"].keys() == {"0.999"}
     logs = [log.read_text() for log in (workflow.folder / "results/logs/birds").rglob("*.log")]
     assert sum("computes on GPU" in log for log in logs) > 10
-    again = workflow.run("--resources", "gpu=1", "results/birds/worst_group.json", cores=8)
+    again = workflow.run(*words, cores=8)
     assert "Nothing to be done" in again.stdout + again.stderr

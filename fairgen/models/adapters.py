@@ -87,6 +87,22 @@ def inject_lora(unet: Any, rank: int, alpha: float, dora: bool = False, targets:
         raise FairgenError(f"adapt.lora: {error}") from error
 
 
+def mixed_precision(module: Any) -> None:
+    """Let LoRA layers with float32 matrices compute in the dtype of the layers that they adapt.
+
+    Autocast around the whole module would do that too, but compute its norms in float32, which takes a GPU a tenth to a
+    fifth of a step more.
+    """
+    import torch
+    from peft.tuners.lora import LoraLayer
+
+    for layer in [found for found in module.modules() if isinstance(found, LoraLayer)]:
+        weight = layer.get_base_layer().weight
+        if weight.dtype != torch.float32:
+            layer.cast_input_dtype_enabled = layer.use_dora["default"]  # whose norms stay in float32
+            layer.forward = torch.autocast(weight.device.type, weight.dtype)(layer.forward)
+
+
 def lora_config(rank: int, alpha: float, dora: bool, targets: Collection[str] = LORA_TARGETS) -> dict[str, Any]:
     """What a loader needs beside the tensors; without it, one that finds alpha ≠ rank scales them wrongly, silently."""
     listed = [*(name for name in LORA_TARGETS if name in targets), *sorted(set(targets) - set(LORA_TARGETS))]  # peft has a set

@@ -27,9 +27,10 @@ class StackedLora(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Rows (n, tokens, in), n a multiple of the number of adapters, to (n, tokens, out)."""
         result = self.base_layer(x)
-        own = x.reshape(len(self.down), -1, x.shape[-1]).to(self.down.dtype)
-        added = torch.bmm(torch.bmm(own, self.down.mT), self.up.mT) * self.scale
-        return (result + added.view(result.shape)).to(result.dtype)
+        own = x.reshape(len(self.down), -1, x.shape[-1])
+        with torch.autocast(x.device.type, x.dtype, enabled=x.dtype != torch.float32):
+            added = torch.bmm(torch.bmm(own, self.down.mT), self.up.mT) * self.scale
+        return result + added.view(result.shape)
 
 
 def take_out(unet: nn.Module) -> Layers:

@@ -29,6 +29,7 @@ def trainable(encoders: diffusion.Encoders, settings: "Adapt") -> list[torch.nn.
     for _, encoder in encoders.values():
         if settings.kind == "lora":
             adapters.inject_lora(encoder, recipe.rank, recipe.alpha, recipe.dora, adapters.TEXT_TARGETS)
+            adapters.mixed_precision(encoder)
         else:
             encoder.requires_grad_(True)
         weights += [p for p in encoder.parameters() if p.requires_grad]
