@@ -109,6 +109,16 @@ def test_a_single_file_is_its_folder(folders: dict, files: dict, architecture: s
     assert diffusion.noise_schedule(bases[0]).config.prediction_type == diffusion.noise_schedule(bases[1]).config.prediction_type
 
 
+def test_a_gpu_without_bfloat16_is_named(folders: dict, monkeypatch: pytest.MonkeyPatch) -> None:
+    base = base_of(folders["sd15"], dtype="bfloat16")
+    diffusion.load_unet(base)
+    monkeypatch.setattr(diffusion.devices, "current", lambda: torch.device("cuda"))
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: including_emulation)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "Tesla T4")
+    with pytest.raises(FairgenError, match=r"diffusion\.dtype: Tesla T4 does not compute in bfloat16; set float16"):
+        diffusion.load_unet(base)
+
+
 def test_the_chain_runs_on_a_single_file_in_bfloat16(files: dict, tmp_path: Path) -> None:
     base = files["sdxl"]
     assert len(chain(tmp_path, base_of(base.model, config=base.config, dtype="bfloat16"), "lora")) == 3

@@ -114,6 +114,18 @@ def index(base: Base) -> dict[str, Any]:
     return found
 
 
+def check_dtype(base: Base) -> None:
+    """Refuse what this job's device cannot compute in.
+
+    Raises:
+        FairgenError: bfloat16 on a GPU without it.
+    """
+    on_gpu = devices.current().type == "cuda"
+    if base.dtype == "bfloat16" and on_gpu and not torch.cuda.is_bf16_supported(including_emulation=False):
+        name = torch.cuda.get_device_name()
+        raise FairgenError(f"diffusion.dtype: {name} does not compute in bfloat16; set float16, or float32 if images break")
+
+
 def load_part(kind: Any, base: Base, part: str, **options: Any) -> Any:
     """A part of the base by its name in a pipeline; `kind` is its class.
 
@@ -121,6 +133,7 @@ def load_part(kind: Any, base: Base, part: str, **options: Any) -> Any:
         FairgenError: it is not there, or cannot be read.
     """
     quiet()
+    check_dtype(base)
     place = base.layout
     extra = {"variant": base.variant, "use_safetensors": True} if options else {}
     try:
