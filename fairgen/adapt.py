@@ -4,6 +4,7 @@ A slot with nothing to train (a group that borrows its donor's generators, or a 
 empty record with the reason and ends before anything heavy is imported.
 """
 
+import random
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,6 +14,7 @@ from fairgen import job, tables
 from fairgen.errors import FairgenError
 from fairgen.models import adapters
 from fairgen.prompts import instance_prompt
+from fairgen.seeds import seed_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -82,6 +84,7 @@ class Material:
     identity: str  # of the base
     prompt: str
     pixels: "list[np.ndarray]"  # (n, h, w, 3) uint8 of each cluster
+    sizes: list[int]  # images of each cluster, the unread ones included
     priors: "list[tuple[str, np.ndarray]]"  # prompt and class images
     kept: "tuple[Work, dict[str, str]]"  # the work folder with the hashes of the inputs
 
@@ -93,6 +96,13 @@ class Material:
         return about | {"loss": losses, "settings": asdict(settings)}
 
 
+def enough(files: list[str], settings: Adapt, name: str) -> list[str]:
+    """The images that a training of so many steps can see: all, or a random part of more."""
+    recipe = settings.recipe
+    most = recipe.steps * recipe.accumulate * recipe.batch
+    return files if len(files) <= most else random.Random(seed_of("images", settings.seed, name)).sample(files, most)
+
+
 def material(settings: Adapt, paths: SimpleNamespace, assigned: dict[str, int], clusters: list[int]) -> Material:
     """Read the images of some clusters, and the class images."""
     from fairgen import images
@@ -102,14 +112,15 @@ def material(settings: Adapt, paths: SimpleNamespace, assigned: dict[str, int], 
     base = diffusion.Base(**settings.base)
     split, root = tables.rows(paths.split), Path(tables.facts(paths.split)["root"])
     files = [[r["path"] for r in split if assigned.get(r["id"]) == cluster] for cluster in clusters]
-    pixels = [images.load(root, listed, base.resolution) for listed in files]
+    named = zip(clusters, files, strict=True)
+    pixels = [images.load(root, enough(listed, settings, f"{paths.group}/{c}"), base.resolution) for c, listed in named]
     priors = [
         (tables.read(path, ["prompt"])["prompt"][0].as_py(), images.load_column(path, base.resolution)) for path in paths.prior
     ]
     identity, texts = diffusion.identity(base), [text.encode() for text, _ in priors]
     inputs = {"base": identity, "images": digest(*pixels), "prior": digest(*texts, *(x for _, x in priors))}
     prompt = instance_prompt(settings.prompts[paths.group], settings.token)
-    return Material(base, identity, prompt, pixels, priors, (paths.work, inputs))
+    return Material(base, identity, prompt, pixels, [len(listed) for listed in files], priors, (paths.work, inputs))
 
 
 def work(settings: Adapt, paths: SimpleNamespace) -> None:
@@ -129,7 +140,7 @@ def work(settings: Adapt, paths: SimpleNamespace) -> None:
     encoders, name = text_adapters.load(settings, given.base), f"{group}/{cluster}"
     unet, losses = train(settings, given.base, (given.prompt, pixels), given.priors, name, given.kept, encoders)
     text = text_adapters.state(encoders, settings.kind)
-    adapters.write(paths.adapter, unet, facts | given.facts(settings, len(pixels), losses), text)
+    adapters.write(paths.adapter, unet, facts | given.facts(settings, given.sizes[0], losses), text)
 
 
 if __name__ == "__main__":

@@ -27,8 +27,8 @@ def work(settings: Adapt, paths: SimpleNamespace) -> None:
     named = {f"{group}/{cluster}": pixels for cluster, pixels in zip(clusters, given.pixels, strict=True)}
     trained = train(settings, given.base, given.prompt, named, given.priors, group, given.kept)
     found = {}
-    for cluster, pixels, (state, losses) in zip(clusters, given.pixels, trained, strict=True):
-        about = {**facts, "cluster": cluster, "reason": "", **given.facts(settings, len(pixels), losses)}
+    for cluster, size, (state, losses) in zip(clusters, given.sizes, trained, strict=True):
+        about = {**facts, "cluster": cluster, "reason": "", **given.facts(settings, size, losses)}
         found[str(cluster)] = (state, about)
     recipe = settings.recipe
     adapters.write_group(paths.adapters, found, adapters.lora_config(recipe.rank, recipe.alpha, recipe.dora, recipe.targets))

@@ -4,6 +4,7 @@ An image's path is relative to the data set's root; `drawings.parquet#17` is row
 """
 
 import io
+import os
 import re
 import warnings
 from collections import defaultdict, deque
@@ -19,6 +20,7 @@ from fairgen import tables
 from fairgen.errors import FairgenError
 
 MAX_PIXELS = 100_000_000
+CHUNK = 1024  # images that wait for a decoder at a time
 BROKEN = (OSError, ValueError, SyntaxError, ArithmeticError, EOFError, IndexError, TypeError)  # what decoders raise
 PACKED = re.compile(r"(.+\.parquet)#([0-9]+)", re.S)
 SUFFIXES = {"JPEG": {".jpg", ".jpeg", ".jpe", ".jfif"}, "PNG": {".png"}, "GIF": {".gif"}, "WEBP": {".webp"}, "BMP": {".bmp"}}
@@ -106,30 +108,35 @@ def place(path: str) -> tuple[str, int | None]:
     return (packed[1], int(packed[2])) if packed else (path, None)
 
 
-def contents(root: Path, paths: Sequence[str]) -> list[bytes]:
-    """The encoded bytes of each image, in order; of Parquet files only the row groups that hold them are read."""
-    result: dict[str, bytes] = {}
+def contents(root: Path, paths: Iterable[str]) -> dict[str, bytes]:
+    """The encoded bytes of the images that lie in Parquet files, by their paths; only the row groups that hold them are read."""
     packed = defaultdict(list)
-    try:
-        for path in paths:
-            name, row = place(path)
-            if row is None:
-                result[path] = (root / path).read_bytes()
-            else:
-                packed[name].append(row)
-        for name, wanted in packed.items():
-            result |= {f"{name}#{row}": content for row, content in tables.image_bytes(root / name, wanted)}
-        return [result[path] for path in paths]
-    except (FileNotFoundError, KeyError) as error:
-        gone = getattr(error, "filename", None) or error.args[0]
-        raise FairgenError(f"{gone}: the image is gone since it was indexed; restore it or index again") from None
+    for name, row in map(place, paths):
+        if row is not None:
+            packed[name].append(row)
+    return {f"{name}#{row}": x for name, rows in packed.items() for row, x in tables.image_bytes(root / name, rows)}
 
 
 def load(root: Path, paths: Sequence[str], size: int) -> np.ndarray:
-    """Decode, scale and cut; returns (n, size, size, 3) uint8."""
+    """Decode, scale and cut, with as many threads as OMP_NUM_THREADS says; returns (n, size, size, 3) uint8.
+
+    Raises:
+        FairgenError: an image is no longer there.
+    """
     pixels = np.empty((len(paths), size, size, 3), dtype=np.uint8)
-    for i, content in enumerate(contents(root, paths)):
+
+    def one(i: int) -> None:
+        content = packed[paths[i]] if place(paths[i])[1] is not None else (root / paths[i]).read_bytes()
         pixels[i] = np.asarray(fit(decode(content), size))
+
+    try:
+        packed = contents(root, paths)
+        with ThreadPoolExecutor(int(os.environ.get("OMP_NUM_THREADS", 1))) as pool:
+            for start in range(0, len(paths), CHUNK):
+                list(pool.map(one, range(start, min(start + CHUNK, len(paths)))))
+    except (FileNotFoundError, KeyError) as error:
+        gone = getattr(error, "filename", None) or error.args[0]
+        raise FairgenError(f"{gone}: the image is gone since it was indexed; restore it or index again") from None
     return pixels
 
 

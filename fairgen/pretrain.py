@@ -63,7 +63,7 @@ def work(settings: Pretrain, paths: SimpleNamespace) -> None:
     order = Batches(len(drawn), settings.recipe.batch, generator)
     state = [*network.state_dict().values(), *projection.state_dict().values()]
     training = Training({"state": state}, optimizer, schedule, generator, [order])
-    seen = [x.numpy() for x in (drawn.pixels, drawn.group, weights) if x is not None]
+    seen = [*drawn.content(), *([] if weights is None else [weights.numpy()])]
     training.resume(paths.work, {"images": digest(*seen)})
     steps = range(training.step, settings.recipe.steps)
     for _ in tqdm(steps, total=settings.recipe.steps, initial=training.step, desc="pretrain", disable=None):

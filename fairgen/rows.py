@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from fairgen import images, selection
@@ -21,6 +22,10 @@ class Rows:
 
     def __len__(self) -> int:
         return len(self.target)
+
+    def content(self) -> list[np.ndarray]:
+        """All of it as contiguous arrays, for a hash."""
+        return [np.ascontiguousarray(x.numpy()) for x in (self.pixels.permute(0, 2, 3, 1), self.target, self.group)]
 
     def take(self, index: torch.Tensor) -> "Rows":
         """The rows of some numbers (m,), which may repeat, or of a mask (n,)."""

@@ -73,7 +73,7 @@ class Problem:
         if self.work is None:
             return None
         parts = {"train": self.train, "validation": self.validation}
-        seen = {name: digest(rows.pixels.numpy(), rows.target.numpy(), rows.group.numpy()) for name, rows in parts.items()}
+        seen = {name: digest(*rows.content()) for name, rows in parts.items()}
         return Kept(self.work.part(phase), seen, list(state))
 
 

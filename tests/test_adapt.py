@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from fairgen import dreambooth
-from fairgen.adapt import Adapt, Recipe, reason_to_skip
+from fairgen.adapt import Adapt, Recipe, enough, reason_to_skip
 from fairgen.denoising import min_snr_weights, noised
 from fairgen.dreambooth import RunningMean, learning_rate, train
 from fairgen.embedded import birds
@@ -195,6 +195,16 @@ def test_an_empty_slot_imports_nothing_heavy(tmp_path: Path, stage: str) -> None
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_training_reads_no_more_images_than_it_can_see(base: diffusion.Base) -> None:
+    settings = changed(adapt_settings("lora", base), steps=3, batch=4, accumulate=2)
+    files = [f"{i}.png" for i in range(30)]
+    found = enough(files, settings, "g/0")
+    assert len(set(found)) == 24
+    assert set(found) < set(files)
+    assert found == enough(files, settings, "g/0") != enough(files, settings, "g/1")
+    assert enough(files[:24], settings, "g/0") == files[:24]
 
 
 def test_the_running_mean_takes_the_place_of_the_weights() -> None:

@@ -10,15 +10,16 @@ from test_adapt import forward
 from test_work import SETTINGS, Bench, build
 from test_workflow import planned
 
-from fairgen import adapt, adapt_shared, sample
+from fairgen import adapt, adapt_shared, images, sample
 from fairgen.models import adapters, diffusion
 from fairgen.settings import read
 from fairgen.work import Work
 
 
-def trained(bench: Bench, stage: object, name: str, **more: object) -> Path:
-    """The output of a stage, run here."""
+def trained(bench: Bench, stage: object, name: str, recipe: dict | None = None, **more: object) -> Path:
+    """The output of a stage, run here, with changes in its recipe."""
     values = {key: value for key, value in SETTINGS["shared"].items() if key != "threads"}
+    values["recipe"] = {**values["recipe"], **(recipe or {})}
     given = SimpleNamespace(group="g", clusters=bench.folder / "c.parquet", split=bench.folder / "s.parquet", **more)
     given.prior, path = [bench.folder / "drawn.parquet"], bench.folder / name
     given.work, given.adapter, given.adapters = Work(path, {}), path, path
@@ -47,6 +48,16 @@ def test_a_shared_file_is_read_like_separate_ones(tmp_path: Path, base: diffusio
             answers.append(forward(unet))
         assert torch.allclose(*answers, atol=1e-3)
         assert (answers[1] - forward(diffusion.load_unet(base))).abs().max() > 1e-2
+
+
+def test_a_short_training_reads_part_of_a_cluster_and_counts_all_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench, load, read = build(tmp_path), images.load, []
+    monkeypatch.setattr(images, "load", lambda root, paths, size: (read.append(len(paths)), load(root, paths, size))[1])
+    short = {"steps": 1, "batch": 2, "accumulate": 1}
+    alone = trained(bench, adapt, "0.safetensors", short, cluster="0")
+    together = trained(bench, adapt_shared, "g.safetensors", short)
+    assert read == [2, 2, 2]
+    assert [adapters.read_facts(path)["images"] for path in (alone, *adapters.members(together))] == [5, 5, 3]
 
 
 def test_sample_draws_from_every_cluster_of_a_shared_file(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import threading
 from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
@@ -278,6 +279,26 @@ def test_parquet_files_of_images_are_indexed_and_read_back(root: Path) -> None:
     pixels = images.load(shard, [found[7]["path"], found[3]["path"]], 24)
     assert (pixels[0] == images.load(root, [files[7].name], 24)[0]).all()
     assert (pixels[1] == images.load(root, [files[3].name], 24)[0]).all()
+
+
+def test_images_are_decoded_by_several_threads_in_order(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = sorted(path.name for path in root.glob("*.jpg"))[:7]
+    wanted, busy = images.load(root, names, 24), []
+    decode, together = images.decode, threading.Barrier(3, timeout=60)
+
+    def watched(content: bytes) -> Image.Image:
+        if len(busy) < 3:
+            busy.append(threading.get_ident())
+            together.wait()
+        return decode(content)
+
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    monkeypatch.setattr(images, "CHUNK", 3)
+    monkeypatch.setattr(images, "decode", watched)
+    assert (images.load(root, names, 24) == wanted).all()
+    assert len(set(busy)) == 3
+    with pytest.raises(FairgenError, match=r"nothing\.jpg: the image is gone since it was indexed"):
+        images.load(root, [*names, "nothing.jpg"], 24)
 
 
 def test_modes_become_upright_rgb() -> None:

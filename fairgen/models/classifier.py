@@ -143,8 +143,8 @@ def load(path: Path) -> tuple[Network, Classifier, list[str]]:
 
 
 def to_pixels(images: np.ndarray) -> torch.Tensor:
-    """(n, h, w, 3) uint8 to (n, 3, h, w) uint8."""
-    return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()
+    """(n, h, w, 3) uint8 to (n, 3, h, w) uint8, on the same memory."""
+    return torch.from_numpy(images).permute(0, 3, 1, 2)
 
 
 def augment(pixels: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
