@@ -76,6 +76,18 @@ def test_the_folder_opens_as_an_ordinary_pipeline() -> None:
     assert pipeline("a swan on lake", num_inference_steps=2, output_type="np").images.shape == (1, 32, 32, 3)
 
 
+def test_lean_imports_hide_nothing_that_was_seen_before() -> None:
+    script = """
+import transformers.utils
+assert transformers.utils.is_scipy_available()
+from fairgen.models import diffusion, text_encoders
+base = diffusion.Base("fairgen:embedded/weights/diffusion", None, None, "float32", 32)
+text_encoders.encode_prompts(base, ["a landbird on land"])
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=Path(__file__).parent.parent, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 def test_lean_imports_defer_packages_that_work_all_the_same() -> None:
     """In a fresh process: loading the UNet leaves other architectures and scipy alone, and diffusers works as always."""
     script = """

@@ -9,10 +9,12 @@ import importlib.util
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from types import ModuleType
 
 EAGER = ("diffusers.models.unets", "diffusers.models.transformers", "diffusers.models.autoencoders")
 OPTIONAL = ("scipy", "sklearn")
+ASKING = ("diffusers", "transformers")  # they ask once whether an optional package is there
 
 
 class Deferred(ModuleType):
@@ -29,8 +31,12 @@ class Deferred(ModuleType):
 
 @contextmanager
 def lean() -> Iterator[None]:
-    """Defer the eager packages, and hide the optional ones that are not loaded yet while the block runs."""
-    hidden = [name for name in OPTIONAL if name not in sys.modules]
+    """Defer the eager packages, and hide the optional ones that are not loaded yet while the block runs.
+
+    Where diffusers or transformers was imported before the first block, they may have seen an optional package and count on
+    it, so none is hidden.
+    """
+    hidden = [name for name in optional() if name not in sys.modules]
     sys.modules.update(dict.fromkeys(hidden))
     try:
         for name in EAGER:
@@ -40,6 +46,12 @@ def lean() -> Iterator[None]:
     finally:
         for name in hidden:
             del sys.modules[name]
+
+
+@cache
+def optional() -> tuple[str, ...]:
+    """The packages to hide; decided at the first call."""
+    return () if any(name in sys.modules for name in ASKING) else OPTIONAL
 
 
 def defer(name: str) -> None:
