@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from fairgen.batches import Batches
-from fairgen.models import diffusion
+from fairgen.models import autoencoder, diffusion
 
 if TYPE_CHECKING:
     from fairgen.adapt import Recipe
@@ -19,7 +19,7 @@ class Latents:
     """Moments of a set of images and their mirror images, from which a fresh latent is drawn each time."""
 
     def __init__(self, vae: torch.nn.Module, pixels: np.ndarray):
-        self.mean, self.std = diffusion.encode_images(vae, np.concatenate([pixels, pixels[:, :, ::-1]]))
+        self.mean, self.std = autoencoder.encode(vae, np.concatenate([pixels, pixels[:, :, ::-1]]))
 
     def draw(self, rows: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """A sample of the posterior for each row."""

@@ -10,7 +10,7 @@ import torch
 
 from fairgen import job
 from fairgen.errors import FairgenError
-from fairgen.models import diffusion
+from fairgen.models import autoencoder, diffusion
 
 
 @dataclass(frozen=True)
@@ -66,9 +66,9 @@ def render(
 ) -> np.ndarray:
     """One batch of images (n, h, w, 3) uint8; a compiled denoiser gets the last seed again and again up to a full batch."""
     padded = seeds + seeds[-1:] * (solver.batch - len(seeds) if solver.compile else 0)
-    noise = initial_noise(unet, base, padded, diffusion.latent_scale(vae))
+    noise = initial_noise(unet, base, padded, autoencoder.scale(vae))
     latents = denoise(unet, scheduler, noise, text, solver)
-    return diffusion.decode_latents(vae, latents[: len(seeds)])
+    return autoencoder.decode(vae, latents[: len(seeds)])
 
 
 def constant(pixels: np.ndarray) -> np.ndarray:

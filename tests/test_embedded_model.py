@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from fairgen.embedded import birds, tiny
-from fairgen.models import clip, diffusion, text_encoders
+from fairgen.models import autoencoder, clip, diffusion, text_encoders
 from fairgen.sampling import Solver, draw
 
 PROMPTS = [f"a {kind} on {place}" for kind in birds.KINDS for place in birds.PLACES]
@@ -65,7 +65,7 @@ def test_vanilla_samples_follow_the_prompt(model: clip.Clip, base: diffusion.Bas
 def test_the_autoencoder_keeps_the_users_style(base: diffusion.Base) -> None:
     drawn = np.stack([birds.world(11, i, "held-out-style", birds.USER_STYLE).pixels for i in range(100)])
     vae = diffusion.load_vae(base)
-    again = diffusion.decode_latents(vae, diffusion.encode_images(vae, drawn)[0])
+    again = autoencoder.decode(vae, autoencoder.encode(vae, drawn)[0])
     assert 10 * np.log10(255**2 / np.square(again.astype(float) - drawn).mean()) >= 28
 
 

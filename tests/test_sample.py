@@ -10,7 +10,7 @@ import torch
 from fairgen import images, tables
 from fairgen.embedded import birds
 from fairgen.errors import FairgenError
-from fairgen.models import adapters, diffusion, text_encoders
+from fairgen.models import adapters, autoencoder, diffusion, text_encoders
 from fairgen.prompts import instance_prompt, plain_prompt
 from fairgen.sample import FIELDS, Sample, Source, rows, shares, sources
 from fairgen.sampling import Solver, draw
@@ -167,11 +167,11 @@ def test_the_autoencoder_works_in_slices(base: diffusion.Base, monkeypatch: pyte
         parts(base),
     )
     solver, sizes, encode, decode = Solver("dpmsolver++", 2, 1.0, "", 5), [], vae.encode, vae.decode
-    wanted, moments = list(draw(unet, vae, base, text, [1, 2, 3, 4, 5], solver)), diffusion.encode_images(vae, pixels)
-    monkeypatch.setattr(diffusion, "SLICE", 2 * 32 * 32)
+    wanted, moments = list(draw(unet, vae, base, text, [1, 2, 3, 4, 5], solver)), autoencoder.encode(vae, pixels)
+    monkeypatch.setattr(autoencoder, "SLICE", 2 * 32 * 32)
     monkeypatch.setattr(vae, "encode", lambda x: (sizes.append(len(x)), encode(x))[1])
     monkeypatch.setattr(vae, "decode", lambda x: (sizes.append(len(x)), decode(x))[1])
-    found, again = list(draw(unet, vae, base, text, [1, 2, 3, 4, 5], solver)), diffusion.encode_images(vae, pixels)
+    found, again = list(draw(unet, vae, base, text, [1, 2, 3, 4, 5], solver)), autoencoder.encode(vae, pixels)
     assert sizes == [2, 2, 1] * 2
     assert all(np.abs(x.astype(int) - y).max() <= 1 for x, y in zip(found, wanted, strict=True))
     assert all(torch.allclose(x, y, atol=1e-5) for x, y in zip(again, moments, strict=True))

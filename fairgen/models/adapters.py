@@ -90,8 +90,8 @@ def inject_lora(unet: Any, rank: int, alpha: float, dora: bool = False, targets:
 def mixed_precision(module: Any) -> None:
     """Let LoRA layers with float32 matrices compute in the dtype of the layers that they adapt.
 
-    Autocast around the whole module would do that too, but compute its norms in float32, which takes a GPU a tenth to a
-    fifth of a step more.
+    Autocast around the whole module would do that too, but compute its norms in float32: a seventh to a quarter more time
+    for a step on an H200.
     """
     import torch
     from peft.tuners.lora import LoraLayer

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from fairgen import devices
@@ -22,8 +21,6 @@ from fairgen.models.lean import lean
 # pipeline classes with the suffixes of their tokenizers and text encoders
 ARCHITECTURES = {"StableDiffusionPipeline": ("",), "StableDiffusionXLPipeline": ("", "_2")}
 Encoders = dict[str, tuple[Any, torch.nn.Module]]  # tokenizer and text encoder, by the encoder's name in a pipeline
-# pixels that the autoencoder works on at once: 8 pictures of 512 × 512, which take 6 GiB in bfloat16; more are no faster
-SLICE = 1 << 21
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
@@ -211,42 +208,6 @@ def sampler(base: Base, kind: str) -> Any:
         from diffusers.schedulers.scheduling_dpmsolver_multistep import DPMSolverMultistepScheduler
 
     return DPMSolverMultistepScheduler.from_config(config, algorithm_type="dpmsolver++", solver_order=2)
-
-
-def _at_once(size: int) -> int:
-    """How many pictures of a size the autoencoder works on at once."""
-    return max(1, SLICE // size**2)
-
-
-@torch.inference_mode()
-def encode_images(vae: torch.nn.Module, pixels: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
-    """Latent moments of (n, h, w, 3) uint8: scaled means and standard deviations, each (n, c, h', w') float32 on the CPU."""
-    means, stds = [], []
-    batch = min(64, _at_once(pixels.shape[2]))
-    for i in range(0, len(pixels), batch):
-        x = torch.from_numpy(pixels[i : i + batch]).permute(0, 3, 1, 2).float() / 127.5 - 1
-        posterior = vae.encode(x.to(vae.device, vae.dtype)).latent_dist
-        means.append(posterior.mean.float().cpu())
-        stds.append(posterior.std.float().cpu())
-    scale = vae.config.scaling_factor
-    return torch.cat(means).clone() * scale, torch.cat(stds).clone() * scale
-
-
-@torch.inference_mode()
-def decode_latents(vae: torch.nn.Module, latents: torch.Tensor) -> np.ndarray:
-    """Scaled latents to (n, h, w, 3) uint8; an image with a value that is not finite is black all over."""
-    return np.concatenate([_decode(vae, part) for part in latents.split(_at_once(latents.shape[-1] * latent_scale(vae)))])
-
-
-def _decode(vae: torch.nn.Module, latents: torch.Tensor) -> np.ndarray:
-    x = vae.decode((latents / vae.config.scaling_factor).to(vae.device, vae.dtype)).sample.float()
-    x = torch.where(torch.isfinite(x).all((1, 2, 3), keepdim=True), x, -1)
-    return ((x.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
-
-
-def latent_scale(vae: torch.nn.Module) -> int:
-    """Pixels of a picture for each element of its latents, along a side."""
-    return 2 ** (len(vae.config.block_out_channels) - 1)
 
 
 def identity(base: Base) -> str:
