@@ -8,10 +8,12 @@ import os
 import re
 import warnings
 from collections import defaultdict, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -19,8 +21,10 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from fairgen import tables
 from fairgen.errors import FairgenError
 
+Item, Result = TypeVar("Item"), TypeVar("Result")
+
 MAX_PIXELS = 100_000_000
-CHUNK = 1024  # images that wait for a decoder at a time
+CHUNK = 256  # images that wait for a decoder at a time
 BROKEN = (OSError, ValueError, SyntaxError, ArithmeticError, EOFError, IndexError, TypeError)  # what decoders raise
 PACKED = re.compile(r"(.+\.parquet)#([0-9]+)", re.S)
 SUFFIXES = {"JPEG": {".jpg", ".jpeg", ".jpe", ".jfif"}, "PNG": {".png"}, "GIF": {".gif"}, "WEBP": {".webp"}, "BMP": {".bmp"}}
@@ -117,8 +121,16 @@ def contents(root: Path, paths: Iterable[str]) -> dict[str, bytes]:
     return {f"{name}#{row}": x for name, rows in packed.items() for row, x in tables.image_bytes(root / name, rows)}
 
 
+def in_threads(work: Callable[[Item], Result], items: Iterable[Item], threads: int | None = None) -> Iterator[Result]:
+    """What `work` makes of each item, in order; by OMP_NUM_THREADS threads where nothing else is said."""
+    items = iter(items)
+    with ThreadPoolExecutor(threads or int(os.environ.get("OMP_NUM_THREADS", 1))) as pool:
+        while chunk := list(islice(items, CHUNK)):
+            yield from pool.map(work, chunk)
+
+
 def load(root: Path, paths: Sequence[str], size: int) -> np.ndarray:
-    """Decode, scale and cut, with as many threads as OMP_NUM_THREADS says; returns (n, size, size, 3) uint8.
+    """Decode, scale and cut; returns (n, size, size, 3) uint8.
 
     Raises:
         FairgenError: an image is no longer there.
@@ -131,9 +143,8 @@ def load(root: Path, paths: Sequence[str], size: int) -> np.ndarray:
 
     try:
         packed = contents(root, paths)
-        with ThreadPoolExecutor(int(os.environ.get("OMP_NUM_THREADS", 1))) as pool:
-            for start in range(0, len(paths), CHUNK):
-                list(pool.map(one, range(start, min(start + CHUNK, len(paths)))))
+        for _ in in_threads(one, range(len(paths))):
+            pass
     except (FileNotFoundError, KeyError) as error:
         gone = getattr(error, "filename", None) or error.args[0]
         raise FairgenError(f"{gone}: the image is gone since it was indexed; restore it or index again") from None
@@ -142,7 +153,11 @@ def load(root: Path, paths: Sequence[str], size: int) -> np.ndarray:
 
 def load_column(path: Path, size: int, keep: Sequence[int] | None = None) -> np.ndarray:
     """Images of a Parquet file of images (all rows, or the rows `keep` in that order); returns (n, size, size, 3) uint8."""
-    found = {row: np.asarray(fit(decode(content), size)) for row, content in tables.image_bytes(path, keep)}
+
+    def one(pair: tuple[int, bytes]) -> tuple[int, np.ndarray]:
+        return pair[0], np.asarray(fit(decode(pair[1]), size))
+
+    found = dict(in_threads(one, tables.image_bytes(path, keep)))
     chosen = list(found) if keep is None else keep
     return np.stack([found[row] for row in chosen]) if len(chosen) else np.empty((0, size, size, 3), dtype=np.uint8)
 

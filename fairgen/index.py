@@ -7,9 +7,7 @@ near-identical images never straddle the splits that fairgen makes; official spl
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -23,7 +21,6 @@ from fairgen.formats import Reject
 from fairgen.labels import Attribute, Labelled, label
 from fairgen.seeds import seed_of
 
-CHUNK = 1024  # images in flight
 TEXTS = ("path", "target", "bias", "group", "split", "detail", "hash")
 NUMBERS = {"id": pa.int64(), "set": pa.int64(), "width": pa.int32(), "height": pa.int32()}
 SCHEMA = pa.schema({**dict.fromkeys(TEXTS, pa.string()), **NUMBERS})
@@ -105,12 +102,10 @@ def inspect_all(root: Path, rows: list[Labelled], near: int, workers: int) -> tu
         except OSError as error:
             return Reject(row.path, f"file cannot be read: {error.strerror}")
 
-    good, rejects, stream = [], [], contents(root, rows)
-    with ThreadPoolExecutor(workers) as pool, tqdm(total=len(rows), desc="index", unit="image", disable=None) as bar:
-        while chunk := list(islice(stream, CHUNK)):
-            for found in pool.map(one, chunk):
-                (rejects if isinstance(found, Reject) else good).append(found)
-            bar.update(len(chunk))
+    good, rejects = [], []
+    inspected = images.in_threads(one, contents(root, rows), workers)
+    for found in tqdm(inspected, total=len(rows), desc="index", unit="image", disable=None):
+        (rejects if isinstance(found, Reject) else good).append(found)
     return good, rejects
 
 
