@@ -5,9 +5,10 @@
     python benchmarks/adapt.py --peer diffusers/examples/dreambooth
 
 The plain loop encodes images and prompts in every step, as the DreamBooth scripts of diffusers do, with the same weights,
-precision, optimizer, batch and number of steps; its pixels lie ready in memory. With `--peer`, the folder of those scripts,
-`train_dreambooth.py` and `train_dreambooth_lora.py` run as whole processes against the stage `adapt` as a whole process.
-Settings are those of `birds` in config.yaml; on CUDA, those at the top level with `--steps` steps.
+dtypes, optimizer, batch and number of steps, and with autocast around the whole denoiser; its pixels lie ready in memory.
+With `--peer`, the folder of those scripts, `train_dreambooth.py` and `train_dreambooth_lora.py` run as whole processes
+against the stage `adapt` as a whole process. Settings are those of `birds` in config.yaml; on CUDA, those at the top level
+with `--steps` steps.
 """
 
 import json
@@ -193,7 +194,10 @@ def main() -> None:
             if options.peer:
                 processes = {"stage, whole process": stage(given, folder, int(options.device == "cuda"))}
                 processes["diffusers' script, whole process"] = script(given, base, folder, options.peer)
-                whole |= common.interleaved(processes, options.repeats)
+                for lock in devices.held:  # the processes take the GPU for themselves
+                    lock.close()
+                found = common.interleaved(processes, options.repeats)
+                whole |= {name: common.Cost(spent.seconds, 0) for name, spent in found.items()}
             found = common.show(f"adapt, {kind}: {recipe.steps} steps of batch {recipe.batch}", whole, "fairgen")
             ratios[f"{kind}: plain loop / fairgen"] = found["plain loop"]
             if options.peer:

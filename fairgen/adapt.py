@@ -97,7 +97,10 @@ class Material:
 
 
 def enough(files: list[str], settings: Adapt, name: str) -> list[str]:
-    """The images that a training of so many steps can see: all, or a random part of more."""
+    """The images that a training of so many steps can see: all, or a random part of more.
+
+    It draws their mirror images as well, so of a part it sees about three quarters.
+    """
     recipe = settings.recipe
     most = recipe.steps * recipe.accumulate * recipe.batch
     return files if len(files) <= most else random.Random(seed_of("images", settings.seed, name)).sample(files, most)

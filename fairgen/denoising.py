@@ -1,5 +1,6 @@
 """The denoising loss of adapters: noise and weights for a batch of latents, and the error of the denoiser's answer."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,11 @@ class Noised:
     goal: torch.Tensor
     weight: torch.Tensor
 
+    @staticmethod
+    def joined(batches: "Sequence[Noised]") -> "Noised":
+        """The rows of several batches, one after the other."""
+        return Noised(*map(torch.cat, zip(*(vars(batch).values() for batch in batches), strict=True)))
+
     def to(self, place: torch.device) -> "Noised":
         """The batch on a device."""
         return Noised(*(x.to(place) for x in vars(self).values()))
@@ -67,7 +73,7 @@ def precision(settings: "Adapt") -> torch.autocast:
 
 def row_losses(unet: torch.nn.Module, batch: Noised, text: diffusion.Conditioning, settings: "Adapt") -> torch.Tensor:
     """Weighted denoising error of each row."""
-    place = unet.device
+    batch = batch.to(unet.device)
     with precision(settings):
         predicted = diffusion.predict(unet, batch.latents, batch.steps, text)
-    return (predicted - batch.goal.to(place)).square().mean((1, 2, 3)) * batch.weight.to(place)
+    return (predicted - batch.goal).square().mean((1, 2, 3)) * batch.weight

@@ -1,6 +1,7 @@
 """The training loop of one adapter on cached latents: LoRA or all UNet weights, with prior preservation."""
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -166,6 +167,15 @@ def gradients(
     return step
 
 
+def recordable(recipe: "Recipe") -> bool:
+    """Whether a step can be a CUDA graph.
+
+    Text encoders read their prompts from the CPU, gradient checkpointing its random state, and 8-bit Adam (bitsandbytes)
+    works on the default stream, where nothing can be recorded.
+    """
+    return not (recipe.text_lr or recipe.gradient_checkpointing) and recipe.optimizer == "adamw"
+
+
 def fit(
     settings: "Adapt",
     name: str,
@@ -202,12 +212,11 @@ def fit(
     training = Training({"weights": weights, "mean": mean.mean}, optimizer, schedule_lr, generator, streams)
     if kept:
         training.resume(*kept)
-    step = gradients(weights, losses, clip, scale)
-    # text encoders read their prompts from the CPU, and checkpointing its random state: neither can be recorded
-    if devices.current().type == "cuda" and not text and not recipe.gradient_checkpointing:
-        step = graphs.Replayed(step)
+    step, stream = gradients(weights, losses, clip, scale), nullcontext()
+    if devices.current().type == "cuda" and recordable(recipe):
+        step, stream = graphs.Replayed(step), graphs.own_stream()
     steps = range(training.step, recipe.steps)
-    with graphs.own_stream():
+    with stream:
         for _ in tqdm(steps, total=recipe.steps, initial=training.step, desc=f"adapt {name}", mininterval=10, disable=None):
             loss = step([draw() for _ in range(recipe.accumulate)])
             optimizer.step()

@@ -33,11 +33,6 @@ def begin(unet: torch.nn.Module, settings: "Adapt", seeds: list[int]) -> dict[st
     return stacked.put_in(unet, layers)
 
 
-def joined(batches: list[Noised]) -> Noised:
-    """The rows of several batches, one after the other."""
-    return Noised(*(torch.cat([getattr(b, name) for b in batches]) for name in ("latents", "steps", "goal", "weight")))
-
-
 def train(
     settings: "Adapt",
     base: diffusion.Base,
@@ -75,7 +70,7 @@ def train(
     text = diffusion.joined([conditions(prompts, sizes)] * len(feeds))
 
     def draw() -> Noised:
-        return joined([noised(schedule, feed.draw(), share, settings, feed.generator) for feed in feeds])
+        return Noised.joined([noised(schedule, feed.draw(), share, settings, feed.generator) for feed in feeds])
 
     def losses(batch: Noised) -> torch.Tensor:
         return row_losses(unet, batch, text, settings).view(len(feeds), -1).sum(1)

@@ -20,10 +20,7 @@ WARM_UP = 3  # steps before the recording, in which the libraries choose their a
 
 @contextmanager
 def own_stream() -> Iterator[None]:
-    """Compute on a stream other than the default one, on which nothing can be recorded; does nothing on the CPU."""
-    if devices.current().type == "cpu":
-        yield
-        return
+    """Compute on a stream other than the default one, on which nothing can be recorded."""
     outer, own = torch.cuda.current_stream(), torch.cuda.Stream()
     own.wait_stream(outer)
     with torch.cuda.stream(own):

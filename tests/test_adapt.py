@@ -16,7 +16,7 @@ from fairgen.denoising import min_snr_weights, noised
 from fairgen.dreambooth import RunningMean, learning_rate, train
 from fairgen.embedded import birds
 from fairgen.errors import FairgenError
-from fairgen.models import adapters, diffusion
+from fairgen.models import adapters, diffusion, text_encoders
 
 RECIPE = {"lr": 1e-3, "steps": 3, "batch": 4, "schedule": "constant", "warmup": 0, "ema": 0}
 RECIPE |= {"accumulate": 1, "gradient_checkpointing": False}
@@ -262,30 +262,55 @@ def test_float16_loses_no_small_gradients(base: diffusion.Base, pixels: np.ndarr
     assert ((half == 0) & (exact != 0)).float().mean() < 1e-5
 
 
-@pytest.mark.parametrize("dora", [False, True])
+@pytest.mark.parametrize(
+    "recipe", [{}, {"dora": True}, {"targets": ("to_q", "conv1")}, {"gradient_checkpointing": True}], ids=str
+)
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_lora_on_a_half_precision_base(
-    base: diffusion.Base, pixels: np.ndarray, monkeypatch: pytest.MonkeyPatch, dtype: str, dora: bool
+    base: diffusion.Base, pixels: np.ndarray, monkeypatch: pytest.MonkeyPatch, dtype: str, recipe: dict
 ) -> None:
-    """Its matrices are float32, their gradients those of float32, and the base's norms stay in the base's dtype."""
-    gradients, norms = [], []
+    """Its matrices are float32, their gradients those of float32, and the base is not under autocast."""
+    gradients, outside = [], []
 
     def clip(weights: list[torch.nn.Parameter]) -> None:
         gradients.append(torch.cat([w.grad.flatten() for w in weights]))
 
     def watched(unet: torch.nn.Module, settings: Adapt) -> list[torch.nn.Parameter]:
-        unet.conv_norm_out.register_forward_hook(lambda module, given, made: norms.append(made.dtype))
+        unet.conv_norm_out.register_forward_hook(lambda *_: outside.append(not torch.is_autocast_enabled("cpu")))
         return trainable(unet, settings)
 
     trainable = dreambooth.trainable
     monkeypatch.setattr(dreambooth, "clip_gradients", clip)
     monkeypatch.setattr(dreambooth, "trainable", watched)
     for own in (base, dataclasses.replace(base, dtype=dtype)):
-        settings = changed(adapt_settings("lora", own), steps=1, dora=dora)
+        settings = changed(adapt_settings("lora", own), steps=1, **recipe)
         unet, _ = train(settings, own, ("a V", pixels), [], "g/0")
         assert all(p.dtype == torch.float32 for p in unet.parameters() if p.requires_grad)
     exact, half = gradients
-    assert norms == [torch.float32, diffusion.DTYPES[dtype]]
+    assert set(outside) == {True}
     assert half.dtype == torch.float32
     assert torch.nn.functional.cosine_similarity(exact, half, dim=0) > 0.99
     assert exact.norm().item() == pytest.approx(half.norm().item(), rel=0.05)
+
+
+def test_dora_on_a_half_precision_base_starts_and_comes_back_exactly(
+    base: diffusion.Base, pixels: np.ndarray, tmp_path: Path
+) -> None:
+    """Its norms are those of the base in float32, not rounded to bfloat16, and it draws with the norms it was trained with."""
+    own = dataclasses.replace(base, dtype="bfloat16")
+    settings = changed(adapt_settings("lora", own), dora=True, steps=2)
+    unet = diffusion.load_unet(own)
+    dreambooth.trainable(unet, settings)
+    for layer in adapters.lora_layers(unet):
+        norms = layer.get_base_layer().weight.float().norm(dim=1)
+        assert torch.allclose(layer.lora_magnitude_vector["default"].weight, norms, rtol=1e-6)
+    unet, _ = train(settings, own, ("a V", pixels), [], "g/0")
+    facts = {"kind": "lora", "base": diffusion.identity(own), "rank": 4, "alpha": 8, "dora": True, "images": 8}
+    adapters.write(tmp_path / "a.safetensors", unet, facts)
+    fresh = diffusion.load_unet(own)
+    adapters.apply(tmp_path / "a.safetensors", fresh, diffusion.identity(own))
+    x = torch.randn(2, unet.config.in_channels, 8, 8, generator=torch.Generator().manual_seed(0))
+    text = text_encoders.encode_prompts(own, ["a duck"]).expand(2)
+    with torch.inference_mode():
+        answers = [diffusion.predict(model, x, torch.tensor([10, 500]), text) for model in (unet, fresh)]
+    assert torch.equal(*answers)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from fairgen.batches import Batches
-from fairgen.checkpoint import Training
+from fairgen.checkpoint import Training, placed
 from fairgen.work import Work
 
 
@@ -82,6 +82,12 @@ def test_a_resumed_optimizer_goes_on_where_it_was(name: str, tmp_path: Path) -> 
     second.resume(opened(tmp_path), {})
     assert second.step == 3
     assert all(torch.equal(x, y) for x, y in zip(advance(second, 3), wanted, strict=True))
+
+
+def test_a_fused_optimizer_counts_beside_its_weights() -> None:
+    weight, count = torch.empty(3, device="meta"), torch.tensor(1.0)
+    assert placed(weight, count, fused=True).device.type == "meta"
+    assert placed(weight, count).device.type == "cpu"
 
 
 def test_chance_on_the_gpu_goes_on_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

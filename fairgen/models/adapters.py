@@ -85,21 +85,32 @@ def inject_lora(unet: Any, rank: int, alpha: float, dora: bool = False, targets:
         inject_adapter_in_model(config, unet)
     except ValueError as error:
         raise FairgenError(f"adapt.lora: {error}") from error
+    for layer in lora_layers(unet) if dora else ():
+        norms, weight = layer.lora_magnitude_vector["default"], layer.get_base_layer().weight.float()
+        norms.weight.data = norms.get_weight_norm(weight, 0, layer.scaling["default"])  # peft rounds them to the base's dtype
+
+
+def lora_layers(module: Any) -> list[Any]:
+    """peft's LoRA layers in a module."""
+    from peft.tuners.lora import LoraLayer
+
+    return [layer for layer in module.modules() if isinstance(layer, LoraLayer)]
 
 
 def mixed_precision(module: Any) -> None:
-    """Let LoRA layers with float32 matrices compute in the dtype of the layers that they adapt.
+    """Give LoRA layers float32 matrices that compute in the dtype of the layers that they adapt.
 
     Autocast around the whole module would do that too, but compute its norms in float32: a seventh to a quarter more time
     for a step on an H200.
     """
     import torch
-    from peft.tuners.lora import LoraLayer
 
-    for layer in [found for found in module.modules() if isinstance(found, LoraLayer)]:
+    for layer in lora_layers(module):
+        for name, p in layer.named_parameters():
+            p.data = p.data if name.startswith("base_layer.") else p.data.float()
         weight = layer.get_base_layer().weight
         if weight.dtype != torch.float32:
-            layer.cast_input_dtype_enabled = layer.use_dora["default"]  # whose norms stay in float32
+            layer.cast_input_dtype_enabled = layer.use_dora["default"]  # it takes its norms in the input's dtype
             layer.forward = torch.autocast(weight.device.type, weight.dtype)(layer.forward)
 
 
@@ -207,12 +218,15 @@ def put(path: Path, module: Any, tensors: dict[str, Any], targets: Sequence[str]
         FairgenError: the tensors are not those that the module wants.
     """
     facts = read_facts(path)
-    tensors = {name: x.to(module.dtype) for name, x in tensors.items()}
+    if not facts.get("dora"):
+        tensors = {name: x.to(module.dtype) for name, x in tensors.items()}
     if facts["kind"] == "lora":
         from peft import set_peft_model_state_dict
 
         if not hasattr(module, "peft_config"):
             inject_lora(module, facts["rank"], facts["alpha"], facts["dora"], targets)
+            if facts["dora"]:
+                mixed_precision(module)
             module.eval()
         wanted = lora_tensors(module)
         if tensors.keys() == wanted.keys():

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from fairgen.errors import FairgenError
+from fairgen.models import adapters
 
 Layers = dict[str, Any]  # name of a module in the denoiser → peft's LoRA layer in its place
 
@@ -35,28 +36,27 @@ class StackedLora(nn.Module):
 
 def take_out(unet: nn.Module) -> Layers:
     """Put the base's own layers back in the place of peft's LoRA layers, which are returned."""
-    from peft.tuners.lora import LoraLayer
-
-    layers = {name: module for name, module in unet.named_modules() if isinstance(module, LoraLayer)}
+    adapted = set(adapters.lora_layers(unet))
+    layers = {name: module for name, module in unet.named_modules() if module in adapted}
     for name, layer in layers.items():
         _place(unet, name, layer.base_layer)
     del unet.peft_config
     return layers
 
 
-def put_in(unet: nn.Module, adapters: Sequence[Layers]) -> dict[str, StackedLora]:
+def put_in(unet: nn.Module, trained: Sequence[Layers]) -> dict[str, StackedLora]:
     """Put the layers of several adapters, stacked, in the place of the base's own.
 
     Raises:
         FairgenError: a layer is not linear.
     """
-    for name, layer in adapters[0].items():
+    for name, layer in trained[0].items():
         if not isinstance(layer.base_layer, nn.Linear):
             raise FairgenError(
                 f"adapt.shared: {name} is a {type(layer.base_layer).__name__}, and a shared batch adapts linear layers only;"
                 " take it out of adapt.lora.targets or set shared: false"
             )
-    stacked = {name: StackedLora([layers[name] for layers in adapters]) for name in adapters[0]}
+    stacked = {name: StackedLora([layers[name] for layers in trained]) for name in trained[0]}
     for name, layer in stacked.items():
         _place(unet, name, layer)
     return stacked
