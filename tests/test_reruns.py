@@ -159,7 +159,7 @@ EDITS = [
     config("`split.seed`", {"split": {"seed": 1}}),
     own("`embed.batch`", {"embed": {"batch": 128}}),
     config("`cluster.iterations`", {"cluster": {"iterations": 30}}),
-    config("`diffusion.dtype`", {"diffusion": {"dtype": "bfloat16"}}),
+    own("`diffusion.dtype`", {"diffusion": {"dtype": "bfloat16"}}),
     config("`prior.seed`", {"prior": {"seed": 1}}),
     config("`adapt.min_snr`", {"adapt": {"min_snr": 0}}),
     own("`adapt.lora.lr`", {"adapt": {"lora": {"lr": 2.0e-3}}}),
