@@ -50,6 +50,11 @@ def settings(kind: str, base: diffusion.Base, steps: int | None) -> Adapt:
     return replace(found, recipe=replace(found.recipe, prior_batch=prior, steps=steps or found.recipe.steps))
 
 
+def short(given: Adapt, steps: int) -> Adapt:
+    """The same settings with a number of steps."""
+    return replace(given, recipe=replace(given.recipe, steps=steps))
+
+
 def autocast(base: diffusion.Base) -> torch.autocast:
     """The precision of a step."""
     return torch.autocast(devices.current().type, diffusion.DTYPES[base.dtype], enabled=base.dtype != "float32")
@@ -97,18 +102,15 @@ def loops(given: Adapt, base: diffusion.Base, pixels: np.ndarray, prior: np.ndar
     """The loops with a number of steps, loading of the models included; on a GPU also fairgen's without CUDA graphs."""
     priors = [(CLASS, prior)] if given.recipe.prior_batch else []
 
-    def short(steps: int) -> Adapt:
-        return replace(given, recipe=replace(given.recipe, steps=steps))
-
     def ours(steps: int) -> None:
-        dreambooth.train(short(steps), base, (TEXT, pixels), priors, "benchmark")
+        dreambooth.train(short(given, steps), base, (TEXT, pixels), priors, "benchmark")
 
     def without_graphs(steps: int) -> None:
         with mock.patch.object(graphs, "WARM_UP", steps):
             ours(steps)
 
     more = {"fairgen without CUDA graphs": without_graphs} if devices.current().type == "cuda" else {}
-    return {"fairgen": ours, "plain loop": lambda steps: plain(short(steps), base, pixels, prior), **more}
+    return {"fairgen": ours, "plain loop": lambda steps: plain(short(given, steps), base, pixels, prior), **more}
 
 
 def stage(given: Adapt, folder: Path, gpus: int) -> Callable[[], object]:

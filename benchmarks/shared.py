@@ -27,15 +27,12 @@ from fairgen.models import diffusion
 def sides(given: Adapt, base: diffusion.Base, clusters: dict[str, np.ndarray]) -> dict[str, Callable[[int], object]]:
     """Both sides, with a number of steps."""
 
-    def short(steps: int) -> Adapt:
-        return replace(given, recipe=replace(given.recipe, steps=steps))
-
     def one_by_one(steps: int) -> None:
         for name, pixels in clusters.items():
-            dreambooth.train(short(steps), base, (single.TEXT, pixels), [], name)
+            dreambooth.train(single.short(given, steps), base, (single.TEXT, pixels), [], name)
 
     def shared(steps: int) -> None:
-        dreambooth_shared.train(short(steps), base, single.TEXT, clusters, [], "benchmark")
+        dreambooth_shared.train(single.short(given, steps), base, single.TEXT, clusters, [], "benchmark")
 
     return {"one by one": one_by_one, "shared": shared}
 

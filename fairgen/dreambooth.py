@@ -34,8 +34,6 @@ def trainable(unet: torch.nn.Module, settings: "Adapt") -> list[torch.nn.Paramet
     else:
         unet.float().requires_grad_(True)
     weights = [p for p in unet.parameters() if p.requires_grad]
-    for p in weights:
-        p.data = p.data.float()
     if settings.recipe.gradient_checkpointing:
         unet.enable_gradient_checkpointing()
     return weights
@@ -47,7 +45,7 @@ def adamw(weights: list[torch.nn.Parameter], settings: "Adapt", text: Sequence[t
     Raises:
         FairgenError: 8 bits are asked for, and bitsandbytes is not installed.
     """
-    options: dict[str, Any] = {"lr": settings.recipe.lr, "weight_decay": 1e-2}
+    options = {"lr": settings.recipe.lr, "weight_decay": 1e-2}
     groups = [{"params": weights}, *([{"params": list(text), "lr": settings.recipe.text_lr}] if text else [])]
     if settings.recipe.optimizer == "adamw":
         return torch.optim.AdamW(groups, **options, fused=devices.current().type == "cuda" or None)

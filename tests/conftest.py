@@ -92,6 +92,15 @@ def base():
     return Base("fairgen:embedded/weights/diffusion", None, None, "float32", 32)
 
 
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A random miniature of each architecture of the base model."""
+    import miniatures
+
+    place = tmp_path_factory.mktemp("bases")
+    return {name: miniatures.build(place, name) for name in miniatures.ARCHITECTURES}
+
+
 def result(dataset: str = "toy", ratios: tuple[float | str, ...] = (0.99,), **accuracies: list[float]) -> dict:
     """A `worst_group.json` of methods with these worst-group accuracies, one per seed, the same at every ratio."""
     from fairgen import results, worst_group

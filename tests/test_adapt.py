@@ -301,7 +301,7 @@ def test_dora_on_a_half_precision_base_starts_and_comes_back_exactly(
     settings = changed(adapt_settings("lora", own), dora=True, steps=2)
     unet = diffusion.load_unet(own)
     dreambooth.trainable(unet, settings)
-    for layer in adapters.lora_layers(unet):
+    for layer in adapters.lora_layers(unet).values():
         norms = layer.get_base_layer().weight.float().norm(dim=1)
         assert torch.allclose(layer.lora_magnitude_vector["default"].weight, norms, rtol=1e-6)
     unet, _ = train(settings, own, ("a V", pixels), [], "g/0")

@@ -30,12 +30,6 @@ RECIPE = {"lr": 1e-2, "steps": 2, "batch": 2, "schedule": "constant", "warmup": 
 RECIPE |= {"accumulate": 1, "gradient_checkpointing": False}
 
 
-@pytest.fixture(scope="module")
-def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    place = tmp_path_factory.mktemp("bases")
-    return {name: miniatures.build(place, name) for name in miniatures.ARCHITECTURES}
-
-
 def base_of(place: Path, **changes: object) -> diffusion.Base:
     return diffusion.Base(
         **{"model": str(place), "revision": None, "variant": None, "dtype": "float32", "resolution": 32, **changes}

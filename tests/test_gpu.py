@@ -19,7 +19,7 @@ import torch
 from conftest import TINY, Workflow
 from safetensors.torch import load_file
 from test_adapt import adapt_settings, changed
-from test_work import SETTINGS, Bench, build
+from test_work import SETTINGS, build
 
 from fairgen import devices, dreambooth, dreambooth_shared, graphs
 from fairgen.blocks import merged
@@ -49,12 +49,6 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.fixture(scope="module")
 def pixels() -> np.ndarray:
     return np.stack([birds.users(5, "train", "landbird", "land", i).pixels for i in range(6)])
-
-
-@pytest.fixture(scope="module")
-def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    place = tmp_path_factory.mktemp("bases")
-    return {name: miniatures.build(place, name) for name in miniatures.ARCHITECTURES}
 
 
 @pytest.fixture
@@ -186,16 +180,11 @@ def test_a_compiled_denoiser_draws_the_same_images(base: diffusion.Base, gpu: No
     assert np.abs(drawn(base, dataclasses.replace(solver, compile=True)) - drawn(base, solver)).mean() < 0.5
 
 
-@pytest.fixture
-def bench(tmp_path: Path) -> Bench:
-    return build(tmp_path)
-
-
 @pytest.mark.parametrize("name", ["lora", "shared", "full", "full, no text", "sample", "pretrain", "groupdro"])
-def test_a_killed_job_goes_on(bench: Bench, name: str) -> None:
+def test_a_killed_job_goes_on(tmp_path: Path, name: str) -> None:
     """Adapters are trained long enough for a graph before the kill and after it."""
     name, *without_text = name.split(", ")
-    settings = SETTINGS[name]
+    bench, settings = build(tmp_path), SETTINGS[name]
     if name in ("lora", "shared", "full"):
         changes = {"steps": 4 + graphs.WARM_UP + 2, **({"text_lr": 0} if without_text else {})}
         settings = {**settings, "recipe": {**settings["recipe"], **changes}}

@@ -85,16 +85,16 @@ def inject_lora(unet: Any, rank: int, alpha: float, dora: bool = False, targets:
         inject_adapter_in_model(config, unet)
     except ValueError as error:
         raise FairgenError(f"adapt.lora: {error}") from error
-    for layer in lora_layers(unet) if dora else ():
+    for layer in lora_layers(unet).values() if dora else ():
         norms, weight = layer.lora_magnitude_vector["default"], layer.get_base_layer().weight.float()
         norms.weight.data = norms.get_weight_norm(weight, 0, layer.scaling["default"])  # peft rounds them to the base's dtype
 
 
-def lora_layers(module: Any) -> list[Any]:
-    """peft's LoRA layers in a module."""
+def lora_layers(module: Any) -> dict[str, Any]:
+    """peft's LoRA layers in a module, by their names."""
     from peft.tuners.lora import LoraLayer
 
-    return [layer for layer in module.modules() if isinstance(layer, LoraLayer)]
+    return {name: layer for name, layer in module.named_modules() if isinstance(layer, LoraLayer)}
 
 
 def mixed_precision(module: Any) -> None:
@@ -105,9 +105,10 @@ def mixed_precision(module: Any) -> None:
     """
     import torch
 
-    for layer in lora_layers(module):
+    for layer in lora_layers(module).values():
         for name, p in layer.named_parameters():
-            p.data = p.data if name.startswith("base_layer.") else p.data.float()
+            if not name.startswith("base_layer."):
+                p.data = p.data.float()
         weight = layer.get_base_layer().weight
         if weight.dtype != torch.float32:
             layer.cast_input_dtype_enabled = layer.use_dora["default"]  # it takes its norms in the input's dtype

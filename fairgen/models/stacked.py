@@ -36,8 +36,7 @@ class StackedLora(nn.Module):
 
 def take_out(unet: nn.Module) -> Layers:
     """Put the base's own layers back in the place of peft's LoRA layers, which are returned."""
-    adapted = set(adapters.lora_layers(unet))
-    layers = {name: module for name, module in unet.named_modules() if module in adapted}
+    layers = adapters.lora_layers(unet)
     for name, layer in layers.items():
         _place(unet, name, layer.base_layer)
     del unet.peft_config

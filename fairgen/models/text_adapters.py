@@ -31,10 +31,8 @@ def trainable(encoders: diffusion.Encoders, settings: "Adapt") -> list[torch.nn.
             adapters.inject_lora(encoder, recipe.rank, recipe.alpha, recipe.dora, adapters.TEXT_TARGETS)
             adapters.mixed_precision(encoder)
         else:
-            encoder.requires_grad_(True)
+            encoder.float().requires_grad_(True)
         weights += [p for p in encoder.parameters() if p.requires_grad]
-    for p in weights:
-        p.data = p.data.float()
     return weights
 
 
