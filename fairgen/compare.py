@@ -65,5 +65,9 @@ def differences(a: dict[str, Any], b: dict[str, Any]) -> list[str]:
 def run(options: Namespace) -> None:
     """Print the comparison."""
     a, b = results.load(options.a), results.load(options.b)
-    few = [f"no interval (n/a) of fewer than {intervals.FEWEST} seeds"] if min(len(d["seeds"]) for d in (a, b)) < intervals.FEWEST else []
+    few = (
+        [f"no interval (n/a) of fewer than {intervals.FEWEST} seeds"]
+        if min(len(d["seeds"]) for d in (a, b)) < intervals.FEWEST
+        else []
+    )
     print("\n".join([*circumstances(a, b), *settings(a, b), *differences(a, b), *few]))

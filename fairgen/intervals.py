@@ -4,6 +4,7 @@ Also what is said of repeated runs (seeds or replicates): mean, deviation, inter
 are cut to the range that the figure can have, and fewer than three runs have none.
 """
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -36,13 +37,16 @@ def wilson_minimum(right: list[int], n: list[int]) -> list[float]:
         right: rows of each group that are right.
         n: rows of each group, none of them 0.
     """
-    alpha, counts = 1 - CONFIDENCE, list(zip(right, n, strict=True))
+    alpha = 1 - CONFIDENCE
+    low = min(wilson_bound(k, m, "greater", alpha / 2) for k, m in zip(right, n, strict=True))
+    return [low, min(wilson_bound(k, m, "less", alpha / (2 * len(n))) for k, m in zip(right, n, strict=True))]
 
-    def bounds(side: str, level: float) -> list[Any]:
-        return [stats.binomtest(k, m, alternative=side).proportion_ci(1 - level, method="wilsoncc") for k, m in counts]
 
-    low = min(found.low for found in bounds("greater", alpha / 2))
-    return [float(low), float(min(found.high for found in bounds("less", alpha / (2 * len(counts)))))]
+@cache
+def wilson_bound(right: int, n: int, side: str, level: float) -> float:
+    """The lower (`greater`) or upper (`less`) bound of `right / n` with continuity correction, one-sided at a level."""
+    found = stats.binomtest(right, n, alternative=side).proportion_ci(1 - level, method="wilsoncc")
+    return float(found.low if side == "greater" else found.high)
 
 
 def student(values: list[float], within: tuple[float, float] = SHARE) -> list[float] | None:
@@ -53,9 +57,7 @@ def student(values: list[float], within: tuple[float, float] = SHARE) -> list[fl
     return [max(float(np.mean(values) - half), within[0]), min(float(np.mean(values) + half), within[1])]
 
 
-def over_runs(
-    values: list[float | None], run: str = "seed", within: tuple[float, float] = SHARE
-) -> dict[str, Any] | None:
+def over_runs(values: list[float | None], run: str = "seed", within: tuple[float, float] = SHARE) -> dict[str, Any] | None:
     """Mean, standard deviation (n − 1), interval and the values themselves; None if one of them is undefined.
 
     Args:

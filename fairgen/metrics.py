@@ -95,7 +95,9 @@ def accuracies(groups: dict[str, dict[str, Any]], conflicting: set[str]) -> dict
     return {
         "worst_group_accuracy": present[worst]["accuracy"] if worst else None,
         "worst_group": worst,
-        "worst_group_wilson95": intervals.wilson_minimum(np.rint(accuracy * n).astype(int).tolist(), n.tolist()) if worst else None,
+        "worst_group_wilson95": intervals.wilson_minimum(np.rint(accuracy * n).astype(int).tolist(), n.tolist())
+        if worst
+        else None,
         "average_accuracy": weighted(n),
         "balanced_accuracy": weighted(np.ones_like(n)),
         "train_weighted_accuracy": weighted(train_n),

@@ -132,8 +132,7 @@ def terminal_table(document: dict[str, Any]) -> str:
             figures = f"{worst['mean']:>12.3f}{intervals.shown(worst):>16}{entry['balanced_accuracy']['mean']:>10.3f}"
             known = ", ".join(entry["group_labels"]) or "nothing"
             lines.append(
-                f"{name:<18}{figures}{entry['average_accuracy']['mean']:>9.3f}"
-                f"   {entry['worst_group']['by_mean']:<18}{known}"
+                f"{name:<18}{figures}{entry['average_accuracy']['mean']:>9.3f}   {entry['worst_group']['by_mean']:<18}{known}"
             )
         lines += missing(empty_groups(methods))
         lines.append(intervals.verdict(document["comparisons"][ratio]))

@@ -187,7 +187,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Workflow:
 @pytest.mark.slow
 def test_the_result_has_its_published_shape(finished: Workflow) -> None:
     document = json.loads((finished.folder / TARGET).read_text())
-    assert document["schema_version"] == 2
+    assert document["schema_version"] == 3
     assert document["versions"]["torch"][0].isdigit()
     assert re.fullmatch(r"[0-9a-f]{64}", document["config_sha256"])
     methods = document["results"]["0.999"]
