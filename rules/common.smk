@@ -8,7 +8,7 @@ import yaml
 
 sys.path.insert(0, str(workflow.basedir))
 
-from fairgen import blocks, validation
+from fairgen import blocks, failures, validation
 from fairgen import config as table
 from fairgen.errors import FairgenError
 from fairgen.fingerprint import fingerprint
@@ -17,6 +17,7 @@ from fairgen.workflow import ablations, check_writable, requested, stop, use_thi
 
 use_this_python()
 paths = Paths(config)
+failed = failures.watch()
 
 try:
     validation.validate(config, yaml.safe_load((Path(workflow.basedir) / "rules/config.schema.yaml").read_text()))
@@ -37,6 +38,10 @@ onstart:
         check_writable(Path("results"), requested(sys.argv[1:]))
     except FairgenError as error:
         stop(error)
+
+
+onerror:
+    failed.tell()
 
 
 wildcard_constraints:
