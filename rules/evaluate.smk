@@ -63,6 +63,7 @@ rule replicates:
 rule check:
     input:
         audit="results/{dataset}/audit.md",
+        facts="results/{dataset}/audit.json",
         splits=paths.splits,
     output:
         page="results/{dataset}/check.md",
@@ -74,5 +75,5 @@ rule check:
         settings=settings("check"),
         code=code("check"),
     shell:
-        "python -m fairgen.check --settings {params.settings:q} --audit {input.audit} --splits {input.splits}"
-        " --page {output.page} --log {log}"
+        "python -m fairgen.check --settings {params.settings:q} --audit {input.audit} --facts {input.facts}"
+        " --splits {input.splits} --page {output.page} --log {log}"

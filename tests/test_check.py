@@ -50,14 +50,52 @@ def test_the_page_counts_the_work_and_lists_what_is_short(tmp_path: Path, monkey
     monkeypatch.chdir(tmp_path)
     counts = {"train": {"a": 800, "b": 8}, "validation": {"a": 10, "b": 10}, "test": {"a": 10}}
     facts = {"counts": counts, "short": ["train b: 8 of 89"]}
-    text = check.page(settings(), {"0.9": facts}, [("a landbird", 4)], [])
-    assert "| a | 800 | 10 | 10 | 4 generators |" in text
-    assert "| b | 8 | 10 | 0 | borrows from a |" in text
-    assert "| 4 | generators to train |" in text
-    assert "| 200 | images to draw |" in text
-    assert "- ratio 0.9: fewer images than it asks for, all are kept: train b: 8 of 89" in text
-    assert "- ratio 0.9: group b has no test image" in text
+    text = check.page(settings(), {"0.9": facts}, [("a landbird", 4)], ["first of all"], audit())
+    assert "| 0.9 | a | 800 | 10 | 10 | 4 generators |" in text
+    assert "| 0.9 | b | 8 | 10 | 0 | borrows from a |" in text
+    assert "4 generators to train, 200 images to draw, 6 classifier runs." in text
+    listed = [line for line in text.splitlines() if line.startswith("- ")]
+    assert listed == [
+        "- first of all",
+        "- ratio 0.9: group b: no test image, so no figure speaks about it",
+        "- ratio 0.9: fewer images than it asks for, all are kept: train b: 8 of 89",
+        "- 2 files or rows are malformed and left out: truncated (2)",
+        "- 5 images have a value that no group of the config has: age '7' (5)",
+    ]
+    assert text.index("first of all") < text.index("## Images") < text.index(check.DETAIL) < text.index("a landbird")
     assert "no time and no size is known" in text
+
+
+def audit() -> dict:
+    """The parts of an `audit.json` that the page looks at."""
+    same = {"sets": 0, "images": 0, "conflicting_sets": 0, "conflicting_images": 0, "conflicting": []}
+    rejects = [{"reason": "truncated", "count": 2, "malformed": True, "examples": []}]
+    rejects += [{"reason": "age in no value of the config", "count": 5, "malformed": False, "examples": []}]
+    return {
+        **{"dataset": "d", "root": "r<1>", "read": 27, "indexed": 20, "rejects": rejects, "outside": {"age '7'": 5}},
+        **{"left_out": {"malformed": 2, "not_asked_for": 5}, "identical": same, "near_identical": same},
+        "across_splits": {"sets": 0, "images": 0, "examples": []},
+    }
+
+
+def test_the_terminal_shows_a_screen_of_plain_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many ratios and many problems: what is cut stands in the file, which is named; no Markdown."""
+    monkeypatch.chdir(tmp_path)
+    counts = {"train": {"a": 800, "b": 8}, "validation": {"a": 10}, "test": {"a": 10}}
+    splits = {str(n): {"counts": counts, "short": [f"train b: 8 of {n}"]} for n in range(30)}
+    text = check.page(settings(), splits, [("a|b", 4)] * 50, ["prompt 'x' has 90 tokens"], audit())
+    lines = check.screen(text + "# Audit\n" * 200, Path("results/d/check.md")).splitlines()
+    assert 24 <= len(lines) <= 40
+    assert lines[0] == "CHECK OF D"
+    assert lines[1] == "27 files or rows of r<1> read, 20 images indexed."
+    assert lines[3:5] == ["TO LOOK AT", "- prompt 'x' has 90 tokens"]
+    assert [line for line in lines if line.startswith("  …")] == [
+        "  … and 83 more in results/d/check.md",
+        "  … and 45 more in results/d/check.md",
+    ]
+    assert "0      a      800    10          10    4 generators" in lines
+    assert lines[-1].endswith("results/d/check.md")
+    assert not any(mark in line for line in lines for mark in ("|", "##", "&lt;"))
 
 
 def test_the_page_says_what_earlier_jobs_cost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
