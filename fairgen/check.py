@@ -15,7 +15,7 @@ from statistics import mean
 from types import SimpleNamespace
 from typing import Any
 
-from fairgen import audit_index, job, tables
+from fairgen import audit_index, job, lineage, tables
 from fairgen.cluster import clusters_for
 from fairgen.errors import FairgenError
 from fairgen.markdown import clean, plain, table
@@ -164,7 +164,7 @@ def work(settings: Check, paths: SimpleNamespace) -> None:
     prompts, problems = prompt_lengths(settings)
     splits = {str(ratio): tables.facts(path) for ratio, path in zip(settings.ratios, paths.splits, strict=True)}
     text = page(settings, splits, prompts, problems, json.loads(Path(paths.facts).read_text()))
-    Path(paths.page).write_text(text + "\n" + Path(paths.audit).read_text())
+    lineage.write_text(paths.page, text + "\n" + lineage.without(Path(paths.audit).read_text()))
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -9,6 +9,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 
+from fairgen import lineage
 from fairgen.results import MISSING, empty_groups
 
 # Okabe & Ito's colour-blind-safe palette (2008); the yellow, faint on white, comes last
@@ -19,7 +20,7 @@ LEGEND = {"loc": "upper left", "bbox_to_anchor": (1.01, 1), "frameon": False}  #
 
 def save(figure: Any, path: Path) -> None:
     """Write a figure as PNG and release it."""
-    figure.savefig(path, dpi=130, bbox_inches="tight", format="png", metadata={"Software": None})
+    figure.savefig(path, dpi=130, bbox_inches="tight", format="png", metadata={"Software": None, **lineage.pictured()})
     plt.close(figure)
 
 
