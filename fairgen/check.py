@@ -1,8 +1,8 @@
 """Stage `check`: what a run of this data set would do, before anything is trained, as one page.
 
 What there is to look at, images per group at every ratio, groups that will borrow, clusters and the amount of work: a screen,
-which `fairgen check` shows. Below it in the file: prompts with their length in tokens, how long jobs took where earlier runs
-have told, and the whole audit of the data.
+which `fairgen check` shows. Below it in the file: prompts with their length in tokens, and the whole audit of
+the data.
 """
 
 import argparse
@@ -11,7 +11,6 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import mean
 from types import SimpleNamespace
 from typing import Any
 
@@ -21,7 +20,6 @@ from fairgen.errors import FairgenError
 from fairgen.markdown import clean, plain, table
 from fairgen.prompts import instance_prompt, plain_prompt
 from fairgen.results import MISSING, missing
-from fairgen.timing import megabytes_known, seconds_known
 
 DETAIL = "## In detail"  # the heading below which the terminal shows nothing
 MOST = {"problems": 10, "rows": 16}  # lines of a part that a screen has room for
@@ -85,18 +83,6 @@ def prompt_lengths(settings: Check) -> tuple[list[tuple[str, int | str]], list[s
     return list(zip(prompts, lengths, strict=True)), long
 
 
-def known_costs(dataset: str) -> str:
-    """Mean time and disk space of the finished jobs that took a second or more, by rule."""
-    times, sizes = seconds_known(Path("results/benchmarks", dataset)), megabytes_known(Path("results", dataset))
-    rows = [
-        (rule, len(taken), f"{mean(taken):.0f}", f"{mean(sizes[rule]):.1f}" if sizes.get(rule) else "")
-        for rule, taken in sorted(times.items())
-        if mean(taken) >= 1
-    ]
-    known = table(("rule", "finished jobs", "mean seconds", "mean MB"), rows)
-    return known if rows else "No job has run yet, so no time and no size is known; `fairgen estimate` adds them up later."
-
-
 def of_splits(settings: Check, splits: dict[str, dict[str, Any]]) -> tuple[str, list[str], int]:
     """The table of images and generators at every ratio, the problems among them, and how many generators are trained."""
     rows, problems, trained = [], [], 0
@@ -140,10 +126,10 @@ def page(
         "## Images, and what each method does for the generators",
         plans,
         "## Work, at most",
-        ", ".join(f"{n} {what}" for what, n in amount.items()) + ".",
+        f"{', '.join(f'{n} {what}' for what, n in amount.items())}. What they take: fairgen estimate"
+        f" results/{clean(settings.dataset)}/worst_group.json",
         DETAIL,
         table(("tokens", "prompt"), ((n, p) for p, n in prompts)),
-        known_costs(settings.dataset),
     ]
     return "\n\n".join(parts) + "\n"
 
