@@ -5,12 +5,13 @@ benchmark's labels are kept unless the option `labels: corrected` is given.
 """
 
 from collections.abc import Iterator
-from pathlib import Path
+from functools import partial
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from fairgen.errors import FairgenError
-from fairgen.formats import Reject, Row, delimited, split_of
-from fairgen.formats.files import Files
+from fairgen.formats import Reject, Row, delimited, plain, shortened, split_of
+from fairgen.formats.files import Entry, Files, normal
 
 LAYOUT = "metadata.csv (img_filename, y, split, place) beside the folders of images, 001.Black_footed_Albatross/…"
 KINDS, PLACES = {"0": "landbird", "1": "waterbird"}, {"0": "land", "1": "water"}
@@ -31,13 +32,23 @@ def read(root: Path, options: dict[str, Any]) -> Iterator[Row | Reject]:
     if table is None:
         raise FairgenError(f"{root}: no metadata.csv; expected {LAYOUT}")
     files = Files(root, [table.relative_to(root).as_posix()])
-    for where, row in delimited.rows(table, ("img_filename", "y", "split", "place")):
-        kind, place, split = KINDS.get(row["y"]), PLACES.get(row["place"]), split_of(row["split"])
-        if kind is None or place is None or not split:
-            yield Reject(where, f"row cannot be read: y '{row['y']}', place '{row['place']}', split '{row['split']}'")
-            continue
-        species = row["img_filename"].split("/")[0].rpartition(".")[2] if "/" in row["img_filename"] else ""
-        if options.get("labels") == "corrected" and species in MISLABELLED:
-            kind = "landbird"
-        yield files.take(row["img_filename"], where, {"kind": kind, "place": place}, split, species)
+    yield from files.rows(partial(entries, table, options.get("labels") == "corrected"))
     yield from files.rest()
+
+
+def entries(table: Path, corrected: bool) -> Iterator[Entry | Reject]:
+    """The rows of the table; a species is the name of the folder that the image lies in."""
+    for found in delimited.rows(table, ("img_filename", "y", "split", "place")):
+        if isinstance(found, Reject):
+            yield found
+            continue
+        where, row = found
+        kind, place, split = KINDS.get(plain(row["y"])), PLACES.get(plain(row["place"])), split_of(row["split"])
+        if kind is None or place is None or not split:
+            told = ", ".join(f"{name} '{shortened(row[name])}'" for name in ("y", "place", "split"))
+            yield Reject(where, f"row cannot be read: {told}")
+            continue
+        species = PurePosixPath(normal(row["img_filename"])).parent.name.rpartition(".")[2]
+        if corrected and species in MISLABELLED:
+            kind = "landbird"
+        yield Entry(where, row["img_filename"], {"kind": kind, "place": place}, split, species)
