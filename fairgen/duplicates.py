@@ -34,7 +34,8 @@ def groups_of(keys: Iterable[Hashable]) -> list[list[int]]:
 
 
 def near_sets(hashes: list[bytes], bits: int, pairs: int = PAIRS) -> list[int]:
-    """Sets of hashes that are linked by steps of at most `bits` bits: the lowest position in each position's set, by exact search.
+    """Sets of hashes that are linked by steps of at most `bits` bits: the lowest position in each position's set, by exact
+    search.
 
     Every pair is looked at, but hardly more than `pairs` of them are held at a time: memory is linear in the number of hashes
     even where all of them are alike.

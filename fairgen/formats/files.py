@@ -9,6 +9,7 @@ import stat
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path, PurePosixPath
 
 from fairgen.formats import Reject, Row, shortened, split_of_folder
@@ -82,6 +83,11 @@ def normal(name: str) -> str:
     return "/".join(part for part in name.replace("\\", "/").strip().split("/") if part not in ("", "."))
 
 
+def begin(one: list[str], other: list[str]) -> list[str]:
+    """The folders that both paths begin with."""
+    return [a for a, _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False))]
+
+
 class Files:
     """The files of a data set with label tables; `rows` takes those of one table, `rest` lists what no table named."""
 
@@ -128,7 +134,7 @@ class Files:
             counts.update(found)
             if found:
                 folders = name.split("/")[:-1]
-                common = folders if common is None else os.path.commonprefix([common, folders])
+                common = folders if common is None else begin(common, folders)
         shared = "/".join(common or []) + "/"  # folders that begin every path: others are not missing for all rows
         allowed = [f for f in sorted(counts) if not f[0] or shared.startswith(f"{f[0]}/")]
         return max(allowed, key=lambda folders: (counts[folders], folders == SAME), default=SAME)

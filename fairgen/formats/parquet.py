@@ -54,9 +54,10 @@ def shard(root: Path, file: str) -> Iterator[Row | Reject]:
     twice = {name for name in schema.names if schema.names.count(name) > 1}
     if image is None:
         yield Reject(file, "Parquet file has no image column: none is a struct with bytes")
-    elif twice or len(splits) > 1:
-        told = f"columns of one name: {', '.join(sorted(twice))}" if twice else f"words of two splits: {', '.join(sorted(splits))}"
-        yield Reject(file, f"Parquet file has {told}")
+    elif twice:
+        yield Reject(file, f"Parquet file has columns of one name: {', '.join(sorted(twice))}")
+    elif len(splits) > 1:
+        yield Reject(file, f"Parquet file of several splits: its path says {', '.join(sorted(splits))}")
     else:
         for number, row in enumerate(found):
             yield Row(f"{file}#{number}", {k: spell(v, names.get(k)) for k, v in row.items()}, next(iter(splits), ""))
