@@ -56,15 +56,18 @@ def white(image: Image.Image, values: np.ndarray) -> float:
     raise ValueError(f"its values go from {low:g} to {high:g}, a scale that is not known; scale it to 8 or 16 bits")
 
 
-def to_grey(image: Image.Image) -> tuple[Image.Image, str]:
-    """An image of one deep channel with 8 bits, and what was its white, in words.
+def values_of(image: Image.Image) -> np.ndarray:
+    """The numbers of an image of one deep channel, (h, w) float64."""
+    return np.asarray(image, dtype=np.float64)
+
+
+def to_grey(image: Image.Image) -> Image.Image:
+    """An image of one deep channel with 8 bits.
 
     Raises:
         ValueError: the scale is unknown.
     """
-    values = np.asarray(image, dtype=np.float64)
-    top = white(image, values)
-    grey = np.rint(np.clip(values / top, 0, 1) * 255).astype(np.uint8)
-    if getattr(image, "tag_v2", {}).get(INTERPRETATION) == 0:  # white is zero, which Pillow heeds for 8 bits only
-        grey = 255 - grey
-    return Image.fromarray(grey), f"grey values up to {top:g} scaled to 8 bits"
+    values = values_of(image)
+    grey = np.rint(np.clip(values / white(image, values), 0, 1) * 255).astype(np.uint8)
+    inverted = getattr(image, "tag_v2", {}).get(INTERPRETATION) == 0  # white is zero, which Pillow heeds for 8 bits only
+    return Image.fromarray(255 - grey if inverted else grey)

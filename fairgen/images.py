@@ -34,7 +34,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
     """First frame, upright, RGB; transparency is composited on white, deep greys are scaled to 8 bits."""
     exif = image.getexif()
     if depth.is_deep(image):
-        image, _ = depth.to_grey(image)
+        image = depth.to_grey(image)
         image.getexif().update({0x0112: exif.get(0x0112, 1)})
     image = ImageOps.exif_transpose(image)
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
@@ -68,8 +68,9 @@ def fault(error: Exception) -> str:
     """Why an image could not be decoded."""
     if isinstance(error, UnidentifiedImageError):
         return "not an image: its content is of no known image format"
-    kind = "" if isinstance(error, OSError | ValueError | SyntaxError) else f"{type(error).__name__}: "
-    return f"image cannot be decoded: {shortened(ascii_only(f'{kind}{error}'), 200)}"
+    spoken = isinstance(error, OSError | ValueError | SyntaxError) and str(error)  # others say little without their type
+    told = str(error) if spoken else f"{type(error).__name__}: {error}".removesuffix(": ")
+    return f"image cannot be decoded: {shortened(ascii_only(told), 200)}"
 
 
 def ascii_only(text: str) -> str:
@@ -112,8 +113,9 @@ def notes(image: Image.Image, name: str) -> list[str]:
         f"{image.format} with another extension": bool(suffix and usual) and suffix not in usual,
         "grey stored as RGB": image.mode == "RGB" and is_grey(image),
     }
-    scaled = [depth.to_grey(image)[1]] if depth.is_deep(image) else []
-    return [note for note, holds in found.items() if holds] + scaled
+    if depth.is_deep(image):
+        found[f"grey values up to {depth.white(image, depth.values_of(image)):g} scaled to 8 bits"] = True
+    return [note for note, holds in found.items() if holds]
 
 
 def is_grey(image: Image.Image) -> bool:

@@ -131,7 +131,7 @@ def label(row: Row, target: list[Attribute], bias: list[Attribute]) -> Labelled 
 def spoken(words: dict[str, Counter], shown: int = 8) -> str:
     """The data's own words for some attributes with their counts: `gender: 1.0 (12), 0.0 (7)`."""
     listed = []
-    for name, counts in words.items():
+    for name, counts in ((name, counts) for name, counts in words.items() if counts):
         most = ", ".join(f"{shortened(word) or 'nothing'} ({n})" for word, n in counts.most_common(shown))
         listed.append(f"{name}: {most}{f' and {len(counts) - shown} more' if len(counts) > shown else ''}")
     return "; ".join(listed)
