@@ -363,13 +363,9 @@ def test_rows_of_a_damaged_parquet_file_are_rejects(root: Path, monkeypatch: pyt
     content[start : start + 30] = bytes(30)
     (shard / "all.parquet").write_bytes(content)
     found, rejects = run(shard, format="parquet", max_rejected=1, groups={"male-young": GROUPS["male-young"]})
-    ends = Counter([r["path"] for r in found] + [r["file"] for r in rejects])
-    assert ends == Counter(f"all.parquet#{i}" for i in range(50))
-    assert {r["reason"].split(":")[0] for r in rejects} <= {
-        "image cannot be read from its Parquet file",
-        "image cannot be decoded",
-    }
-    assert rejects
+    assert Counter([r["path"] for r in found] + [r["file"] for r in rejects]) == Counter(f"all.parquet#{i}" for i in range(50))
+    lost = {r["file"] for r in rejects if r["reason"].startswith("image cannot be read from its Parquet file: ")}
+    assert lost == {f"all.parquet#{i}" for i in range(30, 50)}
 
 
 def test_a_file_called_like_a_row_of_a_parquet_file_ends_no_run(root: Path) -> None:
