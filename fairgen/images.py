@@ -19,8 +19,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from fairgen import depth, tables
-from fairgen.errors import FairgenError
-from fairgen.formats import shortened
+from fairgen.errors import FairgenError, shortened
 
 Item, Result = TypeVar("Item"), TypeVar("Result")
 

@@ -16,8 +16,8 @@ import pyarrow as pa
 from tqdm import tqdm
 
 from fairgen import audit_index, duplicates, formats, images, job, labels, tables
-from fairgen.errors import FairgenError
-from fairgen.formats import Reject, Row, plain, shortened
+from fairgen.errors import FairgenError, shortened
+from fairgen.formats import Reject, Row, plain
 from fairgen.labels import Attribute, Labelled, label
 from fairgen.seeds import seed_of
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any
 
-from fairgen.errors import FairgenError
-from fairgen.formats import Reject, Row, plain, shortened
+from fairgen.errors import FairgenError, shortened
+from fairgen.formats import Reject, Row, plain
 
 NUMBER = re.compile(r"\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*")
 

@@ -66,12 +66,6 @@ def split_of_folder(name: str) -> str:
     return (split_of(word) or "") if word.isalpha() else ""
 
 
-def shortened(text: str, limit: int = 120) -> str:
-    """Text of the data for a message: one line, and not without end."""
-    line = " ".join(text.split())
-    return line if len(line) <= limit else f"{line[:limit]}…"
-
-
 def printable(name: str) -> str:
     """A file's name as text that can be stored anywhere: bytes that are no UTF-8 are written as `\\xff`."""
     return os.fsencode(name).decode("utf-8", errors="backslashreplace")

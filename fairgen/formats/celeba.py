@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from fairgen.errors import FairgenError
-from fairgen.formats import Reject, Row, delimited, shortened, split_of
+from fairgen.errors import FairgenError, shortened
+from fairgen.formats import Reject, Row, delimited, split_of
 from fairgen.formats.files import Entry, Files
 
 LAYOUT = "img_align_celeba/000001.jpg … beside list_attr_celeba.txt and list_eval_partition.txt (or Kaggle's .csv)"
@@ -35,26 +35,19 @@ def read(root: Path, options: dict[str, Any]) -> Iterator[Row | Reject]:
     files = Files(root, [p.relative_to(root).as_posix() for p in (labels, partition) if p])
     splits, twice, rejects = partitions(partition) if partition else ({}, set(), [])
 
-    def entries() -> Iterator[Entry | Reject]:
-        for row in labelled(labels):
-            if isinstance(row, Reject):
-                yield row
-                continue
-            where, name, attributes, word = row
-            word = splits.get(name, "") if partition else word
-            wrong = next((a for a, value in attributes.items() if value not in BINARY), None)
-            if wrong is not None or split_of(word) is None:
-                value = shortened(attributes[wrong] if wrong else word)
-                told = f"{shortened(wrong)} is '{value}', not -1 or 1" if wrong else f"split '{value}' is none of 0, 1, 2"
-                yield Reject(where, f"row cannot be read: {told}")
-            elif name in twice:
-                yield Reject(where, f"row without its split: {partition.name} states several for {shortened(name)}")
-            elif partition and not word:
-                yield Reject(where, f"row without its split: {partition.name} does not list {shortened(name)}")
-            else:
-                yield Entry(where, name, {a: BINARY[value] for a, value in attributes.items()}, split_of(word))
+    def entry(where: str, name: str, attributes: dict[str, str], word: str) -> Entry | Reject:
+        word = splits.get(name, "") if partition else word
+        wrong = next((a for a, value in attributes.items() if value not in BINARY), None)
+        if wrong is not None:
+            return Reject(where, f"row cannot be read: {shortened(wrong)} is '{shortened(attributes[wrong])}', not -1 or 1")
+        if split_of(word) is None:
+            return Reject(where, f"row cannot be read: split '{shortened(word)}' is none of 0, 1, 2")
+        if partition and (name in twice or not word):
+            told = f"{'states several for' if word else 'does not list'} {shortened(name)}"
+            return Reject(where, f"row without its split: {partition.name} {told}")
+        return Entry(where, name, {a: BINARY[value] for a, value in attributes.items()}, split_of(word))
 
-    yield from files.rows(entries)
+    yield from files.rows(lambda: delimited.each(labelled(labels), entry))
     yield from rejects
     yield from files.rest()
 
@@ -62,10 +55,10 @@ def read(root: Path, options: dict[str, Any]) -> Iterator[Row | Reject]:
 def labelled(path: Path) -> Iterator[Labelled | Reject]:
     """The rows of a label file in any of its shapes."""
     if path.name in METADATA:
-        yield from metadata(path)
+        yield from delimited.each(delimited.rows(path, ("split", "y")), metadata)
     elif path.suffix == ".csv":
-        for found in delimited.rows(path, ("image_id",)):
-            yield found if isinstance(found, Reject) else (found[0], found[1].pop("image_id"), found[1], "")
+        found = delimited.rows(path, ("image_id",))
+        yield from delimited.each(found, lambda where, row: (where, row.pop("image_id"), row, ""))
     else:
         yield from columns(path)
 
@@ -85,15 +78,10 @@ def columns(path: Path) -> Iterator[Labelled | Reject]:
             yield where, fields[0], dict(zip(names, fields[1:], strict=True)), ""
 
 
-def metadata(path: Path) -> Iterator[Labelled | Reject]:
-    """`metadata.csv` as the group-robustness benchmarks write it: y is blond, and a or place is male."""
-    for found in delimited.rows(path, ("split", "y")):
-        if isinstance(found, Reject):
-            yield found
-        else:
-            where, row = found
-            name, male = row.get("img_filename") or row.get("filename", ""), row.get("a") or row.get("place", "")
-            yield where, name, {"Blond_Hair": row["y"], "Male": male}, row["split"]
+def metadata(where: str, row: dict[str, str]) -> Labelled:
+    """A row of `metadata.csv` as the group-robustness benchmarks write it: y is blond, and a or place is male."""
+    name, male = row.get("img_filename") or row.get("filename", ""), row.get("a") or row.get("place", "")
+    return where, name, {"Blond_Hair": row["y"], "Male": male}, row["split"]
 
 
 def partitions(path: Path) -> tuple[dict[str, str], set[str], list[Reject]]:

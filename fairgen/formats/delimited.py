@@ -2,12 +2,14 @@
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any, TypeVar
 
-from fairgen.errors import FairgenError
-from fairgen.formats import Reject, shortened
+from fairgen.errors import FairgenError, shortened
+from fairgen.formats import Reject
 
+Made = TypeVar("Made")
 DELIMITERS = "\t,;"
 csv.field_size_limit(2**31 - 1)  # a description may be long; the module's own limit of 131,072 characters would end the stage
 Cells = tuple[int, list[str] | str]  # the line that a row begins on; its cells, or why there are none
@@ -92,6 +94,12 @@ def rows(path: Path, required: tuple[str, ...] = ()) -> Iterator[tuple[str, dict
             yield Reject(where, f"row cannot be read: {found}")
         else:
             yield where, dict(zip(columns, found, strict=True))
+
+
+def each(found: Iterable[tuple[Any, ...] | Reject], make: Callable[..., Made]) -> Iterator[Made | Reject]:
+    """What `make` makes of each row; rejects stay what they are."""
+    for row in found:
+        yield row if isinstance(row, Reject) else make(*row)
 
 
 def find(root: Path, names: tuple[str, ...]) -> Path | None:

@@ -36,14 +36,13 @@ def read(root: Path, options: dict[str, Any]) -> Iterator[Row | Reject]:
 
 def entries(path: Path, split: str) -> Iterator[Entry | Reject]:
     """The rows of one label file."""
-    for found in delimited.rows(path, ("file", *FIELDS)):
-        if isinstance(found, Reject):
-            yield found
-            continue
-        where, row = found
-        empty = [name for name in FIELDS if not row[name]]
-        if empty:
-            yield Reject(where, f"row cannot be read: {', '.join(empty)} is empty")
-        else:
-            labels = {"age": row["age"], "gender": row["gender"].lower(), "race": row["race"]}
-            yield Entry(where, row["file"], labels, split, row["race"])
+    return delimited.each(delimited.rows(path, ("file", *FIELDS)), partial(entry, split))
+
+
+def entry(split: str, where: str, row: dict[str, str]) -> Entry | Reject:
+    """One row of a label file."""
+    empty = [name for name in FIELDS if not row[name]]
+    if empty:
+        return Reject(where, f"row cannot be read: {', '.join(empty)} is empty")
+    labels = {"age": row["age"], "gender": row["gender"].lower(), "race": row["race"]}
+    return Entry(where, row["file"], labels, split, row["race"])

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path, PurePosixPath
 
-from fairgen.formats import Reject, Row, shortened, split_of_folder
+from fairgen.errors import shortened
+from fairgen.formats import Reject, Row, split_of_folder
 
 JUNK = {"thumbs.db", ".ds_store", "desktop.ini"}
 Folders = tuple[str, str]  # leading folders that a table's paths have and the files lack, and the reverse

@@ -13,8 +13,8 @@ from typing import Any
 import pyarrow as pa
 
 from fairgen import tables
-from fairgen.errors import FairgenError
-from fairgen.formats import Reject, Row, shortened, split_of_folder
+from fairgen.errors import FairgenError, shortened
+from fairgen.formats import Reject, Row, split_of_folder
 from fairgen.formats.files import walk
 
 LAYOUT = "Parquet files with a column of images (struct of bytes and path) and columns of labels"

@@ -1,5 +1,6 @@
 """Any data set with a label table: CSV, TSV or Parquet, whose columns the config names."""
 
+import os
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -8,8 +9,8 @@ from typing import Any
 import pyarrow as pa
 
 from fairgen import tables
-from fairgen.errors import FairgenError
-from fairgen.formats import Reject, Row, delimited, shortened, split_of
+from fairgen.errors import FairgenError, shortened
+from fairgen.formats import Reject, Row, delimited, split_of
 from fairgen.formats.files import Entry, Files
 
 LAYOUT = "a label table (options.file) with a column of image paths (options.path), relative to the folder"
@@ -29,23 +30,18 @@ def read(root: Path, options: dict[str, Any]) -> Iterator[Row | Reject]:
     path, column = root / options["file"], options.get("split")
     if not path.is_file():
         raise FairgenError(f"{path}: no such table; expected {LAYOUT}")
-    files = Files(root, [path.relative_to(root).as_posix()])
-    yield from files.rows(partial(entries, path, options["path"], column))
+    files = Files(root, [Path(os.path.relpath(path, root)).as_posix()])
+    named = (options["path"], *([column] if column else []))
+    yield from files.rows(lambda: delimited.each(content(path, named), partial(entry, options["path"], column)))
     yield from files.rest()
 
 
-def entries(path: Path, named: str, column: str | None) -> Iterator[Entry | Reject]:
-    """The rows of the table; `named` is the column of paths, `column` that of splits."""
-    for found in content(path, (named, *([column] if column else []))):
-        if isinstance(found, Reject):
-            yield found
-            continue
-        where, row = found
-        name, split = row.pop(named), split_of(row.pop(column)) if column else ""
-        if split is None or (column and not split):
-            yield Reject(where, f"row cannot be read: its {column} is none of train, validation, test or 0, 1, 2")
-        else:
-            yield Entry(where, name, row, split)
+def entry(named: str, column: str | None, where: str, row: dict[str, str]) -> Entry | Reject:
+    """One row of the table; `named` is the column of paths, `column` that of splits."""
+    name, split = row.pop(named), split_of(row.pop(column)) if column else ""
+    if split is None or (column and not split):
+        return Reject(where, f"row cannot be read: its {column} is none of train, validation, test or 0, 1, 2")
+    return Entry(where, name, row, split)
 
 
 def content(path: Path, required: tuple[str, ...]) -> Iterator[tuple[str, dict[str, str]] | Reject]:
