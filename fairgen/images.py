@@ -18,25 +18,24 @@ from typing import TypeVar
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from fairgen import tables
-from fairgen.errors import FairgenError
+from fairgen import depth, tables
+from fairgen.errors import FairgenError, shortened
 
 Item, Result = TypeVar("Item"), TypeVar("Result")
 
 MAX_PIXELS = 100_000_000
 CHUNK = 256  # images that wait for a decoder at a time
-BROKEN = (OSError, ValueError, SyntaxError, ArithmeticError, EOFError, IndexError, TypeError)  # what decoders raise
 PACKED = re.compile(r"(.+\.parquet)#([0-9]+)", re.S)
 SUFFIXES = {"JPEG": {".jpg", ".jpeg", ".jpe", ".jfif"}, "PNG": {".png"}, "GIF": {".gif"}, "WEBP": {".webp"}, "BMP": {".bmp"}}
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """First frame, upright, RGB; transparency is composited on white, 16-bit greys are scaled to 8."""
+    """First frame, upright, RGB; transparency is composited on white, deep greys are scaled to 8 bits."""
+    exif = image.getexif()
+    if depth.is_deep(image):
+        image = depth.to_grey(image)
+        image.getexif().update({0x0112: exif.get(0x0112, 1)})
     image = ImageOps.exif_transpose(image)
-    if image.mode.startswith(("I", "F")):
-        grey = np.asarray(image, dtype=np.float64)
-        grey = grey / 257 if grey.max(initial=0) > 255 else grey
-        image = Image.fromarray(np.clip(grey, 0, 255).astype(np.uint8))
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         layer = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", layer.size, (255, 255, 255, 255)), layer)
@@ -47,17 +46,35 @@ def decode(content: bytes) -> Image.Image:
     """Decode fully and convert to RGB.
 
     Raises:
-        OSError, ValueError: the bytes are no complete image, or one with more than `MAX_PIXELS` pixels.
+        Exception: the bytes are no complete image, or one with more than `MAX_PIXELS` pixels or of unknown scale. Decoders
+            raise errors of many types; `attempt` makes a reason of any.
     """
     with opened(content) as image:
         return to_rgb(image)
 
 
+def attempt(work: Callable[[], Result]) -> Result | str:
+    """What `work` makes of an image, or in words why it cannot be decoded, whatever the decoder raises."""
+    try:
+        return work()
+    except MemoryError:
+        raise  # the machine's fault, not the image's
+    except Exception as error:
+        return fault(error)
+
+
 def fault(error: Exception) -> str:
-    """Why an image could not be decoded, from one of the errors in `BROKEN`."""
+    """Why an image could not be decoded."""
     if isinstance(error, UnidentifiedImageError):
         return "not an image: its content is of no known image format"
-    return f"image cannot be decoded: {' '.join(str(error).split())}"
+    spoken = isinstance(error, OSError | ValueError | SyntaxError) and str(error)  # others say little without their type
+    told = str(error) if spoken else f"{type(error).__name__}: {error}".removesuffix(": ")
+    return f"image cannot be decoded: {shortened(ascii_only(told), 200)}"
+
+
+def ascii_only(text: str) -> str:
+    """A decoder's words, which may hold bytes of the image, as text that can be stored."""
+    return text.encode("ascii", errors="backslashreplace").decode()
 
 
 def inspect(content: bytes, name: str) -> tuple[Image.Image, list[str]]:
@@ -78,7 +95,10 @@ def opened(content: bytes) -> Iterator[Image.Image]:
     with image:
         if image.width * image.height > MAX_PIXELS:
             raise ValueError(f"it has more than {MAX_PIXELS:,} pixels")
+        deep = depth.states_16_bits(image)
         image.load()
+        if deep:
+            depth.check_upper_bits(image)
         yield image
 
 
@@ -92,6 +112,8 @@ def notes(image: Image.Image, name: str) -> list[str]:
         f"{image.format} with another extension": bool(suffix and usual) and suffix not in usual,
         "grey stored as RGB": image.mode == "RGB" and is_grey(image),
     }
+    if depth.is_deep(image):
+        found[f"grey values up to {depth.white(image, depth.values_of(image)):g} scaled to 8 bits"] = True
     return [note for note, holds in found.items() if holds]
 
 
@@ -133,13 +155,16 @@ def load(root: Path, paths: Sequence[str], size: int) -> np.ndarray:
     """Decode, scale and cut; returns (n, size, size, 3) uint8.
 
     Raises:
-        FairgenError: an image is no longer there.
+        FairgenError: an image is no longer there, or no longer what it was.
     """
     pixels = np.empty((len(paths), size, size, 3), dtype=np.uint8)
 
     def one(i: int) -> None:
         content = packed[paths[i]] if place(paths[i])[1] is not None else (root / paths[i]).read_bytes()
-        pixels[i] = np.asarray(fit(decode(content), size))
+        found = attempt(lambda: np.asarray(fit(decode(content), size)))
+        if isinstance(found, str):
+            raise FairgenError(f"{root / paths[i]}: {found}; it was good when it was indexed: restore it or index again")
+        pixels[i] = found
 
     try:
         packed = contents(root, paths)
