@@ -125,13 +125,6 @@ def warnings(audit: dict[str, Any]) -> list[str]:
     return found
 
 
-def malformed(audit: dict[str, Any]) -> list[str]:
-    """One line about the files that cannot be used, by reason; none where all can."""
-    kinds = [f"{r['reason']} ({r['count']})" for r in audit["rejects"] if r["malformed"]]
-    count = audit["left_out"]["malformed"]
-    return [f"{count} files or rows are malformed and left out: {', '.join(kinds[:EXAMPLES])}"] if count else []
-
-
 def page(audit: dict[str, Any]) -> str:
     """The audit as one Markdown page."""
     left, same, near, across = (audit[key] for key in ("left_out", "identical", "near_identical", "across_splits"))

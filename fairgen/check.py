@@ -83,15 +83,21 @@ def prompt_lengths(settings: Check) -> tuple[list[tuple[str, int | str]], list[s
     return list(zip(prompts, lengths, strict=True)), long
 
 
-def of_splits(settings: Check, splits: dict[str, dict[str, Any]]) -> tuple[str, list[str], int]:
-    """The table of images and generators at every ratio, the problems among them, and how many generators are trained."""
+def of_splits(settings: Check, splits: dict[str, dict[str, Any]], said: dict[str, list[str]]) -> tuple[str, list[str], int]:
+    """The table of images and generators at every ratio, the problems among them, and how many generators are trained.
+
+    Args:
+        settings: of the stage.
+        splits: each ratio with the facts of its split.
+        said: groups without rows in the data themselves, split by split, which the audit names.
+    """
     rows, problems, trained = [], [], 0
     for ratio, facts in splits.items():
         counts = {split: facts["counts"].get(split, {}) for split in MISSING}
         plans = [plan(counts["train"], settings, g) for g in settings.generators.values()]
         for g in settings.prompts:
             rows.append([ratio, g, *(counts[split].get(g, 0) for split in counts), *(p[g] for p in plans)])
-        empty = {split: [g for g in settings.prompts if not counts[split].get(g)] for split in counts}
+        empty = {s: [g for g in settings.prompts if not counts[s].get(g) and g not in said.get(s, ())] for s in counts}
         problems += [f"ratio {ratio}: {line}" for line in missing(empty)]
         problems += [f"ratio {ratio}: fewer images than it asks for, all are kept: {line}" for line in facts["short"]]
         trained += sum(int(text.split()[0]) for p in plans for text in p.values() if text[0].isdigit())
@@ -114,8 +120,8 @@ def page(
         problems: what was found before; it comes first.
         audit: of the data, `audit.json`.
     """
-    plans, short, trained = of_splits(settings, splits)
-    found = [*problems, *short, *audit_index.malformed(audit), *audit_index.warnings(audit)]
+    plans, short, trained = of_splits(settings, splits, audit["empty"])
+    found = [*problems, *short, *audit_index.warnings(audit)]
     images = len(splits) * len(settings.prompts) * sum(g.per_group for g in settings.generators.values())
     amount = {"generators to train": trained, "images to draw": images, "classifier runs": settings.classifiers}
     parts = [

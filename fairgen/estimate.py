@@ -178,8 +178,9 @@ def short(value: float) -> str:
 
 def total(found: list[Amount], scale: float = 1.0) -> str:
     """A sum of ranges; where one is not known, the sum is a lower bound."""
-    known = plus(*(a for a in found if a is not None))
-    return text(known, scale) if None not in found else f"at least {short(known[0] / scale)}"
+    amounts = [amount for amount in found if amount is not None]
+    known = plus(*amounts) if amounts or not found else None
+    return f"at least {short(known[0] / scale)}" if known and None in found else text(known, scale)
 
 
 def report(found: list[Cost], gpus: int, images: int, machine: str) -> str:
