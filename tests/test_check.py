@@ -63,6 +63,8 @@ def test_the_page_counts_the_work_and_lists_what_is_short(tmp_path: Path, monkey
         "- 2 files or rows are malformed and left out: 2 × truncated",
         "- 5 images have a value that no group of the config has: age '7' (5)",
     ]
+    named = check.page(settings(), {"0.9": facts}, [], [], audit() | {"empty": {"test": ["b"]}})
+    assert named.count("no test image") == 1  # the audit has said it
     assert text.index("first of all") < text.index("## Images") < text.index(check.DETAIL) < text.index("a landbird")
 
 
