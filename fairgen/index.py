@@ -6,7 +6,6 @@ near-identical images never straddle the splits that fairgen makes; official spl
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -78,20 +77,6 @@ def inspect(row: Labelled, content: bytes | None, near: int) -> dict[str, Any] |
     return {"id": seed_of(row.path), **asdict(row), **facts, "perceptual": perceptual}
 
 
-def contents(root: Path, rows: list[Labelled]) -> Iterator[tuple[Labelled, bytes | None]]:
-    """Each row with its encoded image; Parquet files of images are read once, from the first row to the last."""
-    packed: dict[str, dict[int, Labelled]] = defaultdict(dict)
-    for row in rows:
-        file, number = images.place(row.path)
-        if number is None:
-            yield row, None
-        else:
-            packed[file][number] = row
-    for file, by_number in packed.items():
-        for number, content in tables.image_bytes(root / file, list(by_number)):
-            yield by_number[number], content or b""
-
-
 def inspect_all(root: Path, rows: list[Labelled], near: int, workers: int) -> tuple[list[dict[str, Any]], list[Reject]]:
     """Decode all images, a bounded number of them at a time."""
 
@@ -103,7 +88,7 @@ def inspect_all(root: Path, rows: list[Labelled], near: int, workers: int) -> tu
             return Reject(row.path, f"file cannot be read: {error.strerror}")
 
     good, rejects = [], []
-    inspected = images.in_threads(one, contents(root, rows), workers)
+    inspected = images.in_threads(one, images.encoded(root, rows, lambda row: row.path), workers)
     for found in tqdm(inspected, total=len(rows), desc="index", unit="image", disable=None):
         (rejects if isinstance(found, Reject) else good).append(found)
     return good, rejects

@@ -1,4 +1,28 @@
-"""The classifier: pretrain on the synthetic set, finetune on the real one, metrics of its predictions."""
+"""The classifier: decode the real images, pretrain on the synthetic set, finetune on the real one, metrics of its predictions."""
+
+
+rule decode:
+    input:
+        index="results/{dataset}/index.parquet",
+        drawings=paths.drawings,
+    output:
+        pixels="results/{dataset}/pixels/{resolution}.safetensors",
+    log:
+        "results/logs/{dataset}/pixels/{resolution}.log",
+    benchmark:
+        "results/benchmarks/{dataset}/pixels/{resolution}.tsv"
+    conda:
+        "../envs/data.yaml"
+    threads: 8
+    resources:
+        mem_mb=grows(4000),
+        runtime=grows(120),
+    params:
+        settings=settings("decode"),
+        code=code("decode"),
+    shell:
+        "python -m fairgen.decode --settings {params.settings:q} --index {input.index} --drawings {input.drawings}"
+        " --resolution {wildcards.resolution} --workers {threads} --pixels {output.pixels} --log {log}"
 
 
 rule pretrain:
@@ -31,6 +55,7 @@ rule pretrain:
 rule finetune:
     input:
         split="results/{dataset}/{scope}/split.parquet",
+        pixels=paths.pixels,
         weights=paths.trained,
         backbone=paths.backbone,
         selection=paths.mixed(paths.at("filter", "selection.parquet")),
@@ -53,7 +78,8 @@ rule finetune:
         settings=settings("finetune"),
         code=code("finetune", learner),
     shell:
-        "python -m fairgen.finetune --settings {params.settings:q} --split {input.split} --weights {input.weights}"
+        "python -m fairgen.finetune --settings {params.settings:q} --split {input.split} --pixels {input.pixels}"
+        " --weights {input.weights}"
         " --selection {input.selection} --seed {wildcards.seed} --model {output.model} --predictions {output.predictions} --gpu {resources.gpu} --log {log}"
 
 

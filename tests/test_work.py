@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 from conftest import PROJECT
 
-from fairgen import images, tables
+from fairgen import images, pixels, tables
 from fairgen.embedded import birds
 from fairgen.work import Work, differences
 
@@ -99,7 +99,7 @@ class Bench:
             ],
             "sample": ["--adapters", "--donors", "--group", "g", "--samples", self.output],
             "finetune": [
-                *("--split", "labelled.parquet", "--seed", "0"),
+                *("--split", "labelled.parquet", "--pixels", "32.safetensors", "--seed", "0"),
                 *("--model", self.output, "--predictions", self.folder / "out/p.file"),
             ],
             "pretrain": ["--selection", "selection.parquet", "--seed", "0", "--weights", self.output],
@@ -130,6 +130,7 @@ def build(folder: Path) -> Bench:
     labelled = {"id": range(8), "path": files, "group": ["g", "h"] * 4, "target": ["x", "y"] * 4}
     labelled["split"] = ["train"] * 4 + ["validation"] * 2 + ["test"] * 2
     tables.write(folder / "labelled.parquet", labelled, {"root": str(folder)})
+    pixels.write(folder / "32.safetensors", 8, 32, enumerate(images.load(folder, files, 32)))
     kept = {"group": ["g"] * 8, "file": [str(folder / "drawn.parquet")] * 8, "kept": [True] * 8, "score": [0.5] * 8}
     tables.write(folder / "selection.parquet", kept)
     return Bench(folder)
