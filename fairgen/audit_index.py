@@ -3,11 +3,11 @@
 `audit.json` is for programs; the page (`audit.md`) says the same for a reader.
 """
 
-import json
 from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
+from fairgen import lineage
 from fairgen.duplicates import groups_of, labels_of
 from fairgen.formats import Reject
 from fairgen.markdown import clean, table
@@ -161,5 +161,5 @@ def page(audit: dict[str, Any]) -> str:
 
 def write(audit: dict[str, Any], text: str, file: Path, page_file: Path) -> None:
     """Store both forms."""
-    file.write_text(json.dumps(audit, indent=1, ensure_ascii=False) + "\n")
-    page_file.write_text(text)
+    lineage.write_json(file, audit)
+    lineage.write_text(page_file, text)

@@ -13,7 +13,7 @@ from statistics import mean
 from types import SimpleNamespace
 from typing import Any
 
-from fairgen import job, tables
+from fairgen import job, lineage, tables
 from fairgen.cluster import clusters_for
 from fairgen.errors import FairgenError
 from fairgen.markdown import table
@@ -120,8 +120,8 @@ def work(settings: Check, paths: SimpleNamespace) -> None:
     """Write the page after the ingest's audit, and show both on the terminal."""
     prompts, problems = prompt_lengths(settings)
     splits = {str(ratio): tables.facts(path) for ratio, path in zip(settings.ratios, paths.splits, strict=True)}
-    text = Path(paths.audit).read_text() + "\n" + page(settings, splits, prompts, problems)
-    Path(paths.page).write_text(text)
+    audit = lineage.without(Path(paths.audit).read_text())
+    lineage.write_text(paths.page, audit + "\n" + page(settings, splits, prompts, problems))
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -142,7 +142,7 @@ def run(options: argparse.Namespace) -> None:
     command = [sys.executable, "-m", "snakemake", "--cores", options.cores, "--quiet", "all", *extra, "--", str(target)]
     if subprocess.run(command).returncode:
         raise FairgenError(f"{options.dataset} does not pass; what is wrong stands above, and in full under results/logs")
-    print(target.read_text())
+    print(lineage.without(target.read_text()))
 
 
 if __name__ == "__main__":

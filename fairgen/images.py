@@ -28,6 +28,7 @@ Item, Result = TypeVar("Item"), TypeVar("Result")
 MAX_PIXELS = 100_000_000
 CHUNK = 256  # images that wait for a decoder at a time
 BROKEN = (OSError, ValueError, SyntaxError, ArithmeticError, EOFError, IndexError, TypeError)  # what decoders raise
+AGAIN = "snakemake --forcerun index with your target"
 PACKED = re.compile(r"(.+\.parquet)#([0-9]+)", re.S)
 SUFFIXES = {"JPEG": {".jpg", ".jpeg", ".jpe", ".jfif"}, "PNG": {".png"}, "GIF": {".gif"}, "WEBP": {".webp"}, "BMP": {".bmp"}}
 
@@ -145,9 +146,7 @@ def in_threads(work: Callable[[Item], Result], items: Iterable[Item], threads: i
 
 def gone(path: object, how: str = "is gone") -> FairgenError:
     """What to say of an image that is not what was indexed."""
-    return FairgenError(
-        f"{path}: the image {how} since it was indexed; restore it, or index again (snakemake --forcerun index with your target)"
-    )
+    return FairgenError(f"{path}: the image {how} since it was indexed; restore it, or index again ({AGAIN})")
 
 
 def pictures(
@@ -173,7 +172,10 @@ def pictures(
             raise gone(paths[number])
         if hashes is not None and hashlib.sha256(content).hexdigest() != hashes[number]:
             raise gone(paths[number], "has changed")
-        return number, np.asarray(fit(decode(content), size))
+        try:
+            return number, np.asarray(fit(decode(content), size))
+        except BROKEN as error:
+            raise FairgenError(f"{paths[number]}: {fault(error)}; restore it, or index again ({AGAIN})") from error
 
     try:
         yield from in_threads(one, encoded(root, range(len(paths)), paths.__getitem__), threads)

@@ -2,7 +2,7 @@
 
 A stage ends with `job.main(work, Settings, reads=…, writes=…)`. `work` gets the settings and a namespace of paths; the
 paths under `writes` are temporary names that are moved into place when `work` returns. `paths.work` is the job's locked
-work folder, for stages that can be interrupted.
+work folder, for stages that can be interrupted. Inputs of another lineage are refused, and outputs carry the job's own.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from fairgen import devices
+from fairgen import devices, lineage
 from fairgen.errors import FairgenError
 from fairgen.settings import read
 from fairgen.work import Work, place
@@ -55,6 +55,7 @@ def main(
     parser = argparse.ArgumentParser(prog=f"python -m fairgen.{stage}", description=sys.modules[work.__module__].__doc__)
     parser.add_argument("--settings", required=True, type=json.loads, help="JSON of this stage's config block")
     parser.add_argument("--log", type=Path, help="file for the full log")
+    parser.add_argument("--lineage", type=json.loads, default={}, help="JSON: what the outputs and the inputs belong to")
     parser.add_argument("--gpu", type=int, default=0, help="GPUs that this job may use (default: none)")
     for name in reads:
         parser.add_argument(f"--{name.rstrip('*')}", **({"nargs": "*", "default": []} if name.endswith("*") else {}), type=Path)
@@ -72,9 +73,12 @@ def main(
         use_threads(given.pop("threads", 1))
         devices.ask(options.gpu)
         ready()
+        lineage.begin(options.lineage, stage, dict(given))
+        lineage.check_inputs({name: listed(getattr(options, name)) for name in (n.rstrip("*") for n in reads)})
         new = kept.fresh()
         temporary = {name: new / f"{name}{path.suffix}" for name, path in finals.items()}
         work(read(settings, given, stage), SimpleNamespace(**{**vars(options), **temporary, "work": kept}))
+        lineage.check_outputs(list(temporary.values()))
         for name, path in finals.items():
             path.parent.mkdir(parents=True, exist_ok=True)
             place(temporary[name], path)
@@ -86,6 +90,11 @@ def main(
     finally:
         kept.close(done)
     log.info("done after %.1f s of processor time", time.process_time())
+
+
+def listed(value: Path | list[Path] | None) -> list[Path]:
+    """The files of an option that takes one or several."""
+    return value if isinstance(value, list) else [value] if value else []
 
 
 def one_line(error: Exception, trace: Path | None) -> str:

@@ -4,7 +4,6 @@ Figures over groups take the groups that have test rows; `empty_groups` names th
 not define is null.
 """
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from fairgen import intervals, job, measures, tables
+from fairgen import intervals, job, lineage, measures, tables
 
 
 @dataclass(frozen=True)
@@ -115,7 +114,7 @@ def work(settings: Metrics, paths: SimpleNamespace) -> None:
     """Write the metrics of the test rows, with the weights' hash and the selection's facts."""
     result = summarise(load(paths.predictions), settings, tables.facts(paths.split)["counts"]["train"])
     result |= tables.facts(paths.predictions)
-    Path(paths.metrics).write_text(json.dumps(result, indent=1, sort_keys=True, allow_nan=False) + "\n")
+    lineage.write_json(paths.metrics, result, sort_keys=True)
 
 
 if __name__ == "__main__":

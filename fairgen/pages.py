@@ -5,7 +5,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from fairgen import intervals, job, results
+from fairgen import intervals, job, lineage, results
 from fairgen.markdown import clean, table
 from fairgen.webpage import render
 
@@ -59,8 +59,9 @@ def result_page(document: dict[str, Any]) -> str:
 def work(settings: Pages, paths: SimpleNamespace) -> None:
     """Write both pages."""
     result = result_page(results.load(paths.table))
-    Path(paths.result).write_text(render(result, f"Result on {settings.dataset}"))
-    Path(paths.audit).write_text(render(Path(paths.markdown).read_text(), f"Audit of {settings.dataset}"))
+    lineage.write_text(paths.result, render(result, f"Result on {settings.dataset}"))
+    audit = lineage.without(Path(paths.markdown).read_text())
+    lineage.write_text(paths.audit, render(audit, f"Audit of {settings.dataset}"))
 
 
 if __name__ == "__main__":

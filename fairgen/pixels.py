@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from fairgen import lineage
 from fairgen.errors import FairgenError
 
 LENGTH = 8  # bytes of the number that a safetensors file begins with: the length of its header
@@ -54,7 +55,7 @@ def header(count: int, size: int, content: str) -> bytes:
     """The start of a file with so many images of one size."""
     ids, whole = 8 * count, 8 * count + count * size * size * 3
     about = {
-        "__metadata__": {"fairgen": json.dumps({"content": content})},
+        "__metadata__": lineage.stamped({"fairgen": json.dumps({"content": content})}),
         "id": {"dtype": "I64", "shape": [count], "data_offsets": [0, ids]},
         "pixels": {"dtype": "U8", "shape": [count, size, size, 3], "data_offsets": [ids, whole]},
     }

@@ -9,6 +9,8 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 
+from fairgen import lineage
+
 # Okabe & Ito's colour-blind-safe palette (2008); the yellow, faint on white, comes last
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000", "#F0E442")
 MARKERS = "osD^vP*X<>"
@@ -17,7 +19,7 @@ LEGEND = {"loc": "upper left", "bbox_to_anchor": (1.01, 1), "frameon": False}  #
 
 def save(figure: Any, path: Path) -> None:
     """Write a figure as PNG and release it."""
-    figure.savefig(path, dpi=130, bbox_inches="tight", format="png", metadata={"Software": None})
+    figure.savefig(path, dpi=130, bbox_inches="tight", format="png", metadata={"Software": None, **lineage.pictured()})
     plt.close(figure)
 
 

@@ -5,13 +5,11 @@ seeds, so the intervals here are over data, splits, generators and classifiers t
 `worst_group.json` are over classifiers only. `replicates.schema.json` describes the file.
 """
 
-import json
 from dataclasses import dataclass
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from fairgen import intervals, job, results, schemas
+from fairgen import intervals, job, lineage, results, schemas
 
 SCHEMA_VERSION = 1
 
@@ -67,7 +65,7 @@ def work(settings: Replicates, paths: SimpleNamespace) -> None:
         "comparisons": {ratio: found["comparison"] for ratio, found in by_ratio.items()},
     }
     schemas.check(document, schemas.published("replicates"), "replicates.json")
-    Path(paths.replicates).write_text(json.dumps(document, indent=1, allow_nan=False) + "\n")
+    lineage.write_json(paths.replicates, document)
     print(terminal_table(document))
 
 

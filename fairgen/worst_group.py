@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from fairgen import __version__, intervals, job, schemas
+from fairgen import __version__, intervals, job, lineage, schemas
 from fairgen.errors import FairgenError
 from fairgen.results import SCHEMA_VERSION
 
@@ -163,7 +163,7 @@ def compare(settings: WorstGroup, metrics: list[Path]) -> dict[str, Any]:
 def work(settings: WorstGroup, paths: SimpleNamespace) -> None:
     """Gather all metrics and write the comparison."""
     document = compare(settings, paths.metrics)
-    Path(paths.table).write_text(json.dumps(document, indent=1, allow_nan=False) + "\n")
+    lineage.write_json(paths.table, document)
     rows = table_rows(document["results"])
     with Path(paths.csv).open("w", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]))

@@ -20,9 +20,11 @@ rule decode:
     params:
         settings=settings("decode"),
         code=code("decode"),
+        lineage=lineage("decode"),
     shell:
         "python -m fairgen.decode --settings {params.settings:q} --index {input.index} --drawings {input.drawings}"
-        " --resolution {wildcards.resolution} --workers {threads} --pixels {output.pixels} --log {log}"
+        " --resolution {wildcards.resolution} --workers {threads} --pixels {output.pixels}"
+        " --lineage {params.lineage:q} --log {log}"
 
 
 rule pretrain:
@@ -47,9 +49,10 @@ rule pretrain:
     params:
         settings=settings("pretrain"),
         code=code("pretrain"),
+        lineage=lineage("pretrain"),
     shell:
         "python -m fairgen.pretrain --settings {params.settings:q} --selection {input.selection}"
-        " --extra {input.extra} --seed {wildcards.seed} --weights {output.weights} --gpu {resources.gpu} --log {log}"
+        " --extra {input.extra} --seed {wildcards.seed} --weights {output.weights} --gpu {resources.gpu} --lineage {params.lineage:q} --log {log}"
 
 
 rule finetune:
@@ -77,10 +80,11 @@ rule finetune:
     params:
         settings=settings("finetune"),
         code=code("finetune", learner),
+        lineage=lineage("finetune"),
     shell:
         "python -m fairgen.finetune --settings {params.settings:q} --split {input.split} --pixels {input.pixels}"
-        " --weights {input.weights}"
-        " --selection {input.selection} --seed {wildcards.seed} --model {output.model} --predictions {output.predictions} --gpu {resources.gpu} --log {log}"
+        " --weights {input.weights} --selection {input.selection} --seed {wildcards.seed}"
+        " --model {output.model} --predictions {output.predictions} --gpu {resources.gpu} --lineage {params.lineage:q} --log {log}"
 
 
 rule metrics:
@@ -98,6 +102,7 @@ rule metrics:
     params:
         settings=settings("metrics"),
         code=code("metrics"),
+        lineage=lineage("metrics"),
     shell:
         "python -m fairgen.metrics --settings {params.settings:q} --predictions {input.predictions}"
-        " --split {input.split} --metrics {output.metrics} --log {log}"
+        " --split {input.split} --metrics {output.metrics} --lineage {params.lineage:q} --log {log}"

@@ -8,7 +8,7 @@ import yaml
 
 sys.path.insert(0, str(workflow.basedir))
 
-from fairgen import blocks, validation
+from fairgen import ancestry, blocks, validation
 from fairgen import config as table
 from fairgen.errors import FairgenError
 from fairgen.fingerprint import fingerprint
@@ -17,6 +17,9 @@ from fairgen.workflow import ablations, check_writable, requested, stop, use_thi
 
 use_this_python()
 paths = Paths(config)
+lineages = ancestry.Ancestry(workflow)
+lineage = lineages.lineage  # params function of a stage: what its artifacts belong to
+ancestry.remember_failures()
 
 try:
     validation.validate(config, yaml.safe_load((Path(workflow.basedir) / "rules/config.schema.yaml").read_text()))

@@ -11,6 +11,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
+from fairgen import lineage
 from fairgen.errors import FairgenError
 
 LORA_TARGETS = ("to_q", "to_k", "to_v", "to_out.0")
@@ -21,7 +22,7 @@ def write_empty(path: Path, facts: dict[str, Any]) -> None:
     """Record a slot without an adapter; imports nothing heavy."""
     from safetensors.numpy import save_file
 
-    save_file({}, path, metadata={"fairgen": json.dumps(facts, sort_keys=True)})
+    save_file({}, path, metadata=lineage.stamped({"fairgen": json.dumps(facts, sort_keys=True)}))
 
 
 def place(path: Path) -> tuple[Path, str]:
@@ -149,7 +150,7 @@ def write(path: Path, unet: Any, facts: dict[str, Any], text: dict[str, Any] | N
     else:
         state = unet.state_dict() | (text or {})
         tensors = {k: v.detach().to("cpu", torch.float16).contiguous() for k, v in state.items()}
-        save_file(tensors, path, metadata={"fairgen": json.dumps(facts, sort_keys=True)})
+        save_file(tensors, path, metadata=lineage.stamped({"fairgen": json.dumps(facts, sort_keys=True)}))
 
 
 def write_group(path: Path, adapters: dict[str, tuple[dict[str, Any], dict[str, Any]]], config: dict[str, Any]) -> None:
@@ -164,7 +165,7 @@ def write_lora(path: Path, state: dict[str, Any], facts: dict[str, Any], configs
     import torch
     from safetensors.torch import save_file
 
-    metadata = {"fairgen": json.dumps(facts, sort_keys=True)}
+    metadata = lineage.stamped({"fairgen": json.dumps(facts, sort_keys=True)})
     named = {f"{part}.{k}": v for part, config in configs.items() for k, v in config.items()}
     metadata["lora_adapter_metadata"] = json.dumps(named, sort_keys=True)
     save_file({k: v.detach().to("cpu", torch.float32).contiguous() for k, v in state.items()}, path, metadata=metadata)
