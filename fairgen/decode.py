@@ -24,8 +24,7 @@ class Decode:
 
 def pictures(rows: list[dict[str, Any]], root: Path, size: int, workers: int) -> Iterator[tuple[int, np.ndarray]]:
     """Id and pixels (size, size, 3) uint8 of every image, Parquet files from the first row to the last."""
-    paths, hashes = ([r[key] for r in rows] for key in ("path", "hash"))
-    decoded = images.pictures(root, paths, size, hashes, workers)
+    decoded = images.pictures(root, [r["path"] for r in rows], size, {r["path"]: r["hash"] for r in rows}, workers)
     for number, picture in tqdm(decoded, total=len(rows), desc="decode", unit="image", disable=None):
         yield rows[number]["id"], picture
 

@@ -32,12 +32,12 @@ def check_finite(vectors: np.ndarray, files: list[str]) -> None:
 def work(settings: Embed, paths: SimpleNamespace) -> None:
     """Embed the training rows of the index."""
     rows = [r for r in tables.rows(paths.index, ["id", "path", "split", "hash"]) if r["split"] == "train"]
-    root = Path(tables.facts(paths.index)["root"])
-    files, hashes = ([r[key] for r in rows] for key in ("path", "hash"))
+    root, hashes = Path(tables.facts(paths.index)["root"]), {r["path"]: r["hash"] for r in rows}
+    files = [r["path"] for r in rows]
     model = encoder.load(settings.encoder)
     job.ready()
-    chunks = [slice(i, i + settings.batch) for i in range(0, len(files), settings.batch)]
-    vectors = np.concatenate([model(images.load(root, files[part], model.size, hashes[part])) for part in chunks])
+    chunks = [files[i : i + settings.batch] for i in range(0, len(files), settings.batch)]
+    vectors = np.concatenate([model(images.load(root, chunk, model.size, hashes)) for chunk in chunks])
     check_finite(vectors, files)
     tables.write(paths.embeddings, {"id": [r["id"] for r in rows], "vector": tables.vectors(vectors)})
 

@@ -10,7 +10,7 @@ import os
 import re
 import warnings
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import islice
@@ -150,7 +150,7 @@ def gone(path: object, how: str = "is gone") -> FairgenError:
 
 
 def pictures(
-    root: Path, paths: Sequence[str], size: int, hashes: Sequence[str] | None = None, threads: int | None = None
+    root: Path, paths: Sequence[str], size: int, hashes: Mapping[str, str] | None = None, threads: int | None = None
 ) -> Iterator[tuple[int, np.ndarray]]:
     """Decode, scale and cut; yields each image's number in `paths` with its pixels (size, size, 3) uint8, in reading order.
 
@@ -158,7 +158,7 @@ def pictures(
         root: the data set's folder.
         paths: of the images, relative to it.
         size: of the pictures, in pixels.
-        hashes: SHA-256 of each image's bytes when it was indexed, to be checked; None checks nothing.
+        hashes: by path, SHA-256 of the images' bytes when they were indexed, to be checked; None checks nothing.
         threads: decoders.
 
     Raises:
@@ -170,7 +170,7 @@ def pictures(
         content = (root / paths[number]).read_bytes() if content is None else content
         if not content:
             raise gone(paths[number])
-        if hashes is not None and hashlib.sha256(content).hexdigest() != hashes[number]:
+        if hashes is not None and hashlib.sha256(content).hexdigest() != hashes[paths[number]]:
             raise gone(paths[number], "has changed")
         try:
             return number, np.asarray(fit(decode(content), size))
@@ -183,7 +183,7 @@ def pictures(
         raise gone(error.filename) from None
 
 
-def load(root: Path, paths: Sequence[str], size: int, hashes: Sequence[str] | None = None) -> np.ndarray:
+def load(root: Path, paths: Sequence[str], size: int, hashes: Mapping[str, str] | None = None) -> np.ndarray:
     """The images of `pictures` as one array (n, size, size, 3) uint8, in the order of `paths`."""
     pixels = np.empty((len(paths), size, size, 3), dtype=np.uint8)
     for number, picture in pictures(root, paths, size, hashes):

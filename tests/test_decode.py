@@ -13,8 +13,9 @@ import pytest
 from PIL import Image
 from safetensors import safe_open
 
-from fairgen import decode, images, pixels, tables
+from fairgen import adapt, decode, embed, images, pixels, tables
 from fairgen.errors import FairgenError
+from fairgen.models import encoder
 
 
 def noise(count: int, size: int = 24) -> np.ndarray:
@@ -176,3 +177,26 @@ def test_the_command_writes_it(data: Path) -> None:
     assert done.returncode == 1
     (said,) = [line for line in done.stderr.splitlines() if line.startswith("fairgen")]
     assert said.startswith("fairgen decode: ") and "0.png: the image is gone" in said
+
+
+def test_embed_and_adapt_refuse_a_changed_image_too(data: Path) -> None:
+    rows = [{**r, "split": "train", "group": "g"} for r in tables.rows(data / "index.parquet")]
+    for name in ("index", "split"):
+        tables.write(data / f"{name}.parquet", pa.Table.from_pylist(rows), {"root": str(data)})
+    (data / "2.png").write_bytes((data / "0.png").read_bytes())
+    said = r"^2\.png: the image has changed since it was indexed"
+    settings = embed.Embed(encoder.Encoder("clip", "fairgen:embedded/weights/clip"), 2)
+    with pytest.raises(FairgenError, match=said):
+        embed.work(settings, SimpleNamespace(index=data / "index.parquet", embeddings=data / "e.parquet"))
+    base = {
+        "model": "fairgen:embedded/weights/diffusion",
+        "revision": None,
+        "variant": None,
+        "dtype": "float32",
+        "resolution": 16,
+    }
+    recipe = adapt.Recipe(1e-3, 9, 9, "constant", 0, 0, 0, 1, 1, False)
+    given = adapt.Adapt("lora", recipe, "V", 0, 0, 0, base, {"g": "a [V]"}, {"g": None}, 0)
+    paths = SimpleNamespace(group="g", split=data / "split.parquet", prior=[], work=None)
+    with pytest.raises(FairgenError, match=said):
+        adapt.material(given, paths, dict.fromkeys((r["id"] for r in rows), 0), [0])

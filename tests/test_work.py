@@ -1,5 +1,6 @@
 """Killed jobs: what they leave, and that their successors end where an uninterrupted run ends."""
 
+import hashlib
 import json
 import os
 import signal
@@ -125,7 +126,9 @@ def build(folder: Path) -> Bench:
     drawn = [images.encode_png(birds.users(5, "train", "landbird", "land", i).pixels) for i in range(8)]
     tables.write_images(folder / "drawn.parquet", [(x, {"prompt": "a bird"}) for x in drawn], {"prompt": pa.string()}, {})
     files = [f"drawn.parquet#{i}" for i in range(8)]
-    tables.write(folder / "s.parquet", {"id": range(8), "path": files, "group": ["g"] * 8}, {"root": str(folder)})
+    hashes = [hashlib.sha256(x).hexdigest() for x in drawn]
+    columns = {"id": range(8), "path": files, "group": ["g"] * 8, "hash": hashes}
+    tables.write(folder / "s.parquet", columns, {"root": str(folder)})
     tables.write(folder / "c.parquet", {"id": range(8), "group": ["g"] * 8, "cluster": [0] * 5 + [1] * 3})
     labelled = {"id": range(8), "path": files, "group": ["g", "h"] * 4, "target": ["x", "y"] * 4}
     labelled["split"] = ["train"] * 4 + ["validation"] * 2 + ["test"] * 2
