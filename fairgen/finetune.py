@@ -53,7 +53,8 @@ def work(settings: Finetune, paths: SimpleNamespace) -> None:
     """Train, select, save, predict."""
     method = methods.method(settings.kind)
     recipe = read(method.Recipe, settings.recipe, f"finetune.{settings.kind}")
-    table, stored = tables.rows(paths.split), pixels.read(paths.pixels, settings.classifier.resolution)
+    table = tables.rows(paths.split, ["id", "group", "split", "target"])
+    stored = pixels.read(paths.pixels, settings.classifier.resolution)
     parts = {name: [r for r in table if r["split"] == name] for name in ("train", "validation", "test")}
     seed = seed_of("classifier", paths.seed)
     network = classifier.build(settings.classifier, len(settings.classes), seed, settings.precision)

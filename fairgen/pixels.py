@@ -32,11 +32,6 @@ class Pixels:
     ids: np.ndarray
     content: str
 
-    @property
-    def size(self) -> int:
-        """Width and height of the images."""
-        return self.images.shape[1]
-
     def numbers(self, ids: Sequence[int]) -> np.ndarray:
         """Row numbers (m,) of the images with these ids.
 

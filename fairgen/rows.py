@@ -17,7 +17,6 @@ from fairgen.models.classifier import to_pixels
 from fairgen.pixels import Pixels
 
 Index = torch.Tensor | slice
-Images = "torch.Tensor | Stored | View | Joined"
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,7 @@ class Stored:
 class View:
     """Some images of a source, by their numbers (n,), which may repeat."""
 
-    source: Images
+    source: "Images"
     chosen: torch.Tensor
 
     def __len__(self) -> int:
@@ -59,8 +58,8 @@ class View:
 class Joined:
     """The images of two sources, one after the other."""
 
-    one: Images
-    other: Images
+    one: "Images"
+    other: "Images"
 
     def __len__(self) -> int:
         return len(self.one) + len(self.other)
@@ -74,6 +73,9 @@ class Joined:
     def content(self) -> list[np.ndarray]:
         """Both."""
         return content(self.one) + content(self.other)
+
+
+Images = torch.Tensor | Stored | View | Joined
 
 
 def numbers(index: Index, count: int) -> torch.Tensor:
