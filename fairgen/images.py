@@ -3,7 +3,6 @@
 An image's path is relative to the data set's root; `drawings.parquet#17` is row 17 of a Parquet file of images.
 """
 
-import errno
 import hashlib
 import io
 import os
@@ -20,26 +19,25 @@ from typing import TypeVar
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from fairgen import tables
-from fairgen.errors import FairgenError
+from fairgen import depth, tables
+from fairgen.errors import FairgenError, shortened
 
 Item, Result = TypeVar("Item"), TypeVar("Result")
 
 MAX_PIXELS = 100_000_000
 CHUNK = 256  # images that wait for a decoder at a time
-BROKEN = (OSError, ValueError, SyntaxError, ArithmeticError, EOFError, IndexError, TypeError)  # what decoders raise
 AGAIN = "snakemake --forcerun index with your target"
 PACKED = re.compile(r"(.+\.parquet)#([0-9]+)", re.S)
 SUFFIXES = {"JPEG": {".jpg", ".jpeg", ".jpe", ".jfif"}, "PNG": {".png"}, "GIF": {".gif"}, "WEBP": {".webp"}, "BMP": {".bmp"}}
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """First frame, upright, RGB; transparency is composited on white, 16-bit greys are scaled to 8."""
+    """First frame, upright, RGB; transparency is composited on white, deep greys are scaled to 8 bits."""
+    exif = image.getexif()
+    if depth.is_deep(image):
+        image = depth.to_grey(image)
+        image.getexif().update({0x0112: exif.get(0x0112, 1)})
     image = ImageOps.exif_transpose(image)
-    if image.mode.startswith(("I", "F")):
-        grey = np.asarray(image, dtype=np.float64)
-        grey = grey / 257 if grey.max(initial=0) > 255 else grey
-        image = Image.fromarray(np.clip(grey, 0, 255).astype(np.uint8))
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         layer = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", layer.size, (255, 255, 255, 255)), layer)
@@ -50,17 +48,35 @@ def decode(content: bytes) -> Image.Image:
     """Decode fully and convert to RGB.
 
     Raises:
-        OSError, ValueError: the bytes are no complete image, or one with more than `MAX_PIXELS` pixels.
+        Exception: the bytes are no complete image, or one with more than `MAX_PIXELS` pixels or of unknown scale. Decoders
+            raise errors of many types; `attempt` makes a reason of any.
     """
     with opened(content) as image:
         return to_rgb(image)
 
 
+def attempt(work: Callable[[], Result]) -> Result | str:
+    """What `work` makes of an image, or in words why it cannot be decoded, whatever the decoder raises."""
+    try:
+        return work()
+    except MemoryError:
+        raise  # the machine's fault, not the image's
+    except Exception as error:
+        return fault(error)
+
+
 def fault(error: Exception) -> str:
-    """Why an image could not be decoded, from one of the errors in `BROKEN`."""
+    """Why an image could not be decoded."""
     if isinstance(error, UnidentifiedImageError):
         return "not an image: its content is of no known image format"
-    return f"image cannot be decoded: {' '.join(str(error).split())}"
+    spoken = isinstance(error, OSError | ValueError | SyntaxError) and str(error)  # others say little without their type
+    told = str(error) if spoken else f"{type(error).__name__}: {error}".removesuffix(": ")
+    return f"image cannot be decoded: {shortened(ascii_only(told), 200)}"
+
+
+def ascii_only(text: str) -> str:
+    """A decoder's words, which may hold bytes of the image, as text that can be stored."""
+    return text.encode("ascii", errors="backslashreplace").decode()
 
 
 def inspect(content: bytes, name: str) -> tuple[Image.Image, list[str]]:
@@ -81,7 +97,10 @@ def opened(content: bytes) -> Iterator[Image.Image]:
     with image:
         if image.width * image.height > MAX_PIXELS:
             raise ValueError(f"it has more than {MAX_PIXELS:,} pixels")
+        deep = depth.states_16_bits(image)
         image.load()
+        if deep:
+            depth.check_upper_bits(image)
         yield image
 
 
@@ -95,6 +114,8 @@ def notes(image: Image.Image, name: str) -> list[str]:
         f"{image.format} with another extension": bool(suffix and usual) and suffix not in usual,
         "grey stored as RGB": image.mode == "RGB" and is_grey(image),
     }
+    if depth.is_deep(image):
+        found[f"grey values up to {depth.white(image, depth.values_of(image)):g} scaled to 8 bits"] = True
     return [note for note, holds in found.items() if holds]
 
 
@@ -115,11 +136,11 @@ def place(path: str) -> tuple[str, int | None]:
     return (packed[1], int(packed[2])) if packed else (path, None)
 
 
-def encoded(root: Path, items: Iterable[Item], path: Callable[[Item], str]) -> Iterator[tuple[Item, bytes | None]]:
-    """Each item with its encoded image, None for an image that is a file of its own.
+def encoded(root: Path, items: Iterable[Item], path: Callable[[Item], str]) -> Iterator[tuple[Item, bytes | str | None]]:
+    """Each item with its encoded image, None for an image that is a file of its own, which is left to be read later.
 
     `path` names an item's image. Parquet files of images are read once, from the first row to the last, so their items come in
-    that order, after all others; b"" stands for a row that is empty or not there.
+    that order, after all others. For rows that a damaged Parquet file no longer gives, it says in words why.
     """
     packed: dict[str, dict[int, list[Item]]] = defaultdict(lambda: defaultdict(list))
     for item in items:
@@ -129,11 +150,16 @@ def encoded(root: Path, items: Iterable[Item], path: Callable[[Item], str]) -> I
         else:
             packed[file][number].append(item)
     for file, by_number in packed.items():
-        if not (root / file).is_file():
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(root / file))
-        for number, content in tables.image_bytes(root / file, list(by_number)):
-            yield from ((item, content or b"") for item in by_number.pop(number))
-        yield from ((item, b"") for own in by_number.values() for item in own)
+        why = "it is shorter than its labels"
+        try:
+            for number, content in tables.image_bytes(root / file, list(by_number)):
+                yield from ((item, content or b"") for item in by_number.pop(number))
+        except MemoryError:
+            raise
+        except Exception as error:  # of a damaged file, Arrow says it in many ways
+            why = shortened(str(error))
+        for item in (item for own in by_number.values() for item in own):
+            yield item, f"image cannot be read from its Parquet file: {why}"
 
 
 def in_threads(work: Callable[[Item], Result], items: Iterable[Item], threads: int | None = None) -> Iterator[Result]:
@@ -144,9 +170,17 @@ def in_threads(work: Callable[[Item], Result], items: Iterable[Item], threads: i
             yield from pool.map(work, chunk)
 
 
-def gone(path: object, how: str = "is gone") -> FairgenError:
+def gone(path: object, how: str) -> FairgenError:
     """What to say of an image that is not what was indexed."""
     return FairgenError(f"{path}: the image {how} since it was indexed; restore it, or index again ({AGAIN})")
+
+
+def check(path: str, content: bytes, hashes: Mapping[str, str] | None) -> None:
+    """Raise if an image's bytes are not those that were indexed; see `pictures`."""
+    if not content:
+        raise gone(path, "is gone")
+    if hashes is not None and hashlib.sha256(content).hexdigest() != hashes[path]:
+        raise gone(path, "has changed")
 
 
 def pictures(
@@ -165,22 +199,20 @@ def pictures(
         FairgenError: an image is no longer there, or no longer what was indexed.
     """
 
-    def one(pair: tuple[int, bytes | None]) -> tuple[int, np.ndarray]:
+    def one(pair: tuple[int, bytes | str | None]) -> tuple[int, np.ndarray]:
         number, content = pair
         content = (root / paths[number]).read_bytes() if content is None else content
-        if not content:
-            raise gone(paths[number])
-        if hashes is not None and hashlib.sha256(content).hexdigest() != hashes[paths[number]]:
-            raise gone(paths[number], "has changed")
-        try:
-            return number, np.asarray(fit(decode(content), size))
-        except BROKEN as error:
-            raise FairgenError(f"{paths[number]}: {fault(error)}; restore it, or index again ({AGAIN})") from error
+        if isinstance(content, bytes):
+            check(paths[number], content, hashes)
+        found = attempt(lambda: np.asarray(fit(decode(content), size))) if isinstance(content, bytes) else content
+        if isinstance(found, str):
+            raise FairgenError(f"{paths[number]}: {found}; it was good when it was indexed: restore it, or index again ({AGAIN})")
+        return number, found
 
     try:
         yield from in_threads(one, encoded(root, range(len(paths)), paths.__getitem__), threads)
     except FileNotFoundError as error:
-        raise gone(error.filename) from None
+        raise gone(error.filename, "is gone") from None
 
 
 def load(root: Path, paths: Sequence[str], size: int, hashes: Mapping[str, str] | None = None) -> np.ndarray:

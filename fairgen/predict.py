@@ -40,10 +40,9 @@ def picture(path: Path, size: int) -> np.ndarray | str:
         content = path.read_bytes()
     except OSError as error:
         return f"file cannot be read: {error.strerror}"
-    try:
-        return np.asarray(images.fit(images.decode(content), size)) if content else "file is empty: it has no bytes"
-    except images.BROKEN as error:
-        return images.fault(error)
+    if not content:
+        return "file is empty: it has no bytes"
+    return images.attempt(lambda: np.asarray(images.fit(images.decode(content), size)))
 
 
 def label(network: classifier.Network, pictures: list[np.ndarray], classes: list[str]) -> list[Row]:

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from fairgen import formats, schemas
+from fairgen import formats, labels, schemas
 from fairgen.blocks import SECOND, Config, block, dataset_block, recipe, stage_one, starts, synthetic
-from fairgen.config import comparison, expanded
+from fairgen.config import attributes, comparison, expanded
 from fairgen.errors import FairgenError
 from fairgen.models import check_moved, single_file
 
@@ -20,6 +20,7 @@ def validate(config: Config, schema: Config) -> None:
     schemas.check(whole, schema, "config")
     for name, data in whole["datasets"].items():
         check_groups(name, data["groups"])
+        check_labels(whole, name)
         if data["format"] == "birds" and data["root"] != f"results/{name}":
             raise FairgenError(
                 f"config: datasets.{name}.root: fairgen draws into results/{name}; write that instead of {data['root']}"
@@ -49,6 +50,16 @@ def check_groups(dataset: str, groups: Config) -> None:
             raise FairgenError(f"config: datasets.{dataset}.groups.{name}.donor: '{donor}' is no aligned group of this data set")
         if donor is not None and groups[donor]["target"] != group["target"]:
             raise FairgenError(f"config: datasets.{dataset}.groups.{name}.donor: '{donor}' has another target")
+
+
+def check_labels(config: Config, dataset: str) -> None:
+    """Each word of the data has one name, the fractions of the split are all of it, and what is left out can be found."""
+    data, index = dataset_block(config, dataset), block(config, dataset, None, "index")
+    for part in ("target", "bias"):
+        labels.check(attributes(data[part]), f"datasets.{dataset}.{part}")
+    labels.check_fractions(index["fractions"], f"index.fractions of {dataset}")
+    if index["conflicts"] == "drop_near" and not index["near"]:
+        raise FairgenError(f"config: index.conflicts of {dataset}: drop_near needs index.near above 0, or write drop")
 
 
 def check_start(config: Config, dataset: str, method: str) -> None:

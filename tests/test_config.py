@@ -329,3 +329,17 @@ def test_a_base_that_cannot_be_had_stops_before_any_job(config: dict, tmp_path: 
         birds = {**config["datasets"]["birds"], "settings": {"diffusion": {"model": model}}}
         with pytest.raises(FairgenError, match=said):
             validation.check_data({**config, "datasets": {"birds": birds}}, "birds")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"utkface": {"bias": {"ranges": {"young": [0, 20]}}}}, r"datasets\.utkface\.bias\.age\.ranges: young and old overlap"),
+        ({"celeba": {"target": {"values": {"blond": [1, -1]}}}}, "'-1' stands under blond and non-blond"),
+        ({"birds": {"settings": {"index": {"fractions": [0.8, 0.1, 0.05]}}}}, r"index\.fractions of birds: .* sum to 0\.95"),
+        ({"birds": {"settings": {"index": {"conflicts": "drop_near"}}}}, "drop_near needs index.near"),
+    ],
+)
+def test_labels_and_fractions_are_checked_before_any_job(config: dict, schema: dict, change: dict, said: str) -> None:
+    with pytest.raises(FairgenError, match=said):
+        validation.validate(table.merged(config, {"datasets": change}), schema)
