@@ -77,7 +77,8 @@ def planned(target: Path, configfile: Path | None, config: Config) -> list[Job]:
         wildcards = dict(part.split("=", 1) for part in named[1].split(", ")) if named else {}
         if "dataset" in wildcards:
             given = (wildcards.get(name) for name in ("method", "group", "ablation"))
-            found.append(Job(rule, wildcards, of(wildcards["dataset"], rule, *given)))
+            size = {"resolution": int(wildcards["resolution"])} if "resolution" in wildcards else {}
+            found.append(Job(rule, wildcards, of(wildcards["dataset"], rule, *given) | size))
     return found
 
 

@@ -27,7 +27,7 @@ SPREAD = {"gpu": (0.8, 2.0), "cpu": (0.4, 2.5)}  # of another machine, drivers, 
 
 SECONDS = {  # by device: an image of a training step, a row of one call of the denoiser, an image decoded, one through CLIP
     "gpu": {"lora": 0.01125, "full": 0.0175, "row": 0.0031, "decode": 0.025, "clip": 0.006, "start": 25.0},
-    "cpu": {"lora": 0.009, "full": 0.01, "row": 0.003, "decode": 0.015, "clip": 0.0012, "start": 6.0},
+    "cpu": {"lora": 0.006, "full": 0.0095, "row": 0.002, "decode": 0.014, "clip": 0.0012, "start": 6.0},
 }
 STEP = {"gpu": 1 / 900, "cpu": 1 / 1100}  # seconds of a training image of REFERENCE; on the GPU from public figures
 REFERENCE = {"gpu": 8.2e9, "cpu": 1.18e7}  # FLOPs of a pass of ResNet-50 at 224 pixels; of birds' classifier at 32
@@ -179,7 +179,8 @@ class Reference:
             "score": lambda: self.looked_at((drawn, drawn)),
             "audit": lambda: self.looked_at(plus((drawn, 2 * drawn), self.images)),
             "pretrain": lambda: self.training(s, (drawn, drawn)),
-            "finetune": lambda: self.training(s, self.images),
+            "decode": lambda: plus(LIGHT, times(1, READ, self.images)),
+            "finetune": lambda: self.training(s, (0.0, 0.0)),  # its images are decoded once for all
         }
         return build.get(rule, lambda: LIGHT)()
 
@@ -188,6 +189,8 @@ class Reference:
         if rule in ("prior", "sample"):
             count = s["count"] if rule == "prior" else s["per_group"]
             return times(count * s["base"]["resolution"] ** 2 / 1e6, PNG)
+        if rule == "decode":
+            return times(3 * s["resolution"] ** 2 / 1e6, self.images)
         if rule in ("adapt", "adapt_shared"):
             found = lora_weights(s["base"]["model"], s["recipe"]) if s["kind"] == "lora" else weights(s["base"]["model"])
             return times(adapters * found * 4 / 1e6, (0 if may_borrow(s) else 1, 1.05)) if found else None

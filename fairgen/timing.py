@@ -13,7 +13,8 @@ from typing import Any
 from fairgen import lineage
 from fairgen.settings import canonical
 
-FOLDERS = {"adapters": "adapt", "samples": "sample", "prior": "prior", "pretrain": "pretrain"}  # rules whose files have a folder
+# rules whose files have a folder
+FOLDERS = {"adapters": "adapt", "samples": "sample", "prior": "prior", "pretrain": "pretrain", "pixels": "decode"}
 
 # settings that change what comes out, not how long it takes
 FREE = (
@@ -58,7 +59,9 @@ def past(benchmarks: Path, results: Path) -> dict[str, list[Past]]:
         settings = next((s for file in files if (s := settings_of(file))), None)
         if seconds and settings and all(file.stat().st_mtime <= path.stat().st_mtime + 60 for file in files):
             size = sum(file.stat().st_size for file in files) / 1e6
-            found[rule_of(place)].append(Past(settings, seconds[-1], size))
+            rule = rule_of(place)
+            settings |= {"resolution": int(place.stem)} if rule == "decode" else {}  # its wildcard
+            found[rule].append(Past(settings, seconds[-1], size))
     return dict(found)
 
 

@@ -23,6 +23,7 @@ from fairgen.estimate import Cost, Job
         ("any/vanilla/samples/a.tsv", "sample"),
         ("any/vanilla/pretrain/seed-0.tsv", "pretrain"),
         ("bias-0.9/erm/seed-0/finetune.tsv", "finetune"),
+        ("pixels/224.tsv", "decode"),
         ("index.tsv", "index"),
     ],
 )
