@@ -42,12 +42,13 @@ def base_of(facts: dict[str, Any], options: Namespace) -> dict[str, Any]:
 
 def write_pipeline(options: Namespace, facts: dict[str, Any], place: Path) -> None:
     """The base with the adapter's weights in the place of its own."""
-    from fairgen.models import diffusion, text_adapters
+    from fairgen.models import diffusion, text_adapters, text_encoders
 
     base = diffusion.Base(**base_of(facts, options))
     unet, identity = diffusion.load_unet(base), diffusion.identity(base)
     adapters.apply(options.adapter, unet, identity)
-    encoders = text_adapters.adapted(options.adapter, base, identity) if text_adapters.there(options.adapter) else {}
+    trained = text_adapters.there(options.adapter)
+    encoders = text_adapters.adapted(options.adapter, base, identity) if trained else text_encoders.load_text(base)
     diffusion.pipeline(base, unet, encoders).save_pretrained(place)
 
 
