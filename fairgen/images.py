@@ -106,6 +106,13 @@ def fit(image: Image.Image, size: int) -> Image.Image:
     return image if image.size == (size, size) else ImageOps.fit(image, (size, size), Image.Resampling.BICUBIC)
 
 
+def origin(image: Image.Image, size: int) -> tuple[int, int, int, int]:
+    """Height and width of an upright image, and the top and left of the square that `fit` cuts, in pixels after its scaling."""
+    width, height = image.size
+    top, left = (round((size * side // min(width, height) - size) / 2) for side in (height, width))
+    return height, width, top, left
+
+
 def place(path: str) -> tuple[str, int | None]:
     """The file of an image, and its row if that is a Parquet file of images."""
     packed = PACKED.fullmatch(path)
@@ -129,8 +136,8 @@ def in_threads(work: Callable[[Item], Result], items: Iterable[Item], threads: i
             yield from pool.map(work, chunk)
 
 
-def load(root: Path, paths: Sequence[str], size: int) -> np.ndarray:
-    """Decode, scale and cut; returns (n, size, size, 3) uint8.
+def load(root: Path, paths: Sequence[str], size: int, origins: np.ndarray | None = None) -> np.ndarray:
+    """Decode, scale and cut; returns (n, size, size, 3) uint8. `origins` (n, 4), if given, is filled with each image's `origin`.
 
     Raises:
         FairgenError: an image is no longer there.
@@ -139,7 +146,10 @@ def load(root: Path, paths: Sequence[str], size: int) -> np.ndarray:
 
     def one(i: int) -> None:
         content = packed[paths[i]] if place(paths[i])[1] is not None else (root / paths[i]).read_bytes()
-        pixels[i] = np.asarray(fit(decode(content), size))
+        image = decode(content)
+        pixels[i] = np.asarray(fit(image, size))
+        if origins is not None:
+            origins[i] = origin(image, size)
 
     try:
         packed = contents(root, paths)

@@ -142,7 +142,7 @@ def test_gradient_checkpointing_changes_no_result(base: diffusion.Base, pixels: 
 
 
 def test_offset_noise_is_one_number_per_channel(base: diffusion.Base) -> None:
-    schedule, clean = diffusion.noise_schedule(base), torch.zeros(2, 4, 8, 8)
+    schedule, clean = diffusion.noise_schedule(base), (torch.zeros(2, 4, 8, 8), torch.zeros(2, 6))
     plain, with_offset = (
         noised(schedule, clean, torch.ones(2), adapt_settings("full", base, offset_noise=part), torch.Generator().manual_seed(0))
         for part in (0, 0.5)

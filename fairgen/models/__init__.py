@@ -44,6 +44,16 @@ def tokenize(tokenizer: Any, prompts: list[str]) -> Any:
     return tokenizer(prompts, padding="max_length", return_tensors="pt")
 
 
+def check_tokenizer(tokenizer: Any, model: str, key: str) -> None:
+    """A tokenizer has words.
+
+    Raises:
+        FairgenError: it has none: transformers makes such a one where the files are missing, instead of failing.
+    """
+    if len(tokenizer.get_vocab()) <= len(tokenizer.all_special_tokens):
+        raise missing(model, key, FileNotFoundError("its tokenizer is not there"))
+
+
 def count_tokens(tokenizer: Any, prompts: list[str]) -> list[int]:
     """Tokens of each prompt, start and end included."""
     return [len(ids) for ids in tokenizer(prompts, verbose=False)["input_ids"]]
@@ -57,7 +67,7 @@ def missing(model: str, key: str, error: Exception) -> FairgenError:
     """
     check_moved(model, key)
     place = locate(model)
-    reason = " ".join(str(error).split())[:160]
+    reason = " ".join(str(error).split())[:240]
     if place.startswith((".", "/", "fairgen")) or Path(place).exists():
         what = "file" if Path(place).is_file() else "folder"
         return FairgenError(f"{key}: cannot load a model from the {what} {place} ({reason}); check the path and its files")

@@ -9,8 +9,6 @@ from fairgen.errors import FairgenError
 from fairgen.models import missing, weights
 
 HEAD = "fairgen_head"  # our linear layer in a model whose classifier is another thing
-# what a file of timm's inception v3 has beside the network: a second head that was for its training only
-AUXILIARY = ("AuxLogits.",)
 
 
 def create(model: str, classes: int, pretrained: bool | str, resolution: int, args: dict[str, Any]) -> torch.nn.Module:
@@ -31,7 +29,7 @@ def create(model: str, classes: int, pretrained: bool | str, resolution: int, ar
     except Exception as error:  # whatever timm's models say about arguments and files of others
         raise refused(model, pretrained, resolution, error) from error
     if pretrained:
-        check_start(net, model if pretrained is True else pretrained, answers)
+        weights.check_timm(net, model if pretrained is True else pretrained, answers, "classifier.pretrained")
     return with_linear_head(net, model, classes)
 
 
@@ -98,27 +96,6 @@ def pretrained_arguments(model: str, pretrained: bool | str) -> dict[str, Any]:
     if not Path(pretrained).is_file():
         raise FairgenError(f"classifier.pretrained: no file {pretrained}; give a safetensors file of timm weights, or true")
     return {"pretrained": True, "pretrained_cfg_overlay": {"file": pretrained, "custom_load": False}}
-
-
-def check_start(net: torch.nn.Module, place: str, answers: list[Any], key: str = "classifier.pretrained") -> None:
-    """All weights were read but those of the classifier, which is trained for other classes.
-
-    Raises:
-        FairgenError: timm has left out others, or told of none.
-    """
-    heads = net.pretrained_cfg.get("classifier") or ()
-    heads = tuple(f"{name}." for name in ((heads,) if isinstance(heads, str) else heads))
-    if not answers:
-        raise FairgenError(f"{key}: timm does not say which weights it has read from {place}; give a safetensors file of them")
-    lacks, surplus = answers[-1]
-    integers = weights.integers(Path(place)) if Path(place).is_file() else []
-    weights.complete(
-        place,
-        [name for name in lacks if not name.startswith(heads)],
-        [name for name in surplus if not name.startswith((*heads, *AUXILIARY))],
-        integers,
-        key,
-    )
 
 
 def with_linear_head(net: torch.nn.Module, model: str, classes: int) -> torch.nn.Module:

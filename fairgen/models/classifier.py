@@ -106,7 +106,7 @@ def metadata(path: Path) -> dict[str, Any]:
             return json.loads((file.metadata() or {})["fairgen"])
     except FileNotFoundError as error:
         raise FairgenError(f"{path}: no such file; give a model.safetensors of a finished run") from error
-    except (KeyError, OSError, SafetensorError) as error:
+    except (KeyError, OSError, ValueError, SafetensorError) as error:
         reason = "no metadata of fairgen" if isinstance(error, KeyError) else " ".join(str(error).split())
         raise FairgenError(f"{path}: no weights that fairgen has written ({reason}); give a model.safetensors") from error
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 # Buffers that hold 0, 1, 2, …, which the networks make themselves: transformers before 4.31 stored them.
 COUNTERS = ("position_ids",)
+# A second head in timm's file of inception v3 that was for its training only.
+AUXILIARY = ("AuxLogits.",)
 REMEDY = "take the whole, unchanged files of this model, or fetch them again"
 
 
@@ -124,3 +126,30 @@ def watched() -> "Iterator[list[Any]]":
         yield answers
     finally:
         Module.load_state_dict = load_state_dict
+
+
+def check_timm(net: "torch.nn.Module", place: str, answers: list[Any], key: str) -> None:
+    """timm has read all weights of a network but those of its classifier, which is trained for other classes.
+
+    Args:
+        net: the network.
+        place: the file or timm's name.
+        answers: what `watched` has collected while it was built.
+        key: the config key that names the place.
+
+    Raises:
+        FairgenError: timm has left out others, or told of none.
+    """
+    heads = net.pretrained_cfg.get("classifier") or ()
+    heads = tuple(f"{name}." for name in ((heads,) if isinstance(heads, str) else heads))
+    if not answers:
+        raise FairgenError(f"{key}: timm does not say which weights it has read from {place}; give a safetensors file of them")
+    lacks, surplus = answers[-1]
+    whole = integers(Path(place)) if Path(place).is_file() else []
+    complete(
+        place,
+        [name for name in lacks if not name.startswith(heads)],
+        [name for name in surplus if not name.startswith((*heads, *AUXILIARY))],
+        whole,
+        key,
+    )
