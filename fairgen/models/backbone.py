@@ -27,7 +27,7 @@ def create(model: str, classes: int, pretrained: bool | str, resolution: int, ar
         with weights.watched() as answers:
             net = timm.create_model(model, num_classes=classes, **start, **size, **args)
     except Exception as error:  # whatever timm's models say about arguments and files of others
-        raise refused(model, pretrained, resolution, error) from error
+        raise refused(model, pretrained, size, error) from error
     if pretrained:
         weights.check_timm(net, model if pretrained is True else pretrained, answers, "classifier.pretrained")
     return with_linear_head(net, model, classes)
@@ -51,15 +51,15 @@ def picture_size(model: str, resolution: int, args: dict[str, Any]) -> dict[str,
     return {"img_size": resolution} if fixed else {}
 
 
-def refused(model: str, pretrained: bool | str, resolution: int, error: Exception) -> FairgenError:
-    """The one line for a model that cannot be built."""
+def refused(model: str, pretrained: bool | str, size: dict[str, int], error: Exception) -> FairgenError:
+    """The one line for a model that cannot be built; `size` is what `picture_size` has said."""
     import timm
 
     reason = reason_of(error)
     if not timm.is_model(model) or isinstance(error, OSError):
         return missing(model, "classifier.model", error)
-    if isinstance(error, TypeError | AssertionError) and usual_size(model) != resolution:
-        return wrong_size(model, resolution, reason)
+    if size and (isinstance(error, AssertionError) or "img_size" in reason):
+        return wrong_size(model, size["img_size"], reason)
     if isinstance(pretrained, str):
         return FairgenError(
             f"classifier.pretrained: {pretrained} does not hold the weights of {model} ({reason}); {weights.REMEDY}"
@@ -128,17 +128,16 @@ def probe(net: torch.nn.Module, model: str, classes: int, resolution: int) -> No
     Raises:
         FairgenError: the model does not take them, or gives features or logits of another shape than its head says.
     """
-    layer, shapes = head(net), []
-    try:
-        for count in (2, 1):
+    layer = head(net)
+    for count in (2, 1):
+        try:
             with torch.no_grad():
                 found = features(net.train(count == 2), torch.randn(count, 3, resolution, resolution))
-                shapes += [tuple(found.shape), tuple(layer(found).shape)]
-    except Exception as error:  # whatever a model says about pictures of a size
-        raise wrong_size(model, resolution, reason_of(error)) from error
-    wanted = [(count, width) for count in (2, 1) for width in (layer.in_features, classes)]
-    if shapes != wanted:
-        raise FairgenError(
-            f"classifier.model: {model} gives features and logits of the shapes {shapes}, and fairgen needs {wanted};"
-            " take another model, or other classifier.args"
-        )
+        except Exception as error:  # whatever a model says about pictures of a size
+            raise wrong_size(model, resolution, reason_of(error)) from error
+        shape, wanted = (*found.shape, layer.out_features), (count, layer.in_features, classes)
+        if shape != wanted:
+            raise FairgenError(
+                f"classifier.model: {model} gives (images, features, logits) of {shape}, and fairgen needs {wanted};"
+                " take another model, or other classifier.args"
+            )

@@ -51,11 +51,12 @@ def _timm(model: str) -> Features:
     import timm
 
     key = "embed.encoder.model"
+    check_name(model, key)
     try:
         with weights.watched() as answers:
             network = timm.create_model(model, pretrained=True, num_classes=0).eval().to(devices.current())
     except Exception as error:  # whatever timm's models say about files
-        raise refused(model, key, error) from error
+        raise missing(model, key, error) from error
     weights.check_timm(network, model, answers, key)
     recipe = timm.data.resolve_model_data_config(network)
     mean, std = (torch.tensor(recipe[k]).view(1, 3, 1, 1) for k in ("mean", "std"))
@@ -68,15 +69,21 @@ def _timm(model: str) -> Features:
     return Features(run, recipe["input_size"][-1])
 
 
-def refused(model: str, key: str, error: Exception) -> FairgenError:
-    """The one line for a timm model that cannot be loaded."""
+def check_name(model: str, key: str) -> None:
+    """timm has this model, and weights of it; ids of a hub are not looked up.
+
+    Raises:
+        FairgenError: it has not.
+    """
     import timm
 
-    if ":" not in model and not timm.is_model(model):
-        near = difflib.get_close_matches(model, timm.list_models(), 3)
-        hint = f"; near it are {', '.join(near)}" if near else ""
-        return FairgenError(f"{key}: timm has no model {model}{hint}; give another name, or set embed.encoder.kind: clip")
-    return missing(model, key, error)
+    if ":" in model or timm.is_model_pretrained(model):
+        return
+    if timm.is_model(model):
+        raise FairgenError(f"{key}: timm has no weights of {model}; give another model")
+    near = difflib.get_close_matches(model, timm.list_models(), 3)
+    hint = f"; near it are {', '.join(near)}" if near else ""
+    raise FairgenError(f"{key}: timm has no model {model}{hint}; give another name, or set embed.encoder.kind: clip")
 
 
 def vectors(found: Any, model: str, key: str) -> torch.Tensor:
