@@ -14,11 +14,12 @@ from PIL import Image
 
 from fairgen import dreambooth, images, sample, tables
 from fairgen.adapt import Adapt, Recipe, enough, material, reason_to_skip
-from fairgen.denoising import min_snr_weights, noised
+from fairgen.denoising import min_snr_weights, noised, row_losses
 from fairgen.dreambooth import RunningMean, learning_rate, train
 from fairgen.dreambooth_shared import train as train_shared
 from fairgen.embedded import birds
 from fairgen.errors import FairgenError
+from fairgen.feed import portions
 from fairgen.models import adapters, diffusion, text_adapters, text_encoders
 from fairgen.sampling import Solver
 
@@ -397,3 +398,39 @@ def test_the_stage_passes_the_sizes_of_its_files(base: diffusion.Base, tmp_path:
     paths = SimpleNamespace(split=tmp_path / "s.parquet", group="g", prior=[], work=None)
     given = material(settings, paths, {7: 0}, [0])
     assert [x.tolist() for x in given.origins] == [[[50, 100, 0, 16]]]
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_min_snr_weighs_each_row_by_its_own_step(base: diffusion.Base, monkeypatch: pytest.MonkeyPatch, batch: int) -> None:
+    """A denoiser that answers zero: mean over the cluster's rows + prior weight · mean over class images, by their own steps."""
+    settings = changed(adapt_settings("lora", base), batch=batch, prior_weight=0.5, prior_batch=2)
+    schedule, generator = diffusion.noise_schedule(base), torch.Generator().manual_seed(0)
+    _, share = portions(settings.recipe, 1)
+    clean, unet = torch.randn(batch + 2, 4, 8, 8, generator=generator), SimpleNamespace(device=torch.device("cpu"))
+    noisy = noised(schedule, (clean, torch.zeros(batch + 2, 6)), share, settings, generator)
+    monkeypatch.setattr(diffusion, "predict", lambda unet, x, steps, text: torch.zeros_like(x))
+    losses = row_losses(unet, noisy, diffusion.Conditioning(torch.zeros(batch + 2, 1, 1)), settings)
+    own = noisy.goal.square().mean((1, 2, 3)) * min_snr_weights(schedule.alphas_cumprod, noisy.steps, 5, "epsilon")
+    assert losses.shape == (batch + 2,)
+    assert losses.sum().item() == pytest.approx((own[:batch].mean() + 0.5 * own[batch:].mean()).item(), rel=1e-5)
+
+
+def test_gradients_are_clipped_in_every_step(base: diffusion.Base, pixels: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list of weights, not an iterator that the first step uses up; the text encoders' are among them."""
+    norms, clip = [], dreambooth.clip_gradients
+
+    def norm(weights: list[torch.nn.Parameter]) -> float:
+        return torch.cat([w.grad.flatten() for w in weights if w.grad is not None]).norm().item()
+
+    def watched(weights: list[torch.nn.Parameter]) -> None:
+        before = norm(weights)
+        clip(weights)
+        norms.append((before, norm(weights), len(weights)))
+
+    monkeypatch.setattr(dreambooth, "clip_gradients", watched)
+    settings = changed(adapt_settings("full", base), steps=3, lr=1e-5, text_lr=1e-5, prior_weight=1e4)
+    encoders = text_adapters.load(settings, base)
+    unet, _ = train(settings, base, ("a V", pixels), [("a", pixels)], "g/0", None, encoders)
+    count = len([*unet.parameters()]) + len([*encoders["text_encoder"][1].parameters()])
+    assert len(norms) == 3
+    assert all(before > 2 and after == pytest.approx(1, rel=1e-3) and size == count for before, after, size in norms)

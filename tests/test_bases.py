@@ -283,3 +283,9 @@ def test_what_is_not_trained_right_is_refused(
         with pytest.raises(FairgenError, match=r"^diffusion\.model: .*") as error:
             load(base)
         assert said in str(error.value)
+
+
+def test_the_autoencoder_is_never_half(folders: dict) -> None:
+    """float16 overflows in its decoder, and the images come out black."""
+    dtypes = {dtype: diffusion.load_vae(base_of(folders["sd15"], dtype=dtype)).dtype for dtype in diffusion.DTYPES}
+    assert dtypes == {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float32}

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from fairgen.errors import FairgenError
+from fairgen.models.lean import lean
 
 PACKAGE = Path(__file__).parent.parent
 MOVED = {
@@ -21,7 +22,8 @@ def locate(model: str) -> str:
 
 def quiet() -> None:
     """Keep the libraries off the terminal: no progress bars of their own, and what they say goes to the log."""
-    from transformers.utils.logging import disable_progress_bar
+    with lean():  # what it sees of optional packages at its first import it counts on ever after
+        from transformers.utils.logging import disable_progress_bar
 
     disable_progress_bar()
     for name in ("diffusers", "transformers", "huggingface_hub"):
