@@ -32,6 +32,7 @@ class Ancestry:
     def __init__(self, workflow: Any):
         self.workflow = workflow
         self.known: dict[tuple[str, ...], Made] = {}
+        self.paths: dict[str, Made | None] = {}
 
     def lineage(self, stage: str) -> Callable[[Any], str]:
         """Params function of a stage's rule: its lineage and those of its inputs, as a job gets them."""
@@ -57,6 +58,11 @@ class Ancestry:
 
     def of(self, path: str) -> Made | None:
         """How an artifact comes about; None for a file that no rule with a lineage makes."""
+        if path not in self.paths:
+            self.paths[path] = self._find(path)
+        return self.paths[path]
+
+    def _find(self, path: str) -> Made | None:
         rules = [rule for rule in self._index.match(path) if rule.is_producer(path) and rule in self.stages.values()]
         return self._made(rules[0], rules[0].get_wildcards(path)) if rules else None
 

@@ -73,7 +73,7 @@ def main(
         use_threads(given.pop("threads", 1))
         devices.ask(options.gpu)
         ready()
-        lineage.begin(options.lineage, stage, dict(given))
+        lineage.begin(options.lineage, stage, kept.about["settings"])
         lineage.check_inputs({name: listed(getattr(options, name)) for name in (n.rstrip("*") for n in reads)})
         new = kept.fresh()
         temporary = {name: new / f"{name}{path.suffix}" for name, path in finals.items()}

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,6 +43,12 @@ class Workflow:
         """Call snakemake there."""
         command = [sys.executable, "-m", "snakemake", "--cores", str(cores), *words]
         return subprocess.run(command, cwd=self.folder, env=self.environment(), capture_output=True, text=True)
+
+    def start(self, words: Sequence[str], said: Path, env: dict[str, str]) -> subprocess.Popen:
+        """Call snakemake without waiting; what it says goes into a file, for orphans would hold a pipe open."""
+        with said.open("w") as file:
+            command = [sys.executable, "-m", "snakemake", *words]
+            return subprocess.Popen(command, cwd=self.folder, env=env, stdout=file, stderr=file)
 
     def environment(self) -> dict[str, str]:
         """Variables for processes in the copy."""

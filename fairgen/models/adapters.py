@@ -11,7 +11,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
-from fairgen import lineage
+from fairgen import tensors
 from fairgen.errors import FairgenError
 
 LORA_TARGETS = ("to_q", "to_k", "to_v", "to_out.0")
@@ -20,9 +20,7 @@ TEXT_TARGETS = ("q_proj", "k_proj", "v_proj", "out_proj")  # attention projectio
 
 def write_empty(path: Path, facts: dict[str, Any]) -> None:
     """Record a slot without an adapter; imports nothing heavy."""
-    from safetensors.numpy import save_file
-
-    save_file({}, path, metadata=lineage.stamped({"fairgen": json.dumps(facts, sort_keys=True)}))
+    tensors.save(path, {}, facts)
 
 
 def place(path: Path) -> tuple[Path, str]:
@@ -140,7 +138,6 @@ def write(path: Path, unet: Any, facts: dict[str, Any], text: dict[str, Any] | N
     `text` has the tensors of trained text encoders, by the names of `text_adapters.state`.
     """
     import torch
-    from safetensors.torch import save_file
 
     if facts["kind"] == "lora":
         scale = (facts["rank"], facts["alpha"], facts["dora"])
@@ -149,27 +146,23 @@ def write(path: Path, unet: Any, facts: dict[str, Any], text: dict[str, Any] | N
         write_lora(path, lora_state(unet) | (text or {}), facts, configs)
     else:
         state = unet.state_dict() | (text or {})
-        tensors = {k: v.detach().to("cpu", torch.float16).contiguous() for k, v in state.items()}
-        save_file(tensors, path, metadata=lineage.stamped({"fairgen": json.dumps(facts, sort_keys=True)}))
+        tensors.save(path, {k: v.detach().to("cpu", torch.float16).contiguous() for k, v in state.items()}, facts)
 
 
 def write_group(path: Path, adapters: dict[str, tuple[dict[str, Any], dict[str, Any]]], config: dict[str, Any]) -> None:
     """Store the LoRA adapters of a group in one file: for each cluster its tensors and its facts, of one `lora_config`."""
-    tensors = {f"{cluster}.{name}": x for cluster, (state, _) in adapters.items() for name, x in state.items()}
+    state = {f"{cluster}.{name}": x for cluster, (own, _) in adapters.items() for name, x in own.items()}
     clusters = {cluster: facts for cluster, (_, facts) in adapters.items()}
-    write_lora(path, tensors, {"clusters": clusters}, {"unet": config})
+    write_lora(path, state, {"clusters": clusters}, {"unet": config})
 
 
 def write_lora(path: Path, state: dict[str, Any], facts: dict[str, Any], configs: dict[str, dict[str, Any]]) -> None:
     """Store LoRA tensors in float32, with their facts and the `lora_config` of each part of the pipeline."""
     import torch
-    from safetensors.torch import save_file
 
-    metadata = lineage.stamped({"fairgen": json.dumps(facts, sort_keys=True)})
     named = {f"{part}.{k}": v for part, config in configs.items() for k, v in config.items()}
-    metadata["lora_adapter_metadata"] = json.dumps(named, sort_keys=True)
-    save_file({k: v.detach().to("cpu", torch.float32).contiguous() for k, v in state.items()}, path, metadata=metadata)
-    order_header(path)
+    whole = {k: v.detach().to("cpu", torch.float32).contiguous() for k, v in state.items()}
+    tensors.save(path, whole, facts, {"lora_adapter_metadata": json.dumps(named, sort_keys=True)})
 
 
 def load(path: Path) -> dict[str, Any]:
@@ -180,15 +173,6 @@ def load(path: Path) -> dict[str, Any]:
     prefix = f"{cluster}." if cluster else ""
     with safe_open(file, framework="pt") as stored:
         return {name.removeprefix(prefix): stored.get_tensor(name) for name in stored.keys() if name.startswith(prefix)}  # noqa: SIM118
-
-
-def order_header(path: Path) -> None:
-    """Sort the keys of a safetensors file's header: the library's order varies, and the file's hash would with it."""
-    content = path.read_bytes()
-    start = 8 + int.from_bytes(content[:8], "little")
-    header = json.dumps(json.loads(content[8:start]), sort_keys=True, separators=(",", ":")).encode()
-    header += b" " * (-len(header) % 8)
-    path.write_bytes(len(header).to_bytes(8, "little") + header + content[start:])
 
 
 def check_base(path: Path, base: str) -> None:

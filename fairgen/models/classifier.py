@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from tqdm import tqdm
 
-from fairgen import devices, lineage
+from fairgen import devices, tensors
 from fairgen.errors import FairgenError
 from fairgen.models import missing
 from fairgen.settings import read
@@ -87,7 +87,7 @@ def build(settings: Classifier, classes: int, seed: int, precision: str = "float
 def save(path: Path, network: Network, history: dict[str, Any] | None = None) -> None:
     """Write the weights as safetensors; `history`, what they have behind them, goes into the metadata."""
     weights = {k: v.contiguous() for k, v in network.net.state_dict().items()}
-    save_file(weights, path, metadata=lineage.stamped({"fairgen": json.dumps(history or {}, sort_keys=True)}))
+    tensors.save(path, weights, history or {})
 
 
 def restore(path: Path, network: Network) -> dict[str, Any]:
