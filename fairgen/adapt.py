@@ -115,8 +115,8 @@ def material(settings: Adapt, paths: SimpleNamespace, assigned: dict[str, int], 
     base = diffusion.Base(**settings.base)
     split, root = tables.rows(paths.split), Path(tables.facts(paths.split)["root"])
     files = [[r["path"] for r in split if assigned.get(r["id"]) == cluster] for cluster in clusters]
-    named = zip(clusters, files, strict=True)
-    pixels = [images.load(root, enough(listed, settings, f"{paths.group}/{c}"), base.resolution) for c, listed in named]
+    named, hashes = zip(clusters, files, strict=True), {r["path"]: r["hash"] for r in split}
+    pixels = [images.load(root, enough(listed, settings, f"{paths.group}/{c}"), base.resolution, hashes) for c, listed in named]
     priors = [
         (tables.read(path, ["prompt"])["prompt"][0].as_py(), images.load_column(path, base.resolution)) for path in paths.prior
     ]

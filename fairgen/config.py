@@ -115,6 +115,7 @@ def settings(
             "groups": of("target", "bias"),
             **get("index"),
         },
+        "decode": lambda: {},
         "split": lambda: {"groups": of("target", "role"), **get("split")},
         "embed": lambda: get("embed"),
         "prior": lambda: {"prompts": of("prompt", among=own), "base": get("diffusion"), **get("prior")},

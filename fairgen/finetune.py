@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from fairgen import job, methods, rows, tables
+from fairgen import job, methods, pixels, rows, tables
 from fairgen.models import classifier
 from fairgen.seeds import seed_of
 from fairgen.settings import read
@@ -53,14 +53,15 @@ def work(settings: Finetune, paths: SimpleNamespace) -> None:
     """Train, select, save, predict."""
     method = methods.method(settings.kind)
     recipe = read(method.Recipe, settings.recipe, f"finetune.{settings.kind}")
-    table, root = tables.rows(paths.split), Path(tables.facts(paths.split)["root"])
+    table = tables.rows(paths.split, ["id", "group", "split", "target"])
+    stored = pixels.read(paths.pixels, settings.classifier.resolution)
     parts = {name: [r for r in table if r["split"] == name] for name in ("train", "validation", "test")}
     seed = seed_of("classifier", paths.seed)
     network = classifier.build(settings.classifier, len(settings.classes), seed, settings.precision)
     job.ready()
     before = classifier.restore(paths.weights[0], network) if paths.weights else {}
     labels = rows.Labels(settings.classes, settings.targets, settings.groups)
-    load = partial(rows.real, root=root, resolution=settings.classifier.resolution, labels=labels)
+    load = partial(rows.real, file=stored, labels=labels)
     drawn = rows.synthetic(paths.selection[0], settings.classifier.resolution, labels) if paths.selection else None
     train, validation = load(parts["train"]), load(parts["validation"])
     problem = Problem(train, validation, settings.groups, seed, bool(paths.weights), drawn, paths.work)
@@ -80,5 +81,5 @@ def work(settings: Finetune, paths: SimpleNamespace) -> None:
 
 
 if __name__ == "__main__":
-    given, made = ["split", "weights*", "selection*"], ["model", "predictions"]
+    given, made = ["split", "pixels", "weights*", "selection*"], ["model", "predictions"]
     job.main(work, Finetune, reads=given, values=["seed"], writes=made)

@@ -3,12 +3,13 @@
 An image's path is relative to the data set's root; `drawings.parquet#17` is row 17 of a Parquet file of images.
 """
 
+import hashlib
 import io
 import os
 import re
 import warnings
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import islice
@@ -25,6 +26,7 @@ Item, Result = TypeVar("Item"), TypeVar("Result")
 
 MAX_PIXELS = 100_000_000
 CHUNK = 256  # images that wait for a decoder at a time
+AGAIN = "snakemake --forcerun index with your target"
 PACKED = re.compile(r"(.+\.parquet)#([0-9]+)", re.S)
 SUFFIXES = {"JPEG": {".jpg", ".jpeg", ".jpe", ".jfif"}, "PNG": {".png"}, "GIF": {".gif"}, "WEBP": {".webp"}, "BMP": {".bmp"}}
 
@@ -134,13 +136,30 @@ def place(path: str) -> tuple[str, int | None]:
     return (packed[1], int(packed[2])) if packed else (path, None)
 
 
-def contents(root: Path, paths: Iterable[str]) -> dict[str, bytes]:
-    """The encoded bytes of the images that lie in Parquet files, by their paths; only the row groups that hold them are read."""
-    packed = defaultdict(list)
-    for name, row in map(place, paths):
-        if row is not None:
-            packed[name].append(row)
-    return {f"{name}#{row}": x for name, rows in packed.items() for row, x in tables.image_bytes(root / name, rows)}
+def encoded(root: Path, items: Iterable[Item], path: Callable[[Item], str]) -> Iterator[tuple[Item, bytes | str | None]]:
+    """Each item with its encoded image, None for an image that is a file of its own, which is left to be read later.
+
+    `path` names an item's image. Parquet files of images are read once, from the first row to the last, so their items come in
+    that order, after all others. For rows that a damaged Parquet file no longer gives, it says in words why.
+    """
+    packed: dict[str, dict[int, list[Item]]] = defaultdict(lambda: defaultdict(list))
+    for item in items:
+        file, number = place(path(item))
+        if number is None:
+            yield item, None
+        else:
+            packed[file][number].append(item)
+    for file, by_number in packed.items():
+        why = "it is shorter than its labels"
+        try:
+            for number, content in tables.image_bytes(root / file, list(by_number)):
+                yield from ((item, content or b"") for item in by_number.pop(number))
+        except MemoryError:
+            raise
+        except Exception as error:  # of a damaged file, Arrow says it in many ways
+            why = shortened(str(error))
+        for item in (item for own in by_number.values() for item in own):
+            yield item, f"image cannot be read from its Parquet file: {why}"
 
 
 def in_threads(work: Callable[[Item], Result], items: Iterable[Item], threads: int | None = None) -> Iterator[Result]:
@@ -151,40 +170,83 @@ def in_threads(work: Callable[[Item], Result], items: Iterable[Item], threads: i
             yield from pool.map(work, chunk)
 
 
-def load(root: Path, paths: Sequence[str], size: int) -> np.ndarray:
-    """Decode, scale and cut; returns (n, size, size, 3) uint8.
+def gone(path: object, how: str) -> FairgenError:
+    """What to say of an image that is not what was indexed."""
+    return FairgenError(f"{path}: the image {how} since it was indexed; restore it, or index again ({AGAIN})")
+
+
+def check(path: str, content: bytes, hashes: Mapping[str, str] | None) -> None:
+    """Raise if an image's bytes are not those that were indexed; see `pictures`."""
+    if not content:
+        raise gone(path, "is gone")
+    if hashes is not None and hashlib.sha256(content).hexdigest() != hashes[path]:
+        raise gone(path, "has changed")
+
+
+def pictures(
+    root: Path, paths: Sequence[str], size: int, hashes: Mapping[str, str] | None = None, threads: int | None = None
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Decode, scale and cut; yields each image's number in `paths` with its pixels (size, size, 3) uint8, in reading order.
+
+    Args:
+        root: the data set's folder.
+        paths: of the images, relative to it.
+        size: of the pictures, in pixels.
+        hashes: by path, SHA-256 of the images' bytes when they were indexed, to be checked; None checks nothing.
+        threads: decoders.
 
     Raises:
-        FairgenError: an image is no longer there, or no longer what it was.
+        FairgenError: an image is no longer there, or no longer what was indexed.
     """
-    pixels = np.empty((len(paths), size, size, 3), dtype=np.uint8)
 
-    def one(i: int) -> None:
-        content = packed[paths[i]] if place(paths[i])[1] is not None else (root / paths[i]).read_bytes()
-        found = attempt(lambda: np.asarray(fit(decode(content), size)))
+    def one(pair: tuple[int, bytes | str | None]) -> tuple[int, np.ndarray]:
+        number, content = pair
+        content = (root / paths[number]).read_bytes() if content is None else content
+        if isinstance(content, bytes):
+            check(paths[number], content, hashes)
+        found = attempt(lambda: np.asarray(fit(decode(content), size))) if isinstance(content, bytes) else content
         if isinstance(found, str):
-            raise FairgenError(f"{root / paths[i]}: {found}; it was good when it was indexed: restore it or index again")
-        pixels[i] = found
+            raise FairgenError(f"{paths[number]}: {found}; it was good when it was indexed: restore it, or index again ({AGAIN})")
+        return number, found
 
     try:
-        packed = contents(root, paths)
-        for _ in in_threads(one, range(len(paths))):
-            pass
-    except (FileNotFoundError, KeyError) as error:
-        gone = getattr(error, "filename", None) or error.args[0]
-        raise FairgenError(f"{gone}: the image is gone since it was indexed; restore it or index again") from None
+        yield from in_threads(one, encoded(root, range(len(paths)), paths.__getitem__), threads)
+    except FileNotFoundError as error:
+        raise gone(error.filename, "is gone") from None
+
+
+def load(root: Path, paths: Sequence[str], size: int, hashes: Mapping[str, str] | None = None) -> np.ndarray:
+    """The images of `pictures` as one array (n, size, size, 3) uint8, in the order of `paths`."""
+    pixels = np.empty((len(paths), size, size, 3), dtype=np.uint8)
+    for number, picture in pictures(root, paths, size, hashes):
+        pixels[number] = picture
     return pixels
 
 
-def load_column(path: Path, size: int, keep: Sequence[int] | None = None) -> np.ndarray:
-    """Images of a Parquet file of images (all rows, or the rows `keep` in that order); returns (n, size, size, 3) uint8."""
+def load_column(path: Path, size: int, keep: Sequence[int] | None = None, into: np.ndarray | None = None) -> np.ndarray:
+    """Images of a Parquet file of images: all rows, or the rows `keep` in that order.
 
-    def one(pair: tuple[int, bytes]) -> tuple[int, np.ndarray]:
-        return pair[0], np.asarray(fit(decode(pair[1]), size))
+    Returns:
+        (n, size, size, 3) uint8: `into`, if it is given.
 
-    found = dict(in_threads(one, tables.image_bytes(path, keep)))
-    chosen = list(found) if keep is None else keep
-    return np.stack([found[row] for row in chosen]) if len(chosen) else np.empty((0, size, size, 3), dtype=np.uint8)
+    Raises:
+        FairgenError: the file has no such row.
+    """
+    wanted = range(tables.count(path)) if keep is None else keep
+    pixels = np.empty((len(wanted), size, size, 3), dtype=np.uint8) if into is None else into
+    places: dict[int, list[int]] = defaultdict(list)
+    for i, row in enumerate(wanted):
+        places[row].append(i)
+
+    def one(pair: tuple[int, bytes]) -> int:
+        pixels[places[pair[0]]] = np.asarray(fit(decode(pair[1]), size))
+        return pair[0]
+
+    for row in in_threads(one, tables.image_bytes(path, list(places))):
+        del places[row]
+    if places:
+        raise FairgenError(f"{path}: the file has no row {min(places)}; delete it and call snakemake again")
+    return pixels
 
 
 def strip(pixels: np.ndarray, columns: int) -> np.ndarray:

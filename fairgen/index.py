@@ -6,7 +6,6 @@ near-identical images never straddle the splits that fairgen makes; official spl
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,7 +15,7 @@ import pyarrow as pa
 from tqdm import tqdm
 
 from fairgen import audit_index, duplicates, formats, images, job, labels, tables
-from fairgen.errors import FairgenError, shortened
+from fairgen.errors import FairgenError
 from fairgen.formats import Reject, Row, plain
 from fairgen.labels import Attribute, Labelled, label
 from fairgen.seeds import seed_of
@@ -82,53 +81,28 @@ def inspect(row: Labelled, content: bytes | None, near: int) -> dict[str, Any] |
     return {"id": seed_of(row.path), **asdict(row), "hash": hashlib.sha256(content).hexdigest(), **facts}
 
 
-def contents(root: Path, rows: list[Labelled]) -> Iterator[tuple[Labelled, bytes | Reject | None]]:
-    """Each row with its encoded image; Parquet files of images are read once, from the first row to the last.
-
-    A file of its own is left to be read later. Rows that a damaged Parquet file no longer gives come as rejects.
-    """
-    packed: dict[str, dict[int, Labelled]] = defaultdict(dict)
-    for row in rows:
-        file, number = images.place(row.path)
-        if number is None:
-            yield row, None
-        else:
-            packed[file][number] = row
-    for file, by_number in packed.items():
-        why = "it is shorter than its labels"
-        try:
-            for number, content in tables.image_bytes(root / file, list(by_number)):
-                yield by_number.pop(number), content or b""
-        except MemoryError:
-            raise
-        except Exception as error:  # of a damaged file, Arrow says it in many ways
-            why = shortened(str(error))
-        for row in by_number.values():
-            yield row, Reject(row.path, f"image cannot be read from its Parquet file: {why}")
-
-
 def inspect_all(root: Path, rows: list[Labelled], near: int, workers: int) -> tuple[list[dict[str, Any]], list[Reject]]:
     """Decode all images, a bounded number of them at a time."""
 
-    def one(pair: tuple[Labelled, bytes | Reject | None]) -> dict[str, Any] | Reject:
+    def one(pair: tuple[Labelled, bytes | str | None]) -> dict[str, Any] | Reject:
         row, content = pair
-        if isinstance(content, Reject):
-            return content
+        if isinstance(content, str):
+            return Reject(row.path, content)
         try:
             return inspect(row, (root / row.path).read_bytes() if content is None else content, near)
         except OSError as error:
             return Reject(row.path, f"file cannot be read: {error.strerror}")
 
     good, rejects = [], []
-    inspected = images.in_threads(one, contents(root, rows), workers)
+    inspected = images.in_threads(one, images.encoded(root, rows, lambda row: row.path), workers)
     for found in tqdm(inspected, total=len(rows), desc="index", unit="image", disable=None):
         (rejects if isinstance(found, Reject) else good).append(found)
     return good, rejects
 
 
-def spelled(value: str) -> str:
-    """A value of a group as labels spell it: `1` for `1.0`."""
-    return "+".join(map(plain, value.split("+")))
+def spelled(value: str | None) -> str:
+    """A value of a group, or of a row ("" for none), in one spelling: `1` for `1.0`."""
+    return "+".join(map(plain, (value or "").split("+")))
 
 
 def name_groups(rows: list[dict[str, Any]], groups: dict[str, GroupLabel]) -> tuple[list[dict[str, Any]], list[Reject]]:
@@ -136,7 +110,7 @@ def name_groups(rows: list[dict[str, Any]], groups: dict[str, GroupLabel]) -> tu
     names = {(spelled(g.target), spelled(g.bias)): name for name, g in groups.items()}
     kept, rejects = [], []
     for row in rows:
-        row["group"] = names.get((row["target"], row["bias"]))
+        row["group"] = names.get((spelled(row["target"]), spelled(row["bias"])))
         if row["group"]:
             kept.append(row)
         else:

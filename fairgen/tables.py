@@ -32,6 +32,11 @@ def facts(path: Path) -> dict[str, Any]:
     return json.loads((pq.read_schema(path).metadata or {}).get(b"fairgen", b"{}"))
 
 
+def count(path: Path) -> int:
+    """Number of rows."""
+    return pq.read_metadata(path).num_rows
+
+
 def rows(path: Path, columns: list[str] | None = None) -> list[dict[str, Any]]:
     """All rows as dictionaries; for tables without image bytes."""
     return read(path, columns).to_pylist()

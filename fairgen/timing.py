@@ -4,9 +4,11 @@ import csv
 from collections import defaultdict
 from pathlib import Path
 
-FOLDERS = {"adapters": "adapt", "samples": "sample", "prior": "prior", "pretrain": "pretrain"}  # rules whose files have a folder
+# rules whose files have a folder
+FOLDERS = {"adapters": "adapt", "samples": "sample", "prior": "prior", "pretrain": "pretrain", "pixels": "decode"}
 
 ARTIFACTS = {  # rules whose outputs fill disks, with what they write below results/{dataset}
+    "decode": "pixels/*.safetensors",
     "prior": "prior/*.parquet",
     "adapt": "*/*/adapters/*/*.safetensors",
     "adapt_shared": "*/*/adapters/*.safetensors",

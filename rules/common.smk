@@ -49,6 +49,7 @@ wildcard_constraints:
     scope=r"any|bias-(natural|[0-9.]+)",
     cluster=r"\d+",
     seed=r"\d+",
+    resolution=r"\d+",
     ablation="[a-z][a-z0-9-]*",
 
 

@@ -1,5 +1,6 @@
 """Every architecture of the base model, as a random miniature: from prior to score on each, from folder, file and hub."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -40,8 +41,8 @@ def chain(folder: Path, base: diffusion.Base, kind: str) -> list[dict]:
     """Rows of a sample file made by prior, adapt and sample, each with its scores."""
     pixels = [images.encode_png(birds.users(5, "train", "landbird", "land", i).pixels) for i in range(3)]
     tables.write_images(folder / "d.parquet", [(x, {"n": 0}) for x in pixels], {"n": pa.int32()}, {})
-    files = [f"d.parquet#{i}" for i in range(3)]
-    tables.write(folder / "split.parquet", {"id": range(3), "path": files}, {"root": str(folder)})
+    files, hashes = [f"d.parquet#{i}" for i in range(3)], [hashlib.sha256(x).hexdigest() for x in pixels]
+    tables.write(folder / "split.parquet", {"id": range(3), "path": files, "hash": hashes}, {"root": str(folder)})
     tables.write(folder / "clusters.parquet", {"id": range(3), "group": ["g"] * 3, "cluster": [0] * 3})
     common = {**PROMPTS, "base": vars(base)}
 

@@ -172,7 +172,7 @@ def test_stage_one_can_take_another_data_sets_images(config: dict, schema: dict)
     assert {blocks.scope(whole, "birds", "groupdro-extra", "pretrain", f"bias-{r}") for r in (0.9, 0.99)} == {"any"}
     w = Wildcards(dataset="birds", scope="any", method="erm-extra", seed="0")
     paths = Paths(whole)
-    assert paths.extra(w) == ["results/birds-world/index.parquet", "results/birds-world/drawings.parquet"]
+    assert paths.extra(w) == ["results/birds-world/index.parquet", "results/birds-world/pixels/32.safetensors"]
     assert paths.drawn(paths.samples)(w) == []
     assert paths.trained(w) == ["results/birds/any/erm-extra/pretrain/seed-0.safetensors"]
     before = table.config_hash(whole, "birds", "extra-data")
@@ -228,7 +228,7 @@ def test_every_stage_accepts_the_settings_that_the_rules_give_it(config: dict) -
     from fairgen import methods
     from fairgen.settings import read
 
-    for stage in ("draw", "index", "split", "embed", "prior", *blocks.CHAIN, *LATER):
+    for stage in ("draw", "index", "decode", "split", "embed", "prior", *blocks.CHAIN, *LATER):
         for method in config["methods"]:
             if stage == "adapt" and blocks.block(config, "birds", method, "adapt")["kind"] == "none":
                 continue

@@ -18,6 +18,7 @@ from fairgen import estimate, timing
         ("any/vanilla/samples/a.tsv", "sample"),
         ("any/vanilla/pretrain/seed-0.tsv", "pretrain"),
         ("bias-0.9/erm/seed-0/finetune.tsv", "finetune"),
+        ("pixels/224.tsv", "decode"),
         ("index.tsv", "index"),
     ],
 )

@@ -255,7 +255,9 @@ def test_numbers_are_one_word_however_they_are_written(root: Path) -> None:
         given = {"format": "table", "options": {"file": "labels.csv", "path": "path", "split": None}}
         named = Attribute("gender", values={"male": [values[0]], "female": [values[1]]})
         assert Counter(r["group"] for r in run(root, **given, target=[named])[0]) == dict.fromkeys(GROUPS, 10)
+        called = Attribute("gender", values=dict(zip(values, [["male", words[0]], ["female", words[1]]], strict=True)))
         own = {f"{a}-{b}": index.GroupLabel(v, b) for a, v in zip(("m", "f"), values, strict=True) for b in ("young", "old")}
+        assert Counter(r["group"] for r in run(root, **given, target=[called], groups=own)[0]) == dict.fromkeys(own, 10)
         assert Counter(r["group"] for r in run(root, **given, groups=own)[0]) == dict.fromkeys(own, 10)
 
 

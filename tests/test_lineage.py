@@ -37,6 +37,7 @@ def write_all(folder: Path) -> dict[str, Path]:
     tables.write_images(files["images.parquet"], [(b"png", {"group": "a"})], {"group": pa.string()}, {"seed": 1})
     adapters.write_empty(files["empty.safetensors"], {"images": 0})
     adapters.write_lora(files["lora.safetensors"], {"x": torch.ones(2)}, {"kind": "lora"}, {"unet": {"r": 1}})
+    torch.manual_seed(0)
     network = torch.nn.Module()
     network.net = torch.nn.Linear(2, 2)
     classifier.save(files["full.safetensors"], network, {"gradient_steps": 1})

@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from fairgen import cli, finetune, images, tables
+from fairgen import cli, finetune, images, pixels, tables
 from fairgen.models import classifier
 
 SETTINGS = classifier.Classifier("resnet10t", {"channels": [8, 8, 16, 16], "stem_width": 8}, False, 32)
@@ -179,9 +179,11 @@ def test_finetune_writes_models_that_predict(folder: Path, tmp_path: Path) -> No
         "split": ["train", "train", "validation", "validation", "test", "test"] * 2
     }
     tables.write(tmp_path / "split.parquet", split, {"root": str(folder)})
+    pixels.write(tmp_path / "pixels", 12, 32, enumerate(images.load(folder, split["path"], 32)))
     recipe = {"steps": 2, "batch": 4, "lr": 0.001, "weight_decay": 0.0, "evaluate_every": 1, "select": "groups", "patience": 0}
     settings = finetune.Finetune("erm", None, recipe, SETTINGS, "float32", ["a", "b"], {"a": "a", "b": "b"}, ["a", "b"])
-    paths = SimpleNamespace(split=tmp_path / "split.parquet", weights=[], selection=[], seed="0", work=None)
+    paths = SimpleNamespace(split=tmp_path / "split.parquet", pixels=tmp_path / "pixels", weights=[], selection=[])
+    paths.seed, paths.work = "0", None
     finetune.work(settings, SimpleNamespace(**vars(paths), model=tmp_path / "m.safetensors", predictions=tmp_path / "p.parquet"))
     found = classifier.metadata(tmp_path / "m.safetensors")
     assert found["gradient_steps"] == 2
