@@ -223,6 +223,17 @@ def test_the_audit_counts_what_happened(root: Path) -> None:
     assert "odd &lt;b&gt;\\|.jpg" in page
 
 
+def test_rejects_of_one_reason_are_counted_apart_by_whether_they_are_malformed(root: Path) -> None:
+    (root / "Thumbs.db").write_bytes(b"x")
+    (root / ".hidden").write_bytes(b"x")
+    (root / "3_0_0_20170110220033990.jpg").write_bytes(b"<html>")
+    run(root)
+    assert [(r["reason"], r["malformed"], r["count"]) for r in audit(root)["rejects"]] == [
+        ("not an image", False, 2),
+        ("not an image", True, 1),
+    ]
+
+
 def test_too_many_malformed_files_stop_the_run(root: Path) -> None:
     for i in range(20):
         (root / f"odd{i}.jpg").write_bytes(face(i))
