@@ -70,11 +70,15 @@ def work(settings: Finetune, paths: SimpleNamespace) -> None:
     behind = history(before, method, recipe, best)
     classifier.save(paths.model, network, {**behind, **classifier.identity(settings.classifier, settings.classes)})
     logits = torch.cat([classifier.predict(network, r.pixels) for r in (validation, load(parts["test"]))])
+    unseen = sorted(set(settings.groups) - {r["group"] for r in parts["validation"]}, key=settings.groups.index)
+    if unseen:
+        job.log.warning("the selection of weights has not seen groups without validation images: %s", ", ".join(unseen))
     facts = {
         "weights_sha256": hashlib.sha256(Path(paths.model).read_bytes()).hexdigest(),
         "start": settings.start,
         "training_rows": len(train),
         "validation_rows": len(validation),
+        "groups_without_validation": unseen,
     }
     columns = prediction_columns(parts["validation"] + parts["test"], logits, settings.classes)
     tables.write(paths.predictions, columns, {**facts, **behind, **best.facts()})

@@ -6,6 +6,7 @@ work folder, for stages that can be interrupted. Inputs of another lineage are r
 """
 
 import argparse
+import contextlib
 import json
 import logging
 import os
@@ -84,7 +85,7 @@ def main(
             place(temporary[name], path)
         done = True
     except Exception as error:  # every failure becomes one line; the trace goes to the log
-        log.debug("failed", exc_info=True)
+        _log_failure(error, options.log)
         print(f"fairgen {stage}: {one_line(error, options.log)}", file=sys.stderr)
         sys.exit(1)
     finally:
@@ -102,6 +103,16 @@ def one_line(error: Exception, trace: Path | None) -> str:
     text = str(error) if isinstance(error, FairgenError) else f"{type(error).__name__}: {error}"
     remedy = next((f"; {what}" for said, what in REMEDIES.items() if said in text), "")
     return f"{' '.join(text.split())}{remedy}{f' (trace in {trace})' if trace else ''}"
+
+
+def _log_failure(error: Exception, path: Path | None) -> None:
+    """The trace, then the one line, which the call's last lines quote (`failures`)."""
+    if not logging.getLogger().handlers:  # it failed before the log was opened
+        with contextlib.suppress(OSError):
+            _open_log(path)
+    log.debug("failed", exc_info=error)
+    if logging.getLogger().handlers:
+        log.error(one_line(error, None))
 
 
 def _open_log(path: Path | None) -> None:

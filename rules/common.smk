@@ -8,7 +8,7 @@ import yaml
 
 sys.path.insert(0, str(workflow.basedir))
 
-from fairgen import ancestry, blocks, validation
+from fairgen import ancestry, blocks, failures, validation
 from fairgen import config as table
 from fairgen.errors import FairgenError
 from fairgen.fingerprint import fingerprint
@@ -20,6 +20,7 @@ paths = Paths(config)
 lineages = ancestry.Ancestry(workflow)
 lineage = lineages.lineage  # params function of a stage: what its artifacts belong to
 ancestry.remember_failures()
+failed = failures.watch()
 
 try:
     validation.validate(config, yaml.safe_load((Path(workflow.basedir) / "rules/config.schema.yaml").read_text()))
@@ -40,6 +41,10 @@ onstart:
         check_writable(Path("results"), requested(sys.argv[1:]))
     except FairgenError as error:
         stop(error)
+
+
+onerror:
+    failed.tell()
 
 
 wildcard_constraints:

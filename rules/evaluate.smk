@@ -66,6 +66,7 @@ rule replicates:
 rule check:
     input:
         audit="results/{dataset}/audit.md",
+        facts="results/{dataset}/audit.json",
         splits=paths.splits,
     output:
         page="results/{dataset}/check.md",
@@ -78,5 +79,5 @@ rule check:
         code=code("check"),
         lineage=lineage("check"),
     shell:
-        "python -m fairgen.check --settings {params.settings:q} --audit {input.audit} --splits {input.splits}"
-        " --page {output.page} --lineage {params.lineage:q} --log {log}"
+        "python -m fairgen.check --settings {params.settings:q} --audit {input.audit} --facts {input.facts}"
+        " --splits {input.splits} --page {output.page} --lineage {params.lineage:q} --log {log}"

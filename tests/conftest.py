@@ -112,15 +112,17 @@ def result(dataset: str = "toy", ratios: tuple[float | str, ...] = (0.99,), **ac
     """A `worst_group.json` of methods with these worst-group accuracies, one per seed, the same at every ratio."""
     from fairgen import results, worst_group
 
+    counts = dict.fromkeys(("n", "train_n", "validation_n"), 9)
+
     def entry(values: list[float]) -> dict:
         return worst_group.summarise(
             [
                 {
                     **dict.fromkeys(worst_group.FIGURES, value),
                     "worst_group": "a",
-                    "worst_group_bootstrap95": [value, value],
-                    "groups": {name: {"accuracy": value, "n": 9, "train_n": 9, "wilson95": [value, value]} for name in "ab"},
-                    "empty_groups": [],
+                    "worst_group_wilson95": [value, value],
+                    "groups": {name: {"accuracy": value, **counts, "wilson95": [value, value]} for name in "ab"},
+                    "empty_groups": {"train": [], "validation": [], "test": []},
                     **{"group_labels": ["selection"], "validation_rows": 20, "training_rows": 99, "gradient_steps": 10},
                     "weights_sha256": "0" * 64,
                 }
@@ -134,6 +136,7 @@ def result(dataset: str = "toy", ratios: tuple[float | str, ...] = (0.99,), **ac
         "dataset": dataset,
         "seeds": list(range(len(next(iter(accuracies.values()))))),
         "config_sha256": "0" * 64,
+        "config": {"methods": {name: {} for name in accuracies}, "dataset": {"format": "birds"}},
         "versions": worst_group.versions(),
         "results": table,
         "comparisons": {ratio: worst_group.pairs(methods) for ratio, methods in table.items()},
