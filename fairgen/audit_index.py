@@ -59,17 +59,17 @@ def without_rows(counts: dict[str, dict[str, int]]) -> dict[str, list[str]]:
 
 def reasons(rejects: list[Reject]) -> list[dict[str, Any]]:
     """Rejects by kind of reason, the most frequent first, with examples."""
-    kinds: dict[str, list[Reject]] = defaultdict(list)
+    kinds: dict[tuple[str, bool], list[Reject]] = defaultdict(list)
     for reject in rejects:
-        kinds[reject.reason.split(":")[0]].append(reject)
+        kinds[reject.reason.split(":")[0], reject.malformed].append(reject)
     return [
         {
             "reason": kind,
             "count": len(found),
-            "malformed": found[0].malformed,
+            "malformed": malformed,
             "examples": [{"file": r.file, "reason": r.reason} for r in found[:EXAMPLES]],
         }
-        for kind, found in sorted(kinds.items(), key=lambda item: (-len(item[1]), item[0]))
+        for (kind, malformed), found in sorted(kinds.items(), key=lambda item: (-len(item[1]), item[0]))
     ]
 
 

@@ -130,6 +130,13 @@ def fit(image: Image.Image, size: int) -> Image.Image:
     return image if image.size == (size, size) else ImageOps.fit(image, (size, size), Image.Resampling.BICUBIC)
 
 
+def origin(image: Image.Image, size: int) -> tuple[int, int, int, int]:
+    """Height and width of an upright image, and the top and left of the square that `fit` cuts, in pixels after its scaling."""
+    width, height = image.size
+    top, left = (round((size * side // min(width, height) - size) / 2) for side in (height, width))
+    return height, width, top, left
+
+
 def place(path: str) -> tuple[str, int | None]:
     """The file of an image, and its row if that is a Parquet file of images."""
     packed = PACKED.fullmatch(path)
@@ -184,7 +191,12 @@ def check(path: str, content: bytes, hashes: Mapping[str, str] | None) -> None:
 
 
 def pictures(
-    root: Path, paths: Sequence[str], size: int, hashes: Mapping[str, str] | None = None, threads: int | None = None
+    root: Path,
+    paths: Sequence[str],
+    size: int,
+    hashes: Mapping[str, str] | None = None,
+    threads: int | None = None,
+    origins: np.ndarray | None = None,
 ) -> Iterator[tuple[int, np.ndarray]]:
     """Decode, scale and cut; yields each image's number in `paths` with its pixels (size, size, 3) uint8, in reading order.
 
@@ -194,17 +206,24 @@ def pictures(
         size: of the pictures, in pixels.
         hashes: by path, SHA-256 of the images' bytes when they were indexed, to be checked; None checks nothing.
         threads: decoders.
+        origins: (n, 4), if given, is filled with each image's `origin`.
 
     Raises:
         FairgenError: an image is no longer there, or no longer what was indexed.
     """
+
+    def picture(number: int, content: bytes) -> np.ndarray:
+        image = decode(content)
+        if origins is not None:
+            origins[number] = origin(image, size)
+        return np.asarray(fit(image, size))
 
     def one(pair: tuple[int, bytes | str | None]) -> tuple[int, np.ndarray]:
         number, content = pair
         content = (root / paths[number]).read_bytes() if content is None else content
         if isinstance(content, bytes):
             check(paths[number], content, hashes)
-        found = attempt(lambda: np.asarray(fit(decode(content), size))) if isinstance(content, bytes) else content
+        found = attempt(lambda: picture(number, content)) if isinstance(content, bytes) else content
         if isinstance(found, str):
             raise FairgenError(f"{paths[number]}: {found}; it was good when it was indexed: restore it, or index again ({AGAIN})")
         return number, found
@@ -215,10 +234,16 @@ def pictures(
         raise gone(error.filename, "is gone") from None
 
 
-def load(root: Path, paths: Sequence[str], size: int, hashes: Mapping[str, str] | None = None) -> np.ndarray:
+def load(
+    root: Path,
+    paths: Sequence[str],
+    size: int,
+    hashes: Mapping[str, str] | None = None,
+    origins: np.ndarray | None = None,
+) -> np.ndarray:
     """The images of `pictures` as one array (n, size, size, 3) uint8, in the order of `paths`."""
     pixels = np.empty((len(paths), size, size, 3), dtype=np.uint8)
-    for number, picture in pictures(root, paths, size, hashes):
+    for number, picture in pictures(root, paths, size, hashes, origins=origins):
         pixels[number] = picture
     return pixels
 

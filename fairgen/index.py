@@ -100,9 +100,9 @@ def inspect_all(root: Path, rows: list[Labelled], near: int, workers: int) -> tu
     return good, rejects
 
 
-def spelled(value: str) -> str:
-    """A value of a group as labels spell it: `1` for `1.0`."""
-    return "+".join(map(plain, value.split("+")))
+def spelled(value: str | None) -> str:
+    """A value of a group, or of a row ("" for none), in one spelling: `1` for `1.0`."""
+    return "+".join(map(plain, (value or "").split("+")))
 
 
 def name_groups(rows: list[dict[str, Any]], groups: dict[str, GroupLabel]) -> tuple[list[dict[str, Any]], list[Reject]]:
@@ -110,7 +110,7 @@ def name_groups(rows: list[dict[str, Any]], groups: dict[str, GroupLabel]) -> tu
     names = {(spelled(g.target), spelled(g.bias)): name for name, g in groups.items()}
     kept, rejects = [], []
     for row in rows:
-        row["group"] = names.get((row["target"], row["bias"]))
+        row["group"] = names.get((spelled(row["target"]), spelled(row["bias"])))
         if row["group"]:
             kept.append(row)
         else:

@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import combinations
+from itertools import combinations, product
 from typing import Any
 
 from fairgen.errors import FairgenError, shortened
@@ -71,6 +71,20 @@ def check(attributes: Sequence[dict[str, Any]], key: str) -> None:
             for word in words:
                 if any(same(word, other) for other in others):
                     raise FairgenError(f"{where}.values: '{word}' stands under {a} and {b}; leave it under one of them")
+
+
+def check_group(attributes: Sequence[dict[str, Any]], value: str, key: str) -> None:
+    """The value of a group is one that its attributes can have, as far as the config names their values.
+
+    Raises:
+        FairgenError: it is not, so that no image could be in the group.
+    """
+    names = [list(one.get("values") or one.get("ranges") or ()) for one in attributes]
+    allowed = ["+".join(combined) for combined in product(*names)]
+    if allowed and value not in allowed:
+        raise FairgenError(
+            f"config: {key}: no image can have '{value}'; the values of {key.split('.')[-1]} are {', '.join(allowed)}"
+        )
 
 
 def check_fractions(fractions: Sequence[float], key: str) -> None:

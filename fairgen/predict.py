@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from fairgen import images, job
 from fairgen.errors import FairgenError
-from fairgen.formats import Reject
+from fairgen.formats import Reject, printable
 from fairgen.formats.files import walk
 from fairgen.models import classifier
 
@@ -103,4 +103,4 @@ def run(options: Namespace) -> None:
     left = [row for row in found if "reason" in row]
     for row in left:
         print(f"not labelled: {row['path']}: {row['reason']}", file=sys.stderr)
-    print(f"{len(found) - len(left)} images labelled, {len(left)} not; {options.output}")
+    print(f"{len(found) - len(left)} images labelled, {len(left)} not; {printable(str(options.output))}")

@@ -56,7 +56,10 @@ def check_labels(config: Config, dataset: str) -> None:
     """Each word of the data has one name, the fractions of the split are all of it, and what is left out can be found."""
     data, index = dataset_block(config, dataset), block(config, dataset, None, "index")
     for part in ("target", "bias"):
-        labels.check(attributes(data[part]), f"datasets.{dataset}.{part}")
+        listed = attributes(data[part])
+        labels.check(listed, f"datasets.{dataset}.{part}")
+        for name, group in data["groups"].items():
+            labels.check_group(listed, group[part], f"datasets.{dataset}.groups.{name}.{part}")
     labels.check_fractions(index["fractions"], f"index.fractions of {dataset}")
     if index["conflicts"] == "drop_near" and not index["near"]:
         raise FairgenError(f"config: index.conflicts of {dataset}: drop_near needs index.near above 0, or write drop")

@@ -19,7 +19,7 @@ from fairgen.work import differences
 if TYPE_CHECKING:
     from fairgen.ancestry import Ancestry, Made
 
-DERIVED = ("config_sha256",)  # says nothing that the settings do not
+DERIVED = ("config", "table")  # of a comparison: the whole config, which its sources tell by their own settings
 SHOWN = 20  # lines of one kind
 SHORT = 60  # characters of a setting's value
 
@@ -92,7 +92,7 @@ def own_difference(found: lineage.Record, made: "Made") -> tuple[str, ...]:
     if "settings" not in found:
         return ()
     wanted = json.loads(made.settings)
-    changed = [name for name in differences(found["settings"], wanted) if name not in DERIVED]
+    changed = [name for name in differences(found["settings"], wanted) if not name.startswith(DERIVED)]
     why = [f"{name}: {value(found['settings'], name)}, now {value(wanted, name)}" for name in changed]
     return (*why, *(["its code"] if found["code"] != made.code else []))
 

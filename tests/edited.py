@@ -18,19 +18,12 @@ from typing import Any
 from conftest import TINY, Workflow, copy_workflow
 from interrupt import TARGETS, artifacts, jobs_in
 
-from fairgen import lineage
 from fairgen.blocks import merged
 
 # a process of the stage in FAIL ends before it has begun, as on a broken node
 FAILING = "import os, sys\nif os.environ.get('FAIL') in sys.orig_argv:\n    os._exit(1)\n"
 CALL = [f"results/birds/{name}" for name in [*TARGETS, "check.md"]]
 LATEST = 12  # seconds until a process is killed
-
-
-def comparable(folder: Path) -> dict[str, bytes]:
-    """Every artifact's bytes; of the check page, which tells how long jobs took, its lineage."""
-    found = artifacts(folder)
-    return found | {"birds/check.md": str(lineage.read(folder / "results/birds/check.md")).encode()}
 
 
 def of_birds(**blocks: Any) -> dict[str, Any]:
@@ -50,9 +43,9 @@ EDITS: dict[str, dict[str, Any]] = {  # what is merged over the tiny run's confi
     "index.max_rejected": {"index": {"max_rejected": 0.1}},
     "options.seed": {"datasets": {"birds": {"options": {"seed": 8}}}},
     "audit.shown": {"audit": {"shown": 4}},
-    **{f"--forcerun {rule}": {} for rule in ("draw", "index", "split", "cluster", "score", "filter", "metrics")},
+    **{f"--forcerun {rule}": {} for rule in ("draw", "index", "decode", "split", "cluster", "score", "filter", "metrics")},
 }
-STAGES = ("draw", "index", "split", "embed", "cluster", "adapt", "sample", "score", "filter", "audit", "pretrain")
+STAGES = ("draw", "index", "decode", "split", "embed", "cluster", "adapt", "sample", "score", "filter", "audit", "pretrain")
 STAGES += ("finetune", "metrics", "worst_group", "figures", "pages", "audit_synthetic", "check")
 
 
@@ -75,7 +68,7 @@ class Edited:
             workflow.edit(merged(TINY, EDITS.get(name, {})))
             done = workflow.run(*CALL)
             assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-            self.undisturbed[name] = comparable(folder)
+            self.undisturbed[name] = artifacts(folder)
             shutil.rmtree(folder)
         return self.undisturbed[name]
 
@@ -122,7 +115,7 @@ class Edited:
 
     def compare(self, edit: str, said: list[str]) -> None:
         """Every artifact has the bytes of the undisturbed run, and snakemake has nothing left to do."""
-        found, expected = comparable(self.workflow.folder), self.reference(edit)
+        found, expected = artifacts(self.workflow.folder), self.reference(edit)
         other = sorted(name for name in found.keys() | expected.keys() if found.get(name) != expected.get(name))
         assert not other, f"{edit}: {said}: other than in an undisturbed run: {other}"
         assert "Nothing to be done" in self.workflow.run("--dry-run", *CALL).stdout

@@ -337,6 +337,10 @@ def test_a_base_that_cannot_be_had_stops_before_any_job(config: dict, tmp_path: 
     [
         ({"utkface": {"bias": {"ranges": {"young": [0, 20]}}}}, r"datasets\.utkface\.bias\.age\.ranges: young and old overlap"),
         ({"celeba": {"target": {"values": {"blond": [1, -1]}}}}, "'-1' stands under blond and non-blond"),
+        (
+            {"utkface": {"groups": {"male-old": {"bias": "aged"}}}},
+            r"male-old\.bias: no image can have 'aged'; the values of bias are",
+        ),
         ({"birds": {"settings": {"index": {"fractions": [0.8, 0.1, 0.05]}}}}, r"index\.fractions of birds: .* sum to 0\.95"),
         ({"birds": {"settings": {"index": {"conflicts": "drop_near"}}}}, "drop_near needs index.near"),
     ],

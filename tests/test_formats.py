@@ -379,6 +379,9 @@ def test_files_are_never_taken_across_the_folders_of_splits(tmp_path: Path) -> N
     assert rejects["labels.csv row 5: 3.png"].reason.startswith("row without its file")
     rows, _ = table(tmp_path, "test/1.png,a", "test/2.png,a")  # there is no test/, and train/ is no place for its rows
     assert not rows
+    put(tmp_path, dict.fromkeys(["1.png", "2.png"], "x"))
+    rows, _ = table(tmp_path, "test/1.png,a", "test/2.png,a")  # nor is the top
+    assert not rows
 
 
 def test_a_gone_validation_image_of_fairface_is_not_taken_from_training(tmp_path: Path) -> None:

@@ -223,6 +223,17 @@ def test_the_audit_counts_what_happened(root: Path) -> None:
     assert "odd &lt;b&gt;\\|.jpg" in page
 
 
+def test_rejects_of_one_reason_are_counted_apart_by_whether_they_are_malformed(root: Path) -> None:
+    (root / "Thumbs.db").write_bytes(b"x")
+    (root / ".hidden").write_bytes(b"x")
+    (root / "3_0_0_20170110220033990.jpg").write_bytes(b"<html>")
+    run(root)
+    assert [(r["reason"], r["malformed"], r["count"]) for r in audit(root)["rejects"]] == [
+        ("not an image", False, 2),
+        ("not an image", True, 1),
+    ]
+
+
 def test_too_many_malformed_files_stop_the_run(root: Path) -> None:
     for i in range(20):
         (root / f"odd{i}.jpg").write_bytes(face(i))
@@ -255,7 +266,9 @@ def test_numbers_are_one_word_however_they_are_written(root: Path) -> None:
         given = {"format": "table", "options": {"file": "labels.csv", "path": "path", "split": None}}
         named = Attribute("gender", values={"male": [values[0]], "female": [values[1]]})
         assert Counter(r["group"] for r in run(root, **given, target=[named])[0]) == dict.fromkeys(GROUPS, 10)
+        called = Attribute("gender", values=dict(zip(values, [["male", words[0]], ["female", words[1]]], strict=True)))
         own = {f"{a}-{b}": index.GroupLabel(v, b) for a, v in zip(("m", "f"), values, strict=True) for b in ("young", "old")}
+        assert Counter(r["group"] for r in run(root, **given, target=[called], groups=own)[0]) == dict.fromkeys(own, 10)
         assert Counter(r["group"] for r in run(root, **given, groups=own)[0]) == dict.fromkeys(own, 10)
 
 

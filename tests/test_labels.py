@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from fairgen.errors import FairgenError
 from fairgen.formats import Reject, Row
-from fairgen.labels import Attribute, check, check_fractions, label, spoken
+from fairgen.labels import Attribute, check, check_fractions, check_group, label, spoken
 
 GENDER, RACE = Attribute("gender"), Attribute("race", values={"white": ["White"], "other": ["Black", "Asian"]})
 AGE = Attribute("age", ranges={"young": (0, 5), "old": (20, 50)})
@@ -103,6 +103,17 @@ def test_without_values_a_whole_number_has_one_name() -> None:
 def test_a_word_or_number_with_two_names_is_an_error(attribute: dict, said: str) -> None:
     with pytest.raises(FairgenError, match=said):
         check([{"attribute": "age", **attribute}], "datasets.faces.target")
+
+
+def test_a_group_has_a_value_that_the_config_names() -> None:
+    age = {"attribute": "age", "ranges": {"young": (0, 5), "old": (20, 50)}}
+    race = {"attribute": "race", "values": {"white": ["White"]}}
+    check_group([age, race], "young+white", "groups.a.bias")
+    check_group([age, {"attribute": "gender"}], "young+female", "groups.a.bias")  # the data's own words, which nobody knows yet
+    with pytest.raises(
+        FairgenError, match=r"groups\.a\.bias: no image can have 'old'; the values of bias are young\+white, old\+white"
+    ):
+        check_group([age, race], "old", "groups.a.bias")
 
 
 def test_ranges_and_values_that_touch_nothing_are_good() -> None:

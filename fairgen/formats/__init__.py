@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -54,12 +55,14 @@ def plain(word: str) -> str:
     return found[1] if found else word
 
 
+@lru_cache  # the same few words come in every row
 def split_of(value: object) -> str | None:
     """The split that a data set's own word means, for example `val` or 1; "" for none, None for an unknown word."""
     word = plain(str("" if value is None else value).strip().lower())
     return next((split for split, words in SPLITS.items() if word in words), None if word else "")
 
 
+@lru_cache
 def split_of_folder(name: str) -> str:
     """The split that a folder is for by its name (`test`, `split=test`), "" for none; a number is no split's name."""
     word = name.rpartition("=")[2].strip()
