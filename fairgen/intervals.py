@@ -105,6 +105,6 @@ def verdict(found: dict[str, Any], run: str = "seed") -> str:
         return f"{found['winner']} wins: its paired 95 % interval over {run}s is above zero against every other method"
     runs = [len(d[f"per_{run}"]) for d in found["leader_minus"].values()]
     if runs and runs[0] < FEWEST:
-        return f"no winner is named: intervals need at least three {run}s, here {'is one' if runs[0] == 1 else f'are {runs[0]}'}"
+        return f"no winner is named: intervals need at least three {run}s, there {'is one' if runs[0] == 1 else f'are {runs[0]}'}"
     close = [n for n, d in found["leader_minus"].items() if not d["ci95"] or d["ci95"][0] <= 0]
     return f"no winner: {found['leader']} leads, but not clearly over {', '.join(close) or 'any other'}"

@@ -25,15 +25,15 @@ def save(figure: Any, path: Path) -> None:
 
 
 def whiskers(figure: dict[str, Any]) -> np.ndarray:
-    """(2, 1) lengths of an interval below and above its mean; zero without an interval."""
-    low, high = figure["ci95"] or (figure["mean"], figure["mean"])
+    """(2, 1) lengths of an interval below and above its mean; not a number, so that none is drawn, without an interval."""
+    low, high = figure["ci95"] or (np.nan, np.nan)
     return np.array([[figure["mean"] - low], [high - figure["mean"]]])
 
 
 def without_rows(methods: dict[str, Any], before: str = "") -> str:
     """What a picture says of groups without rows: nothing where there are none, else a line for each split."""
-    empty = empty_groups(methods)
-    return "".join(f"\n{before}no {split} image: {', '.join(empty[split])}" for split in MISSING if empty[split])
+    words = {name: what.partition(",")[0] for name, what in MISSING.items()}
+    return "".join(f"\n{before}{words[name]}: {', '.join(groups)}" for name, groups in empty_groups(methods).items() if groups)
 
 
 def draw_bars(document: dict[str, Any], path: Path) -> None:

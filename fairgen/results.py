@@ -11,7 +11,7 @@ SCHEMA_VERSION = 3  # of worst_group.json
 
 
 MISSING = {  # what it means that a group has no row in a split
-    "train": "no training image, so no method has learnt from it",
+    "train": "no training image, so no method has seen a real one",
     "validation": "no validation image, so the selection of weights did not see it",
     "test": "no test image, so no figure speaks about it",
 }

@@ -75,8 +75,8 @@ def test_two_runs_have_no_interval_and_no_winner() -> None:
     assert shown(over_runs([0.2, 0.4])) == "n/a"
     found = ranking({"x": [0.9, 0.9], "y": [0.1, 0.1]})
     assert found["winner"] is None
-    assert verdict(found) == "no winner is named: intervals need at least three seeds, here are 2"
-    assert verdict(ranking({"x": [0.9], "y": [0.1]})).endswith("here is one")
+    assert verdict(found) == "no winner is named: intervals need at least three seeds, there are 2"
+    assert verdict(ranking({"x": [0.9], "y": [0.1]})).endswith("there is one")
     assert verdict(ranking({"x": [0.9]})) == "no winner: x leads, but not clearly over any other"
 
 

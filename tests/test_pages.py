@@ -48,7 +48,7 @@ def test_the_result_page_names_groups_without_images_and_invents_no_interval() -
     text = pages.result_page(document)
     assert "| lora | 0.700 (n/a) |" in text
     assert "**group B: no validation image, so the selection of weights did not see it.**" in text
-    assert "No winner is named: intervals need at least three seeds, here are 2." in text
+    assert "No winner is named: intervals need at least three seeds, there are 2." in text
 
 
 def test_no_name_injects_markup() -> None:
