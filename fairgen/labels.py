@@ -10,7 +10,7 @@ from typing import Any
 from fairgen.errors import FairgenError, shortened
 from fairgen.formats import Reject, Row, plain
 
-NUMBER = re.compile(r"\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*")
+NUMBER = re.compile(r" *[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)? *")
 
 
 @dataclass(frozen=True)

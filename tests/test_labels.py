@@ -3,7 +3,7 @@
 from collections import Counter
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fairgen.errors import FairgenError
@@ -48,6 +48,7 @@ def test_an_attribute_that_the_data_lacks_stops_with_the_ones_it_has() -> None:
 
 
 @given(st.text())
+@example("0\x1f")
 def test_no_value_crashes(raw: str) -> None:
     assert AGE.name(raw) in {"young", "old", None}
     assert RACE.name(raw) in {"white", "other", None}
