@@ -78,6 +78,11 @@ def test_a_word_as_it_stands_goes_before_the_same_number() -> None:
     assert (codes.name("01"), codes.name("1")) == ("a", "b")
 
 
+def test_long_numbers_are_names() -> None:
+    codes = Attribute("code", values={"a": ["9007199254740992"], "b": ["9007199254740993"]})
+    assert (codes.name("9007199254740993"), codes.name("9007199254740992.0")) == ("b", None)
+
+
 def test_without_values_a_whole_number_has_one_name() -> None:
     assert [Attribute("blond").name(raw) for raw in ("1.0", "1", "-1.", "1.5", "01", "x.0")] == [
         "1",
