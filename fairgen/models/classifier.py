@@ -79,7 +79,7 @@ def probe(settings: Classifier, classes: int) -> None:
 
 def save(path: Path, network: Network, history: dict[str, Any] | None = None) -> None:
     """Write the weights as safetensors; `history`, what they have behind them, goes into the metadata."""
-    tensors = {k: v.contiguous() for k, v in network.net.state_dict().items()}
+    tensors = weights.storable(network.net.state_dict())
     save_file(tensors, path, metadata={"fairgen": json.dumps(history or {}, sort_keys=True)})
 
 
