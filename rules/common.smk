@@ -6,35 +6,43 @@ from pathlib import Path
 
 import yaml
 
-sys.path.insert(0, str(workflow.basedir))
+RULES = Path(str(workflow.current_basedir.get_path_or_uri(secret_free=True)))
+sys.path.insert(0, str(RULES.parent))
 
-from fairgen import blocks, validation
+from fairgen import blocks, config_file, preflight, validation
 from fairgen import config as table
 from fairgen.errors import FairgenError
 from fairgen.fingerprint import fingerprint
 from fairgen.paths import Paths
-from fairgen.workflow import ablations, check_writable, requested, stop, use_this_python
+from fairgen.workflow import call, check_writable, requested, stop, use_this_python
 
 use_this_python()
+asked = call()
+
+try:
+    if not workflow.modifier.skip_configfile:  # an outer workflow gives its own config
+        config_file.check(Path("config.yaml"))
+except FairgenError as error:
+    stop(error)
+
+
+configfile: "config.yaml"
+
+
 paths = Paths(config)
 
 try:
-    validation.validate(config, yaml.safe_load((Path(workflow.basedir) / "rules/config.schema.yaml").read_text()))
+    validation.validate(config, yaml.safe_load((RULES / "config.schema.yaml").read_text()))
     config.update(table.expanded(config))
-    for name in requested(sys.argv[1:]):
-        validation.check_data(config, name)
-    for name in requested(sys.argv[1:], "replicates.json"):
-        for replicate in table.replicates(config, name):
-            validation.check_data(config, replicate)
-    for dataset, name in ablations(sys.argv[1:]):
-        table.ablation(config, dataset, name)
+    if asked.plans:
+        preflight.check(config, asked.targets, here=asked.here, runs=asked.runs)
 except FairgenError as error:
     stop(error)
 
 
 onstart:
     try:
-        check_writable(Path("results"), requested(sys.argv[1:]))
+        check_writable(Path("results"), requested(asked.targets))
     except FairgenError as error:
         stop(error)
 

@@ -108,7 +108,6 @@ def test_schema_names_no_key_that_the_config_lacks(config: dict, schema: dict) -
         (("datasets", "birds-r1"), {"like": "birdz"}, "'birdz' is no data set"),
         (("datasets", "birds-r1"), {"like": "birds-r1"}, "'birds-r1' is no data set"),
         (("datasets", "birds-r1"), {"like": "birds"}, "write that instead of results/birds"),
-        (("datasets", "birds-r1"), {**BIRDS, "root": "results/birds-r1"}, "datasets.birds-r1.format: the key is missing"),
         (("replicates", "birds"), ["birds"], "too short"),
         (("ablations", "loss"), ["clustered"], "ablations.loss.*too short"),
         (("ablations", "loss"), ["clustered", "clusterd"], "ablations.loss: unknown method 'clusterd'"),
