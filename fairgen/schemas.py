@@ -74,7 +74,8 @@ def lines(error: Any) -> list[str]:
         known = error.schema["properties"]
         return [f"{dotted(path, k)}: unknown key; {nearest(k, known)}" for k in value if k not in known]
     if error.validator == "required":
-        return [f"{dotted(path, k)}: the key is missing; add it, as in fairgen's own config.yaml" for k in wanted if k not in value]
+        remedy = "the key is missing; add it, as in fairgen's own config.yaml"
+        return [f"{dotted(path, k)}: {remedy}" for k in wanted if k not in value]
     if error.validator == "type":
         return [f"{dotted(path)}: {mistyped(value, wanted)}"]
     if error.validator == "enum":

@@ -13,10 +13,10 @@ from fairgen.errors import FairgenError
 
 DEFAULT = ("results/birds/worst_group.json",)  # what `rule all` compares
 MANAGES = (  # options with which snakemake neither plans nor runs jobs
-    *("unlock", "list_rules", "list_target_rules", "lint", "summary", "detailed_summary", "touch", "archive", "print_compilation"),
-    *("cleanup_metadata", "cleanup_shadow", "delete_all_output", "delete_temp_output", "containerize", "generate_unit_tests"),
+    *("unlock", "list_rules", "list_target_rules", "lint", "summary", "detailed_summary", "touch", "archive"),
+    *("print_compilation", "cleanup_metadata", "cleanup_shadow", "delete_all_output", "delete_temp_output", "containerize"),
     *("dag", "rulegraph", "filegraph", "d3dag", "list_changes", "list_input_changes", "list_params_changes", "list_untracked"),
-    *("report", "conda_create_envs_only", "conda_cleanup_envs", "list_conda_envs", "deploy_sources"),
+    *("generate_unit_tests", "report", "conda_create_envs_only", "conda_cleanup_envs", "list_conda_envs", "deploy_sources"),
 )
 
 

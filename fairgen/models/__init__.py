@@ -6,8 +6,6 @@ from typing import Any
 
 from fairgen.errors import FairgenError
 
-# pipeline classes with the suffixes of their tokenizers and text encoders
-ARCHITECTURES = {"StableDiffusionPipeline": ("",), "StableDiffusionXLPipeline": ("", "_2")}
 PACKAGE = Path(__file__).parent.parent
 MOVED = {
     "runwayml/stable-diffusion-v1-5": "stable-diffusion-v1-5/stable-diffusion-v1-5",

@@ -15,8 +15,9 @@ import torch
 
 from fairgen import devices
 from fairgen.errors import FairgenError
-from fairgen.models import ARCHITECTURES, locate, missing, quiet, single_file
+from fairgen.models import locate, missing, quiet, single_file
 from fairgen.models.lean import lean
+from fairgen.models.pipelines import ARCHITECTURES
 
 Encoders = dict[str, tuple[Any, torch.nn.Module]]  # tokenizer and text encoder, by the encoder's name in a pipeline
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}

@@ -25,8 +25,8 @@ def folder(case: Case) -> Iterator[Finding]:
     elif not any(root.iterdir()):
         yield Finding(f"data set {case.dataset}: the folder {root} is empty; expected {layout}; {remedy}")
     elif data["format"] == "table" and not (root / data["options"]["file"]).is_file():
-        file = root / data["options"]["file"]
-        yield Finding(f"config: datasets.{case.dataset}.options.file: there is no {file}; name the table of labels below the root")
+        where, file = f"config: datasets.{case.dataset}.options.file", root / data["options"]["file"]
+        yield Finding(f"{where}: there is no {file}; name the table of labels below the root")
 
 
 def fractions(case: Case) -> Iterator[Finding]:

@@ -11,7 +11,8 @@ from typing import Any
 
 from fairgen.blocks import Config
 from fairgen.errors import FairgenError
-from fairgen.models import ARCHITECTURES, check_moved, locate, single_file
+from fairgen.models import check_moved, locate, single_file
+from fairgen.models.pipelines import ARCHITECTURES
 from fairgen.preflight.findings import ABSENT, NOTE, Case, Finding, settled
 
 UNET, VAE, TEXT = "conv_in.weight", "decoder.conv_in.weight", "token_embedding.weight"  # a weight that each part has
@@ -126,7 +127,9 @@ def base(case: Case) -> Iterator[Finding]:
 
 def rest_of(model: str, key: str) -> str:
     """What to say of files that the local cache lacks of a hub id; "" where they are to be there."""
-    return "" if is_local(model) or offline() else f"config: {key}: of {model} the local cache has a part; the rest will be downloaded"
+    if is_local(model) or offline():
+        return ""
+    return f"config: {key}: of {model} the local cache has a part; the rest will be downloaded"
 
 
 def parts(folder: Path, suffixes: tuple[str, ...], variant: str | None, key: str) -> Iterator[Finding]:
@@ -139,8 +142,9 @@ def parts(folder: Path, suffixes: tuple[str, ...], variant: str | None, key: str
             yield Finding(f"{where} holds no readable config.json; fetch the model again", ABSENT)
         elif variant is not None:
             yield from weights(folder / name, stem, variant, where, sign)
-    if read(folder / "scheduler" / "scheduler_config.json") is None:
-        yield Finding(f"config: {key}: {folder / 'scheduler'} holds no readable scheduler_config.json; fetch the model again", ABSENT)
+    schedule = folder / "scheduler"
+    if read(schedule / "scheduler_config.json") is None:
+        yield Finding(f"config: {key}: {schedule} holds no readable scheduler_config.json; fetch the model again", ABSENT)
     for suffix in suffixes:
         yield from tokenizer(folder / f"tokenizer{suffix}", f"config: {key}: {folder / f'tokenizer{suffix}'}")
 

@@ -151,7 +151,7 @@ def known(model: str, key: str) -> None:
 
 
 def to_be_had(model: str, key: str) -> None:
-    """Pretrained weights exist, and are in the cache where the hub is not to be asked.
+    """Pretrained weights of a timm model exist, and are in the cache where the hub is not to be asked.
 
     Raises:
         FairgenError: there are none, or they would have to be fetched.
@@ -161,15 +161,14 @@ def to_be_had(model: str, key: str) -> None:
 
     from fairgen.errors import FairgenError
 
-    if ":" in model:
+    about = timm.get_pretrained_cfg(model, allow_unregistered=True) if ":" not in model else None
+    if about is None:  # a model of the hub by its id, which brings its weights
         return
-    config = timm.get_pretrained_cfg(model)
-    if config is None or not config.has_weights:
-        raise FairgenError(f"config: {key}: timm has no pretrained weights of {model}; set classifier.pretrained: false, or take another")
-    if offline() and config.hf_hub_id:
-        names = ("model.safetensors", "pytorch_model.bin")
-        if not any(isinstance(try_to_load_from_cache(config.hf_hub_id, name), str) for name in names):
-            raise FairgenError(
-                f"config: {key}: the weights of {model} are not in the local cache, and HF_HUB_OFFLINE keeps to that; fetch"
-                f" them with `hf download {config.hf_hub_id}` where there is a network"
-            )
+    if not about.has_weights:
+        raise FairgenError(f"config: {key}: timm has no pretrained weights of {model}; take a model that has some")
+    names = ("model.safetensors", "pytorch_model.bin")
+    if offline() and about.hf_hub_id and not any(isinstance(try_to_load_from_cache(about.hf_hub_id, n), str) for n in names):
+        raise FairgenError(
+            f"config: {key}: the weights of {model} are not in the local cache, and HF_HUB_OFFLINE keeps to that; fetch them"
+            f" with `hf download {about.hf_hub_id}` where there is a network"
+        )
