@@ -11,6 +11,7 @@ The folder is removed when the job ends well. A job of other settings or inputs 
 """
 
 import copy
+import errno
 import fcntl
 import hashlib
 import json
@@ -20,11 +21,14 @@ import socket
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import IO, Any, TextIO
+
+from fairgen.errors import FairgenError
 
 SECONDS = 600  # at most so much is lost when a job is killed; the environment's FAIRGEN_CHECKPOINT_SECONDS overrides it
 MANIFEST = "manifest.json"
 NEW = "new"
+NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)  # what file systems without locks answer
 
 
 class Work:
@@ -46,10 +50,10 @@ class Work:
             self.folder.mkdir(parents=True, exist_ok=True)
             try:
                 handle = path.open("a+")
-                if not _flocked(handle, wait=False):
+                if not flocked(handle):
                     holder = path.read_text() or "another process"
                     waits(f"{self.folder}: {holder} makes this output; waiting for its end (or end it)")
-                    _flocked(handle, wait=True)
+                    flocked(handle, wait=True)
                 if os.path.samestat(os.fstat(handle.fileno()), path.stat()):
                     self._lock = handle
             except FileNotFoundError:  # its holder has just removed it
@@ -143,11 +147,23 @@ def place(temporary: Path, path: Path) -> None:
     os.replace(temporary, path)
 
 
-def _flocked(handle: TextIO, wait: bool) -> bool:
+def flocked(handle: IO[str], wait: bool = False) -> bool:
+    """Lock an open file for this process; False where another one holds it and we do not wait.
+
+    Raises:
+        FairgenError: the file system has no locks.
+    """
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except BlockingIOError:
         return False
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
+        raise FairgenError(
+            f"{handle.name}: this file system has no locks ({error.strerror}), which keep jobs apart; mount it with them (NFS:"
+            " local_lock=flock, Lustre: flock), or run in a folder on another one"
+        ) from error
     return True
 
 

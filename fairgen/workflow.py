@@ -33,9 +33,10 @@ class Call:
     plans: bool = False  # jobs are planned, or run; not so for --unlock, --summary, --list-rules and the like
     runs: bool = False  # and run, not only shown
     here: bool = True  # on this machine
+    outer: bool = False  # by a workflow that uses this one as a module, whose own targets say nothing of ours
 
 
-def call() -> Call:
+def call(outer: bool) -> Call:
     """The command line as snakemake's own parser reads it, options of its profiles included.
 
     The parsed targets are not handed out while rules are read. A snakemake that Python code calls has no command line here.
@@ -46,13 +47,24 @@ def call() -> Call:
         with contextlib.redirect_stderr(io.StringIO()):  # it says again which profile it takes, or that it cannot parse
             options = vars(parse_args(None)[1])
     except (Exception, SystemExit):
-        return Call()
+        return Call(outer=outer)
     named = [os.path.normpath(word) for word in options.get("targets") or () if word != "all"]
     whole = "all" in (options.get("targets") or ()) or not (named or options.get("target_jobs"))
     first = str(options.get("mode") or "default").lower().endswith("default")  # not a job that reads the rules again
     plans = first and not any(options.get(name) for name in MANAGES)
     here = options.get("executor") in (None, "local", "dryrun", "touch")
-    return Call((*(DEFAULT if whole else ()), *named), plans, plans and not options.get("dryrun"), here)
+    targets = (*(DEFAULT if whole and not outer else ()), *named)
+    return Call(targets, plans, plans and not options.get("dryrun"), here, outer)
+
+
+def check_module(prefix: str | None) -> None:
+    """Refuse a module's prefix: fairgen's stages know their files by their places below `results`.
+
+    Raises:
+        FairgenError: says what to do instead.
+    """
+    if prefix:
+        raise FairgenError(f"module: prefix {prefix} would move fairgen's files away from results/; leave prefix out")
 
 
 def requested(targets: Iterable[str], ending: str = "") -> list[str]:

@@ -14,12 +14,13 @@ from fairgen import config as table
 from fairgen.errors import FairgenError
 from fairgen.fingerprint import fingerprint
 from fairgen.paths import Paths
-from fairgen.workflow import call, check_writable, requested, stop, use_this_python
+from fairgen.workflow import call, check_module, check_writable, requested, stop, use_this_python
 
 use_this_python()
-asked = call()
+asked = call(outer=workflow.modifier.parent_modifier is not None)
 
 try:
+    check_module(workflow.modifier.path_modifier.prefix)
     if not workflow.modifier.skip_configfile:  # an outer workflow gives its own config
         config_file.check(Path("config.yaml"))
 except FairgenError as error:
@@ -35,7 +36,7 @@ try:
     validation.validate(config, yaml.safe_load((RULES / "config.schema.yaml").read_text()))
     config.update(table.expanded(config))
     if asked.plans:
-        preflight.check(config, asked.targets, here=asked.here, runs=asked.runs)
+        preflight.check(config, asked.targets, asked.here, asked.runs)
 except FairgenError as error:
     stop(error)
 
@@ -63,6 +64,8 @@ def settings(stage):
     @cache  # thousands of jobs share few settings
     def text(*names):
         try:
+            if asked.outer and asked.plans:  # its targets are known by their jobs
+                preflight.check(config, preflight.targets_of(stage, *names), asked.here, asked.runs)
             return table.settings(config, names[0], stage, *names[1:])
         except FairgenError as error:
             stop(error)

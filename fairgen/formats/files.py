@@ -16,9 +16,19 @@ def is_junk(file: str) -> bool:
     return parts[-1].lower() in JUNK or "__MACOSX" in parts or any(part.startswith(".") for part in parts)
 
 
+def fence(root: Path) -> str:
+    """The folder that links must not leave: the root, or that of its repository in a Hugging Face cache.
+
+    There the files of `datasets--…/snapshots/<commit>` are links into `datasets--…/blobs`.
+    """
+    home = Path(os.path.realpath(root))
+    kept = [place.parent for place in (home, *home.parents) if place.name == "snapshots"]
+    return str(next((place for place in kept if place.name.startswith(("datasets--", "models--"))), home))
+
+
 def walk(root: Path) -> Iterator[str | Reject]:
     """Every file below `root` once, as a path relative to it, in order; system files and links outward are rejects."""
-    home = os.path.realpath(root)
+    home = fence(root)
     for folder, folders, names in os.walk(root):
         folders.sort()
         links = [name for name in folders if os.path.islink(os.path.join(folder, name))]

@@ -93,6 +93,12 @@ def needs(config: Config, target: str) -> Iterator[tuple[str, list[str]]]:
         yield dataset, [part for part in parts[3:4] if part in config["methods"]]
 
 
+def targets_of(stage: str, dataset: str, method: str | None = None, *_: str | None) -> list[str]:
+    """The target that stands for what a job of a stage needs, where no command line says so; none for most stages."""
+    found = {"index": f"results/{dataset}/index.parquet", "finetune": f"results/{dataset}/any/{method}/model.safetensors"}
+    return [found[stage]] if stage in found else []
+
+
 def computes(target: str) -> bool:
     """Whether a target's jobs compute on the data set's device."""
     return target.rsplit("/", 1)[-1].split(".")[0] not in LOOKING
