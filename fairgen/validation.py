@@ -52,7 +52,7 @@ def gather(checks: Iterable[Check]) -> None:
         try:
             check.run(*check.given)
         except FairgenError as error:
-            for line in str(error).splitlines():
+            for line in (line for line in str(error).splitlines() if line not in lines.values()):
                 lines.setdefault(check.kind(line), line)
                 methods[check.kind(line)].append(check.method)
     others = {kind: list(dict.fromkeys(found))[1:] for kind, found in methods.items()}

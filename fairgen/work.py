@@ -47,8 +47,8 @@ class Work:
         """Hold the folder until the process ends; `waits` gets one sentence if another process holds it until then."""
         path = self.folder / "lock"
         while self._lock is None:
-            self.folder.mkdir(parents=True, exist_ok=True)
             try:
+                self.folder.mkdir(parents=True, exist_ok=True)
                 handle = path.open("a+")
                 if not flocked(handle):
                     holder = path.read_text() or "another process"
@@ -56,8 +56,9 @@ class Work:
                     flocked(handle, wait=True)
                 if os.path.samestat(os.fstat(handle.fileno()), path.stat()):
                     self._lock = handle
-            except FileNotFoundError:  # its holder has just removed it
-                continue
+            except (FileNotFoundError, FileExistsError):  # its holder has just removed it
+                if self.folder.is_file():
+                    raise
         self._lock.truncate(0)
         self._lock.write(f"process {os.getpid()} on {socket.gethostname()}")
         self._lock.flush()
@@ -119,7 +120,8 @@ class Work:
         if done or not any(self.folder.rglob(MANIFEST)):
             gone = self.folder.with_name(f"{self.folder.name}.{os.getpid()}")  # at once, for a successor may be waiting
             self.folder.rename(gone)
-            shutil.rmtree(gone)
+            for _ in range(3):  # a successor that waits may have put its lock there just before
+                shutil.rmtree(gone, ignore_errors=True)
         self._lock.close()
         self._lock = None
 

@@ -21,8 +21,8 @@ asked = call(outer=workflow.modifier.parent_modifier is not None)
 
 try:
     check_module(workflow.modifier.path_modifier.prefix)
-    if not workflow.modifier.skip_configfile:  # an outer workflow gives its own config
-        config_file.check(Path("config.yaml"))
+    for file in () if asked.outer else ("config.yaml", *workflow.configfiles):
+        config_file.check(Path(file))
 except FairgenError as error:
     stop(error)
 

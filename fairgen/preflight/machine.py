@@ -59,7 +59,8 @@ def memory() -> int:
 
 def devices(case: Case) -> Iterator[Finding]:
     """Jobs find as many GPUs as they ask for."""
-    wanted, found = case.data["gpu"], gpus() if case.data["gpu"] else []
+    wanted = case.data["gpu"] if case.methods else 0
+    found = gpus() if wanted else []
     if wanted and found is not None and len(found) < wanted:
         yield Finding(
             f"config: datasets.{case.dataset}.gpu: jobs ask for {wanted} GPU{'s' if wanted > 1 else ''}, and this machine shows"

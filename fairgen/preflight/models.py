@@ -15,9 +15,9 @@ from fairgen.models import check_moved, locate, single_file
 from fairgen.models.pipelines import ARCHITECTURES
 from fairgen.preflight.findings import ABSENT, NOTE, Case, Finding, settled
 
-UNET, VAE, TEXT = "conv_in.weight", "decoder.conv_in.weight", "token_embedding.weight"  # a weight that each part has
-SINGLE = "model.diffusion_model."  # of the denoiser in a single file
-CLIP = "visual_projection.weight"
+# how the name of a weight of each part starts, or ends if that has a dot in front
+UNET, VAE, TEXT, CLIP = "conv_in.weight", "decoder.conv_in.weight", ".token_embedding.weight", "visual_projection.weight"
+SINGLE = "model.diffusion_model."  # the denoiser in a single file
 
 
 def is_local(model: str) -> bool:
@@ -166,7 +166,7 @@ def weights(folder: Path, stem: str, variant: str, where: str, sign: str) -> Ite
 
 
 def header(files: list[Path], where: str, sign: str) -> Iterator[Finding]:
-    """Check that files of safetensors are whole, and that one of them has a weight whose name has `sign` in it."""
+    """Check that files of safetensors are whole, and that one of them has a weight that is named like `sign`."""
     from safetensors import SafetensorError, safe_open
 
     names: list[str] = []
@@ -178,9 +178,9 @@ def header(files: list[Path], where: str, sign: str) -> Iterator[Finding]:
             reason = " ".join(str(error).split())[:120]
             yield Finding(f"{where}: {file.name} is damaged or no safetensors file ({reason}); fetch it again")
             return
-    if not any(sign in name for name in names):
+    if not any(name.endswith(sign) if sign.startswith(".") else name.startswith(sign) for name in names):
         what = f"of other weights, for example {names[0]}" if names else "without weights"
-        yield Finding(f"{where}: {files[0].name} is a file {what} (expected …{sign}); give the right model")
+        yield Finding(f"{where}: {files[0].name} is a file {what} {f' (expected {sign})' if sign else ''}; give the right model")
 
 
 def tokenizer(folder: Path, where: str) -> Iterator[Finding]:

@@ -10,6 +10,7 @@ from fairgen.preflight.models import base_folder, clip_folder, layout
 from fairgen.prompts import PLACE, instance_prompt, plain_prompt
 
 LIMIT = 77  # tokens that Stable Diffusion's text encoders and CLIP read, where the tokenizer does not say
+UNKNOWN = "<|endoftext|>"
 WORDS = r"""<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"""  # as CLIP splits text
 
 
@@ -92,7 +93,8 @@ def load(folder: Path) -> Any:
     try:
         if not (folder / "vocab.json").is_file():
             return Tokenizer.from_file(str(folder / "tokenizer.json"))
-        pairs = BPE.from_file(str(folder / "vocab.json"), str(folder / "merges.txt"), end_of_word_suffix="</w>")
+        files = (str(folder / "vocab.json"), str(folder / "merges.txt"))
+        pairs = BPE.from_file(*files, end_of_word_suffix="</w>", unk_token=UNKNOWN)
     except Exception:  # the library's own, without a class: an unreadable tokenizer is told by the check of its folder
         return None
     tokenizer = Tokenizer(pairs)
