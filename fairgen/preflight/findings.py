@@ -52,14 +52,17 @@ class Case:
         """A block of settings as a method on this data set sees it."""
         return block(self.config, self.dataset, method, name)
 
-    def different(self, name: str, methods: list[str]) -> list[tuple[str, Any]]:
-        """The blocks of this name that some methods see, each once, with the first method that sees it."""
-        found: list[tuple[str, Any]] = []
+    def sharing(self, methods: list[str], *names: str) -> list[tuple[str, list[Any]]]:
+        """The blocks of these names that some methods see, each combination once, with the methods that see it in words."""
+        found: list[tuple[list[str], list[Any]]] = []
         for method in methods:
-            value = self.block(name, method)
-            if value not in [known for _, known in found]:
-                found.append((method, value))
-        return found
+            blocks = [self.block(name, method) for name in names]
+            same = next((listed for listed, known in found if known == blocks), None)
+            if same is None:
+                found.append(([method], blocks))
+            else:
+                same.append(method)
+        return [(", ".join(listed), blocks) for listed, blocks in found]
 
 
 def settled(found: Iterable[Finding], fetchable: str) -> Iterator[Finding]:

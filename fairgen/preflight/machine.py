@@ -18,7 +18,7 @@ from fairgen.preflight.models import SINGLE, base_folder
 
 DTYPES = {"float32": 4, "bfloat16": 2, "float16": 2}
 TRAINED = {"adamw": 16, "adamw8bit": 10}  # bytes a weight: float32 itself, its gradient, two moments
-STORED = 2  # bytes a weight of a full finetune's file
+STORED = 4  # bytes a weight of a full finetune's file
 
 
 @cache

@@ -209,7 +209,7 @@ def clip_files(folder: Path, where: str) -> Iterator[Finding]:
 
 def judges(case: Case) -> Iterator[Finding]:
     """The CLIPs that score samples, and the one whose features are clustered."""
-    asked = {(score["model"], "score.model"): None for _, score in case.different("score", case.drawing)}
+    asked = {(score["model"], "score.model"): None for _, (score,) in case.sharing(case.drawing, "score")}
     encoder = case.block("embed")["encoder"]
     if case.adapting and encoder["kind"] == "clip":
         asked[encoder["model"], "embed.encoder.model"] = None
@@ -219,11 +219,11 @@ def judges(case: Case) -> Iterator[Finding]:
 
 def backbones(case: Case) -> Iterator[Finding]:
     """Local files of weights that classifiers start from."""
-    for method, settings in case.different("classifier", list(case.methods)):
+    for methods, (settings,) in case.sharing(list(case.methods), "classifier"):
         start = settings["pretrained"]
         if not isinstance(start, str):
             continue
         if not Path(start).is_file():
-            yield Finding(f"config: classifier.pretrained: no file {start} for {method} on {case.dataset}; give a file, or true")
+            yield Finding(f"config: classifier.pretrained: no file {start} for {methods} on {case.dataset}; give a file, or true")
         else:
             yield from header([Path(start)], "config: classifier.pretrained", "")

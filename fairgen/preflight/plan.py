@@ -8,10 +8,9 @@ from fairgen.preflight.findings import NOTE, Case, Finding
 
 def quotas(case: Case) -> Iterator[Finding]:
     """A group cannot keep more images than are drawn of it, nor than the threshold lets through."""
-    for method in case.drawing:
-        found, drawn = case.block("filter", method), case.block("sample", method)["per_group"]
-        by, threshold, quota = found["by"], found["threshold"], found["quota"]
-        where = f"of {method} on {case.dataset}"
+    for methods, (found, sample) in case.sharing(case.drawing, "filter", "sample"):
+        by, threshold, quota, drawn = found["by"], found["threshold"], found["quota"], sample["per_group"]
+        where = f"of {methods} on {case.dataset}"
         if by != "cosine" and threshold > 1:
             yield Finding(f"config: filter.threshold: a {by} is never over 1, and {where} it is {threshold}; lower it")
             continue
@@ -26,12 +25,11 @@ def quotas(case: Case) -> Iterator[Finding]:
 
 def shares(case: Case) -> Iterator[Finding]:
     """Every cluster's generator draws some images."""
-    for method in case.adapting:
-        k, sample = case.block("cluster", method)["k"], case.block("sample", method)
-        least = max(1, sample["floor"]) * k
+    for methods, (cluster, sample) in case.sharing(case.adapting, "cluster", "sample"):
+        k, least = cluster["k"], max(1, sample["floor"]) * cluster["k"]
         if least > sample["per_group"]:
             yield Finding(
-                f"config: sample.floor: {k} clusters of {method} on {case.dataset} draw {least} images at least, over"
+                f"config: sample.floor: {k} clusters of {methods} on {case.dataset} draw {least} images at least, over"
                 f" sample.per_group = {sample['per_group']}; lower cluster.k or sample.floor, or raise sample.per_group",
                 NOTE,
             )
@@ -39,16 +37,15 @@ def shares(case: Case) -> Iterator[Finding]:
 
 def recipes(case: Case) -> Iterator[Finding]:
     """The optimizer's package is there, and a weight on class images comes with class images in a batch."""
-    for method in case.adapting:
-        adapt = case.block("adapt", method)
+    for methods, (adapt,) in case.sharing(case.adapting, "adapt"):
         kind, recipe = adapt["kind"], adapt[adapt["kind"]]
         if recipe["prior_weight"] > 0 and not recipe["prior_batch"]:
             yield Finding(
-                f"config: adapt.{kind}.prior_batch: {method} on {case.dataset} weighs class images by prior_weight ="
+                f"config: adapt.{kind}.prior_batch: {methods} on {case.dataset} weighs class images by prior_weight ="
                 f" {recipe['prior_weight']}, but takes none of them; set prior_batch to 1 or more, or prior_weight: 0"
             )
         if recipe["optimizer"] == "adamw8bit" and find_spec("torch") and not find_spec("bitsandbytes"):
             yield Finding(
-                f"config: adapt.{kind}.optimizer: adamw8bit of {method} on {case.dataset} needs bitsandbytes;"
+                f"config: adapt.{kind}.optimizer: adamw8bit of {methods} on {case.dataset} needs bitsandbytes;"
                 " `pip install bitsandbytes`, or set adamw"
             )

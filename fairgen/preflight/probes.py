@@ -35,7 +35,7 @@ def questions(case: Case) -> list[Question]:
     """What to ask timm about: each classifier with its number of classes, and an encoder of timm's."""
     classes = len({group["target"] for group in case.groups.values()})
     found: list[Question] = []
-    for _, settings in case.different("classifier", list(case.methods)):
+    for _, (settings,) in case.sharing(list(case.methods), "classifier"):
         own = {k: v for k, v in settings.items() if k != "precision"}
         if not isinstance(own["pretrained"], str) or Path(own["pretrained"]).is_file():
             found.append({"ask": "classifier", "settings": own, "classes": classes})

@@ -52,7 +52,7 @@ def lengths(case: Case) -> Iterator[Finding]:
         asked.append((f"{block}.solver.negative_prompt", case.block(block)["solver"]["negative_prompt"]))
     base = base_folder(case.block("diffusion"))
     readers = [(base / f"tokenizer{suffix}", [*plain.items(), *asked]) for suffix in layout(base) or ()] if base else []
-    clips = [clip_folder(model) for _, model in case.different("score", case.drawing)]
+    clips = [clip_folder(score) for _, (score,) in case.sharing(case.drawing, "score")]
     readers += [(place, list(plain.items())) for place in clips if place]
     told = set()
     for place, prompts in readers:
