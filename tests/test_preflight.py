@@ -525,3 +525,22 @@ def test_what_the_command_line_asks_for(monkeypatch: pytest.MonkeyPatch) -> None
     assert not words(monkeypatch, "--workflow-profile", "profiles/slurm", "--", TARGET).here  # its executor is the profile's
     assert words(monkeypatch, "--no-such-option") == Call()
     assert set(DEFAULT) <= set(re.findall('"(results/[^"]+)"', (PROJECT / "Snakefile").read_text()))
+
+
+def test_cheap_jobs_that_can_find_a_fault_go_first(workflow: Workflow) -> None:
+    done = workflow.run("--dry-run", TARGET)
+    blocks = re.findall(r"^rule (\w+):\n((?:    .*\n)+)", done.stdout + done.stderr, re.M)
+    assert {name for name, lines in blocks if "    priority: 1\n" in lines} == {"draw", "index", "split"}
+    assert {"adapt", "prior", "embed"} < {name for name, _ in blocks}
+
+
+@pytest.mark.slow
+def test_timm_is_asked_in_a_process_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    monkeypatch.setenv("FAIRGEN_CACHE", str(tmp_path))
+    (found,) = probes.ask([{"ask": "encoder", "model": "vit_tinyy_patch16_224"}, {"ask": "encoder", "model": "resnet18"}])
+    assert (
+        found.text
+        == "config: embed.encoder.model: timm knows no model 'vit_tinyy_patch16_224'; did you mean vit_tiny_patch16_224?"
+    )
+    assert len(probes.remembered()) == 1
