@@ -90,7 +90,7 @@ def mistyped(value: Any, wanted: str | list[str]) -> str:
     kinds = [wanted] if isinstance(wanted, str) else wanted
     expected = " or ".join(KINDS[kind] for kind in kinds)
     if isinstance(value, str) and {"number", "integer"} & set(kinds):
-        return f"YAML reads '{value}' as text, and {expected} is expected{number(value)}"
+        return f"YAML reads '{value}' as text, and {expected} is expected{number(value) or '; give that'}"
     if isinstance(value, bool | int | float) and "string" in kinds:
         return f'this is {spoken(value)}, and {expected} is expected; write it in quotes, as "{str(value).lower()}"'
     return f"this is {spoken(value)}, and {expected} is expected; give that"
