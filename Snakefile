@@ -1,13 +1,15 @@
 # fairgen: a group-balanced synthetic set from finetuned diffusion models, and the classifier trained on it.
 #
 #   results/{dataset}/index.parquet, embeddings.parquet, prior/{group}.parquet      one per data set
+#   results/{dataset}/pixels/{resolution}.safetensors                               one per data set and picture size
 #   results/{dataset}/{scope}/split.parquet                                         scope = bias-{ratio}, or any
 #   results/{dataset}/{scope}/{method}/…                                            one per method that owns the stage
 #   results/{dataset}/worst_group.json, figures/                                    the comparison
 #   results/{dataset}/audit_synthetic.json, ablations/{ablation}.json               on request
 #
 #   index ─ embed ─┐
-#     └── split ───┴─ cluster ─ adapt ─ sample ─ score ─ filter ─ pretrain ─ finetune ─ metrics ─ worst_group ─ figures
+#     ├── split ───┴─ cluster ─ adapt ─ sample ─ score ─ filter ─ pretrain ─ finetune ─ metrics ─ worst_group ─ figures
+#     └── decode ───────────────────────────────────────────────────────────────┘
 from snakemake.utils import min_version
 
 min_version("9.0")

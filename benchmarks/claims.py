@@ -36,7 +36,7 @@ def runs(documents: list[dict[str, Any]]) -> Runs:
 
 def claim(text: str, difference: np.ndarray, above: float = 0.0) -> dict[str, Any]:
     """One line of the table: the mean, its interval, and whether the interval is above a bound."""
-    found = intervals.over_runs(difference.tolist(), "run")
+    found = intervals.over_runs(difference.tolist(), "run", (-2.0, 2.0))  # differences of differences too
     return {"claim": text, **found, "held": bool(found["ci95"] and found["ci95"][0] > above)}
 
 
@@ -66,9 +66,9 @@ def main() -> None:
     found = judge(runs([results.load(path) for path in options.tables]), options.finetuned, options.ours, options.margin)
     print(f"{'claim':<52}{'mean':>8}{'95 % interval':>20}   verdict")
     for row in found:
-        low, high = row["ci95"] or (float("nan"),) * 2
+        interval = "{:+.3f} … {:+.3f}".format(*row["ci95"]) if row["ci95"] else "n/a"
         verdict = "held" if row["held"] else "not held"
-        print(f"{row['claim']:<52}{row['mean']:>+8.3f}{f'{low:+.3f} … {high:+.3f}':>20}   {verdict}")
+        print(f"{row['claim']:<52}{row['mean']:>+8.3f}{interval:>20}   {verdict}")
     if options.json:
         options.json.write_text(json.dumps({"claims": found}, indent=1) + "\n")
 

@@ -57,11 +57,11 @@ def index(root: Path, workers: int) -> tuple[float, float, int]:
 
 def near_search(count: int) -> float:
     """Seconds of the search for near-identical images among `count` random hashes."""
-    from fairgen.duplicates import near_pairs
+    from fairgen.duplicates import near_sets
 
     codes = np.random.default_rng(0).integers(0, 256, (count, 32), dtype=np.uint8)
     start = time.perf_counter()
-    near_pairs([code.tobytes() for code in codes], 40)
+    near_sets([code.tobytes() for code in codes], 40)
     return time.perf_counter() - start
 
 

@@ -3,12 +3,10 @@
 The file has the shape of `worst_group.json` with the ablation's name, so that `fairgen compare` reads it too.
 """
 
-import json
 from dataclasses import dataclass
-from pathlib import Path
 from types import SimpleNamespace
 
-from fairgen import job, plots, worst_group
+from fairgen import job, lineage, plots, worst_group
 
 
 @dataclass(frozen=True)
@@ -22,7 +20,7 @@ class Ablation:
 def work(settings: Ablation, paths: SimpleNamespace) -> None:
     """Gather the metrics of the ablation's methods, and draw them."""
     document = {**worst_group.compare(settings.table, paths.metrics), "ablation": settings.name}
-    Path(paths.table).write_text(json.dumps(document, indent=1, allow_nan=False) + "\n")
+    lineage.write_json(paths.table, document)
     plots.draw_bars(document, paths.bars)
     print(f"\nablation {settings.name}{worst_group.terminal_table(document)}")
 

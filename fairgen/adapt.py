@@ -84,6 +84,7 @@ class Material:
     identity: str  # of the base
     prompt: str
     pixels: "list[np.ndarray]"  # (n, h, w, 3) uint8 of each cluster
+    origins: "list[np.ndarray]"  # (n, 4) of each cluster: the images' own sizes and the corners of their crops
     sizes: list[int]  # images of each cluster, the unread ones included
     priors: "list[tuple[str, np.ndarray]]"  # prompt and class images
     kept: "tuple[Work, dict[str, str]]"  # the work folder with the hashes of the inputs
@@ -108,6 +109,8 @@ def enough(files: list[str], settings: Adapt, name: str) -> list[str]:
 
 def material(settings: Adapt, paths: SimpleNamespace, assigned: dict[str, int], clusters: list[int]) -> Material:
     """Read the images of some clusters, and the class images."""
+    import numpy as np
+
     from fairgen import images
     from fairgen.models import diffusion
     from fairgen.work import digest
@@ -115,15 +118,17 @@ def material(settings: Adapt, paths: SimpleNamespace, assigned: dict[str, int], 
     base = diffusion.Base(**settings.base)
     split, root = tables.rows(paths.split), Path(tables.facts(paths.split)["root"])
     files = [[r["path"] for r in split if assigned.get(r["id"]) == cluster] for cluster in clusters]
-    named = zip(clusters, files, strict=True)
-    pixels = [images.load(root, enough(listed, settings, f"{paths.group}/{c}"), base.resolution) for c, listed in named]
+    seen = [enough(listed, settings, f"{paths.group}/{c}") for c, listed in zip(clusters, files, strict=True)]
+    origins = [np.empty((len(listed), 4), dtype=np.int64) for listed in seen]
+    hashes = {r["path"]: r["hash"] for r in split}
+    pixels = [images.load(root, listed, base.resolution, hashes, own) for listed, own in zip(seen, origins, strict=True)]
     priors = [
         (tables.read(path, ["prompt"])["prompt"][0].as_py(), images.load_column(path, base.resolution)) for path in paths.prior
     ]
     identity, texts = diffusion.identity(base), [text.encode() for text, _ in priors]
-    inputs = {"base": identity, "images": digest(*pixels), "prior": digest(*texts, *(x for _, x in priors))}
+    inputs = {"base": identity, "images": digest(*pixels, *origins), "prior": digest(*texts, *(x for _, x in priors))}
     prompt = instance_prompt(settings.prompts[paths.group], settings.token)
-    return Material(base, identity, prompt, pixels, [len(listed) for listed in files], priors, (paths.work, inputs))
+    return Material(base, identity, prompt, pixels, origins, [len(listed) for listed in files], priors, (paths.work, inputs))
 
 
 def work(settings: Adapt, paths: SimpleNamespace) -> None:
@@ -139,9 +144,9 @@ def work(settings: Adapt, paths: SimpleNamespace) -> None:
     from fairgen.models import text_adapters
 
     given = material(settings, paths, assigned, [cluster])
-    (pixels,) = given.pixels
+    (pixels,), (origins,) = given.pixels, given.origins
     encoders, name = text_adapters.load(settings, given.base), f"{group}/{cluster}"
-    unet, losses = train(settings, given.base, (given.prompt, pixels), given.priors, name, given.kept, encoders)
+    unet, losses = train(settings, given.base, (given.prompt, pixels), given.priors, name, given.kept, encoders, origins)
     text = text_adapters.state(encoders, settings.kind)
     adapters.write(paths.adapter, unet, facts | given.facts(settings, given.sizes[0], losses), text)
 

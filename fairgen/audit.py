@@ -6,7 +6,6 @@ with the encoder that clusters, among the training rows of every group.
 """
 
 import hashlib
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from fairgen import card, duplicates, fidelity, images, job, pairs, selection, tables
+from fairgen import card, duplicates, fidelity, images, job, lineage, pairs, selection, tables
 from fairgen.errors import FairgenError
 from fairgen.models import clip, encoder
 from fairgen.seeds import seed_of
@@ -201,8 +200,8 @@ def work(settings: Audit, paths: SimpleNamespace) -> None:
         "groups": groups,
         "closest_pairs": [pair.facts() for pair in shown],
     }
-    Path(paths.audit).write_text(json.dumps(document, indent=1, allow_nan=False) + "\n")
-    Path(paths.card).write_text(card.page(settings.card, document, paths.samples))
+    lineage.write_json(paths.audit, document)
+    lineage.write_text(paths.card, card.page(settings.card, document, paths.samples))
     pairs.draw(shown, real.root, settings.similarity, paths.pairs)
 
 

@@ -3,12 +3,12 @@
 `audit.json` is for programs; the page (`audit.md`) says the same for a reader.
 """
 
-import json
 from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
-from fairgen.duplicates import groups_of, labels_of
+from fairgen import lineage
+from fairgen.duplicates import NEAR, groups_of, labels_of
 from fairgen.formats import Reject
 from fairgen.markdown import clean, table
 
@@ -33,35 +33,43 @@ def summarise(
     """
     counts = Counter((r["split"], r["group"]) for r in rows)
     malformed = sum(r.malformed for r in rejects)
+    by_split = {split: {group: counts[split, group] for group in groups} for split in SPLITS}
     return {
         "dataset": dataset,
         "root": root,
         "read": total,
         "indexed": len(rows),
         "left_out": {"malformed": malformed, "not_asked_for": len(rejects) - malformed},
-        "counts": {split: {group: counts[split, group] for group in groups} for split in SPLITS},
+        "counts": by_split,
+        "empty": without_rows(by_split),
         "rejects": reasons(rejects),
         "outside": dict(Counter(reason_value(r) for r in rejects if reason_value(r)).most_common()),
-        "conversions": dict(Counter(note for r in seen for note in r["notes"]).most_common()),
+        "conversions": dict(Counter(note for r in rows for note in r["notes"]).most_common()),
         "identical": sets_of(seen, "hash"),
         "near_identical": sets_of(seen, "set"),
         "across_splits": straddling(rows),
     }
 
 
+def without_rows(counts: dict[str, dict[str, int]]) -> dict[str, list[str]]:
+    """The groups that have no image in a split, by split."""
+    empty = {split: [group for group, n in by_group.items() if not n] for split, by_group in counts.items()}
+    return {split: groups for split, groups in empty.items() if groups}
+
+
 def reasons(rejects: list[Reject]) -> list[dict[str, Any]]:
     """Rejects by kind of reason, the most frequent first, with examples."""
-    kinds: dict[str, list[Reject]] = defaultdict(list)
+    kinds: dict[tuple[str, bool], list[Reject]] = defaultdict(list)
     for reject in rejects:
-        kinds[reject.reason.split(":")[0]].append(reject)
+        kinds[reject.reason.split(":")[0], reject.malformed].append(reject)
     return [
         {
             "reason": kind,
             "count": len(found),
-            "malformed": found[0].malformed,
+            "malformed": malformed,
             "examples": [{"file": r.file, "reason": r.reason} for r in found[:EXAMPLES]],
         }
-        for kind, found in sorted(kinds.items(), key=lambda item: (-len(item[1]), item[0]))
+        for (kind, malformed), found in sorted(kinds.items(), key=lambda item: (-len(item[1]), item[0]))
     ]
 
 
@@ -101,6 +109,10 @@ def straddling(rows: Rows) -> dict[str, Any]:
 def warnings(audit: dict[str, Any]) -> list[str]:
     """What a user should know although the run goes on."""
     found, outside = [], audit["outside"]
+    for split, groups in audit["empty"].items():
+        found.append(f"no {split} image of {', '.join(groups)}: figures of these groups will be missing or mean nothing")
+    if malformed := [f"{r['count']} × {r['reason']}" for r in audit["rejects"] if r["malformed"]]:
+        found.append(f"{audit['left_out']['malformed']} files or rows are malformed and left out: {'; '.join(malformed)}")
     across, clash = audit["across_splits"], audit["identical"]
     if outside:
         named = ", ".join(f"{value} ({n})" for value, n in list(outside.items())[:EXAMPLES])
@@ -125,6 +137,8 @@ def page(audit: dict[str, Any]) -> str:
         "## Images per group and split",
         table(("group", *SPLITS), ([g, *(counts[s][g] for s in SPLITS)] for g in groups)),
     ]
+    if empty := without_rows(counts):
+        parts += ["## Groups without rows", table(("split", "groups"), ((s, ", ".join(g)) for s, g in empty.items()))]
     if audit["rejects"]:
         body = (
             (r["count"], "malformed" if r["malformed"] else "", r["reason"], "; ".join(e["file"] for e in r["examples"][:3]))
@@ -144,9 +158,10 @@ def page(audit: dict[str, Any]) -> str:
     parts.append(table(("", "sets", "images", "sets with conflicting labels"), rows))
     known = [s["files"] for s in same["conflicting"]]
     nearly = [s for s in near["conflicting"] if s["files"] not in known]
+    used = "left out" if any(r["reason"].startswith(NEAR) for r in audit["rejects"]) else "used"
     titles = {
         "Identical images with conflicting labels": same["conflicting"],
-        "Similar images with different labels (used)": nearly,
+        f"Similar images with different labels ({used})": nearly,
     }
     for title, sets in titles.items():
         if sets:
@@ -161,5 +176,5 @@ def page(audit: dict[str, Any]) -> str:
 
 def write(audit: dict[str, Any], text: str, file: Path, page_file: Path) -> None:
     """Store both forms."""
-    file.write_text(json.dumps(audit, indent=1, ensure_ascii=False) + "\n")
-    page_file.write_text(text)
+    lineage.write_json(file, audit)
+    lineage.write_text(page_file, text)

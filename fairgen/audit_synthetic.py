@@ -2,11 +2,10 @@
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from fairgen import card, job
+from fairgen import card, job, lineage
 from fairgen.markdown import clean, table
 from fairgen.webpage import render
 
@@ -50,14 +49,14 @@ def page(dataset: str, audits: list[dict[str, Any]]) -> str:
 
 def work(settings: AuditSynthetic, paths: SimpleNamespace) -> None:
     """Gather the audits."""
-    audits = [json.loads(path.read_text()) for path in paths.audits]
+    audits = [{k: v for k, v in json.loads(path.read_text()).items() if k != lineage.KEY} for path in paths.audits]
     document: dict[str, Any] = {"schema_version": SCHEMA_VERSION, "dataset": settings.dataset, "results": {}}
     for audit in audits:
         document["results"].setdefault(audit["scope"], {})[audit["method"]] = audit
-    Path(paths.table).write_text(json.dumps(document, indent=1, allow_nan=False) + "\n")
+    lineage.write_json(paths.table, document)
     text = page(settings.dataset, audits)
-    Path(paths.page).write_text(text)
-    Path(paths.html).write_text(render(text, f"Synthetic images of {settings.dataset}"))
+    lineage.write_text(paths.page, text)
+    lineage.write_text(paths.html, render(text, f"Synthetic images of {settings.dataset}"))
 
 
 if __name__ == "__main__":

@@ -1,24 +1,28 @@
 """Stage `check`: what a run of this data set would do, before anything is trained, as one page.
 
-Images per group at every ratio, groups that will borrow, clusters, prompts with their length in tokens, the amount of
-work, and how long it takes where earlier runs have told.
+What there is to look at, images per group at every ratio, groups that will borrow, clusters and the amount of work: a screen,
+which `fairgen check` shows. Below it in the file: prompts with their length in tokens, and the whole audit of
+the data.
 """
 
 import argparse
+import json
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import mean
 from types import SimpleNamespace
 from typing import Any
 
-from fairgen import job, tables
+from fairgen import audit_index, job, lineage, tables
 from fairgen.cluster import clusters_for
 from fairgen.errors import FairgenError
-from fairgen.markdown import table
+from fairgen.markdown import clean, plain, table
 from fairgen.prompts import instance_prompt, plain_prompt
-from fairgen.timing import megabytes_known, seconds_known
+from fairgen.results import MISSING, missing
+
+DETAIL = "## In detail"  # the heading below which the terminal shows nothing
+MOST = {"problems": 10, "rows": 16}  # lines of a part that a screen has room for
 
 
 @dataclass(frozen=True)
@@ -79,49 +83,80 @@ def prompt_lengths(settings: Check) -> tuple[list[tuple[str, int | str]], list[s
     return list(zip(prompts, lengths, strict=True)), long
 
 
-def known_costs(dataset: str) -> str:
-    """Mean time and disk space of the finished jobs that took a second or more, by rule."""
-    times, sizes = seconds_known(Path("results/benchmarks", dataset)), megabytes_known(Path("results", dataset))
-    rows = [
-        (rule, len(taken), f"{mean(taken):.0f}", f"{mean(sizes[rule]):.1f}" if sizes.get(rule) else "")
-        for rule, taken in sorted(times.items())
-        if mean(taken) >= 1
-    ]
-    known = table(("rule", "finished jobs", "mean seconds", "mean MB"), rows)
-    return known if rows else "No job has run yet, so no time and no size is known; `fairgen estimate` adds them up later."
+def of_splits(settings: Check, splits: dict[str, dict[str, Any]], said: dict[str, list[str]]) -> tuple[str, list[str], int]:
+    """The table of images and generators at every ratio, the problems among them, and how many generators are trained.
 
-
-def page(settings: Check, splits: dict[str, dict[str, Any]], prompts: list[tuple[str, int | str]], problems: list[str]) -> str:
-    """The check as Markdown; `splits` maps each ratio to the facts of its split."""
-    groups, parts = list(settings.prompts), [f"# Check of {settings.dataset}"]
-    trained, work = 0, {}
+    Args:
+        settings: of the stage.
+        splits: each ratio with the facts of its split.
+        said: groups without rows in the data themselves, split by split, which the audit names.
+    """
+    rows, problems, trained = [], [], 0
     for ratio, facts in splits.items():
-        counts = facts["counts"]
-        head = ("group", "train", "validation", "test", *settings.generators)
-        plans = {name: plan(counts["train"], settings, g) for name, g in settings.generators.items()}
-        rows = (
-            [g, *(counts[s].get(g, 0) for s in ("train", "validation", "test")), *(p[g] for p in plans.values())] for g in groups
-        )
-        parts += [f"## Bias ratio {ratio}", table(head, rows)]
+        counts = {split: facts["counts"].get(split, {}) for split in MISSING}
+        plans = [plan(counts["train"], settings, g) for g in settings.generators.values()]
+        for g in settings.prompts:
+            rows.append([ratio, g, *(counts[split].get(g, 0) for split in counts), *(p[g] for p in plans)])
+        empty = {s: [g for g in settings.prompts if not counts[s].get(g) and g not in said.get(s, ())] for s in counts}
+        problems += [f"ratio {ratio}: {line}" for line in missing(empty)]
         problems += [f"ratio {ratio}: fewer images than it asks for, all are kept: {line}" for line in facts["short"]]
-        problems += [f"ratio {ratio}: group {g} has no test image" for g in groups if not counts["test"].get(g)]
-        trained += sum(int(text.split()[0]) for p in plans.values() for text in p.values() if text[0].isdigit())
-    work["generators to train"] = trained
-    work["images to draw"] = len(splits) * len(groups) * sum(g.per_group for g in settings.generators.values())
-    work["classifier runs"] = settings.classifiers
-    parts += ["## Prompts", table(("tokens", "prompt"), ((n, p) for p, n in prompts))]
-    parts += ["## Work", table(("at most", "what"), ((n, what) for what, n in work.items()))]
-    parts += [known_costs(settings.dataset)]
-    parts += ["## To look at", "\n".join(f"- {line}" for line in problems) or "Nothing."]
+        trained += sum(int(text.split()[0]) for p in plans for text in p.values() if text[0].isdigit())
+    return table(("ratio", "group", *MISSING, *settings.generators), rows), problems, trained
+
+
+def page(
+    settings: Check,
+    splits: dict[str, dict[str, Any]],
+    prompts: list[tuple[str, int | str]],
+    problems: list[str],
+    audit: dict[str, Any],
+) -> str:
+    """The check as Markdown, what matters first.
+
+    Args:
+        settings: of the stage.
+        splits: each ratio with the facts of its split.
+        prompts: each with its tokens.
+        problems: what was found before; it comes first.
+        audit: of the data, `audit.json`.
+    """
+    plans, short, trained = of_splits(settings, splits, audit["empty"])
+    found = [*problems, *short, *audit_index.warnings(audit)]
+    images = len(splits) * len(settings.prompts) * sum(g.per_group for g in settings.generators.values())
+    amount = {"generators to train": trained, "images to draw": images, "classifier runs": settings.classifiers}
+    parts = [
+        f"# Check of {clean(settings.dataset)}",
+        f"{audit['read']} files or rows of {clean(audit['root'])} read, {audit['indexed']} images indexed.",
+        "## To look at",
+        "\n".join(f"- {clean(line)}" for line in found) or "Nothing.",
+        "## Images, and what each method does for the generators",
+        plans,
+        "## Work, at most",
+        f"{', '.join(f'{n} {what}' for what, n in amount.items())}. What they take: fairgen estimate"
+        f" results/{clean(settings.dataset)}/worst_group.json",
+        DETAIL,
+        table(("tokens", "prompt"), ((n, p) for p, n in prompts)),
+    ]
     return "\n\n".join(parts) + "\n"
 
 
+def screen(text: str, file: Path) -> str:
+    """The page's first part for a terminal: plain text that fits a screen, and where the rest is."""
+    parts = [plain(part).splitlines() for part in text.split(f"\n\n{DETAIL}")[0].split("\n\n")]
+    lines = []
+    for part in parts:
+        room = MOST["problems" if part[0].startswith("- ") else "rows"]
+        left = len(part) - room
+        lines += part[:room] + ([f"  … and {left} more in {file}"] if left > 0 else []) + [""] * (not part[0].isupper())
+    return "\n".join([*lines, f"All of it, with prompts and the audit of the data: {file}"])
+
+
 def work(settings: Check, paths: SimpleNamespace) -> None:
-    """Write the page after the ingest's audit, and show both on the terminal."""
+    """Write the page, with the ingest's audit below it."""
     prompts, problems = prompt_lengths(settings)
     splits = {str(ratio): tables.facts(path) for ratio, path in zip(settings.ratios, paths.splits, strict=True)}
-    text = Path(paths.audit).read_text() + "\n" + page(settings, splits, prompts, problems)
-    Path(paths.page).write_text(text)
+    text = page(settings, splits, prompts, problems, json.loads(Path(paths.facts).read_text()))
+    lineage.write_text(paths.page, text + "\n" + lineage.without(Path(paths.audit).read_text()))
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -132,7 +167,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """`fairgen check`: bring the page up to date in the current workflow folder, and print it.
+    """`fairgen check`: bring the page up to date in the current workflow folder, and print a screen of it.
 
     Raises:
         FairgenError: snakemake failed; its own line stands above.
@@ -142,8 +177,8 @@ def run(options: argparse.Namespace) -> None:
     command = [sys.executable, "-m", "snakemake", "--cores", options.cores, "--quiet", "all", *extra, "--", str(target)]
     if subprocess.run(command).returncode:
         raise FairgenError(f"{options.dataset} does not pass; what is wrong stands above, and in full under results/logs")
-    print(target.read_text())
+    print(screen(target.read_text(), target))
 
 
 if __name__ == "__main__":
-    job.main(work, Check, reads=["audit", "splits*"], writes=["page"])
+    job.main(work, Check, reads=["audit", "facts", "splits*"], writes=["page"])

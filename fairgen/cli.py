@@ -14,6 +14,7 @@ from fairgen.errors import FairgenError
 COMMANDS = {
     "check": "what a data set holds and what a run would do, before anything is trained",
     "estimate": "jobs, time, GPU hours, images and disk of a target, before anything runs",
+    "verify": "whether a result and all that it was made from belong to the present config",
     "compare": "print the difference of two result files",
     "export": "write an adapter as a plain LoRA file or a pipeline folder for diffusers",
     "predict": "label a folder of images with a trained model",

@@ -116,6 +116,7 @@ def settings(
             "groups": of("target", "bias"),
             **get("index"),
         },
+        "decode": lambda: {},
         "split": lambda: {"groups": of("target", "role"), **get("split")},
         "embed": lambda: get("embed"),
         "prior": lambda: {"prompts": of("prompt", among=own), "base": get("diffusion"), **get("prior")},
@@ -153,10 +154,10 @@ def settings(
             "groups": list(groups),
         },
         "metrics": lambda: {"groups": of("target", "bias", "role"), "classes": classes},
-        "worst_group": lambda: {**comparison(config, dataset), "config_sha256": config_hash(config, dataset)},
+        "worst_group": lambda: {**comparison(config, dataset), **identity(config, dataset)},
         "ablation": lambda: {
             "name": ablation,
-            "table": {**comparison(config, dataset, ablation), "config_sha256": config_hash(config, dataset, ablation)},
+            "table": {**comparison(config, dataset, ablation), **identity(config, dataset, ablation)},
         },
         "replicates": lambda: {"dataset": dataset, "replicates": replicates(config, dataset)},
         "figures": lambda: {**comparison(config, dataset), "groups": list(groups)},
@@ -194,14 +195,23 @@ def comparison(config: Config, dataset: str, name: str | None = None) -> Config:
     return {**found, "compare": ablation(config, dataset, name)} if name else found
 
 
+def identity(config: Config, dataset: str, name: str | None = None) -> Config:
+    """What a comparison says of the config that it belongs to."""
+    return {"config_sha256": config_hash(config, dataset, name), "config": effective(config, dataset, name)}
+
+
 def config_hash(config: Config, dataset: str, name: str | None = None) -> str:
-    """Hash of everything in the config that can change the data set's result, or that of the ablation `name`."""
+    """Hash of `effective`."""
+    return hashlib.sha256(canonical(effective(config, dataset, name)).encode()).hexdigest()
+
+
+def effective(config: Config, dataset: str, name: str | None = None) -> Config:
+    """Everything in the config that can change the data set's result, or that of the ablation `name`."""
     compared = comparison(config, dataset, name)["compare"]
     used = {found for method in compared for start in starts(config, dataset, method) for found in chain(config, start)}
-    effective = {k: v for k, v in config.items() if k not in NO_RESULT} | ({"compare": compared} if name else {})
+    found = {k: v for k, v in config.items() if k not in NO_RESULT} | ({"compare": compared} if name else {})
     data = {k: v for k, v in dataset_block(config, dataset).items() if k != "gpu"}
     data["settings"] = {k: v for k, v in data["settings"].items() if k not in NO_RESULT}
-    others = {found for method in used if (found := extra(config, dataset, method))}
-    effective |= {"extra": {other: dataset_block(config, other) for other in others}} if others else {}
-    effective |= {"dataset": data, "methods": {m: config["methods"][m] for m in sorted(used)}}
-    return hashlib.sha256(canonical(effective).encode()).hexdigest()
+    others = {other for method in used if (other := extra(config, dataset, method))}
+    found |= {"extra": {other: dataset_block(config, other) for other in others}} if others else {}
+    return found | {"dataset": data, "methods": {m: config["methods"][m] for m in sorted(used)}}

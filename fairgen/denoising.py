@@ -1,7 +1,7 @@
 """The denoising loss of adapters: noise and weights for a batch of latents, and the error of the denoiser's answer."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -32,6 +32,7 @@ class Noised:
 
     latents: torch.Tensor
     steps: torch.Tensor
+    time_ids: torch.Tensor  # (n, 6) of the rows' images, for SDXL
     goal: torch.Tensor
     weight: torch.Tensor
 
@@ -50,11 +51,18 @@ class Noised:
             own.copy_(x)
 
 
-def noised(schedule: Any, clean: torch.Tensor, share: torch.Tensor, settings: "Adapt", generator: torch.Generator) -> Noised:
-    """Noise for a batch of latents (n, c, h, w); `share` (n,) is each row's part of the loss.
+def noised(
+    schedule: Any,
+    drawn: tuple[torch.Tensor, torch.Tensor],
+    share: torch.Tensor,
+    settings: "Adapt",
+    generator: torch.Generator,
+) -> Noised:
+    """Noise for a batch of latents (n, c, h, w), `drawn` with their time ids (n, 6); `share` (n,) is each row's part of the loss.
 
     Chance comes from the CPU's generator, so that it is the same on every device.
     """
+    clean, time_ids = drawn
     noise = torch.randn(clean.shape, generator=generator)
     if settings.offset_noise:  # crosslabs.org/blog/diffusion-with-offset-noise: lets training move the mean brightness
         noise += settings.offset_noise * torch.randn(*clean.shape[:2], 1, 1, generator=generator)
@@ -62,7 +70,7 @@ def noised(schedule: Any, clean: torch.Tensor, share: torch.Tensor, settings: "A
     kind = schedule.config.prediction_type
     goal = schedule.get_velocity(clean, noise, steps) if kind == "v_prediction" else noise
     weight = share * min_snr_weights(schedule.alphas_cumprod, steps, settings.min_snr, kind)
-    return Noised(schedule.add_noise(clean, noise, steps), steps, goal, weight)
+    return Noised(schedule.add_noise(clean, noise, steps), steps, time_ids, goal, weight)
 
 
 def precision(settings: "Adapt") -> torch.autocast:
@@ -72,8 +80,10 @@ def precision(settings: "Adapt") -> torch.autocast:
 
 
 def row_losses(unet: torch.nn.Module, batch: Noised, text: diffusion.Conditioning, settings: "Adapt") -> torch.Tensor:
-    """Weighted denoising error of each row."""
+    """Weighted denoising error of each row; SDXL reads the sizes and crops of the batch's own images, not those of `text`."""
     batch = batch.to(unet.device)
+    if text.time_ids is not None:
+        text = replace(text, time_ids=batch.time_ids)
     with precision(settings):
         predicted = diffusion.predict(unet, batch.latents, batch.steps, text)
     return (predicted - batch.goal).square().mean((1, 2, 3)) * batch.weight

@@ -94,3 +94,14 @@ def current() -> Any:
 
     acquire()
     return torch.device("cuda" if held else "cpu")
+
+
+def fast_float32() -> None:
+    """Let float32 products run in TensorFloat-32 where a GPU has it, as convolutions do by default.
+
+    It keeps 11 bits of a factor where bfloat16 keeps 8 and float32 24, at half of bfloat16's peak rate on NVIDIA's cards since
+    Ampere; float32 has a fifteenth.
+    """
+    import torch
+
+    torch.backends.cuda.matmul.allow_tf32 = True

@@ -94,6 +94,7 @@ def train(
     name: str,
     kept: "tuple[Work, dict[str, str]] | None" = None,
     encoders: diffusion.Encoders | None = None,
+    origins: np.ndarray | None = None,
 ) -> tuple[torch.nn.Module, list[float]]:
     """Train one adapter.
 
@@ -105,6 +106,8 @@ def train(
         name: what the random stream is derived from.
         kept: the work folder with the hashes of the inputs, for a run that can be interrupted.
         encoders: text encoders that are trained too, in place.
+        origins: `images.origin` of each of the cluster's images, for SDXL; None: they are as they were stored. Class images
+            always are, for the base has drawn them at this size.
 
     Returns:
         The trained UNet and the mean loss of each tenth of the run.
@@ -115,7 +118,7 @@ def train(
     schedule, vae = diffusion.noise_schedule(base), diffusion.load_vae(base)
     job.ready()
     sizes, share = portions(settings.recipe, len(priors))
-    feed = Feed([Latents(vae, pixels) for _, pixels in (instance, *priors)], sizes, seed)
+    feed = Feed([Latents(vae, instance[1], origins), *(Latents(vae, pixels) for _, pixels in priors)], sizes, seed)
     unet = diffusion.load_unet(base, torch.float32 if settings.kind == "full" else None)
     torch.manual_seed(seed)
     weights, of_text = trainable(unet, settings), text_adapters.trainable(encoders or {}, settings)

@@ -5,6 +5,7 @@ trained: it has in each adapter's matrices the gradient of that adapter's loss a
 become alone, up to rounding.
 """
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -41,6 +42,7 @@ def train(
     priors: list[tuple[str, np.ndarray]],
     name: str,
     kept: "tuple[Work, dict[str, str]] | None" = None,
+    origins: Sequence[np.ndarray | None] | None = None,
 ) -> list[tuple[dict[str, torch.Tensor], list[float]]]:
     """Train the LoRA adapters of several clusters.
 
@@ -52,6 +54,7 @@ def train(
         priors: sets of class images with their prompts, the same for all clusters.
         name: of them all, for messages.
         kept: the work folder with the hashes of the inputs, for a run that can be interrupted.
+        origins: for each cluster `images.origin` of its images, for SDXL; None: they are as they were stored.
 
     Returns:
         For each cluster its tensors, named as in a LoRA file, and the mean loss of each tenth of the run.
@@ -62,7 +65,7 @@ def train(
     job.ready()
     sizes, share = portions(settings.recipe, len(priors))
     common = [Latents(vae, pixels) for _, pixels in priors]
-    own = [Latents(vae, pixels) for pixels in clusters.values()]
+    own = [Latents(vae, *given) for given in zip(clusters.values(), origins or [None] * len(clusters), strict=True)]
     feeds = [Feed([latents, *common], sizes, seed) for latents, seed in zip(own, seeds, strict=True)]
     unet = diffusion.load_unet(base)
     layers = begin(unet, settings, seeds)

@@ -31,12 +31,13 @@ def check_finite(vectors: np.ndarray, files: list[str]) -> None:
 
 def work(settings: Embed, paths: SimpleNamespace) -> None:
     """Embed the training rows of the index."""
-    rows = [r for r in tables.rows(paths.index, ["id", "path", "split"]) if r["split"] == "train"]
-    root, files = Path(tables.facts(paths.index)["root"]), [r["path"] for r in rows]
+    rows = [r for r in tables.rows(paths.index, ["id", "path", "split", "hash"]) if r["split"] == "train"]
+    root, hashes = Path(tables.facts(paths.index)["root"]), {r["path"]: r["hash"] for r in rows}
+    files = [r["path"] for r in rows]
     model = encoder.load(settings.encoder)
     job.ready()
     chunks = [files[i : i + settings.batch] for i in range(0, len(files), settings.batch)]
-    vectors = np.concatenate([model(images.load(root, chunk, model.size)) for chunk in chunks])
+    vectors = np.concatenate([model(images.load(root, chunk, model.size, hashes)) for chunk in chunks])
     check_finite(vectors, files)
     tables.write(paths.embeddings, {"id": [r["id"] for r in rows], "vector": tables.vectors(vectors)})
 

@@ -1,86 +1,212 @@
 """`fairgen estimate`: jobs, time, GPU hours, images and disk of a target, before anything runs.
 
-Jobs come from snakemake's dry run, times and sizes from earlier jobs of the same data set where there are any: run one
-ratio or one seed first, and the rest is known.
+Jobs come from snakemake's dry run. Where a like job of the same data has run, its time and size are taken; else they are
+reckoned from reference rates (`rates`). All amounts are ranges, and what is not known is named, not counted as nothing.
 """
 
+import json
+import os
 import re
 import subprocess
 import sys
 from argparse import ArgumentParser, Namespace
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from statistics import mean
+from typing import Any
 
 import yaml
+from pyarrow import parquet
 
-from fairgen.config import block, comparison, dataset_block, expanded, merged
+from fairgen.config import Config, block, dataset_block, expanded, merged, settings
 from fairgen.errors import FairgenError
-from fairgen.timing import megabytes_known, seconds_known
+from fairgen.rates import PEAK, Amount, Reference, plus
+from fairgen.timing import Past, past, settings_of, work_of
 
-ON_GPU = ("embed", "prior", "adapt", "adapt_shared", "sample", "score", "pretrain", "finetune")
+ON_GPU = ("embed", "prior", "adapt", "adapt_shared", "sample", "score", "audit", "pretrain", "finetune")
+WITHOUT_DATA = ("prior", "adapt", "adapt_shared", "sample")  # their time does not depend on how much data there is
+OF_SAMPLES = ("score", "filter", "audit", "pretrain")  # that of these depends on how many images are drawn
+JOB = re.compile(r"^(?:local)?rule (\w+):\n((?: {4}.*\n)+)", re.M)
+PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".avif")
+
+
+@dataclass(frozen=True)
+class Job:
+    """A planned job: its rule and wildcards, and the settings that it would get."""
+
+    rule: str
+    wildcards: dict[str, str]
+    settings: dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What one rule costs; None where no job of it has run yet."""
+    """What the jobs of one rule cost together, and how that is known; None for what is not."""
 
     rule: str
     jobs: int
-    seconds: float | None  # of all jobs together
-    megabytes: float | None
+    seconds: Amount
+    megabytes: Amount
+    source: str
 
 
 def arguments(parser: ArgumentParser) -> None:
     """The subcommand's command line."""
     parser.add_argument("target", type=Path, help="for example results/utkface/worst_group.json")
     parser.add_argument("--configfile", type=Path, help="a config file to merge over config.yaml")
+    parser.add_argument("--card", choices=list(PEAK), help="the GPU that jobs will run on (default: this machine's)")
 
 
-def planned(target: Path, configfile: Path | None) -> dict[str, int]:
-    """Jobs by rule that snakemake would run.
+def planned(target: Path, configfile: Path | None, config: Config) -> list[Job]:
+    """Jobs that snakemake would run.
 
     Raises:
-        FairgenError: snakemake refuses; its own line stands above.
+        FairgenError: snakemake refuses; with its last words.
     """
     extra = ["--configfile", str(configfile)] if configfile else []
     command = [sys.executable, "-m", "snakemake", "--cores", "1", "--dry-run", *extra, "--", str(target)]
     done = subprocess.run(command, capture_output=True, text=True)
+    said = done.stdout + done.stderr
     if done.returncode:
-        print(done.stderr.strip(), file=sys.stderr)
-        raise FairgenError(f"{target} cannot be planned; what is wrong stands above")
-    found = re.findall(r"^(\w+) +(\d+)$", done.stdout + done.stderr, re.M)
-    return {rule: int(count) for rule, count in found if rule not in ("total", "job")}
-
-
-def costs(jobs: dict[str, int], seconds: dict[str, list[float]], megabytes: dict[str, list[float]]) -> list[Cost]:
-    """Jobs times the mean of earlier jobs of their rule."""
-    found = []
-    for rule, count in jobs.items():
-        known, sizes = seconds.get(rule), megabytes.get(rule, [0.0])
-        found.append(Cost(rule, count, count * mean(known) if known else None, count * mean(sizes) if sizes else None))
+        lines = [line.strip() for line in said.splitlines() if line.strip()]
+        own = [line.removeprefix("fairgen: ") for line in lines if line.startswith("fairgen: ")]
+        raise FairgenError(f"{target} cannot be planned: {' '.join(own or lines[-3:]) or 'snakemake gave no reason'}")
+    found, of = [], cache(lambda *names: json.loads(settings(config, *names)))
+    for rule, about in JOB.findall(said):
+        named = re.search(r"^ {4}wildcards: (.+)$", about, re.M)
+        wildcards = dict(part.split("=", 1) for part in named[1].split(", ")) if named else {}
+        if "dataset" in wildcards:
+            given = (wildcards.get(name) for name in ("method", "group", "ablation"))
+            size = {"resolution": int(wildcards["resolution"])} if "resolution" in wildcards else {}
+            found.append(Job(rule, wildcards, of(wildcards["dataset"], rule, *given) | size))
     return found
 
 
-def report(found: list[Cost], gpus: int, images: int) -> str:
-    """The table with its sums; what is not known is named, not guessed."""
+def same_data(config: Config, dataset: str, results: Path) -> bool:
+    """Whether the index, and the drawings of birds, that lie there are of the config's data."""
+    files = {"index": results / "index.parquet", "draw": results / "drawings.parquet"}
+    if dataset_block(config, dataset)["format"] != "birds":
+        del files["draw"]
+    found = {stage: settings_of(path) if path.is_file() else None for stage, path in files.items()}
+    return all(
+        s is not None and work_of(s) == work_of(json.loads(settings(config, dataset, stage))) for stage, s in found.items()
+    )
 
-    def text(value: float | None, form: str) -> str:
-        return "?" if value is None else f"{value:{form}}"
 
-    lines = [f"{'rule':<14}{'jobs':>7}{'hours':>9}{'MB':>10}"]
-    for cost in sorted(found, key=lambda c: -(c.seconds or 0)):
-        hours = None if cost.seconds is None else cost.seconds / 3600
-        lines.append(f"{cost.rule:<14}{cost.jobs:>7}{text(hours, '.2f'):>9}{text(cost.megabytes, '.0f'):>10}")
-    hours = sum(cost.seconds or 0 for cost in found) / 3600
-    gpu = sum(cost.seconds or 0 for cost in found if cost.rule in ON_GPU) / 3600 * gpus
-    disk = sum(cost.megabytes or 0 for cost in found)
-    lines += [f"{'together':<14}{sum(c.jobs for c in found):>7}{hours:>9.2f}{disk:>10.0f}", f"GPU hours: {gpu:.2f}"]
-    lines += [f"synthetic images to draw: {images}"]
-    unknown = [cost.rule for cost in found if cost.seconds is None]
-    if unknown:
-        lines.append(f"not counted, for no job of theirs has run on this data set: {', '.join(unknown)}")
-    return "\n".join(lines)
+def like(job: Job, before: dict[str, list[Past]], data: bool) -> list[Past]:
+    """Finished jobs that did the same work.
+
+    Args:
+        job: the planned one.
+        before: finished jobs of its data set by rule.
+        data: whether they were of the same data.
+    """
+    if not data and job.rule not in WITHOUT_DATA:
+        return []
+    return [one for one in before.get(job.rule, []) if work_of(one.settings) == work_of(job.settings)]
+
+
+def costs(jobs: list[Job], before: dict[str, list[Past]], data: bool, reference: Reference, config: Config) -> list[Cost]:
+    """Time and size of all jobs of each rule.
+
+    Args:
+        jobs: planned, of one data set.
+        before: finished jobs of that data set by rule.
+        data: whether they were of the same data.
+        reference: for jobs of which no like one is among them.
+        config: the expanded config.
+    """
+    sampled = [*(job.settings for job in jobs if job.rule == "sample"), *(one.settings for one in before.get("sample", []))]
+    alike = len({s["per_group"] for s in sampled}) == 1
+    found: dict[str, list[tuple[Amount, Amount, str]]] = {}
+    for job in jobs:
+        known = like(job, before, data) if job.rule not in OF_SAMPLES or alike else []
+        if known:
+            times, sizes = [one.seconds for one in known], [one.megabytes for one in known]
+            own = (min(times), max(times)), (min(sizes), max(sizes)), "like jobs"
+        else:
+            drawn, adapters = amounts(job, config)
+            seconds = reference.seconds(job.rule, job.settings, drawn, adapters)
+            own = seconds, reference.megabytes(job.rule, job.settings, adapters), "reference" if seconds else "not known"
+        found.setdefault(job.rule, []).append(own)
+    return [
+        Cost(rule, len(own), plus(*(o[0] for o in own)), plus(*(o[1] for o in own)), ", ".join(dict.fromkeys(o[2] for o in own)))
+        for rule, own in found.items()
+    ]
+
+
+def amounts(job: Job, config: Config) -> tuple[int, int]:
+    """Images of the synthetic set that a job looks at, and adapters that it trains together."""
+    dataset, method = job.wildcards["dataset"], job.wildcards.get("method")
+    per_group, k = (block(config, dataset, method, name)[key] for name, key in (("sample", "per_group"), ("cluster", "k")))
+    return per_group * len(dataset_block(config, dataset)["groups"]), k if job.rule == "adapt_shared" else 1
+
+
+def images_of(config: Config, dataset: str, index: Path | None) -> int | None:
+    """Images of a data set: of its index, of what will be drawn, or pictures in its folder; None if there are none."""
+    if index:
+        return parquet.read_metadata(index).num_rows
+    data = dataset_block(config, dataset)
+    if data["format"] == "birds":
+        return sum(data["options"][split] for split in ("train", "validation", "test")) * len(data["groups"])
+    names = [Path(folder, name) for folder, _, files in os.walk(data["root"]) for name in files]
+    rows = sum(parquet.read_metadata(path).num_rows for path in names if path.suffix == ".parquet")
+    return rows + sum(path.suffix.lower() in PICTURES for path in names) or None
+
+
+def this_card() -> str | None:
+    """The GPU of this machine, as `PEAK` names it; None if there is none or it is not in the table."""
+    try:
+        command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+        said = subprocess.run(command, capture_output=True, text=True, timeout=20).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return next((name for name in sorted(PEAK, key=len, reverse=True) if re.search(rf"\b{name}\b", said)), None)
+
+
+def text(amount: Amount, scale: float = 1.0) -> str:
+    """A range to two digits; one number where its ends are alike."""
+    if amount is None:
+        return "not known"
+    low, high = (short(value / scale) for value in amount)
+    return low if low == high else f"{low} – {high}"
+
+
+def short(value: float) -> str:
+    """A number to two digits, never in powers of ten."""
+    return f"{float(f'{value:.2g}'):,.10g}" if value >= 0.01 or value == 0 else "<0.01"
+
+
+def total(found: list[Amount], scale: float = 1.0) -> str:
+    """A sum of ranges; where one is not known, the sum is a lower bound."""
+    amounts = [amount for amount in found if amount is not None]
+    known = plus(*amounts) if amounts or not found else None
+    return f"at least {short(known[0] / scale)}" if known and None in found else text(known, scale)
+
+
+def report(found: list[Cost], gpus: int, images: int, machine: str) -> str:
+    """The table with its sums: a screen.
+
+    Args:
+        found: of every rule.
+        gpus: of each job.
+        images: to draw.
+        machine: what the reference rates stand for.
+    """
+    lines = [f"{'rule':<16}{'jobs':>6}{'hours':>18}{'MB':>22}   from"]
+    for cost in sorted(found, key=lambda c: -(c.seconds or (0, 0))[1]):
+        lines.append(f"{cost.rule:<16}{cost.jobs:>6}{text(cost.seconds, 3600):>18}{text(cost.megabytes):>22}   {cost.source}")
+    hours, disk = total([c.seconds for c in found], 3600), total([c.megabytes for c in found])
+    lines += [f"{'together':<16}{sum(c.jobs for c in found):>6}{hours:>18}{disk:>22}", ""]
+    used = (
+        total([c.seconds for c in found if c.rule in ON_GPU], 3600 / gpus) if gpus else "none, jobs compute on the CPU (gpu: 0)"
+    )
+    lines += [f"GPU hours: {used}", f"synthetic images to draw: {images}"]
+    lines += [f"reference: {machine}; one job after the other"]
+    unknown = [c.rule for c in found if c.seconds is None]
+    return "\n".join(
+        lines + ([f"not counted, for neither a like job nor a reference tells: {', '.join(unknown)}"] if unknown else [])
+    )
 
 
 def run(options: Namespace) -> None:
@@ -95,11 +221,42 @@ def run(options: Namespace) -> None:
     config = yaml.safe_load(Path("config.yaml").read_text())
     if options.configfile:
         config = merged(config, yaml.safe_load(options.configfile.read_text()))
-    config, dataset = expanded(config), parts[1]
-    data, jobs = dataset_block(config, dataset), planned(options.target, options.configfile)
+    config = expanded(config)
+    jobs = planned(options.target, options.configfile, config)
     if not jobs:
         print("Nothing to be done.")
         return
-    found = costs(jobs, seconds_known(Path("results/benchmarks", dataset)), megabytes_known(Path("results", dataset)))
-    most = max(block(config, dataset, method, "sample")["per_group"] for method in comparison(config, dataset)["compare"])
-    print(report(found, data["gpu"], jobs.get("sample", 0) * most))
+    found, card = [], options.card or this_card()
+    for dataset in dict.fromkeys(job.wildcards["dataset"] for job in jobs):  # several for replicates
+        results = Path("results", dataset)
+        same, own = same_data(config, dataset, results), [job for job in jobs if job.wildcards["dataset"] == dataset]
+        images = images_of(config, dataset, results / "index.parquet" if same else None)
+        reference = Reference(card, dataset_block(config, dataset)["gpu"], images)
+        found += costs(own, past(Path("results/benchmarks", dataset), results), same, reference, config)
+    draws = sum(job.settings["per_group"] for job in jobs if job.rule == "sample")
+    gpus = dataset_block(config, parts[1])["gpu"]
+    print(report(together(found), gpus, draws, machine(gpus, card)))
+
+
+def together(found: list[Cost]) -> list[Cost]:
+    """One entry for each rule, over data sets."""
+    rules: dict[str, list[Cost]] = {}
+    for cost in found:
+        rules.setdefault(cost.rule, []).append(cost)
+    return [
+        Cost(
+            rule,
+            sum(c.jobs for c in own),
+            plus(*(c.seconds for c in own)),
+            plus(*(c.megabytes for c in own)),
+            ", ".join(dict.fromkeys(c.source for c in own)),
+        )
+        for rule, own in rules.items()
+    ]
+
+
+def machine(gpus: int, card: str | None) -> str:
+    """What the reference rates stand for."""
+    if not gpus:
+        return "rates of two shared CPU cores, at 0.4 to 2.5 times their time"
+    return f"an NVIDIA {card}" if card else "from an H100 or H200 (low) to an A100 (high); --card names another"

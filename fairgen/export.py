@@ -42,12 +42,13 @@ def base_of(facts: dict[str, Any], options: Namespace) -> dict[str, Any]:
 
 def write_pipeline(options: Namespace, facts: dict[str, Any], place: Path) -> None:
     """The base with the adapter's weights in the place of its own."""
-    from fairgen.models import diffusion, text_adapters
+    from fairgen.models import diffusion, text_adapters, text_encoders
 
     base = diffusion.Base(**base_of(facts, options))
     unet, identity = diffusion.load_unet(base), diffusion.identity(base)
     adapters.apply(options.adapter, unet, identity)
-    encoders = text_adapters.adapted(options.adapter, base, identity) if text_adapters.there(options.adapter) else {}
+    trained = text_adapters.there(options.adapter)
+    encoders = text_adapters.adapted(options.adapter, base, identity) if trained else text_encoders.load_text(base)
     diffusion.pipeline(base, unet, encoders).save_pretrained(place)
 
 
@@ -59,16 +60,21 @@ def write_lora(options: Namespace, facts: dict[str, Any], place: Path) -> None:
     adapters.write_lora(place, adapters.load(options.adapter), facts, adapters.read_configs(options.adapter))
 
 
+def as_usual(place: Path) -> None:
+    """Give what was written the permissions that the umask asks for: safetensors writes files that only their owner reads."""
+    mask = os.umask(0)
+    os.umask(mask)
+    for path in [place, *place.rglob("*")]:
+        path.chmod((0o777 if path.is_dir() else 0o666) & ~mask)
+
+
 def run(options: Namespace) -> None:
     """Write the adapter; what is written is moved into place when complete.
 
     Raises:
         FairgenError: the adapter is none or holds nothing, the output exists, or the base is another.
     """
-    try:
-        facts = adapters.read_facts(options.adapter)
-    except Exception as error:  # whatever safetensors says about other files
-        raise FairgenError(f"{options.adapter} is no adapter of fairgen ({error})") from error
+    facts = adapters.read_facts(options.adapter)
     if "clusters" in facts:
         names = ", ".join(path.name for path in adapters.members(options.adapter))
         raise FairgenError(f"{options.adapter} holds the adapters of a group; name one of {names}")
@@ -81,6 +87,7 @@ def run(options: Namespace) -> None:
     temporary = options.output.with_name(f".{options.output.name}.{os.getpid()}.tmp")
     try:
         write(options, facts, temporary)
+        as_usual(temporary)
         os.replace(temporary, options.output)
     finally:
         if temporary.is_dir():

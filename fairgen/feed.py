@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 class Latents:
     """Moments of a set of images and their mirror images, from which a fresh latent is drawn each time."""
 
-    def __init__(self, vae: torch.nn.Module, pixels: np.ndarray):
+    def __init__(self, vae: torch.nn.Module, pixels: np.ndarray, origins: np.ndarray | None = None):
         self.mean, self.std = autoencoder.encode(vae, np.concatenate([pixels, pixels[:, :, ::-1]]))
+        self.time_ids = time_ids(pixels, origins).repeat(2, 1)  # a mirror image's centre square is the same
 
     def draw(self, rows: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """A sample of the posterior for each row."""
@@ -27,6 +28,17 @@ class Latents:
 
     def __len__(self) -> int:
         return len(self.mean)
+
+
+def time_ids(pixels: np.ndarray, origins: np.ndarray | None) -> torch.Tensor:
+    """What SDXL reads of each training image (n, 6): its height and width, the corner of its crop, and the size of `pixels`.
+
+    As diffusers' DreamBooth script for SDXL computes them (arXiv 2307.01952, section 2.2). Images without `origins` (n, 4) are
+    taken as they are: not scaled, not cut.
+    """
+    _, height, width, _ = pixels.shape
+    whole = np.tile([height, width, 0, 0], (len(pixels), 1)) if origins is None else origins
+    return torch.cat([torch.from_numpy(whole).float(), torch.tensor([height, width]).float().expand(len(pixels), 2)], dim=1)
 
 
 class Feed:
@@ -37,10 +49,14 @@ class Feed:
         self.sets = sets
         self.streams = [Batches(len(latents), size, self.generator) for latents, size in zip(sets, sizes, strict=True)]
 
-    def draw(self) -> torch.Tensor:
-        """Clean latents of the next batch."""
-        drawn = zip(self.sets, self.streams, strict=True)
-        return torch.cat([latents.draw(next(rows), self.generator) for latents, rows in drawn])
+    def draw(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Clean latents of the next batch, and their images' `time_ids`."""
+        drawn = []
+        for latents, stream in zip(self.sets, self.streams, strict=True):
+            rows = next(stream)
+            drawn.append((latents.draw(rows, self.generator), latents.time_ids[rows]))
+        clean, sizes = (torch.cat(part) for part in zip(*drawn, strict=True))
+        return clean, sizes
 
 
 def portions(recipe: "Recipe", priors: int) -> tuple[list[int], torch.Tensor]:

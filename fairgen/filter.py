@@ -95,7 +95,7 @@ def work(settings: Filter, paths: SimpleNamespace) -> None:
     tables.write(
         paths.selection,
         {**columns, "score": score, "kept": outcome == "", "reason": outcome.astype(str)},
-        {"groups": summary},
+        {"groups": summary, "samples": facts.get("samples", {})},
     )
 
 

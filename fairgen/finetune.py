@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from fairgen import job, methods, rows, tables
+from fairgen import job, methods, pixels, rows, tables
 from fairgen.models import classifier
 from fairgen.seeds import seed_of
 from fairgen.settings import read
@@ -53,14 +53,15 @@ def work(settings: Finetune, paths: SimpleNamespace) -> None:
     """Train, select, save, predict."""
     method = methods.method(settings.kind)
     recipe = read(method.Recipe, settings.recipe, f"finetune.{settings.kind}")
-    table, root = tables.rows(paths.split), Path(tables.facts(paths.split)["root"])
+    table = tables.rows(paths.split, ["id", "group", "split", "target"])
+    stored = pixels.read(paths.pixels, settings.classifier.resolution)
     parts = {name: [r for r in table if r["split"] == name] for name in ("train", "validation", "test")}
     seed = seed_of("classifier", paths.seed)
     network = classifier.build(settings.classifier, len(settings.classes), seed, settings.precision)
     job.ready()
     before = classifier.restore(paths.weights[0], network) if paths.weights else {}
     labels = rows.Labels(settings.classes, settings.targets, settings.groups)
-    load = partial(rows.real, root=root, resolution=settings.classifier.resolution, labels=labels)
+    load = partial(rows.real, file=stored, labels=labels)
     drawn = rows.synthetic(paths.selection[0], settings.classifier.resolution, labels) if paths.selection else None
     train, validation = load(parts["train"]), load(parts["validation"])
     problem = Problem(train, validation, settings.groups, seed, bool(paths.weights), drawn, paths.work)
@@ -69,16 +70,20 @@ def work(settings: Finetune, paths: SimpleNamespace) -> None:
     behind = history(before, method, recipe, best)
     classifier.save(paths.model, network, {**behind, **classifier.identity(settings.classifier, settings.classes)})
     logits = torch.cat([classifier.predict(network, r.pixels) for r in (validation, load(parts["test"]))])
+    unseen = sorted(set(settings.groups) - {r["group"] for r in parts["validation"]}, key=settings.groups.index)
+    if unseen:
+        job.log.warning("the selection of weights has not seen groups without validation images: %s", ", ".join(unseen))
     facts = {
         "weights_sha256": hashlib.sha256(Path(paths.model).read_bytes()).hexdigest(),
         "start": settings.start,
         "training_rows": len(train),
         "validation_rows": len(validation),
+        "groups_without_validation": unseen,
     }
     columns = prediction_columns(parts["validation"] + parts["test"], logits, settings.classes)
     tables.write(paths.predictions, columns, {**facts, **behind, **best.facts()})
 
 
 if __name__ == "__main__":
-    given, made = ["split", "weights*", "selection*"], ["model", "predictions"]
+    given, made = ["split", "pixels", "weights*", "selection*"], ["model", "predictions"]
     job.main(work, Finetune, reads=given, values=["seed"], writes=made)

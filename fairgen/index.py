@@ -6,7 +6,6 @@ near-identical images never straddle the splits that fairgen makes; official spl
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,9 +14,9 @@ from typing import Any
 import pyarrow as pa
 from tqdm import tqdm
 
-from fairgen import audit_index, duplicates, formats, images, job, tables
+from fairgen import audit_index, duplicates, formats, images, job, labels, tables
 from fairgen.errors import FairgenError
-from fairgen.formats import Reject
+from fairgen.formats import Reject, Row, plain
 from fairgen.labels import Attribute, Labelled, label
 from fairgen.seeds import seed_of
 
@@ -49,72 +48,69 @@ class Index:
     fractions: tuple[float, float, float]  # train, validation, test
     near: int  # bits of 256 in which the perceptual hashes of near-identical images may differ; 0 looks for identical ones only
     copies: str  # drop | keep
-    conflicts: str  # drop | keep
+    conflicts: str  # drop | drop_near | keep
     seed: int
 
 
-def read_labels(settings: Index) -> tuple[list[Labelled], list[Reject]]:
-    """Every file's labels, or why it has none."""
-    found = (
-        row if isinstance(row, Reject) else label(row, settings.target, settings.bias)
-        for row in formats.rows(settings.format, Path(settings.root), settings.options)
-    )
+def read_labels(settings: Index) -> tuple[list[Labelled], list[Reject], dict[str, Counter]]:
+    """Every file's labels, or why it has none; and the data's own words for the attributes that the config asks for."""
+    words: dict[str, Counter] = {one.attribute: Counter() for one in (*settings.target, *settings.bias)}
     labelled, rejects = [], []
-    for row in found:
-        (rejects if isinstance(row, Reject) else labelled).append(row)
-    return labelled, rejects
+    for row in formats.rows(settings.format, Path(settings.root), settings.options):
+        found = label(row, settings.target, settings.bias) if isinstance(row, Row) else row
+        (rejects if isinstance(found, Reject) else labelled).append(found)
+        if isinstance(row, Row):
+            for name, counts in words.items():
+                counts[row.attributes[name]] += 1
+    return labelled, rejects, words
 
 
 def inspect(row: Labelled, content: bytes | None, near: int) -> dict[str, Any] | Reject:
     """Decode one image: its size, hashes and conversions, or the reason why it is left out."""
     if not content:
         return Reject(row.path, "file is empty: it has no bytes")
-    try:
+
+    def seen() -> dict[str, Any]:
         image, notes = images.inspect(content, "" if images.place(row.path)[1] is not None else row.path)
-    except images.BROKEN as error:
-        return Reject(row.path, images.fault(error))
-    facts = {"width": image.width, "height": image.height, "hash": hashlib.sha256(content).hexdigest(), "notes": notes}
-    perceptual = duplicates.perceptual_hash(image) if near else b""
-    return {"id": seed_of(row.path), **asdict(row), **facts, "perceptual": perceptual}
+        perceptual = duplicates.perceptual_hash(image) if near else b""
+        return {"width": image.width, "height": image.height, "notes": notes, "perceptual": perceptual}
 
-
-def contents(root: Path, rows: list[Labelled]) -> Iterator[tuple[Labelled, bytes | None]]:
-    """Each row with its encoded image; Parquet files of images are read once, from the first row to the last."""
-    packed: dict[str, dict[int, Labelled]] = defaultdict(dict)
-    for row in rows:
-        file, number = images.place(row.path)
-        if number is None:
-            yield row, None
-        else:
-            packed[file][number] = row
-    for file, by_number in packed.items():
-        for number, content in tables.image_bytes(root / file, list(by_number)):
-            yield by_number[number], content or b""
+    facts = images.attempt(seen)
+    if isinstance(facts, str):
+        return Reject(row.path, facts)
+    return {"id": seed_of(row.path), **asdict(row), "hash": hashlib.sha256(content).hexdigest(), **facts}
 
 
 def inspect_all(root: Path, rows: list[Labelled], near: int, workers: int) -> tuple[list[dict[str, Any]], list[Reject]]:
     """Decode all images, a bounded number of them at a time."""
 
-    def one(pair: tuple[Labelled, bytes | None]) -> dict[str, Any] | Reject:
+    def one(pair: tuple[Labelled, bytes | str | None]) -> dict[str, Any] | Reject:
         row, content = pair
+        if isinstance(content, str):
+            return Reject(row.path, content)
         try:
             return inspect(row, (root / row.path).read_bytes() if content is None else content, near)
         except OSError as error:
             return Reject(row.path, f"file cannot be read: {error.strerror}")
 
     good, rejects = [], []
-    inspected = images.in_threads(one, contents(root, rows), workers)
+    inspected = images.in_threads(one, images.encoded(root, rows, lambda row: row.path), workers)
     for found in tqdm(inspected, total=len(rows), desc="index", unit="image", disable=None):
         (rejects if isinstance(found, Reject) else good).append(found)
     return good, rejects
 
 
+def spelled(value: str | None) -> str:
+    """A value of a group, or of a row ("" for none), in one spelling: `1` for `1.0`."""
+    return "+".join(map(plain, (value or "").split("+")))
+
+
 def name_groups(rows: list[dict[str, Any]], groups: dict[str, GroupLabel]) -> tuple[list[dict[str, Any]], list[Reject]]:
     """Add each row's group; rows of no group are left out."""
-    names = {(g.target, g.bias): name for name, g in groups.items()}
+    names = {(spelled(g.target), spelled(g.bias)): name for name, g in groups.items()}
     kept, rejects = [], []
     for row in rows:
-        row["group"] = names.get((row["target"], row["bias"]))
+        row["group"] = names.get((spelled(row["target"]), spelled(row["bias"])))
         if row["group"]:
             kept.append(row)
         else:
@@ -152,8 +148,10 @@ def assign_splits(rows: list[dict[str, Any]], fractions: tuple[float, float, flo
                 row["split"] = split
 
 
-def check(total: int, rows: list[dict[str, Any]], rejects: list[Reject], settings: Index) -> None:
-    """Stop when too much is malformed or a group is empty."""
+def check(
+    total: int, rows: list[dict[str, Any]], rejects: list[Reject], settings: Index, words: dict[str, Counter] | None = None
+) -> None:
+    """Stop when too much is malformed or a group is empty; `words` are the data's own, with their counts."""
     bad = [r for r in rejects if r.malformed]
     if not total:
         raise FairgenError(f"{settings.root}: no files found; expected {formats.reader(settings.format).LAYOUT}")
@@ -169,7 +167,8 @@ def check(total: int, rows: list[dict[str, Any]], rejects: list[Reject], setting
         if not present[name]:
             raise FairgenError(
                 f"group {name} is empty: no usable image under {settings.root} has target {group.target} and bias"
-                f" {group.bias}; check the groups of this data set in the config"
+                f" {group.bias}; the data has {labels.spoken(words or {}) or 'no labels'}: check values and groups of this data"
+                f" set in the config"
             )
 
 
@@ -178,11 +177,12 @@ def work(settings: Index, paths: SimpleNamespace) -> None:
     root = Path(settings.root)
     if not root.is_dir():
         raise FairgenError(f"{root}: no such folder; expected {formats.reader(settings.format).LAYOUT}")
-    labelled, rejects = read_labels(settings)
+    labelled, rejects, words = read_labels(settings)
     seen, undecodable = inspect_all(root, labelled, settings.near, int(paths.workers))
     total = len(seen) + len(rejects) + len(undecodable)
     duplicates.mark_sets(seen, settings.near)
-    rows, clashes = duplicates.conflicts(seen) if settings.conflicts == "drop" else (seen, [])
+    near = settings.conflicts == "drop_near"
+    rows, clashes = (seen, []) if settings.conflicts == "keep" else duplicates.conflicts(seen, near)
     rows, strangers = name_groups(rows, settings.groups)
     rows, repeats = duplicates.copies(rows) if settings.copies == "drop" else (rows, [])
     rejects += undecodable + clashes + strangers + repeats
@@ -191,7 +191,7 @@ def work(settings: Index, paths: SimpleNamespace) -> None:
     audit = audit_index.summarise(settings.dataset, settings.root, total, seen, rows, rejects, list(settings.groups))
     page = audit_index.page(audit)
     job.log.info("audit\n%s", page)
-    check(total, rows, rejects, settings)
+    check(total, rows, rejects, settings, words)
     for line in audit_index.warnings(audit):
         job.log.warning(line)
     audit_index.write(audit, page, paths.audit, paths.page)

@@ -1,8 +1,10 @@
 """95 % intervals: of an accuracy over test rows, of its minimum over groups, and of a mean over repeated runs.
 
-Also what is said of repeated runs (seeds or replicates): mean, deviation, interval, paired differences, leader.
+Also what is said of repeated runs (seeds or replicates): mean, deviation, interval, paired differences, leader. Intervals
+are cut to the range that the figure can have, and fewer than three runs have none.
 """
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,8 @@ from scipy import stats
 
 CONFIDENCE = 0.95
 REFERENCES = ("erm", "groupdro")  # methods that every other one is compared with
+FEWEST = 3  # runs with an interval: the t quantile of two is 12.7, and says nothing of a share
+SHARE, DIFFERENCE = (0.0, 1.0), (-1.0, 1.0)  # what an accuracy, and the difference of two, can be
 
 
 def wilson(right: int, n: int) -> list[float]:
@@ -18,43 +22,64 @@ def wilson(right: int, n: int) -> list[float]:
     return [float(found.low), float(found.high)]
 
 
-def bootstrap_minimum(right: np.ndarray, n: np.ndarray, resamples: int = 10_000, seed: int = 0) -> list[float]:
-    """Percentile bootstrap interval of the smallest group accuracy (Efron & Tibshirani 1993, section 13.3).
+def wilson_minimum(right: list[int], n: list[int]) -> list[float]:
+    """Interval of the smallest of the true accuracies of G groups, nominal 1 − α = 95 % whether they are alike or not.
 
-    Rows are drawn with replacement inside each group, and the worst group is taken anew in every resample. Of n outcomes
-    drawn so, Binomial(n, right / n) are right, so the counts are drawn instead of the rows. The smallest of several noisy
-    accuracies tends to be too small: where groups are close, the interval lies below the estimate.
+    Lower end: the smallest lower Wilson bound, each one-sided at α/2. It lies above the smallest accuracy only if the bound
+    of the group that has it does, whatever the others do, so it needs no correction. Upper end: the smallest upper bound,
+    each one-sided at α/(2G), for it lies below as soon as one of the G bounds does (Bonferroni). With the levels the other
+    way round four groups that are alike are covered at 0.90, by a bootstrap of the minimum at 0.63.
+
+    The bounds are Wilson's with continuity correction (Newcombe 1998, method 4), as plain ones are too narrow near 1: of two
+    groups with 50 rows and accuracy 0.95 they cover the smallest at 0.93, corrected ones at 0.98.
 
     Args:
-        right: (groups,) rows that are right.
-        n: (groups,) rows, none of them 0.
-        resamples: how many.
-        seed: of the draws.
+        right: rows of each group that are right.
+        n: rows of each group, none of them 0.
     """
-    drawn = np.random.default_rng(seed).binomial(n, right / n, (resamples, len(n))) / n
-    return np.quantile(drawn.min(axis=1), [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2]).tolist()
+    alpha = 1 - CONFIDENCE
+    low = min(wilson_bound(k, m, "greater", alpha / 2) for k, m in zip(right, n, strict=True))
+    return [low, min(wilson_bound(k, m, "less", alpha / (2 * len(n))) for k, m in zip(right, n, strict=True))]
 
 
-def student(values: list[float]) -> list[float] | None:
-    """Two-sided Student-t interval of the mean (Student 1908); None for a single value."""
-    if len(values) < 2:
+@cache
+def wilson_bound(right: int, n: int, side: str, level: float) -> float:
+    """The lower (`greater`) or upper (`less`) bound of `right / n` with continuity correction, one-sided at a level."""
+    found = stats.binomtest(right, n, alternative=side).proportion_ci(1 - level, method="wilsoncc")
+    return float(found.low if side == "greater" else found.high)
+
+
+def student(values: list[float], within: tuple[float, float] = SHARE) -> list[float] | None:
+    """Two-sided Student-t interval of the mean (Student 1908), cut to a range; None for fewer than three values."""
+    if len(values) < FEWEST:
         return None
     half = stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1) * np.std(values, ddof=1) / len(values) ** 0.5
-    return [float(np.mean(values) - half), float(np.mean(values) + half)]
+    return [max(float(np.mean(values) - half), within[0]), min(float(np.mean(values) + half), within[1])]
 
 
-def over_runs(values: list[float | None], run: str = "seed") -> dict[str, Any] | None:
-    """Mean, standard deviation (n − 1), interval and the values themselves; None if one of them is undefined."""
+def over_runs(values: list[float | None], run: str = "seed", within: tuple[float, float] = SHARE) -> dict[str, Any] | None:
+    """Mean, standard deviation (n − 1), interval and the values themselves; None if one of them is undefined.
+
+    Args:
+        values: one of each run.
+        run: what a run is, `seed` or `replicate`.
+        within: the range that the figure can have.
+    """
     if None in values:
         return None
     sd = float(np.std(values, ddof=1)) if len(values) > 1 else None
-    return {"mean": float(np.mean(values)), "sd": sd, "ci95": student(values), f"per_{run}": values}
+    return {"mean": float(np.mean(values)), "sd": sd, "ci95": student(values, within), f"per_{run}": values}
+
+
+def shown(figure: dict[str, Any]) -> str:
+    """A figure's interval as text, or n/a."""
+    return f"{figure['ci95'][0]:.3f} – {figure['ci95'][1]:.3f}" if figure["ci95"] else "n/a"
 
 
 def differences(values: dict[str, list[float]], to: str, sign: int = 1, run: str = "seed") -> dict[str, Any]:
     """Every other method minus the method `to`, paired run by run; `sign` −1 turns the differences around."""
     return {
-        name: over_runs([sign * (a - b) for a, b in zip(own, values[to], strict=True)], run)
+        name: over_runs([sign * (a - b) for a, b in zip(own, values[to], strict=True)], run, DIFFERENCE)
         for name, own in values.items()
         if name != to
     }
@@ -75,8 +100,11 @@ def ranking(values: dict[str, list[float]], run: str = "seed") -> dict[str, Any]
 
 
 def verdict(found: dict[str, Any], run: str = "seed") -> str:
-    """A ranking in one sentence: the winner, or who is too close to the leader."""
+    """A ranking in one sentence: the winner, who is too close to the leader, or that there are too few runs to tell."""
     if found["winner"]:
         return f"{found['winner']} wins: its paired 95 % interval over {run}s is above zero against every other method"
+    runs = [len(d[f"per_{run}"]) for d in found["leader_minus"].values()]
+    if runs and runs[0] < FEWEST:
+        return f"no winner is named: intervals need at least three {run}s, here {'is one' if runs[0] == 1 else f'are {runs[0]}'}"
     close = [n for n, d in found["leader_minus"].items() if not d["ci95"] or d["ci95"][0] <= 0]
     return f"no winner: {found['leader']} leads, but not clearly over {', '.join(close) or 'any other'}"

@@ -2,10 +2,11 @@
 
 A stage ends with `job.main(work, Settings, reads=…, writes=…)`. `work` gets the settings and a namespace of paths; the
 paths under `writes` are temporary names that are moved into place when `work` returns. `paths.work` is the job's locked
-work folder, for stages that can be interrupted.
+work folder, for stages that can be interrupted. Inputs of another lineage are refused, and outputs carry the job's own.
 """
 
 import argparse
+import contextlib
 import json
 import logging
 import os
@@ -17,7 +18,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from fairgen import devices
+from fairgen import devices, lineage
 from fairgen.errors import FairgenError
 from fairgen.settings import read
 from fairgen.work import Work, place
@@ -55,6 +56,7 @@ def main(
     parser = argparse.ArgumentParser(prog=f"python -m fairgen.{stage}", description=sys.modules[work.__module__].__doc__)
     parser.add_argument("--settings", required=True, type=json.loads, help="JSON of this stage's config block")
     parser.add_argument("--log", type=Path, help="file for the full log")
+    parser.add_argument("--lineage", type=json.loads, default={}, help="JSON: what the outputs and the inputs belong to")
     parser.add_argument("--gpu", type=int, default=0, help="GPUs that this job may use (default: none)")
     for name in reads:
         parser.add_argument(f"--{name.rstrip('*')}", **({"nargs": "*", "default": []} if name.endswith("*") else {}), type=Path)
@@ -72,15 +74,18 @@ def main(
         use_threads(given.pop("threads", 1))
         devices.ask(options.gpu)
         ready()
+        lineage.begin(options.lineage, stage, kept.about["settings"])
+        lineage.check_inputs({name: listed(getattr(options, name)) for name in (n.rstrip("*") for n in reads)})
         new = kept.fresh()
         temporary = {name: new / f"{name}{path.suffix}" for name, path in finals.items()}
         work(read(settings, given, stage), SimpleNamespace(**{**vars(options), **temporary, "work": kept}))
+        lineage.check_outputs(list(temporary.values()))
         for name, path in finals.items():
             path.parent.mkdir(parents=True, exist_ok=True)
             place(temporary[name], path)
         done = True
     except Exception as error:  # every failure becomes one line; the trace goes to the log
-        log.debug("failed", exc_info=True)
+        _log_failure(error, options.log)
         print(f"fairgen {stage}: {one_line(error, options.log)}", file=sys.stderr)
         sys.exit(1)
     finally:
@@ -88,11 +93,26 @@ def main(
     log.info("done after %.1f s of processor time", time.process_time())
 
 
+def listed(value: Path | list[Path] | None) -> list[Path]:
+    """The files of an option that takes one or several."""
+    return value if isinstance(value, list) else [value] if value else []
+
+
 def one_line(error: Exception, trace: Path | None) -> str:
     """What the terminal says of an error: its message, what to do where that is known, and where the trace is."""
     text = str(error) if isinstance(error, FairgenError) else f"{type(error).__name__}: {error}"
     remedy = next((f"; {what}" for said, what in REMEDIES.items() if said in text), "")
     return f"{' '.join(text.split())}{remedy}{f' (trace in {trace})' if trace else ''}"
+
+
+def _log_failure(error: Exception, path: Path | None) -> None:
+    """The trace, then the one line, which the call's last lines quote (`failures`)."""
+    if not logging.getLogger().handlers:  # it failed before the log was opened
+        with contextlib.suppress(OSError):
+            _open_log(path)
+    log.debug("failed", exc_info=error)
+    if logging.getLogger().handlers:
+        log.error(one_line(error, None))
 
 
 def _open_log(path: Path | None) -> None:

@@ -1,10 +1,10 @@
 """Stage `metrics`: figures of one trained classifier on the test rows, group by group and over all.
 
-Figures over groups take the groups that have test rows; `empty_groups` names the others. A figure that the test rows do
-not define is null.
+Figures over groups take the groups that have test rows. `empty_groups` names the groups without training, validation or
+test rows. A figure that the test rows do not define is null.
 """
 
-import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from fairgen import intervals, job, measures, tables
+from fairgen import intervals, job, lineage, measures, tables
 
 
 @dataclass(frozen=True)
@@ -47,20 +47,30 @@ def load(path: Path) -> Predictions:
     return Predictions(*(np.array([r[key] for r in rows]) for key in ("group", "predicted", "probabilities")))
 
 
-def group_accuracies(correct: np.ndarray, group: np.ndarray, trained: dict[str, int]) -> dict[str, dict[str, Any]]:
-    """Accuracy with Wilson interval, n and training rows of each group; an empty group has n = 0 and accuracy None.
+def group_accuracies(
+    correct: np.ndarray, group: np.ndarray, names: Iterable[str], counts: dict[str, dict[str, int]]
+) -> dict[str, dict[str, Any]]:
+    """Accuracy with Wilson interval and rows of each group; a group without test rows has n = 0 and accuracy None.
 
     Args:
         correct: (n,) whether a row is right.
-        group: (n,) names of the groups.
-        trained: training rows of every group of the data set.
+        group: (n,) the rows' groups.
+        names: every group of the data set.
+        counts: `train` and `validation` rows of the groups that have any.
     """
     found = {}
-    for name, rows in trained.items():
+    for name in names:
         own = correct[group == name]
         accuracy, interval = (float(own.mean()), intervals.wilson(int(own.sum()), len(own))) if len(own) else (None, None)
-        found[name] = {"accuracy": accuracy, "wilson95": interval, "n": len(own), "train_n": rows}
+        used = {f"{split}_n": counts.get(split, {}).get(name, 0) for split in ("train", "validation")}
+        found[name] = {"accuracy": accuracy, "wilson95": interval, "n": len(own), **used}
     return found
+
+
+def empty_groups(groups: dict[str, dict[str, Any]]) -> dict[str, list[str]]:
+    """The groups that have no row in a split, split by split."""
+    counts = {"train": "train_n", "validation": "validation_n", "test": "n"}
+    return {split: [name for name, g in groups.items() if not g[key]] for split, key in counts.items()}
 
 
 def accuracies(groups: dict[str, dict[str, Any]], conflicting: set[str]) -> dict[str, Any]:
@@ -84,26 +94,27 @@ def accuracies(groups: dict[str, dict[str, Any]], conflicting: set[str]) -> dict
     return {
         "worst_group_accuracy": present[worst]["accuracy"] if worst else None,
         "worst_group": worst,
-        "worst_group_bootstrap95": intervals.bootstrap_minimum(np.rint(accuracy * n), n) if worst else None,
+        "worst_group_wilson95": intervals.wilson_minimum(np.rint(accuracy * n).astype(int).tolist(), n.tolist())
+        if worst
+        else None,
         "average_accuracy": weighted(n),
         "balanced_accuracy": weighted(np.ones_like(n)),
         "train_weighted_accuracy": weighted(train_n),
         "bias_conflicting_accuracy": weighted(n * [name in conflicting for name in present]),
-        "empty_groups": [name for name in groups if name not in present],
+        "empty_groups": empty_groups(groups),
         "groups": groups,
     }
 
 
-def summarise(rows: Predictions, settings: Metrics, train_counts: dict[str, int]) -> dict[str, Any]:
-    """All figures of the test rows; `train_counts` are the training rows of each group that has any."""
+def summarise(rows: Predictions, settings: Metrics, counts: dict[str, dict[str, int]]) -> dict[str, Any]:
+    """All figures of the test rows; `counts` are the `train` and `validation` rows of each group that has any."""
     target, bias = (np.array([getattr(settings.groups[g], key) for g in rows.group]) for key in ("target", "bias"))
     labels, values = measures.Labels(target, rows.predicted, bias), list({g.bias for g in settings.groups.values()})
     correct = rows.predicted == target
-    trained = {name: train_counts.get(name, 0) for name in settings.groups}
     conflicting = {name for name, g in settings.groups.items() if g.role == "conflicting"}
     top = rows.probabilities.max(axis=1) if len(correct) else np.array([])
     return {
-        **accuracies(group_accuracies(correct, rows.group, trained), conflicting),
+        **accuracies(group_accuracies(correct, rows.group, settings.groups, counts), conflicting),
         "equalized_odds_difference": measures.equalized_odds(labels, settings.classes, values),
         "demographic_parity_difference": measures.demographic_parity(labels, settings.classes, values),
         "auroc": measures.auroc(target, rows.probabilities, settings.classes),
@@ -113,9 +124,9 @@ def summarise(rows: Predictions, settings: Metrics, train_counts: dict[str, int]
 
 def work(settings: Metrics, paths: SimpleNamespace) -> None:
     """Write the metrics of the test rows, with the weights' hash and the selection's facts."""
-    result = summarise(load(paths.predictions), settings, tables.facts(paths.split)["counts"]["train"])
+    result = summarise(load(paths.predictions), settings, tables.facts(paths.split)["counts"])
     result |= tables.facts(paths.predictions)
-    Path(paths.metrics).write_text(json.dumps(result, indent=1, sort_keys=True, allow_nan=False) + "\n")
+    lineage.write_json(paths.metrics, result, sort_keys=True)
 
 
 if __name__ == "__main__":

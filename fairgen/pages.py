@@ -5,7 +5,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from fairgen import intervals, job, results
+from fairgen import intervals, job, lineage, results
 from fairgen.markdown import clean, table
 from fairgen.webpage import render
 
@@ -18,11 +18,8 @@ class Pages:
 
 
 def spread(figure: dict[str, Any] | None) -> str:
-    """Mean ± half of the 95 % interval; a dash for an undefined figure."""
-    if figure is None:
-        return "–"
-    half = f" ± {figure['ci95'][1] - figure['mean']:.3f}" if figure["ci95"] else ""
-    return f"{figure['mean']:.3f}{half}"
+    """Mean with its 95 % interval; a dash for an undefined figure."""
+    return "–" if figure is None else f"{figure['mean']:.3f} ({intervals.shown(figure)})"
 
 
 def result_page(document: dict[str, Any]) -> str:
@@ -30,7 +27,7 @@ def result_page(document: dict[str, Any]) -> str:
     seeds = len(document["seeds"])
     parts = [
         f"# Result on {clean(document['dataset'])}",
-        f"Test rows, {seeds} classifier seeds; mean ± half of the 95 % interval over seeds.",
+        f"Test rows, {seeds} classifier seeds; mean and 95 % interval over seeds (n/a for fewer than three).",
     ]
     for ratio, methods in document["results"].items():
         groups = list(next(iter(methods.values()))["groups"])
@@ -50,6 +47,7 @@ def result_page(document: dict[str, Any]) -> str:
         parts += [
             f"## Bias ratio {ratio}",
             table(head, body),
+            *(f"**{clean(line).capitalize()}.**" for line in results.missing(results.empty_groups(methods))),
             intervals.verdict(document["comparisons"][ratio]).capitalize() + ".",
         ]
     facts = [("config", document["config_sha256"][:16]), *document["versions"].items()]
@@ -59,8 +57,9 @@ def result_page(document: dict[str, Any]) -> str:
 def work(settings: Pages, paths: SimpleNamespace) -> None:
     """Write both pages."""
     result = result_page(results.load(paths.table))
-    Path(paths.result).write_text(render(result, f"Result on {settings.dataset}"))
-    Path(paths.audit).write_text(render(Path(paths.markdown).read_text(), f"Audit of {settings.dataset}"))
+    lineage.write_text(paths.result, render(result, f"Result on {settings.dataset}"))
+    audit = lineage.without(Path(paths.markdown).read_text())
+    lineage.write_text(paths.audit, render(audit, f"Audit of {settings.dataset}"))
 
 
 if __name__ == "__main__":

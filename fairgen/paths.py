@@ -95,9 +95,17 @@ class Paths:
         return lambda w: [] if blocks.extra(self.config, w.dataset, w.method) else files(w)
 
     def extra(self, w: Any) -> list[str]:
-        """The other data set's index and drawings, where stage 1 takes its images."""
+        """The other data set's index and decoded images, where stage 1 takes its images."""
         name = blocks.extra(self.config, w.dataset, w.method)
-        return [f"results/{name}/index.parquet", *self._drawings(name)] if name else []
+        return [f"results/{name}/index.parquet", self._pixels(w, name)] if name else []
+
+    def pixels(self, w: Any) -> str:
+        """The data set's images, decoded at the size that the classifier sees."""
+        return self._pixels(w, w.dataset)
+
+    def _pixels(self, w: Any, dataset: str) -> str:
+        size = blocks.block(self.config, w.dataset, w.method, "classifier")["resolution"]
+        return f"results/{dataset}/pixels/{size}.safetensors"
 
     def mixed(self, files: Callable[[Any], Any]) -> Callable[[Any], Any]:
         """Input function: `files` for recipes that train on real and synthetic images together, else none."""
@@ -105,11 +113,8 @@ class Paths:
 
     def drawings(self, w: Any) -> list[str]:
         """The embedded data set's drawings; other data sets have files of their own."""
-        return self._drawings(w.dataset)
-
-    def _drawings(self, dataset: str) -> list[str]:
-        drawn = self.config["datasets"][dataset]["format"] == "birds"
-        return [f"results/{dataset}/drawings.parquet"] if drawn else []
+        drawn = self.config["datasets"][w.dataset]["format"] == "birds"
+        return [f"results/{w.dataset}/drawings.parquet"] if drawn else []
 
     def weights(self, name: str, key: str | None = None) -> Callable[[Any], list[str]]:
         """Input function: local weight files of a block's model, so that new weights rerun what uses them."""

@@ -9,6 +9,9 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 
+from fairgen import lineage
+from fairgen.results import MISSING, empty_groups
+
 # Okabe & Ito's colour-blind-safe palette (2008); the yellow, faint on white, comes last
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000", "#F0E442")
 MARKERS = "osD^vP*X<>"
@@ -17,14 +20,20 @@ LEGEND = {"loc": "upper left", "bbox_to_anchor": (1.01, 1), "frameon": False}  #
 
 def save(figure: Any, path: Path) -> None:
     """Write a figure as PNG and release it."""
-    figure.savefig(path, dpi=130, bbox_inches="tight", format="png", metadata={"Software": None})
+    figure.savefig(path, dpi=130, bbox_inches="tight", format="png", metadata={"Software": None, **lineage.pictured()})
     plt.close(figure)
 
 
 def whiskers(figure: dict[str, Any]) -> np.ndarray:
-    """(2, 1) lengths of a share's interval below and above its mean, cut at 0 and 1; zero without an interval."""
+    """(2, 1) lengths of an interval below and above its mean; zero without an interval."""
     low, high = figure["ci95"] or (figure["mean"], figure["mean"])
-    return np.array([[figure["mean"] - max(low, 0)], [min(high, 1) - figure["mean"]]])
+    return np.array([[figure["mean"] - low], [high - figure["mean"]]])
+
+
+def without_rows(methods: dict[str, Any], before: str = "") -> str:
+    """What a picture says of groups without rows: nothing where there are none, else a line for each split."""
+    empty = empty_groups(methods)
+    return "".join(f"\n{before}no {split} image: {', '.join(empty[split])}" for split in MISSING if empty[split])
 
 
 def draw_bars(document: dict[str, Any], path: Path) -> None:
@@ -44,7 +53,7 @@ def draw_bars(document: dict[str, Any], path: Path) -> None:
             ax.scatter(places, worst["per_seed"], s=14, c="black", edgecolors="white", linewidths=0.5, zorder=3, clip_on=False)
             ax.text(i, 1.04, f"{worst['mean']:.2f}", ha="center", fontsize=9)
         ax.set_xticks(range(len(methods)), list(methods), rotation=35, ha="right", rotation_mode="anchor")
-        ax.set(ylim=(0, 1.12), yticks=np.linspace(0, 1, 6), title=f"bias ratio {ratio}")
+        ax.set(ylim=(0, 1.12), yticks=np.linspace(0, 1, 6), title=f"bias ratio {ratio}{without_rows(methods)}")
         ax.spines[["top", "right"]].set_visible(False)
     for ax in axes[:, 0]:
         ax.set_ylabel("worst-group accuracy (test)")
@@ -86,7 +95,8 @@ def draw_curve(document: dict[str, Any], path: Path) -> None:
                 label=method if line is lines[-1] else None,
             )
     ax.set_xticks(places, ratios)
-    ax.set(xlabel="bias ratio (log-odds)", ylabel="worst-group accuracy (test)", ylim=(-0.03, 1.03))
+    marks = "".join(without_rows(results[r], f"{r}: ") for r in ratios)
+    ax.set(xlabel=f"bias ratio (log-odds){marks}", ylabel="worst-group accuracy (test)", ylim=(-0.03, 1.03))
     ax.margins(x=0.3 if len(ratios) == 1 else 0.06)
     ax.spines[["top", "right"]].set_visible(False)
     ax.grid(axis="y", alpha=0.25)
@@ -102,7 +112,8 @@ def draw_groups(document: dict[str, Any], groups: list[str], path: Path) -> None
     for j, group in enumerate(groups):
         heights = [(m["groups"][group]["accuracy"] or {"mean": 0})["mean"] for m in methods.values()]
         places = np.arange(len(methods)) + (j - (len(groups) - 1) / 2) * width
-        ax.bar(places, heights, width, label=group, color=COLOURS[j % len(COLOURS)])
+        empty = "" if any(m["groups"][group]["n"] for m in methods.values()) else " (no test image)"
+        ax.bar(places, heights, width, label=f"{group}{empty}", color=COLOURS[j % len(COLOURS)])
     ax.set_xticks(range(len(methods)), list(methods), rotation=35, ha="right", rotation_mode="anchor")
     ax.margins(x=0.02)
     ax.set(ylim=(0, 1.02), ylabel="accuracy (test)", title=f"every group, bias ratio {ratio}")

@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from fairgen import images, job
 from fairgen.errors import FairgenError
-from fairgen.formats import Reject
+from fairgen.formats import Reject, printable
 from fairgen.formats.files import walk
 from fairgen.models import classifier
 
@@ -40,10 +40,9 @@ def picture(path: Path, size: int) -> np.ndarray | str:
         content = path.read_bytes()
     except OSError as error:
         return f"file cannot be read: {error.strerror}"
-    try:
-        return np.asarray(images.fit(images.decode(content), size)) if content else "file is empty: it has no bytes"
-    except images.BROKEN as error:
-        return images.fault(error)
+    if not content:
+        return "file is empty: it has no bytes"
+    return images.attempt(lambda: np.asarray(images.fit(images.decode(content), size)))
 
 
 def label(network: classifier.Network, pictures: list[np.ndarray], classes: list[str]) -> list[Row]:
@@ -104,4 +103,4 @@ def run(options: Namespace) -> None:
     left = [row for row in found if "reason" in row]
     for row in left:
         print(f"not labelled: {row['path']}: {row['reason']}", file=sys.stderr)
-    print(f"{len(found) - len(left)} images labelled, {len(left)} not; {options.output}")
+    print(f"{len(found) - len(left)} images labelled, {len(left)} not; {printable(str(options.output))}")

@@ -4,13 +4,12 @@ As the control for extra data, the images of another data set can take their pla
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 from types import SimpleNamespace
 
 import torch
 from tqdm import tqdm
 
-from fairgen import devices, job, rows, selection, tables
+from fairgen import devices, job, pixels, rows, selection, tables
 from fairgen.batches import Batches
 from fairgen.checkpoint import Training
 from fairgen.losses import cross_entropy, supcon
@@ -40,9 +39,9 @@ def images_of(settings: Pretrain, paths: SimpleNamespace) -> tuple[rows.Rows, to
     """What stage 1 learns from: the selection, or the training rows of another data set; with the images' weights (n,)."""
     labels = rows.Labels(settings.classes, settings.targets, list(settings.targets))
     if settings.extra:
-        index = paths.extra[0]
-        others = [r for r in tables.rows(index) if r["split"] == "train"]
-        return rows.real(others, Path(tables.facts(index)["root"]), settings.classifier.resolution, labels), None
+        index, stored = paths.extra
+        others = [r for r in tables.rows(index, ["id", "group", "split"]) if r["split"] == "train"]
+        return rows.real(others, pixels.read(stored, settings.classifier.resolution), labels), None
     weighed = settings.weights == "score"
     weights = torch.tensor(selection.scores(paths.selection[0])).clamp(min=0) if weighed else None
     return rows.synthetic(paths.selection[0], settings.classifier.resolution, labels), weights

@@ -5,13 +5,11 @@ seeds, so the intervals here are over data, splits, generators and classifiers t
 `worst_group.json` are over classifiers only. `replicates.schema.json` describes the file.
 """
 
-import json
 from dataclasses import dataclass
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from fairgen import intervals, job, results, schemas
+from fairgen import intervals, job, lineage, results, schemas
 
 SCHEMA_VERSION = 1
 
@@ -35,7 +33,9 @@ def summarise(documents: list[dict[str, Any]], ratio: str) -> dict[str, Any]:
         method: {"worst_group_accuracy": intervals.over_runs(own, "replicate"), "over_seeds": seeds[method]}
         for method, own in means.items()
     }
-    return {"methods": methods, "comparison": intervals.ranking(means, "replicate")}
+    found = [results.empty_groups(d["results"][ratio]) for d in documents]
+    empty = {split: sorted({name for one in found for name in one[split]}) for split in found[0]}
+    return {"methods": methods, "empty_groups": empty, "comparison": intervals.ranking(means, "replicate")}
 
 
 def terminal_table(document: dict[str, Any]) -> str:
@@ -45,11 +45,12 @@ def terminal_table(document: dict[str, Any]) -> str:
     for ratio, methods in document["results"].items():
         lines += [
             f"\n{document['dataset']}, bias ratio {ratio}, {count} replicates",
-            f"{'method':<18}{'worst group':>12}{'± 95 %':>9}",
+            f"{'method':<18}{'worst group':>12}{'95 %':>16}",
         ]
         for name, entry in sorted(methods.items(), key=lambda item: -item[1]["worst_group_accuracy"]["mean"]):
             worst = entry["worst_group_accuracy"]
-            lines.append(f"{name:<18}{worst['mean']:>12.3f}{worst['ci95'][1] - worst['mean']:>9.3f}")
+            lines.append(f"{name:<18}{worst['mean']:>12.3f}{intervals.shown(worst):>16}")
+        lines += results.missing(document["empty_groups"][ratio])
         lines.append(intervals.verdict(document["comparisons"][ratio], "replicate"))
     return "\n".join(lines)
 
@@ -64,10 +65,11 @@ def work(settings: Replicates, paths: SimpleNamespace) -> None:
         "replicates": settings.replicates,
         "config_sha256": [d["config_sha256"] for d in documents],
         "results": {ratio: found["methods"] for ratio, found in by_ratio.items()},
+        "empty_groups": {ratio: found["empty_groups"] for ratio, found in by_ratio.items()},
         "comparisons": {ratio: found["comparison"] for ratio, found in by_ratio.items()},
     }
     schemas.check(document, schemas.published("replicates"), "replicates.json")
-    Path(paths.replicates).write_text(json.dumps(document, indent=1, allow_nan=False) + "\n")
+    lineage.write_json(paths.replicates, document)
     print(terminal_table(document))
 
 

@@ -1,4 +1,4 @@
-"""Reading a published `worst_group.json`."""
+"""Reading a published `worst_group.json`, and what every table of its figures says."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,24 @@ from typing import Any
 from fairgen import schemas
 from fairgen.errors import FairgenError
 
-SCHEMA_VERSION = 2  # of worst_group.json
+SCHEMA_VERSION = 3  # of worst_group.json
+
+
+MISSING = {  # what it means that a group has no row in a split
+    "train": "no training image, so no method has learnt from it",
+    "validation": "no validation image, so the selection of weights did not see it",
+    "test": "no test image, so no figure speaks about it",
+}
+
+
+def empty_groups(methods: dict[str, Any]) -> dict[str, list[str]]:
+    """The groups of a ratio without rows, split by split; its methods share the split."""
+    return next(iter(methods.values()))["empty_groups"]
+
+
+def missing(empty: dict[str, list[str]]) -> list[str]:
+    """One line for each split in which groups have no row."""
+    return [f"group {', '.join(empty[split])}: {what}" for split, what in MISSING.items() if empty[split]]
 
 
 def load(path: Path) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 from tqdm import tqdm
 
-from fairgen import images, job, parts, tables
+from fairgen import devices, images, job, parts, tables
 from fairgen.errors import FairgenError
 from fairgen.models import adapters, diffusion, text_adapters, text_encoders
 from fairgen.prompts import instance_prompt, plain_prompt
@@ -104,7 +104,10 @@ def rows(
     solver = settings.solver
     prompts = [prompt, solver.negative_prompt]
     plain = text_encoders.encode_prompts(base, prompts)
-    unet, vae = diffusion.load_unet(base), diffusion.load_vae(base)
+    exact = adapters.drawing_dtype(adapters.read_facts(chosen[0].path)) if adapted else None
+    unet, vae = diffusion.load_unet(base, exact), diffusion.load_vae(base)
+    if exact and base.dtype != "float32":
+        devices.fast_float32()
     job.ready()
     about = {
         "group": group,

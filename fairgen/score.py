@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pyarrow as pa
 
-from fairgen import images, job, tables
+from fairgen import images, job, lineage, tables
 from fairgen.models import clip
 from fairgen.prompts import plain_prompt
 
@@ -37,7 +37,8 @@ def work(settings: Score, paths: SimpleNamespace) -> None:
         parts.append(
             table.append_column("cosines", tables.vectors(cosines)).append_column("file", file).replace_schema_metadata()
         )
-    facts = {"groups": groups, "scale": model.scale, "model": settings.model}
+    made = {str(path): (lineage.read(path) or {}).get("hash", "") for path in paths.samples}
+    facts = {"groups": groups, "scale": model.scale, "model": settings.model, "samples": made}
     tables.write(paths.scores, pa.concat_tables(parts), facts)
 
 

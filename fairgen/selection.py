@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fairgen import tables
+from fairgen import lineage, tables
 
 
 @dataclass
@@ -21,7 +21,12 @@ class Kept:
 
 
 def read(path: Path) -> dict[str, Kept]:
-    """The kept images of every group, groups in the selection's order."""
+    """The kept images of every group, groups in the selection's order.
+
+    Raises:
+        FairgenError: the samples are not those that were selected from.
+    """
+    lineage.check_files(tables.facts(path).get("samples", {}))
     found: dict[str, Kept] = {}
     seen: dict[str, int] = {}
     for row in tables.rows(path, ["group", "file", "kept"]):

@@ -88,7 +88,7 @@ def work(settings: Split, paths: SimpleNamespace) -> None:
         )
     for line in short:
         job.log.warning("fewer images than ratio %s asks for, all are kept: %s", ratio, line)
-    keep = ("id", "path", "target", "bias", "group", "split", "detail")
+    keep = ("id", "path", "target", "bias", "group", "split", "detail", "hash")
     facts = {"root": tables.facts(paths.index)["root"], "ratio": ratio, "counts": counts, "short": short}
     tables.write(paths.split, pa.Table.from_pylist([{k: r[k] for k in keep} for r in result]), facts)
 

@@ -9,6 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from fairgen import lineage
+
 ROW_GROUP = 256  # images a row group: bounded memory, and far from the 2 GiB limit of one column chunk
 IMAGE = pa.struct([("bytes", pa.large_binary()), ("path", pa.string())])
 
@@ -16,7 +18,7 @@ IMAGE = pa.struct([("bytes", pa.large_binary()), ("path", pa.string())])
 def write(path: Path, columns: dict[str, Sequence[Any]] | pa.Table, facts: dict[str, Any] | None = None) -> None:
     """Write a table; `facts` go into the schema's metadata as JSON under the key `fairgen`."""
     table = columns if isinstance(columns, pa.Table) else pa.table(columns)
-    metadata = {**(table.schema.metadata or {}), b"fairgen": json.dumps(facts or {}, sort_keys=True).encode()}
+    metadata = {**(table.schema.metadata or {}), **lineage.stamped({"fairgen": json.dumps(facts or {}, sort_keys=True)})}
     pq.write_table(table.replace_schema_metadata(metadata), path, row_group_size=1 << 16)
 
 
@@ -28,6 +30,11 @@ def read(path: Path, columns: list[str] | None = None) -> pa.Table:
 def facts(path: Path) -> dict[str, Any]:
     """The facts that `write` stored beside the rows."""
     return json.loads((pq.read_schema(path).metadata or {}).get(b"fairgen", b"{}"))
+
+
+def count(path: Path) -> int:
+    """Number of rows."""
+    return pq.read_metadata(path).num_rows
 
 
 def rows(path: Path, columns: list[str] | None = None) -> list[dict[str, Any]]:
@@ -93,7 +100,7 @@ def write_images(
 ) -> int:
     """Write encoded images with their columns in bounded row groups; returns the number of rows."""
     schema, count, pending = image_schema(fields), 0, []
-    schema = schema.with_metadata({**schema.metadata, b"fairgen": json.dumps(about, sort_keys=True).encode()})
+    schema = schema.with_metadata({**schema.metadata, **lineage.stamped({"fairgen": json.dumps(about, sort_keys=True)})})
     with pq.ParquetWriter(path, schema) as writer:
 
         def flush() -> None:

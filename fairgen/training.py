@@ -141,9 +141,14 @@ class Best:
 
 
 def weighted_batches(weights: torch.Tensor, size: int, generator: torch.Generator) -> Iterator[torch.Tensor]:
-    """Endless batches of row numbers, drawn with replacement in proportion to the rows' weights (n,)."""
+    """Endless batches of row numbers, drawn with replacement in proportion to the rows' weights (n,).
+
+    By the inverse of their sums in float64: exact, and not limited to 2²⁴ rows as `torch.multinomial` is.
+    """
+    sums = weights.double().cumsum(0)
     while True:
-        yield torch.multinomial(weights, size, replacement=True, generator=generator)
+        drawn = torch.rand(size, dtype=torch.float64, generator=generator) * sums[-1]
+        yield torch.searchsorted(sums, drawn, right=True)
 
 
 def group_weights(groups: torch.Tensor, count: int) -> torch.Tensor:

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from fairgen import schemas
+from fairgen import labels, schemas
 from fairgen.blocks import SECOND, Config, block, chain, dataset_block, recipe, stage_one, starts, synthetic
-from fairgen.config import comparison, expanded
+from fairgen.config import attributes, comparison, expanded
 from fairgen.errors import FairgenError
 from fairgen.prompts import PLACE, plain_prompt
 
@@ -63,6 +63,7 @@ def of_datasets(config: Config) -> Iterator[Check]:
     """Yield the checks of every data set."""
     for name, data in config["datasets"].items():
         yield Check(check_root, (name, data))
+        yield Check(check_labels, (config, name))
         for check in (check_groups, check_classes, check_prompts):
             yield Check(check, (name, data["groups"]))
 
@@ -143,6 +144,19 @@ def tell(found: list[str]) -> None:
     """Raise what was found, a line each."""
     if found:
         raise FairgenError("\n".join(found))
+
+
+def check_labels(config: Config, dataset: str) -> None:
+    """Each word of the data has one name, the fractions of the split are all of it, and what is left out can be found."""
+    data, index = dataset_block(config, dataset), block(config, dataset, None, "index")
+    for part in ("target", "bias"):
+        listed = attributes(data[part])
+        labels.check(listed, f"datasets.{dataset}.{part}")
+        for name, group in data["groups"].items():
+            labels.check_group(listed, group[part], f"datasets.{dataset}.groups.{name}.{part}")
+    labels.check_fractions(index["fractions"], f"index.fractions of {dataset}")
+    if index["conflicts"] == "drop_near" and not index["near"]:
+        raise FairgenError(f"config: index.conflicts of {dataset}: drop_near needs index.near above 0, or write drop")
 
 
 def check_start(config: Config, dataset: str, method: str) -> None:

@@ -27,6 +27,7 @@ from fairgen.errors import FairgenError
 
 SECONDS = 600  # at most so much is lost when a job is killed; the environment's FAIRGEN_CHECKPOINT_SECONDS overrides it
 MANIFEST = "manifest.json"
+os.umask(UMASK := os.umask(0o022))  # it can be read only by setting it
 NEW = "new"
 NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)  # what file systems without locks answer
 
@@ -146,6 +147,7 @@ def place(temporary: Path, path: Path) -> None:
     """Move a written file to its place: whole or not at all, even if the machine goes down."""
     with temporary.open("rb") as file:
         os.fsync(file.fileno())
+    temporary.chmod(0o666 & ~UMASK)  # safetensors files come as 0600
     os.replace(temporary, path)
 
 

@@ -1,7 +1,8 @@
 """Stage `worst_group`: the comparison of all methods over ratios and seeds, as JSON, CSV and a table on the terminal.
 
 Worst-group accuracy is the minimum over groups for each seed, then the mean over seeds. Intervals are Student-t over
-seeds, which vary the classifier only: not the split, not the generators. `worst_group.schema.json` describes the file.
+seeds, which vary the classifier only: not the split, not the generators. `worst_group.schema.json` describes the file,
+which also holds the config that it belongs to.
 """
 
 import csv
@@ -16,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from fairgen import __version__, intervals, job, schemas
+from fairgen import __version__, intervals, job, lineage, schemas
 from fairgen.errors import FairgenError
-from fairgen.results import SCHEMA_VERSION
+from fairgen.results import SCHEMA_VERSION, empty_groups, missing
 
 FIGURES = (
     "worst_group_accuracy",
@@ -47,6 +48,7 @@ class WorstGroup:
     compare: list[str]
     seeds: list[int]
     config_sha256: str
+    config: dict[str, Any]  # what `config_sha256` is the hash of
 
 
 def summarise(runs: list[dict[str, Any]]) -> dict[str, Any]:
@@ -62,7 +64,7 @@ def summarise(runs: list[dict[str, Any]]) -> dict[str, Any]:
     for name, first in runs[0]["groups"].items():
         own = [run["groups"][name] for run in runs]
         groups[name] = {
-            **{key: first[key] for key in ("n", "train_n")},
+            **{key: first[key] for key in ("n", "train_n", "validation_n")},
             "accuracy": intervals.over_runs([g["accuracy"] for g in own]),
             "wilson95": [g["wilson95"] for g in own] if first["n"] else None,
         }
@@ -70,7 +72,7 @@ def summarise(runs: list[dict[str, Any]]) -> dict[str, Any]:
     entry["worst_group"] = {
         "per_seed": [run["worst_group"] for run in runs],
         "by_mean": min(present, key=present.get),
-        "bootstrap95": [run["worst_group_bootstrap95"] for run in runs],
+        "wilson95": [run["worst_group_wilson95"] for run in runs],
     }
     entry |= {"groups": groups, **{key: runs[0][key] for key in ("empty_groups", *USED)}}
     entry["gradient_steps"] = max(run["gradient_steps"] for run in runs)  # early stopping makes them differ
@@ -96,7 +98,8 @@ def versions() -> dict[str, str]:
 def table_rows(results: dict[str, Any]) -> list[dict[str, Any]]:
     """One row per ratio and method, for the CSV; an undefined figure is an empty cell.
 
-    `worst_group_bootstrap_low` and `_high` are the ends of the interval over test rows, averaged over seeds.
+    `worst_group_wilson_low` and `_high` are the ends of the interval over test rows, averaged over seeds; `no_train_row`,
+    `no_validation_row` and `no_test_row` name the groups without any.
     """
     rows = []
     cells = [(ratio, method, entry) for ratio, methods in results.items() for method, entry in methods.items()]
@@ -106,11 +109,13 @@ def table_rows(results: dict[str, Any]) -> list[dict[str, Any]]:
             value = entry[figure] or {"mean": None, "sd": None, "ci95": None}
             low, high = value["ci95"] or (None, None)
             row |= {figure: value["mean"], f"{figure}_sd": value["sd"], f"{figure}_low": low, f"{figure}_high": high}
-        low, high = np.mean(entry["worst_group"]["bootstrap95"], axis=0).tolist()
+        low, high = np.mean(entry["worst_group"]["wilson95"], axis=0).tolist()
         row |= {"worst_group": entry["worst_group"]["by_mean"]}
-        row |= {"worst_group_bootstrap_low": low, "worst_group_bootstrap_high": high}
+        row |= {"worst_group_wilson_low": low, "worst_group_wilson_high": high}
+        row |= {f"no_{split}_row": " ".join(names) for split, names in entry["empty_groups"].items()}
         for group, figures in entry["groups"].items():
-            row |= {f"{group}_n": figures["n"], f"{group}_accuracy": figures["accuracy"]["mean"] if figures["n"] else None}
+            row |= {f"{group}_{key}": figures[key] for key in ("n", "train_n", "validation_n")}
+            row |= {f"{group}_accuracy": figures["accuracy"]["mean"] if figures["n"] else None}
         rows.append(row)
     return rows
 
@@ -120,18 +125,16 @@ def terminal_table(document: dict[str, Any]) -> str:
     lines = []
     for ratio, methods in document["results"].items():
         lines += [f"\n{document['dataset']}, bias ratio {ratio}, {len(document['seeds'])} classifier seeds"]
-        lines += [f"{'method':<18}{'worst group':>12}{'± 95 %':>9}{'balanced':>10}{'average':>9}   {'worst':<18}group labels for"]
+        lines += [f"{'method':<18}{'worst group':>12}{'95 %':>16}{'balanced':>10}{'average':>9}   {'worst':<18}group labels for"]
         ranked = sorted(methods.items(), key=lambda item: -item[1]["worst_group_accuracy"]["mean"])
         for name, entry in ranked:
             worst = entry["worst_group_accuracy"]
-            half = f"{worst['ci95'][1] - worst['mean']:.3f}" if worst["ci95"] else "n/a"
-            figures = f"{worst['mean']:>12.3f}{half:>9}{entry['balanced_accuracy']['mean']:>10.3f}"
-            mark = f"   (no test row: {', '.join(entry['empty_groups'])})" if entry["empty_groups"] else ""
+            figures = f"{worst['mean']:>12.3f}{intervals.shown(worst):>16}{entry['balanced_accuracy']['mean']:>10.3f}"
             known = ", ".join(entry["group_labels"]) or "nothing"
             lines.append(
-                f"{name:<18}{figures}{entry['average_accuracy']['mean']:>9.3f}"
-                f"   {entry['worst_group']['by_mean']:<18}{known}{mark}"
+                f"{name:<18}{figures}{entry['average_accuracy']['mean']:>9.3f}   {entry['worst_group']['by_mean']:<18}{known}"
             )
+        lines += missing(empty_groups(methods))
         lines.append(intervals.verdict(document["comparisons"][ratio]))
     return "\n".join(lines)
 
@@ -152,6 +155,7 @@ def compare(settings: WorstGroup, metrics: list[Path]) -> dict[str, Any]:
         "dataset": settings.dataset,
         "seeds": settings.seeds,
         "config_sha256": settings.config_sha256,
+        "config": settings.config,
         "versions": versions(),
         "results": results,
         "comparisons": {ratio: pairs(methods) for ratio, methods in results.items()},
@@ -163,7 +167,7 @@ def compare(settings: WorstGroup, metrics: list[Path]) -> dict[str, Any]:
 def work(settings: WorstGroup, paths: SimpleNamespace) -> None:
     """Gather all metrics and write the comparison."""
     document = compare(settings, paths.metrics)
-    Path(paths.table).write_text(json.dumps(document, indent=1, allow_nan=False) + "\n")
+    lineage.write_json(paths.table, document)
     rows = table_rows(document["results"])
     with Path(paths.csv).open("w", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]))

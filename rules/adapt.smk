@@ -20,9 +20,10 @@ rule prior:
     params:
         settings=settings("prior"),
         code=code("prior"),
+        lineage=lineage("prior"),
     shell:
         "python -m fairgen.prior --settings {params.settings:q} --group {wildcards.group}"
-        " --prior {output.prior} --gpu {resources.gpu} --log {log}"
+        " --prior {output.prior} --gpu {resources.gpu} --lineage {params.lineage:q} --log {log}"
 
 
 rule adapt:
@@ -47,10 +48,11 @@ rule adapt:
     params:
         settings=settings("adapt"),
         code=code("adapt"),
+        lineage=lineage("adapt"),
     shell:
         "python -m fairgen.adapt --settings {params.settings:q} --clusters {input.clusters} --split {input.split}"
         " --prior {input.prior} --group {wildcards.group} --cluster {wildcards.cluster}"
-        " --adapter {output.adapter} --gpu {resources.gpu} --log {log}"
+        " --adapter {output.adapter} --gpu {resources.gpu} --lineage {params.lineage:q} --log {log}"
 
 
 rule adapt_shared:
@@ -75,7 +77,8 @@ rule adapt_shared:
     params:
         settings=settings("adapt_shared"),
         code=code("adapt_shared"),
+        lineage=lineage("adapt_shared"),
     shell:
         "python -m fairgen.adapt_shared --settings {params.settings:q} --clusters {input.clusters} --split {input.split}"
         " --prior {input.prior} --group {wildcards.group}"
-        " --adapters {output.adapters} --gpu {resources.gpu} --log {log}"
+        " --adapters {output.adapters} --gpu {resources.gpu} --lineage {params.lineage:q} --log {log}"

@@ -28,11 +28,12 @@ rule audit:
     params:
         settings=settings("audit"),
         code=code("audit"),
+        lineage=lineage("audit"),
     shell:
         "python -m fairgen.audit --settings {params.settings:q} --index {input.index} --embeddings {input.embeddings}"
         " --selection {input.selection} --samples {input.samples} --scope {wildcards.scope} --method {wildcards.method}"
         " --audit {output.audit} --card {output.card} --pairs {output.pairs}"
-        " --gpu {resources.gpu} --log {log}"
+        " --gpu {resources.gpu} --lineage {params.lineage:q} --log {log}"
 
 
 rule audit_synthetic:
@@ -53,6 +54,7 @@ rule audit_synthetic:
     params:
         settings=settings("audit_synthetic"),
         code=code("audit_synthetic"),
+        lineage=lineage("audit_synthetic"),
     shell:
         "python -m fairgen.audit_synthetic --settings {params.settings:q} --audits {input.audits}"
-        " --table {output.table} --page {output.page} --html {output.html} --log {log}"
+        " --table {output.table} --page {output.page} --html {output.html} --lineage {params.lineage:q} --log {log}"

@@ -1,4 +1,30 @@
-"""The classifier: pretrain on the synthetic set, finetune on the real one, metrics of its predictions."""
+"""The classifier: decode the real images, pretrain on the synthetic set, finetune on the real one, metrics of its predictions."""
+
+
+rule decode:
+    input:
+        index="results/{dataset}/index.parquet",
+        drawings=paths.drawings,
+    output:
+        pixels="results/{dataset}/pixels/{resolution}.safetensors",
+    log:
+        "results/logs/{dataset}/pixels/{resolution}.log",
+    benchmark:
+        "results/benchmarks/{dataset}/pixels/{resolution}.tsv"
+    conda:
+        "../envs/data.yaml"
+    threads: 8
+    resources:
+        mem_mb=grows(4000),
+        runtime=grows(120),
+    params:
+        settings=settings("decode"),
+        code=code("decode"),
+        lineage=lineage("decode"),
+    shell:
+        "python -m fairgen.decode --settings {params.settings:q} --index {input.index} --drawings {input.drawings}"
+        " --resolution {wildcards.resolution} --workers {threads} --pixels {output.pixels}"
+        " --lineage {params.lineage:q} --log {log}"
 
 
 rule pretrain:
@@ -23,14 +49,16 @@ rule pretrain:
     params:
         settings=settings("pretrain"),
         code=code("pretrain"),
+        lineage=lineage("pretrain"),
     shell:
         "python -m fairgen.pretrain --settings {params.settings:q} --selection {input.selection}"
-        " --extra {input.extra} --seed {wildcards.seed} --weights {output.weights} --gpu {resources.gpu} --log {log}"
+        " --extra {input.extra} --seed {wildcards.seed} --weights {output.weights} --gpu {resources.gpu} --lineage {params.lineage:q} --log {log}"
 
 
 rule finetune:
     input:
         split="results/{dataset}/{scope}/split.parquet",
+        pixels=paths.pixels,
         weights=paths.trained,
         backbone=paths.backbone,
         selection=paths.mixed(paths.at("filter", "selection.parquet")),
@@ -52,9 +80,11 @@ rule finetune:
     params:
         settings=settings("finetune"),
         code=code("finetune", learner),
+        lineage=lineage("finetune"),
     shell:
-        "python -m fairgen.finetune --settings {params.settings:q} --split {input.split} --weights {input.weights}"
-        " --selection {input.selection} --seed {wildcards.seed} --model {output.model} --predictions {output.predictions} --gpu {resources.gpu} --log {log}"
+        "python -m fairgen.finetune --settings {params.settings:q} --split {input.split} --pixels {input.pixels}"
+        " --weights {input.weights} --selection {input.selection} --seed {wildcards.seed}"
+        " --model {output.model} --predictions {output.predictions} --gpu {resources.gpu} --lineage {params.lineage:q} --log {log}"
 
 
 rule metrics:
@@ -72,6 +102,7 @@ rule metrics:
     params:
         settings=settings("metrics"),
         code=code("metrics"),
+        lineage=lineage("metrics"),
     shell:
         "python -m fairgen.metrics --settings {params.settings:q} --predictions {input.predictions}"
-        " --split {input.split} --metrics {output.metrics} --log {log}"
+        " --split {input.split} --metrics {output.metrics} --lineage {params.lineage:q} --log {log}"

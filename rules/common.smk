@@ -9,7 +9,7 @@ import yaml
 RULES = Path(str(workflow.current_basedir.get_path_or_uri(secret_free=True)))
 sys.path.insert(0, str(RULES.parent))
 
-from fairgen import blocks, config_file, preflight, validation
+from fairgen import ancestry, blocks, config_file, failures, preflight, validation
 from fairgen import config as table
 from fairgen.errors import FairgenError
 from fairgen.fingerprint import fingerprint
@@ -31,6 +31,10 @@ configfile: "config.yaml"
 
 
 paths = Paths(config)
+lineages = ancestry.Ancestry(workflow)
+lineage = lineages.lineage  # params function of a stage: what its artifacts belong to
+ancestry.remember_failures()
+failed = failures.watch()
 
 try:
     validation.validate(config, yaml.safe_load((RULES / "config.schema.yaml").read_text()))
@@ -48,6 +52,10 @@ onstart:
         stop(error)
 
 
+onerror:
+    failed.tell()
+
+
 wildcard_constraints:
     dataset="|".join(config["datasets"]),
     method="|".join(config["methods"]),
@@ -55,6 +63,7 @@ wildcard_constraints:
     scope=r"any|bias-(natural|[0-9.]+)",
     cluster=r"\d+",
     seed=r"\d+",
+    resolution=r"\d+",
     ablation="[a-z][a-z0-9-]*",
 
 

@@ -17,8 +17,9 @@ rule draw:
     params:
         settings=settings("draw"),
         code=code("draw"),
+        lineage=lineage("draw"),
     shell:
-        "python -m fairgen.draw --settings {params.settings:q} --drawings {output.drawings} --log {log}"
+        "python -m fairgen.draw --settings {params.settings:q} --drawings {output.drawings} --lineage {params.lineage:q} --log {log}"
 
 
 rule index:
@@ -43,10 +44,11 @@ rule index:
     params:
         settings=settings("index"),
         code=code("index", reader),
+        lineage=lineage("index"),
     shell:
         "python -m fairgen.index --settings {params.settings:q} --drawings {input.drawings}"
         " --workers {threads} --index {output.index} --rejects {output.rejects} --audit {output.audit}"
-        " --page {output.page} --log {log}"
+        " --page {output.page} --lineage {params.lineage:q} --log {log}"
 
 
 rule split:
@@ -64,9 +66,10 @@ rule split:
     params:
         settings=settings("split"),
         code=code("split"),
+        lineage=lineage("split"),
     shell:
         "python -m fairgen.split --settings {params.settings:q} --index {input.index} --scope {wildcards.scope}"
-        " --split {output.split} --log {log}"
+        " --split {output.split} --lineage {params.lineage:q} --log {log}"
 
 
 rule embed:
@@ -89,9 +92,10 @@ rule embed:
     params:
         settings=settings("embed"),
         code=code("embed"),
+        lineage=lineage("embed"),
     shell:
         "python -m fairgen.embed --settings {params.settings:q} --index {input.index}"
-        " --embeddings {output.embeddings} --gpu {resources.gpu} --log {log}"
+        " --embeddings {output.embeddings} --gpu {resources.gpu} --lineage {params.lineage:q} --log {log}"
 
 
 rule cluster:
@@ -109,6 +113,7 @@ rule cluster:
     params:
         settings=settings("cluster"),
         code=code("cluster"),
+        lineage=lineage("cluster"),
     shell:
         "python -m fairgen.cluster --settings {params.settings:q} --split {input.split}"
-        " --embeddings {input.embeddings} --clusters {output.clusters} --log {log}"
+        " --embeddings {input.embeddings} --clusters {output.clusters} --lineage {params.lineage:q} --log {log}"

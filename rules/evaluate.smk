@@ -16,9 +16,10 @@ rule worst_group:
     params:
         settings=settings("worst_group"),
         code=code("worst_group"),
+        lineage=lineage("worst_group"),
     shell:
         "python -m fairgen.worst_group --settings {params.settings:q} --metrics {input.metrics}"
-        " --table {output.table} --csv {output.csv} --log {log}"
+        " --table {output.table} --csv {output.csv} --lineage {params.lineage:q} --log {log}"
 
 
 rule ablation:
@@ -36,9 +37,10 @@ rule ablation:
     params:
         settings=settings("ablation"),
         code=code("ablation"),
+        lineage=lineage("ablation"),
     shell:
         "python -m fairgen.ablation --settings {params.settings:q} --metrics {input.metrics}"
-        " --table {output.table} --bars {output.bars} --log {log}"
+        " --table {output.table} --bars {output.bars} --lineage {params.lineage:q} --log {log}"
 
 
 rule replicates:
@@ -55,14 +57,16 @@ rule replicates:
     params:
         settings=settings("replicates"),
         code=code("replicates"),
+        lineage=lineage("replicates"),
     shell:
         "python -m fairgen.replicates --settings {params.settings:q} --tables {input.tables}"
-        " --replicates {output.replicates} --log {log}"
+        " --replicates {output.replicates} --lineage {params.lineage:q} --log {log}"
 
 
 rule check:
     input:
         audit="results/{dataset}/audit.md",
+        facts="results/{dataset}/audit.json",
         splits=paths.splits,
     output:
         page="results/{dataset}/check.md",
@@ -73,6 +77,7 @@ rule check:
     params:
         settings=settings("check"),
         code=code("check"),
+        lineage=lineage("check"),
     shell:
-        "python -m fairgen.check --settings {params.settings:q} --audit {input.audit} --splits {input.splits}"
-        " --page {output.page} --log {log}"
+        "python -m fairgen.check --settings {params.settings:q} --audit {input.audit} --facts {input.facts}"
+        " --splits {input.splits} --page {output.page} --lineage {params.lineage:q} --log {log}"

@@ -22,9 +22,10 @@ rule sample:
     params:
         settings=settings("sample"),
         code=code("sample"),
+        lineage=lineage("sample"),
     shell:
         "python -m fairgen.sample --settings {params.settings:q} --adapters {input.adapters} --donors {input.donors}"
-        " --group {wildcards.group} --samples {output.samples} --gpu {resources.gpu} --log {log}"
+        " --group {wildcards.group} --samples {output.samples} --gpu {resources.gpu} --lineage {params.lineage:q} --log {log}"
 
 
 rule score:
@@ -47,9 +48,10 @@ rule score:
     params:
         settings=settings("score"),
         code=code("score"),
+        lineage=lineage("score"),
     shell:
         "python -m fairgen.score --settings {params.settings:q} --samples {input.samples}"
-        " --scores {output.scores} --gpu {resources.gpu} --log {log}"
+        " --scores {output.scores} --gpu {resources.gpu} --lineage {params.lineage:q} --log {log}"
 
 
 rule filter:
@@ -67,6 +69,7 @@ rule filter:
     params:
         settings=settings("filter"),
         code=code("filter"),
+        lineage=lineage("filter"),
     shell:
         "python -m fairgen.filter --settings {params.settings:q} --scores {input.scores}"
-        " --split {input.split} --selection {output.selection} --log {log}"
+        " --split {input.split} --selection {output.selection} --lineage {params.lineage:q} --log {log}"

@@ -26,11 +26,12 @@ rule figures:
     params:
         settings=settings("figures"),
         code=code("figures"),
+        lineage=lineage("figures"),
     shell:
         "python -m fairgen.figures --settings {params.settings:q} --table {input.table} --split {input.split}"
         " --selections {input.selections} --bars {output.bars} --curve {output.curve}"
         " --groups {output.groups} --samples {output.samples} --acceptance {output.acceptance}"
-        " --map {input.map} --features {input.features} --clusters {output.clusters} --log {log}"
+        " --map {input.map} --features {input.features} --clusters {output.clusters} --lineage {params.lineage:q} --log {log}"
 
 
 rule pages:
@@ -49,6 +50,7 @@ rule pages:
     params:
         settings=settings("pages"),
         code=code("pages"),
+        lineage=lineage("pages"),
     shell:
         "python -m fairgen.pages --settings {params.settings:q} --table {input.table} --markdown {input.markdown}"
-        " --result {output.result} --audit {output.audit} --log {log}"
+        " --result {output.result} --audit {output.audit} --lineage {params.lineage:q} --log {log}"

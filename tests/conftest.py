@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,6 +45,12 @@ class Workflow:
         """Call snakemake there."""
         command = [sys.executable, "-m", "snakemake", "--cores", str(cores), *words]
         return subprocess.run(command, cwd=self.folder, env=self.environment(), capture_output=True, text=True)
+
+    def start(self, words: Sequence[str], said: Path, env: dict[str, str]) -> subprocess.Popen:
+        """Call snakemake without waiting; what it says goes into a file, for orphans would hold a pipe open."""
+        with said.open("w") as file:
+            command = [sys.executable, "-m", "snakemake", *words]
+            return subprocess.Popen(command, cwd=self.folder, env=env, stdout=file, stderr=file)
 
     def environment(self) -> dict[str, str]:
         """Variables for processes in the copy."""
@@ -109,15 +116,17 @@ def result(dataset: str = "toy", ratios: tuple[float | str, ...] = (0.99,), **ac
     """A `worst_group.json` of methods with these worst-group accuracies, one per seed, the same at every ratio."""
     from fairgen import results, worst_group
 
+    counts = dict.fromkeys(("n", "train_n", "validation_n"), 9)
+
     def entry(values: list[float]) -> dict:
         return worst_group.summarise(
             [
                 {
                     **dict.fromkeys(worst_group.FIGURES, value),
                     "worst_group": "a",
-                    "worst_group_bootstrap95": [value, value],
-                    "groups": {name: {"accuracy": value, "n": 9, "train_n": 9, "wilson95": [value, value]} for name in "ab"},
-                    "empty_groups": [],
+                    "worst_group_wilson95": [value, value],
+                    "groups": {name: {"accuracy": value, **counts, "wilson95": [value, value]} for name in "ab"},
+                    "empty_groups": {"train": [], "validation": [], "test": []},
                     **{"group_labels": ["selection"], "validation_rows": 20, "training_rows": 99, "gradient_steps": 10},
                     "weights_sha256": "0" * 64,
                 }
@@ -131,6 +140,7 @@ def result(dataset: str = "toy", ratios: tuple[float | str, ...] = (0.99,), **ac
         "dataset": dataset,
         "seeds": list(range(len(next(iter(accuracies.values()))))),
         "config_sha256": "0" * 64,
+        "config": {"methods": {name: {} for name in accuracies}, "dataset": {"format": "birds"}},
         "versions": worst_group.versions(),
         "results": table,
         "comparisons": {ratio: worst_group.pairs(methods) for ratio, methods in table.items()},

@@ -1,10 +1,11 @@
 """Kills jobs and snakemake itself at random moments, gives the same command again, and compares with an undisturbed run.
 
     python tests/interrupt.py --rounds 20 --seed 0
+    python tests/interrupt.py --rounds 100 --edited
 
 Two folders: one run is left alone (--cores 1), the other is killed (SIGKILL) once a round (--cores 2). Checked: every
 artifact has the same bytes in both; no job that was finished runs again; adapt, sample and pretrain go on from their
-checkpoints. Prints a line per round.
+checkpoints. With --edited a finished run is edited before each round (`edited.py`). Prints a line per round.
 """
 
 import argparse
@@ -15,7 +16,6 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 import warnings
@@ -65,6 +65,19 @@ def held(process: int, folder: Path) -> bool:
     return found
 
 
+def jobs_in(folder: Path) -> list[tuple[int, str]]:
+    """Process id and stage of every job that runs in a workflow's folder, orphans included."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (place / "cmdline").read_text().split("\0")
+            if words[1:2] == ["-m"] and words[2].startswith("fairgen.") and (place / "cwd").resolve() == folder:
+                found.append((int(place.name), words[2].removeprefix("fairgen.")))
+        except OSError:  # it has just ended
+            continue
+    return sorted(found)
+
+
 class Disturbed:
     """A workflow that is killed again and again."""
 
@@ -76,22 +89,11 @@ class Disturbed:
 
     def start(self, words: Sequence[str] = COMMAND) -> subprocess.Popen:
         """Give the command, with a checkpoint after every step."""
-        env = self.workflow.environment() | {"FAIRGEN_CHECKPOINT_SECONDS": "0"}
-        with self.said.open("w") as file:  # no pipe: orphans would hold it open
-            command = [sys.executable, "-m", "snakemake", *words]
-            return subprocess.Popen(command, cwd=self.workflow.folder, env=env, stdout=file, stderr=file)
+        return self.workflow.start(words, self.said, self.workflow.environment() | {"FAIRGEN_CHECKPOINT_SECONDS": "0"})
 
     def jobs(self) -> list[tuple[int, str]]:
         """Process id and stage of every job that runs in the folder, orphans included."""
-        found = []
-        for place in Path("/proc").glob("[0-9]*"):
-            try:
-                words = (place / "cmdline").read_text().split("\0")
-                if words[1:2] == ["-m"] and words[2].startswith("fairgen.") and (place / "cwd").resolve() == self.workflow.folder:
-                    found.append((int(place.name), words[2].removeprefix("fairgen.")))
-            except OSError:  # it has just ended
-                continue
-        return sorted(found)
+        return jobs_in(self.workflow.folder)
 
     def victim(self, wanted: str, snakemake: int, moment: float) -> tuple[int, str] | None:
         """The process to kill now, if its time has come."""
@@ -192,8 +194,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--edited", action="store_true", help="edit a finished run before each round")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
+        if options.edited:
+            from edited import edited
+
+            for line in edited(Path(place).resolve(), options.seed).rounds(options.rounds):
+                print(line, flush=True)
+            return
         folders = [Path(place).resolve() / name for name in ("undisturbed", "disturbed")]
         for folder in folders:
             folder.mkdir()

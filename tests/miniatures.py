@@ -1,5 +1,6 @@
 """Random-weight miniatures of each architecture of Stable Diffusion, in diffusers' folder layout."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -91,3 +92,26 @@ def build(folder: Path, architecture: str, variant: str | None = None, dtype: to
     place = folder / architecture
     pipeline.to(dtype).save_pretrained(place, variant=variant)
     return place
+
+
+Tensors = dict[str, torch.Tensor]
+SPOILT: dict[str, Callable[[Tensors, str], Tensors]] = {  # what may be wrong with a file, by the name of one of its tensors
+    "dropped": lambda tensors, name: {n: x for n, x in tensors.items() if n != name},
+    "renamed": lambda tensors, name: {n + "_" * (n == name): x for n, x in tensors.items()},
+    "prefixed": lambda tensors, name: {f"model.{n}": x for n, x in tensors.items()},
+    "added": lambda tensors, name: {**tensors, f"{name}_": torch.zeros(1)},
+    "reshaped": lambda tensors, name: {n: x.flatten()[:-1] if n == name else x for n, x in tensors.items()},
+    "quantised": lambda tensors, name: {n: x.to(torch.int8) if n == name else x for n, x in tensors.items()},
+}
+
+
+def spoil(file: Path, how: str, name: str) -> None:
+    """Spoil a safetensors file in one of the ways of `SPOILT`; its metadata stays."""
+    from safetensors import safe_open
+    from safetensors.torch import load_file, save_file
+
+    with safe_open(file, framework="pt") as stored:
+        metadata = stored.metadata()
+    tensors = SPOILT[how](load_file(file), name)
+    file.unlink()
+    save_file({n: x.contiguous() for n, x in tensors.items()}, file, metadata=metadata)

@@ -52,7 +52,7 @@ def test_a_shared_file_is_read_like_separate_ones(tmp_path: Path, base: diffusio
 
 def test_a_short_training_reads_part_of_a_cluster_and_counts_all_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bench, load, read = build(tmp_path), images.load, []
-    monkeypatch.setattr(images, "load", lambda root, paths, size: (read.append(len(paths)), load(root, paths, size))[1])
+    monkeypatch.setattr(images, "load", lambda root, paths, *more: (read.append(len(paths)), load(root, paths, *more))[1])
     short = {"steps": 1, "batch": 2, "accumulate": 1}
     alone = trained(bench, adapt, "0.safetensors", short, cluster="0")
     together = trained(bench, adapt_shared, "g.safetensors", short)

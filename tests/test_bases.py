@@ -1,5 +1,6 @@
 """Every architecture of the base model, as a random miniature: from prior to score on each, from folder, file and hub."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -40,8 +41,8 @@ def chain(folder: Path, base: diffusion.Base, kind: str) -> list[dict]:
     """Rows of a sample file made by prior, adapt and sample, each with its scores."""
     pixels = [images.encode_png(birds.users(5, "train", "landbird", "land", i).pixels) for i in range(3)]
     tables.write_images(folder / "d.parquet", [(x, {"n": 0}) for x in pixels], {"n": pa.int32()}, {})
-    files = [f"d.parquet#{i}" for i in range(3)]
-    tables.write(folder / "split.parquet", {"id": range(3), "path": files}, {"root": str(folder)})
+    files, hashes = [f"d.parquet#{i}" for i in range(3)], [hashlib.sha256(x).hexdigest() for x in pixels]
+    tables.write(folder / "split.parquet", {"id": range(3), "path": files, "hash": hashes}, {"root": str(folder)})
     tables.write(folder / "clusters.parquet", {"id": range(3), "group": ["g"] * 3, "cluster": [0] * 3})
     common = {**PROMPTS, "base": vars(base)}
 
@@ -135,11 +136,8 @@ def test_what_is_wrong_with_a_single_file_is_one_line(files: dict, tmp_path: Pat
         ({"config": str(tmp_path)}, r"diffusion\.config: .* holds no model_index\.json"),
         ({"model": str(tmp_path / "gone.safetensors")}, r"diffusion\.model: the file .*gone\.safetensors does not exist"),
         ({"model": str(tmp_path / "x.ckpt")}, r"diffusion\.model: .*x\.ckpt is a pickle"),
-        ({"model": str(part)}, r"diffusion\.model: cannot load a model from the file .*lora\.safetensors \(its unet "),
-        (
-            {"config": files["sdxl"].config},
-            r"diffusion\.model: cannot load a model from the file .*sd15\.safetensors \(its unet ",
-        ),
+        ({"model": str(part)}, r"diffusion\.model: .*lora\.safetensors \(its unet, .* conv_in\.bias is missing \(and "),
+        ({"config": files["sdxl"].config}, r"diffusion\.model: .*sd15\.safetensors \(its unet, as sdxl describes it\) "),
     ):
         with pytest.raises(FairgenError, match=said):
             diffusion.load_unet(base_of(base.model, **{"config": base.config, **changes}))
@@ -257,3 +255,38 @@ def test_hub_ids_offline(folders: dict, tmp_path: Path) -> None:
 def test_zero_terminal_snr_divides_by_nothing(prediction: str, last: float) -> None:
     weights = min_snr_weights(torch.tensor([0.9, 0.0]), torch.tensor([0, 1]), 5, prediction)
     assert weights.tolist() == pytest.approx([5 / 9 if prediction == "epsilon" else 0.5, last])
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (
+            {"prediction_type": "sample"},
+            "has prediction_type sample in its scheduler, and fairgen trains only epsilon and v_prediction",
+        ),
+        ({"prediction_type": "flow_prediction"}, "has prediction_type flow_prediction in its scheduler"),
+        ({"beta_start": None}, "is a FlowMatchEulerDiscreteScheduler, and fairgen trains on DDPM's noise"),
+    ],
+)
+@pytest.mark.parametrize("single", [False, True])
+def test_what_is_not_trained_right_is_refused(
+    folders: dict, files: dict, tmp_path: Path, changes: dict, said: str, single: bool
+) -> None:
+    """Such a base would be trained towards noise, or on a schedule that it has not, without a word."""
+    folder = shutil.copytree(folders["sd15"], tmp_path / "other")
+    path = folder / "scheduler/scheduler_config.json"
+    about = json.loads(path.read_text()) | changes
+    if "beta_start" in changes:
+        about = {"_class_name": "FlowMatchEulerDiscreteScheduler", "shift": 3.0}
+    path.write_text(json.dumps(about))
+    base = base_of(files["sd15"].model, config=str(folder)) if single else base_of(folder)
+    for load in (diffusion.noise_schedule, lambda base: diffusion.sampler(base, "unipc")):
+        with pytest.raises(FairgenError, match=r"^diffusion\.model: .*") as error:
+            load(base)
+        assert said in str(error.value)
+
+
+def test_the_autoencoder_is_never_half(folders: dict) -> None:
+    """float16 overflows in its decoder, and the images come out black."""
+    dtypes = {dtype: diffusion.load_vae(base_of(folders["sd15"], dtype=dtype)).dtype for dtype in diffusion.DTYPES}
+    assert dtypes == {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float32}

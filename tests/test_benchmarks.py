@@ -44,3 +44,18 @@ def test_scale_counts_what_sharing_saves(workflow: Workflow, monkeypatch: pytest
     assert [found["embed"] for found in (jobs, common, alone)] == [1, 2, 2]  # vanilla needs no clusters
     assert [found["sample"] for found in (jobs, common, alone)] == [4 + 8, 16, 16]
     assert [found["finetune"] for found in (jobs, common, alone)] == [4, 4, 4]
+
+
+@pytest.mark.slow
+def test_memory_compares_two_versions(tmp_path: Path) -> None:
+    """Of the same code: about the same memory."""
+    file = tmp_path / "ratios.json"
+    words = ["--images", "200", "--size", "16", "--steps", "4", "--methods", "erm", "jtt", "--against", ".", "--json", str(file)]
+    env = {**os.environ, "PYTHONPATH": str(PROJECT)}
+    command = [sys.executable, "benchmarks/memory.py", *words]
+    done = subprocess.run(command, cwd=PROJECT, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    ratios = json.loads(file.read_text())["ratios"]
+    assert list(ratios) == ["erm memory", "erm processor time", "jtt memory", "jtt processor time"]
+    assert all(0.8 < ratios[f"{name} memory"] < 1.25 for name in ("erm", "jtt"))
+    assert "random batches" in done.stdout

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from fairgen import check, timing
+from fairgen import check
 from fairgen.errors import FairgenError
 from fairgen.models import clip, diffusion, text_encoders
 
@@ -50,31 +50,55 @@ def test_the_page_counts_the_work_and_lists_what_is_short(tmp_path: Path, monkey
     monkeypatch.chdir(tmp_path)
     counts = {"train": {"a": 800, "b": 8}, "validation": {"a": 10, "b": 10}, "test": {"a": 10}}
     facts = {"counts": counts, "short": ["train b: 8 of 89"]}
-    text = check.page(settings(), {"0.9": facts}, [("a landbird", 4)], [])
-    assert "| a | 800 | 10 | 10 | 4 generators |" in text
-    assert "| b | 8 | 10 | 0 | borrows from a |" in text
-    assert "| 4 | generators to train |" in text
-    assert "| 200 | images to draw |" in text
-    assert "- ratio 0.9: fewer images than it asks for, all are kept: train b: 8 of 89" in text
-    assert "- ratio 0.9: group b has no test image" in text
-    assert "no time and no size is known" in text
+    text = check.page(settings(), {"0.9": facts}, [("a landbird", 4)], ["first of all"], audit())
+    assert "| 0.9 | a | 800 | 10 | 10 | 4 generators |" in text
+    assert "| 0.9 | b | 8 | 10 | 0 | borrows from a |" in text
+    assert "4 generators to train, 200 images to draw, 6 classifier runs. What they take: fairgen estimate" in text
+    listed = [line for line in text.splitlines() if line.startswith("- ")]
+    assert listed == [
+        "- first of all",
+        "- ratio 0.9: group b: no test image, so no figure speaks about it",
+        "- ratio 0.9: fewer images than it asks for, all are kept: train b: 8 of 89",
+        "- no validation image of c: figures of these groups will be missing or mean nothing",
+        "- 2 files or rows are malformed and left out: 2 × truncated",
+        "- 5 images have a value that no group of the config has: age '7' (5)",
+    ]
+    named = check.page(settings(), {"0.9": facts}, [], [], audit() | {"empty": {"test": ["b"]}})
+    assert named.count("no test image") == 1  # the audit has said it
+    assert text.index("first of all") < text.index("## Images") < text.index(check.DETAIL) < text.index("a landbird")
 
 
-def test_the_page_says_what_earlier_jobs_cost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def audit() -> dict:
+    """The parts of an `audit.json` that the page looks at."""
+    same = {"sets": 0, "images": 0, "conflicting_sets": 0, "conflicting_images": 0, "conflicting": []}
+    rejects = [{"reason": "truncated", "count": 2, "malformed": True, "examples": []}]
+    rejects += [{"reason": "age in no value of the config", "count": 5, "malformed": False, "examples": []}]
+    return {
+        **{"dataset": "d", "root": "r<1>", "read": 27, "indexed": 20, "rejects": rejects, "outside": {"age '7'": 5}},
+        **{"left_out": {"malformed": 2, "not_asked_for": 5}, "identical": same, "near_identical": same},
+        "across_splits": {"sets": 0, "images": 0, "examples": []},
+        "empty": {"validation": ["c"]},
+    }
+
+
+def test_the_terminal_shows_a_screen_of_plain_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many ratios and many problems: what is cut stands in the file, which is named; no Markdown."""
     monkeypatch.chdir(tmp_path)
-    for name, content in (("benchmarks/d/x/lora/samples/a.tsv", b"s\n30\n"), ("d/x/lora/samples/a.parquet", bytes(2_500_000))):
-        path = tmp_path / "results" / name
-        path.parent.mkdir(parents=True)
-        path.write_bytes(content)
-    assert "| sample | 1 | 30 | 2.5 |" in check.known_costs("d")
-
-
-def test_known_times_come_from_the_benchmark_files(tmp_path: Path) -> None:
-    for name, seconds in (("bias-0.9/lora/adapters/a/0.tsv", 30), ("bias-0.9/lora/adapters/b/0.tsv", 50), ("index.tsv", 2)):
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(f"s\th:m:s\n{seconds}\t0:00:30\n")
-    assert timing.seconds_known(tmp_path) == {"adapt": [30, 50], "index": [2]}
+    counts = {"train": {"a": 800, "b": 8}, "validation": {"a": 10}, "test": {"a": 10}}
+    splits = {str(n): {"counts": counts, "short": [f"train b: 8 of {n}"]} for n in range(30)}
+    text = check.page(settings(), splits, [("a|b", 4)] * 50, ["prompt 'x' has 90 tokens"], audit())
+    lines = check.screen(text + "# Audit\n" * 200, Path("results/d/check.md")).splitlines()
+    assert 24 <= len(lines) <= 40
+    assert lines[0] == "CHECK OF D"
+    assert lines[1] == "27 files or rows of r<1> read, 20 images indexed."
+    assert lines[3:5] == ["TO LOOK AT", "- prompt 'x' has 90 tokens"]
+    assert [line for line in lines if line.startswith("  …")] == [
+        "  … and 84 more in results/d/check.md",
+        "  … and 45 more in results/d/check.md",
+    ]
+    assert "0      a      800    10          10    4 generators" in lines
+    assert lines[-1].endswith("results/d/check.md")
+    assert not any(mark in line for line in lines for mark in ("|", "##", "&lt;"))
 
 
 def test_no_stage_cuts_a_prompt_silently(base: diffusion.Base) -> None:

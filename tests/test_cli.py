@@ -27,9 +27,27 @@ def test_compare_shows_differences_and_circumstances(tmp_path: Path, capsys: pyt
     assert ["dataset", "same"] in lines
     assert ["config_sha256", "0" * 64, "→", "1" * 64] in lines
     assert any(line[:1] == ["torch"] and line[-1] == "9.9" for line in lines)
-    assert ["erm", "0.250", "0.500", "+0.250"] in lines
-    assert ["lora", "0.625", "none"] in lines
-    assert ["erm", "none", "0.500"] in lines
+    assert ["erm", "0.250", "n/a", "0.500", "n/a", "+0.250"] in lines
+    assert ["lora", "0.625", "n/a", "none"] in lines
+    assert ["erm", "none", "0.500", "n/a"] in lines
+    assert lines[-1] == ["no", "interval", "(n/a)", "of", "fewer", "than", "3", "seeds"]
+
+
+def test_compare_shows_intervals_and_the_settings_that_changed(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    a, b = result(erm=[0.4, 0.5, 0.6]), result(erm=[0.8, 0.9, 1.0])
+    a["config"] |= {"finetune": {"erm": {"steps": 20, "lr": 0.1}}, "seeds": [0, 1], "revision": None}
+    b["config"] |= {"finetune": {"erm": {"steps": 400, "lr": 0.1, "patience": 0}}, "seeds": [0, 1]}
+    b["results"]["0.99"]["erm"]["empty_groups"]["test"] = ["b"]
+    assert cli.main(["compare", write(tmp_path / "a.json", a), write(tmp_path / "b.json", b)]) == 0
+    out = capsys.readouterr().out
+    assert "3 differ:" in out
+    assert "  finetune.erm.steps: 20 → 400\n" in out
+    assert "  finetune.erm.patience: not there → 0\n" in out
+    assert "  revision: None → not there\n" in out
+    assert "finetune.erm.lr" not in out
+    assert "0.500   0.252 – 0.748   0.900   0.652 – 1.000   +0.400" in out
+    assert "B: group b: no test image" in out
+    assert "n/a" not in out
 
 
 def test_compare_of_a_file_with_itself_says_same(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
@@ -40,7 +58,7 @@ def test_compare_of_a_file_with_itself_says_same(tmp_path: Path, capsys: pytest.
 
 @pytest.mark.parametrize(
     ("content", "named"),
-    [(None, "cannot read"), ("{", "is not JSON"), ("[]", "schema_version is None"), ('{"schema_version": 1}', "reads 2")],
+    [(None, "cannot read"), ("{", "is not JSON"), ("[]", "schema_version is None"), ('{"schema_version": 1}', "reads 3")],
 )
 def test_compare_refuses_other_files_in_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture, content: str | None, named: str

@@ -172,7 +172,7 @@ def test_stage_one_can_take_another_data_sets_images(config: dict, schema: dict)
     assert {blocks.scope(whole, "birds", "groupdro-extra", "pretrain", f"bias-{r}") for r in (0.9, 0.99)} == {"any"}
     w = Wildcards(dataset="birds", scope="any", method="erm-extra", seed="0")
     paths = Paths(whole)
-    assert paths.extra(w) == ["results/birds-world/index.parquet", "results/birds-world/drawings.parquet"]
+    assert paths.extra(w) == ["results/birds-world/index.parquet", "results/birds-world/pixels/32.safetensors"]
     assert paths.drawn(paths.samples)(w) == []
     assert paths.trained(w) == ["results/birds/any/erm-extra/pretrain/seed-0.safetensors"]
     before = table.config_hash(whole, "birds", "extra-data")
@@ -228,7 +228,7 @@ def test_every_stage_accepts_the_settings_that_the_rules_give_it(config: dict) -
     from fairgen import methods
     from fairgen.settings import read
 
-    for stage in ("draw", "index", "split", "embed", "prior", *blocks.CHAIN, *LATER):
+    for stage in ("draw", "index", "decode", "split", "embed", "prior", *blocks.CHAIN, *LATER):
         for method in config["methods"]:
             if stage == "adapt" and blocks.block(config, "birds", method, "adapt")["kind"] == "none":
                 continue
@@ -481,3 +481,21 @@ def test_snakemake_names_the_line_of_a_wrong_config(workflow: Workflow) -> None:
         [" config", f" config.yaml, line {count}", " no"],
     ]
     assert done.returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"utkface": {"bias": {"ranges": {"young": [0, 20]}}}}, r"datasets\.utkface\.bias\.age\.ranges: young and old overlap"),
+        ({"celeba": {"target": {"values": {"blond": [1, -1]}}}}, "'-1' stands under blond and non-blond"),
+        (
+            {"utkface": {"groups": {"male-old": {"bias": "aged"}}}},
+            r"male-old\.bias: no image can have 'aged'; the values of bias are",
+        ),
+        ({"birds": {"settings": {"index": {"fractions": [0.8, 0.1, 0.05]}}}}, r"index\.fractions of birds: .* sum to 0\.95"),
+        ({"birds": {"settings": {"index": {"conflicts": "drop_near"}}}}, "drop_near needs index.near"),
+    ],
+)
+def test_labels_and_fractions_are_checked_before_any_job(config: dict, schema: dict, change: dict, said: str) -> None:
+    with pytest.raises(FairgenError, match=said):
+        validation.validate(table.merged(config, {"datasets": change}), schema)

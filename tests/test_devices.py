@@ -73,7 +73,9 @@ def test_visible_devices_are_respected(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_stage_that_finds_no_gpu_ends_in_one_line(tmp_path: Path) -> None:
-    tables.write(tmp_path / "index.parquet", {"id": [0], "path": ["nowhere.png"], "split": ["train"]}, {"root": "."})
+    tables.write(
+        tmp_path / "index.parquet", {"id": [0], "path": ["nowhere.png"], "split": ["train"], "hash": [""]}, {"root": "."}
+    )
     settings = '{"batch":8,"encoder":{"kind":"clip","model":"fairgen:embedded/weights/clip"},"threads":1}'
     files = ["--index", tmp_path / "index.parquet", "--embeddings", tmp_path / "embeddings.parquet"]
     command = [sys.executable, "-m", "fairgen.embed", "--settings", settings, *files, "--gpu", "1"]

@@ -104,3 +104,14 @@ import scipy.stats
 """
     done = subprocess.run([sys.executable, "-c", script], cwd=Path(__file__).parent.parent, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_parts_load_in_any_order() -> None:
+    """In a fresh process: the schedule first, for which transformers is imported only to be silenced."""
+    script = """
+from fairgen.models import diffusion, text_encoders
+base = diffusion.Base("fairgen:embedded/weights/diffusion", None, None, "float32", 32)
+diffusion.noise_schedule(base), diffusion.load_vae(base), text_encoders.encode_prompts(base, ["a landbird on land"])
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=Path(__file__).parent.parent, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

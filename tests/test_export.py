@@ -1,14 +1,17 @@
 """Adapters as other programs read them: compared by what the exported denoiser answers."""
 
+import os
 from pathlib import Path
 
 import miniatures
 import pytest
 import single_files
 import torch
+from safetensors.torch import load_file
 
 from fairgen import cli
-from fairgen.models import adapters, diffusion, text_encoders
+from fairgen.embedded import tiny
+from fairgen.models import adapters, classifier, diffusion, text_encoders
 
 LATENTS = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(0))
 
@@ -34,7 +37,6 @@ def adapter_of(base: diffusion.Base, kind: str, path: Path) -> torch.Tensor:
         for name, weight in unet.named_parameters():
             if kind == "full" or "lora_" in name:
                 weight += 0.05 * torch.randn(weight.shape)
-                weight.copy_(weight.half())  # full weights are stored so
     about = {"group": "g", "cluster": 1, "images": 3, "prompt": "a V", "rank": 2, "alpha": 5, "dora": False}
     adapters.write(path, unet, {"kind": kind, "base": diffusion.identity(base), **about})
     return answer(unet, base)
@@ -95,11 +97,23 @@ def test_what_cannot_be_exported_is_one_line(tmp_path: Path, capsys: pytest.Capt
     folder, other = miniatures.build(tmp_path, "sd15"), miniatures.build(tmp_path, "sd2")
     full, empty, none, group = (tmp_path / f"{name}.safetensors" for name in ("full", "empty", "none", "group"))
     adapter_of(base_of(folder), "full", full)
+    model, started = tmp_path / "model.safetensors", tmp_path / "pretrained.safetensors"
+    settings = classifier.Classifier("resnet10t", {"channels": [8, 8, 16, 16], "stem_width": 8}, False, 32)
+    network, steps = classifier.build(settings, 2, 0), {"gradient_steps": 5}
+    classifier.save(model, network, steps | classifier.identity(settings, ["a", "b"]))
+    classifier.save(started, network, steps)
     adapters.write_empty(empty, {"images": 0, "reason": "borrows from d"})
     adapters.write_group(group, {"0": ({}, {}), "2": ({}, {})}, adapters.lora_config(1, 1, False))
     none.touch()
     for words, said in (
         ([none, "out"], "none.safetensors is no adapter of fairgen"),
+        ([tmp_path / "gone", "out"], "gone is no adapter of fairgen"),
+        ([tmp_path, "out"], "is no adapter of fairgen"),
+        ([tiny.CLIP / "model.safetensors", "out"], "is no adapter of fairgen (no metadata of fairgen); give a file of an"),
+        ([model, "out"], "model.safetensors is no adapter of fairgen (it holds a classifier, which `fairgen predict` takes)"),
+        ([started, "out"], "pretrained.safetensors is no adapter of fairgen (it holds a classifier"),
+        ([f"{group}#1", "out"], "group.safetensors holds no adapter of cluster 1; it holds 0, 2"),
+        ([f"{full}#1", "out"], "holds no adapter of cluster 1; it holds a single adapter"),
         ([empty, "out"], "empty.safetensors holds no generator: borrows from d"),
         ([group, "out"], "holds the adapters of a group; name one of group.safetensors#0, group.safetensors#2"),
         ([full, folder], f"{folder} exists; choose another output"),
@@ -111,4 +125,36 @@ def test_what_cannot_be_exported_is_one_line(tmp_path: Path, capsys: pytest.Capt
         error = capsys.readouterr().err
         assert said in error.splitlines()[-1]
         assert error.splitlines()[-1].startswith("fairgen export: ")
+        assert "Traceback" not in error
         assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_a_small_step_is_in_the_exported_weights(tmp_path: Path, dtype: str) -> None:
+    """What half precision would lose; whoever asks for half precision gets the trained weights rounded once."""
+    base, file = base_of(miniatures.build(tmp_path, "sd15")), tmp_path / "a.safetensors"
+    unet = diffusion.load_unet(base)
+    with torch.no_grad():
+        for weight in unet.parameters():
+            weight += 1e-6
+    about = {"group": "g", "cluster": 1, "images": 3, "prompt": "a V", "rank": 0, "alpha": 0, "dora": False}
+    adapters.write(file, unet, {"kind": "full", "base": diffusion.identity(base), **about})
+    assert cli.main(["export", str(file), str(tmp_path / "out"), "--model", base.model, "--dtype", dtype]) == 0
+    (stored,) = (tmp_path / "out/unet").glob("*.safetensors")
+    found = load_file(stored)
+    assert all(torch.equal(found[name], weight.to(getattr(torch, dtype))) for name, weight in unet.state_dict().items())
+
+
+@pytest.mark.parametrize("kind", ["lora", "full"])
+@pytest.mark.parametrize(("mask", "mode"), [(0o022, 0o644), (0o007, 0o660)])
+def test_exported_files_have_the_permissions_of_the_umask(tmp_path: Path, kind: str, mask: int, mode: int) -> None:
+    folder, file = miniatures.build(tmp_path, "sd15"), tmp_path / "a.safetensors"
+    adapter_of(base_of(folder), kind, file)
+    before = os.umask(mask)
+    try:
+        assert cli.main(["export", str(file), str(tmp_path / "out"), "--model", str(folder)]) == 0
+    finally:
+        os.umask(before)
+    found = {path: path.stat().st_mode & 0o777 for path in (tmp_path / "out").rglob("*")}
+    assert {bits for path, bits in found.items() if path.is_file()} == {mode}
+    assert {bits for path, bits in found.items() if path.is_dir()} <= {mode | mode >> 2 & 0o111}

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from conftest import PROJECT, copy_workflow
 
-STAGES = ("embed", "cluster", "adapt", "sample", "filter", "pretrain", "finetune", "metrics")
+STAGES = ("decode", "embed", "cluster", "adapt", "sample", "filter", "pretrain", "finetune", "metrics")
 
 
 def fingerprints(folder: Path) -> dict[str, str]:
@@ -27,6 +27,7 @@ def fingerprints(folder: Path) -> dict[str, str]:
         ("sampling.py", "flat.min(1) == flat.max(1)", "flat.max(1) == flat.min(1)", {"sample"}),
         ("dreambooth.py", '"weight_decay": 1e-2', '"weight_decay": 1e-3', {"adapt"}),
         ("training.py", "score > self.score", "score >= self.score", {"pretrain", "finetune"}),
+        ("pixels.py", "1 << 20", "1 << 21", {"decode", "pretrain", "finetune"}),
         ("models/clip.py", "/ 255", "/ 256", {"embed"}),
     ],
 )

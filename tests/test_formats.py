@@ -1,6 +1,9 @@
 """Readers of data set layouts: each file ends in exactly one of rows and rejects, whatever it holds."""
 
 import json
+import os
+import socket
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,8 +16,8 @@ from hypothesis import strategies as st
 
 from fairgen import formats
 from fairgen.errors import FairgenError
-from fairgen.formats import Reject, Row, fairface, folder, utkface
-from fairgen.formats.files import leaves_root
+from fairgen.formats import Reject, Row, delimited, fairface, folder, utkface
+from fairgen.formats.files import Files, leaves_root
 
 TEXT = st.text(alphabet=st.characters(exclude_categories=("Cs",)), max_size=40)
 
@@ -322,3 +325,369 @@ def test_paths_that_leave_the_root(name: str) -> None:
 @given(TEXT)
 def test_words_for_splits_never_crash(word: str) -> None:
     assert formats.split_of(word) in {"train", "validation", "test", "", None}
+
+
+# --- a row never gets another row's file ---
+
+
+def table(root: Path, *rows: str, head: str = "path,kind", **options: Any) -> tuple[dict[str, Row], dict[str, Reject]]:
+    """Read a label table of these rows."""
+    put(root, {"labels.csv": "\n".join([head, *rows]) + "\n"})
+    return read("table", root, **{"file": "labels.csv", "path": "path", "split": None, **options})
+
+
+def test_a_row_whose_file_is_gone_gets_no_file_of_another_folder(tmp_path: Path) -> None:
+    put(tmp_path, dict.fromkeys(["male-young/001.png", "female-old/001.png", "female-old/003.png"], "x"))
+    rows, rejects = table(tmp_path, "male-young/001.png,a", "male-young/003.png,a", "female-old/001.png,b")
+    assert set(rows) == {"male-young/001.png", "female-old/001.png"}
+    gone = rejects["labels.csv row 3: male-young/003.png"]
+    assert gone.reason.startswith("row without its file: ")
+    assert "female-old/003.png is called the same" in gone.reason
+    alone, rejects = table(tmp_path, "male-young/003.png,a")
+    assert not alone
+    assert rejects["labels.csv row 2: male-young/003.png"].malformed
+
+
+@pytest.mark.parametrize(
+    ("names", "files"),
+    [
+        (["a/1.png", "b/1.png"], ["img/a/1.png", "img/b/1.png"]),
+        (["data/img/a/1.png", "data/img/b/1.png"], ["a/1.png", "b/1.png"]),
+        (["./a/1.png", "b\\1.png"], ["a/1.png", "b/1.png"]),
+        (["1.png", "2.png"], ["x/y/1.png", "x/y/2.png"]),
+        (["a/1.png", "b/1.png"], ["a/1.png", "b/1.png", "old/a/1.png", "old/b/1.png"]),
+    ],
+)
+def test_leading_folders_may_differ_for_all_rows_alike(tmp_path: Path, names: list[str], files: list[str]) -> None:
+    put(tmp_path, dict.fromkeys(files, "x"))
+    rows, _ = table(tmp_path, *(f"{name},{i}" for i, name in enumerate(names)))
+    assert {path: row.attributes["kind"] for path, row in rows.items()} == {files[0]: "0", files[1]: "1"}
+
+
+def test_leading_folders_never_differ_for_one_row_alone(tmp_path: Path) -> None:
+    put(tmp_path, dict.fromkeys(["x/1.png", "x/2.png", "y/3.png", "1.png"], "x"))
+    rows, rejects = table(tmp_path, "2.png,a", "3.png,a", "4.png,b")
+    assert set(rows) == {"x/2.png"}
+    assert {r.reason.split(":")[0] for f, r in rejects.items() if "row" in f} == {"row without its file"}
+    rows, _ = table(tmp_path, "cat/1.png,a", "dog/1.png,b")  # one of both lies at the top, and nothing says which
+    assert not rows
+
+
+def test_several_files_that_fit_are_a_reject_that_names_them(tmp_path: Path) -> None:
+    put(tmp_path, dict.fromkeys(["x/1.png", "y/1.png", "x/2.png"], "x"))
+    rows, rejects = table(tmp_path, "1.png,a", "2.png,b")
+    assert set(rows) == {"x/2.png"}
+    assert "several files that fit: x/1.png, y/1.png" in rejects["labels.csv row 2: 1.png"].reason
+    assert {"x/1.png", "y/1.png"} <= rejects.keys()
+
+
+def test_files_are_never_taken_across_the_folders_of_splits(tmp_path: Path) -> None:
+    put(tmp_path, dict.fromkeys(["train/1.png", "train/2.png", "split=test/1.png", "train/3.png"], "x"))
+    rows, rejects = table(
+        tmp_path, "1.png,a,train", "2.png,a,train", "1.png,b,test", "3.png,b,test", head="path,kind,split", split="split"
+    )
+    assert {path: row.split for path, row in rows.items()} == {
+        "train/1.png": "train",
+        "train/2.png": "train",
+        "split=test/1.png": "test",
+    }
+    assert rejects["labels.csv row 5: 3.png"].reason.startswith("row without its file")
+    rows, _ = table(tmp_path, "test/1.png,a", "test/2.png,a")  # there is no test/, and train/ is no place for its rows
+    assert not rows
+    put(tmp_path, dict.fromkeys(["1.png", "2.png"], "x"))
+    rows, _ = table(tmp_path, "test/1.png,a", "test/2.png,a")  # nor is the top
+    assert not rows
+
+
+def test_a_gone_validation_image_of_fairface_is_not_taken_from_training(tmp_path: Path) -> None:
+    head = "file,age,gender,race\n"
+    train = head + "".join(f"train/{i}.jpg,3-9,Male,White\n" for i in (1, 2))
+    put(tmp_path, {fairface.TABLES["train"]: train, fairface.TABLES["test"]: head + "val/1.jpg,0-2,Female,Black\n"})
+    put(tmp_path, dict.fromkeys(["train/1.jpg", "train/2.jpg"], "x"))
+    rows, rejects = read("fairface", tmp_path)
+    assert set(rows) == {"train/1.jpg", "train/2.jpg"}
+    assert set(rejects) == {"fairface_label_val.csv row 2: val/1.jpg"}
+
+
+def test_celeba_in_folders_of_its_splits(tmp_path: Path) -> None:
+    put(tmp_path, SHAPES["official"]())
+    put(tmp_path, dict.fromkeys(["train/000001.jpg", "val/000002.jpg", "test/000003.jpg"], "x"))
+    assert {p: r.split for p, r in read("celeba", tmp_path)[0].items()} == {
+        "train/000001.jpg": "train",
+        "val/000002.jpg": "validation",
+        "test/000003.jpg": "test",
+    }
+
+
+def test_many_files_of_one_name_are_found_fast(tmp_path: Path) -> None:
+    """Rows that all end alike (frames of clips) take time in proportion to their number."""
+    files, calls = Files(tmp_path, []), Counter()
+    files.files = {f"all/clip{i}/1.png": None for i in range(3000)}
+    tails = files.tails
+
+    def counted(depth: int) -> dict[str, list[str]]:
+        found = tails(depth)
+        calls[depth] += max(map(len, found.values()))
+        return found
+
+    files.tails = counted
+    entries = [formats.files.Entry(f"row {i}", f"clip{i}/1.png", {}) for i in range(3000)]
+    assert all(isinstance(r, Row) for r in files.rows(lambda: entries))
+    assert calls[2] == 6000  # one file looked at for each row, twice
+
+
+# --- delimited text ---
+
+
+def cells(tmp_path: Path, text: str, *required: str) -> tuple[list[tuple[str, ...]], dict[str, str]]:
+    """The values of the good rows, and why the others are rejected."""
+    put(tmp_path, {"t.csv": text})
+    found = list(delimited.rows(tmp_path / "t.csv", required))
+    good = [tuple(row[1].values()) for row in found if not isinstance(row, Reject)]
+    return good, {row.file: row.reason for row in found if isinstance(row, Reject)}
+
+
+@pytest.mark.parametrize("mark", [",", ";", "\t"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_quoted_cells_of_header_and_rows(tmp_path: Path, mark: str, end: str) -> None:
+    """Delimiters and line ends inside quotes are no delimiters and line ends, in the header neither."""
+    rows = [
+        f'path{mark}"a, b; c\td"{mark}kind',
+        f'1.png{mark}"x, y; z{end}next"{mark}"he said ""no"""',
+        "",
+        f"2.png{mark}{mark}b",
+    ]
+    good, rejects = cells(tmp_path, end.join(rows) + end, "path", "kind")
+    assert not rejects
+    assert [(p, k) for p, _, k in good] == [("1.png", 'he said "no"'), ("2.png", "b")]
+    assert good[0][1] == f"x, y; z{end}next".strip()
+
+
+def test_rows_with_another_number_of_cells_are_malformed_and_named_by_line(tmp_path: Path) -> None:
+    good, rejects = cells(tmp_path, 'path,note,kind\n1.png,"two\nlines",a\n2.png,a\n\n3.png,,a,b\n4.png,,b\n')
+    assert good == [("1.png", "two\nlines", "a"), ("4.png", "", "b")]
+    assert rejects == {
+        "t.csv row 4": "row cannot be read: line 4: it has 2 cells, not 3",
+        "t.csv row 6": "row cannot be read: line 6: it has 4 cells, not 3",
+    }
+
+
+@pytest.mark.parametrize("later", ["4.png,b\n", '4.png,"b"\n', '"4.png",b\n5.png,"c, d"\n'])
+def test_an_unclosed_quote_is_named_and_swallows_no_row(tmp_path: Path, later: str) -> None:
+    good, rejects = cells(tmp_path, f'path,kind\n1.png,a\n2.png,"b\n3.png,a\n{later}')
+    assert [row[0] for row in good] == ["1.png", "3.png", *(["4.png", "5.png"] if "5.png" in later else ["4.png"])]
+    assert rejects == {"t.csv row 3": "row cannot be read: line 3 opens a quote that is not closed"}
+
+
+def test_text_after_a_quote_is_malformed(tmp_path: Path) -> None:
+    good, rejects = cells(tmp_path, 'path,kind\n"1.png"x,a\n2.png,b\n')
+    assert good == [("2.png", "b")]
+    assert "t.csv row 2" in rejects
+
+
+def test_a_cell_may_have_any_length(tmp_path: Path) -> None:
+    good, rejects = cells(tmp_path, f"path,kind\n1.png,{'x' * 140_000}\n2.png,b\n")
+    assert [len(row[1]) for row in good] == [140_000, 1]
+    assert not rejects
+    _, rejects = table(tmp_path, f"{'y' * 140_000}.png,a")
+    assert all(len(text) < 400 for r in rejects.values() for text in (r.file, r.reason))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("path,kind,kind\n", "column 'kind' stands twice"),
+        ('"path,kind\n1.png,a\n', "quotes of its header, line 1, are wrong"),
+        ("image;kind\n", "no column 'path'; the table has image, kind"),
+        ("", "no column 'path'; the table has no header"),
+    ],
+)
+def test_a_header_that_cannot_be_used_is_one_clear_line(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(FairgenError, match=said):
+        cells(tmp_path, text, "path")
+
+
+def test_two_label_files_of_one_name_are_an_error_unless_they_are_the_same(tmp_path: Path) -> None:
+    put(tmp_path, {"a/metadata.csv": "x", "b/metadata.csv": "x"})
+    assert delimited.find(tmp_path, ("metadata.csv",)) == tmp_path / "a/metadata.csv"
+    put(tmp_path, {"b/metadata.csv": "y"})
+    with pytest.raises(FairgenError, match=r"several label files called metadata\.csv"):
+        delimited.find(tmp_path, ("metadata.csv",))
+
+
+# --- CelebA's text files ---
+
+
+def test_celeba_rows_and_splits_that_stand_twice_or_too_short(tmp_path: Path) -> None:
+    shape = SHAPES["official"]()
+    shape["list_attr_celeba.txt"] += "000004.jpg 1 1\n000005.jpg 1 1 1 1\n000002.jpg -1 -1 -1\n"
+    shape["list_eval_partition.txt"] += "000001.jpg 0\n000003.jpg 0\n000006.jpg\n"
+    put(tmp_path, shape)
+    put(tmp_path, dict.fromkeys([f"img/00000{i}.jpg" for i in range(1, 7)], "x"))
+    rows, rejects = read("celeba", tmp_path)
+    assert set(rows) == {"img/000001.jpg", "img/000002.jpg"}
+    assert rows["img/000002.jpg"].attributes["Blond_Hair"] == "1"
+    reasons = {f: r.reason for f, r in rejects.items() if not f.startswith("img/")}
+    assert reasons == {
+        "list_attr_celeba.txt row 5": "row without its split: list_eval_partition.txt states several for 000003.jpg",
+        "list_attr_celeba.txt row 6": "row cannot be read: line 6 has 3 fields, not 4",
+        "list_attr_celeba.txt row 7": "row cannot be read: line 7 has 5 fields, not 4",
+        "list_attr_celeba.txt row 8: 000002.jpg": "row for a file that an earlier row names: the first one counts",
+        "list_eval_partition.txt row 5": "row with another split for an image: 2 stands above",
+        "list_eval_partition.txt row 6": "row cannot be read: line 6 has 1 fields, not 2",
+    }
+
+
+def test_celeba_text_with_a_name_over_its_first_column(tmp_path: Path) -> None:
+    put(tmp_path, {"list_attr_celeba.txt": f"image_id {NAMES}\n1.jpg 1 -1 1\n", "1.jpg": "x"})
+    assert read("celeba", tmp_path)[0]["1.jpg"].attributes == {"Blond_Hair": "1", "Male": "-1", "Smiling": "1"}
+
+
+def test_waterbirds_with_folders_in_front_and_numbers_with_points(tmp_path: Path) -> None:
+    name = "birds/021.Eastern_Towhee/a.jpg"
+    put(tmp_path, {"metadata.csv": birds_table(f"{name},1.0,0.0,1.0"), name: "x"})
+    rows, _ = read("waterbirds", tmp_path, labels="corrected")
+    assert rows[name].attributes == {"kind": "landbird", "place": "water"}
+    assert (rows[name].split, rows[name].detail) == ("train", "Eastern_Towhee")
+
+
+# --- shards ---
+
+
+@pytest.mark.parametrize(
+    ("file", "split"),
+    [
+        ("train/1.parquet", "train"),
+        ("1.parquet", ""),
+        ("data/0000.parquet", ""),
+        ("2/part-0.parquet", ""),
+        ("split=test/part-1.parquet", "test"),
+        ("my_data-validation_2.parquet", "validation"),
+        ("train/train-00001-of-00002.parquet", "train"),
+        ("contest/trainer.parquet", ""),
+        ("val2017.parquet", "validation"),
+    ],
+)
+def test_splits_of_shards_come_from_words_never_from_numbers(tmp_path: Path, file: str, split: str) -> None:
+    (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.table({"img": pa.array([{"bytes": b"1", "path": None}]), "label": [1]}), tmp_path / file)
+    rows, rejects = read("parquet", tmp_path)
+    assert [r.split for r in rows.values()] == [split]
+    assert not rejects
+
+
+def test_a_shard_of_two_splits_or_two_columns_of_one_name_is_rejected(tmp_path: Path) -> None:
+    image = pa.array([{"bytes": b"1", "path": None}])
+    (tmp_path / "train").mkdir()
+    pq.write_table(pa.table([image, [1]], ["img", "label"]), tmp_path / "train/test-0.parquet")
+    pq.write_table(pa.table([image, [1], [2]], ["img", "label", "label"]), tmp_path / "twice.parquet")
+    rows, rejects = read("parquet", tmp_path)
+    assert not rows
+    assert rejects["train/test-0.parquet"].reason == "Parquet file of several splits: its path says test, train"
+    assert "columns of one name" in rejects["twice.parquet"].reason or "cannot be read" in rejects["twice.parquet"].reason
+
+
+def test_folders_called_by_numbers_are_no_splits(tmp_path: Path) -> None:
+    put(tmp_path, {"1/cat/indoor/1.jpg": "x"})
+    assert set(read("folder", tmp_path)[1]) == {"1/cat/indoor/1.jpg"}
+
+
+# --- what is no ordinary file ---
+
+
+def test_a_folder_that_cannot_be_read_is_a_reject_that_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(tmp_path, {"cat/indoor/1.jpg": "x", "cat/outdoor/2.jpg": "x"})
+    scandir = os.scandir
+
+    def refusing(path: str) -> Any:
+        if str(path).endswith("outdoor"):  # tests run as root, whom no permission stops
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    rows, rejects = read("folder", tmp_path)
+    assert set(rows) == {"cat/indoor/1.jpg"}
+    assert rejects["cat/outdoor"].malformed
+    assert "folder cannot be read: Permission denied" in rejects["cat/outdoor"].reason
+
+
+def test_pipes_sockets_and_dead_links_are_never_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(tmp_path, {"cat/indoor/1.jpg": "x"})
+    monkeypatch.chdir(tmp_path)  # a socket's path must be short
+    os.mkfifo("cat/indoor/2.jpg")
+    Path("cat/indoor/3.jpg").symlink_to(tmp_path / "cat/indoor/gone.jpg")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind("cat/indoor/4.jpg")
+        rows, rejects = read("folder", tmp_path)
+    assert set(rows) == {"cat/indoor/1.jpg"}
+    assert {f: r.reason.split(":")[0] for f, r in rejects.items()} == {
+        "cat/indoor/2.jpg": "not an image",
+        "cat/indoor/3.jpg": "file cannot be read",
+        "cat/indoor/4.jpg": "not an image",
+    }
+
+
+# --- every file and every row once, whatever the format ---
+
+ODD = ("notes.txt", "Thumbs.db", "deep/er/__MACOSX/._1.jpg", "deep/er/9.jpg", ".hidden", "a b\nc.jpg", "ü.jpg", "1.parquet#3")
+
+
+def layouts() -> dict[str, tuple[dict[str, str], dict[str, Any], list[str]]]:
+    """Files, options and label tables of each format, with rows that stand twice, lack their file, or are cut or too long."""
+    attributes = f"4\n{NAMES}\n1.jpg 1 1 1\n2.jpg 1 1 1\n1.jpg 1 1 1\n3.jpg 1 1 1\n4.jpg 1\n../5.jpg 1 1 1\n6.jpg 1 1 7\n"
+    metadata = birds_table(
+        "k/1.jpg,1,0,1", "k/2.jpg,1,0,1", "k/1.jpg,1,0,1", "k/3.jpg,1,0,1", "k/4.jpg,1", "/5.jpg,1,0,1", "k/6.jpg,5,0,1"
+    )
+    faces = "file,age,gender,race\n" + "".join(
+        f"{row}\n"
+        for row in ("t/1.jpg,3-9,Male,White", "t/1.jpg,3-9,Male,White", "t/3.jpg,3-9,Male,White", "t/2.jpg,3-9", "t/2.jpg,,,")
+    )
+    own = 'path,kind\n1.jpg,a\n2.jpg,"b\n1.jpg,a\n3.jpg,a\n4.jpg\n,\n5.jpg,a,b\n'
+    two = {"i/1.jpg": "x", "i/2.jpg": "x"}
+    names = ("3_0_0_20170110220033115.jpg", "39_1_20170116174525125.jpg", "sub/3_0_0_20170110220033115.jpg")
+    return {
+        "celeba": ({"list_attr_celeba.txt": attributes, **two}, {}, ["list_attr_celeba.txt"]),
+        "waterbirds": ({"metadata.csv": metadata, "k/1.jpg": "x", "k/2.jpg": "x"}, {"labels": "released"}, ["metadata.csv"]),
+        "fairface": (
+            {**dict.fromkeys(fairface.TABLES.values(), faces), "t/1.jpg": "x", "t/2.jpg": "x"},
+            {},
+            list(fairface.TABLES.values()),
+        ),
+        "table": ({"labels.csv": own, **two}, {"file": "labels.csv", "path": "path", "split": None}, ["labels.csv"]),
+        "folder": (dict.fromkeys(("train/a/b/1.jpg", "a/b/2.jpg", "a/3.jpg", "later/a/b/4.jpg"), "x"), {}, []),
+        "utkface": (dict.fromkeys(names, "x"), {}, []),
+        "parquet": ({"broken.parquet": "x", "train/1.jpg": "x"}, {}, []),
+    }
+
+
+@pytest.mark.parametrize("name", sorted(set(formats.NAMES) - {"birds"}))
+def test_every_file_and_every_row_ends_once_in_rows_or_rejects(tmp_path: Path, name: str) -> None:
+    files, options, labels = layouts()[name]
+    put(tmp_path, {**files, **dict.fromkeys(ODD, "x")})
+    (tmp_path / os.fsdecode(b"\xff.jpg")).write_bytes(b"x")
+    image = pa.array([{"bytes": b"1", "path": None}] * 3)
+    if name == "parquet":
+        pq.write_table(pa.table({"img": image, "label": [1, 2, 3]}), tmp_path / "train/0.parquet")
+    found = list(formats.rows(name, tmp_path, options))
+    ends = Counter(r.path if isinstance(r, Row) else r.file for r in found)
+    assert set(ends.values()) == {1}
+    assert all(name.encode() for name in ends)  # can be stored
+    there = {formats.printable(p.relative_to(tmp_path).as_posix()) for p in tmp_path.rglob("*") if p.is_file()} - set(labels)
+    if name == "parquet":
+        there = there - {"train/0.parquet"} | {f"train/0.parquet#{i}" for i in range(3)}
+    assert there <= ends.keys()
+    stated = sum((tmp_path / label).read_text().count("\n") - (2 if label.endswith("txt") else 1) for label in labels)
+    taken = sum(isinstance(r, Row) for r in found) if labels else 0
+    told = sum(isinstance(r, Reject) and r.file.split(" row ")[0] in labels for r in found)
+    assert taken + told == stated
+    assert len(ends) == len(there) + told
+
+
+def test_names_that_are_no_utf8_are_rejects_with_an_escaped_name(tmp_path: Path) -> None:
+    put(tmp_path, {"cat/indoor/1.jpg": "x"})
+    (tmp_path / "cat" / os.fsdecode(b"in\xe9")).mkdir()
+    (tmp_path / "cat" / os.fsdecode(b"in\xe9") / "2.jpg").write_bytes(b"x")
+    rows, rejects = read("folder", tmp_path)
+    assert set(rows) == {"cat/indoor/1.jpg"}
+    assert set(rejects) == {"cat/in\\xe9/2.jpg"}
+    assert rejects["cat/in\\xe9/2.jpg"].malformed

@@ -14,7 +14,7 @@ STEPS = 6
 
 
 def batch(value: float) -> Noised:
-    return Noised(*(torch.full((2,), value) for _ in range(4)))
+    return Noised(*(torch.full((2,), value) for _ in range(5)))
 
 
 def work(batches: list[Noised]) -> torch.Tensor:

@@ -2,6 +2,8 @@
 
 import io
 import json
+import logging
+import os
 import threading
 from collections import Counter
 from pathlib import Path
@@ -9,12 +11,13 @@ from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
 from fairgen import images, index, tables
 from fairgen.errors import FairgenError
-from fairgen.formats import utkface
+from fairgen.formats import printable, utkface
 from fairgen.labels import Attribute
 
 GROUPS = {f"{t}-{b}": index.GroupLabel(t, b) for t in ("male", "female") for b in ("young", "old")}
@@ -46,7 +49,9 @@ def run(root: Path, **changes: object) -> tuple[list[dict], list[dict]]:
     rows, rejects = tables.rows(paths.index), tables.rows(paths.rejects)
     named = Counter([r["path"] for r in rows] + [r["file"] for r in rejects])
     if changes.get("format") != "parquet":
-        assert named == Counter(p.relative_to(root).as_posix() for p in root.rglob("*") if p.is_file() and p.suffix != ".csv")
+        assert named == Counter(
+            printable(p.relative_to(root).as_posix()) for p in root.rglob("*") if p.is_file() and p.suffix != ".csv"
+        )
     return rows, rejects
 
 
@@ -119,6 +124,24 @@ def test_copies_are_kept_once_and_in_any_folder(root: Path) -> None:
     assert len(run(root)[0]) == 50
 
 
+def test_similar_images_with_different_labels_are_left_out_if_asked(root: Path) -> None:
+    with Image.open(root / "30_0_0_20170110220033100.jpg") as image:
+        image.save(root / "30_1_0_20180110220033100.jpg", quality=70)  # the same man, called a woman
+        image.save(root / "30_0_0_20180110220033100.jpg", quality=60)
+    assert len(run(root)[0]) == 42
+    assert "Similar images with different labels (used)" in (root.parent / "audit.md").read_text()
+    (root / "12_0_0_20180110220033100.jpg").write_bytes((root / "30_1_0_20180110220033100.jpg").read_bytes())
+    rows, rejects = run(root, conflicts="drop_near")
+    assert len(rows) == 39
+    assert Counter(r["reason"].split(":")[0] for r in rejects) == {
+        "near-identical image with conflicting labels": 2,
+        "identical image with conflicting labels": 2,
+    }
+    assert not any(r["malformed"] for r in rejects)
+    assert "Similar images with different labels (left out)" in (root.parent / "audit.md").read_text()
+    assert len(run(root, conflicts="keep")[0]) == 42
+
+
 def test_near_identical_images_never_straddle_splits(root: Path) -> None:
     for path in sorted(root.glob("30_0_*")):
         with Image.open(path) as image:
@@ -178,7 +201,7 @@ def test_the_audit_counts_what_happened(root: Path) -> None:
     (root / "3_0_0_20170110220033991.jpg").write_bytes(face(502, "CMYK"))
     (root / "3_0_0_20170110220033992.jpg").write_bytes(face(503, "RGB", "PNG"))
     (root / "3_0_0_20170110220033993.jpg").write_bytes(face(504, "RGB", "GIF"))
-    (root / "12_0_0_20170110220033994.jpg").write_bytes(face(505))
+    (root / "12_0_0_20170110220033994.jpg").write_bytes(face(505, "L"))  # left out, so no unusual image that is used
     (root / "odd <b>|.jpg").write_bytes(face(506))
     run(root)
     found = audit(root)
@@ -200,6 +223,17 @@ def test_the_audit_counts_what_happened(root: Path) -> None:
     assert "odd &lt;b&gt;\\|.jpg" in page
 
 
+def test_rejects_of_one_reason_are_counted_apart_by_whether_they_are_malformed(root: Path) -> None:
+    (root / "Thumbs.db").write_bytes(b"x")
+    (root / ".hidden").write_bytes(b"x")
+    (root / "3_0_0_20170110220033990.jpg").write_bytes(b"<html>")
+    run(root)
+    assert [(r["reason"], r["malformed"], r["count"]) for r in audit(root)["rejects"]] == [
+        ("not an image", False, 2),
+        ("not an image", True, 1),
+    ]
+
+
 def test_too_many_malformed_files_stop_the_run(root: Path) -> None:
     for i in range(20):
         (root / f"odd{i}.jpg").write_bytes(face(i))
@@ -212,6 +246,50 @@ def test_an_empty_group_is_named(root: Path) -> None:
         path.unlink()
     with pytest.raises(FairgenError, match="group female-young is empty"):
         run(root)
+
+
+def test_an_empty_group_is_told_with_the_datas_own_words_and_counts(root: Path) -> None:
+    given = table(root, ["train", "test"])
+    female = [Attribute("gender", values={"male": ["male"], "female": ["woman"]})]
+    with pytest.raises(
+        FairgenError, match=r"group female-young is empty: .* the data has gender: (fe)?male \(20\), (fe)?male \(20\); age: "
+    ):
+        run(root, **given, target=female)
+
+
+def test_numbers_are_one_word_however_they_are_written(root: Path) -> None:
+    """Tables written by other programs have `1.0` where the config has `1`, and the reverse."""
+    names = sorted(p.name for p in root.glob("*.jpg"))
+    for words, values in ((("0.0", "1.0"), ["0", "1"]), (("0", "1"), ["0.0", "1.0"])):
+        lines = [f"{n},{words[n.split('_')[1] == '1']},{n.split('_')[0]}.0" for n in names]
+        (root / "labels.csv").write_text("\n".join(["path,gender,age", *lines]))
+        given = {"format": "table", "options": {"file": "labels.csv", "path": "path", "split": None}}
+        named = Attribute("gender", values={"male": [values[0]], "female": [values[1]]})
+        assert Counter(r["group"] for r in run(root, **given, target=[named])[0]) == dict.fromkeys(GROUPS, 10)
+        called = Attribute("gender", values=dict(zip(values, [["male", words[0]], ["female", words[1]]], strict=True)))
+        own = {f"{a}-{b}": index.GroupLabel(v, b) for a, v in zip(("m", "f"), values, strict=True) for b in ("young", "old")}
+        assert Counter(r["group"] for r in run(root, **given, target=[called], groups=own)[0]) == dict.fromkeys(own, 10)
+        assert Counter(r["group"] for r in run(root, **given, groups=own)[0]) == dict.fromkeys(own, 10)
+
+
+def test_groups_without_rows_of_a_split_are_named(root: Path, caplog: pytest.LogCaptureFixture) -> None:
+    given = table(root, ["train", "train", "val", "test"])
+    lines = (root / "labels.csv").read_text().splitlines()
+    moved = [line.replace(",val", ",train") if line.startswith("3_0") else line for line in lines]
+    (root / "labels.csv").write_text(
+        "\n".join(line.replace(",test", ",train") if line.startswith("30_1") else line for line in moved)
+    )
+    with caplog.at_level(logging.WARNING, "fairgen"):
+        run(root, **given)
+    assert audit(root)["empty"] == {"validation": ["male-young"], "test": ["female-old"]}
+    page = (root.parent / "audit.md").read_text()
+    assert "## Groups without rows" in page
+    assert "| validation | male-young |" in page
+    assert "no test image of female-old" in caplog.text
+    (root / "labels.csv").unlink()
+    run(root)
+    assert audit(root)["empty"] == {}
+    assert "Groups without rows" not in (root.parent / "audit.md").read_text()
 
 
 def test_a_missing_folder_states_the_layout(tmp_path: Path) -> None:
@@ -233,6 +311,84 @@ def test_what_is_no_complete_image_is_rejected_with_its_reason(root: Path, conte
     (root / "3_0_0_20170110220033999.jpg").write_bytes(content)
     _, rejects = run(root)
     assert [r["reason"].split(":")[0] for r in rejects] == [reason]
+
+
+def cut(content: bytes) -> bytes:
+    """A file that loses its last quarter, or for AVIF the begin of its pixels."""
+    start = content.find(b"mdat") + 4
+    return (
+        content[:start] + bytes(60) + content[start + 60 :] if content[4:12] == b"ftypavif" else content[: len(content) * 3 // 4]
+    )
+
+
+@pytest.mark.parametrize("fmt", ["AVIF", "DDS", "TIFF"])
+def test_an_image_that_breaks_its_decoder_is_named_and_ends_no_run(root: Path, fmt: str) -> None:
+    good = io.BytesIO()
+    Image.fromarray(np.random.default_rng(1).integers(0, 255, (64, 64, 3), dtype=np.uint8)).save(good, fmt)
+    (root / "3_0_0_20170110220033999.jpg").write_bytes(cut(good.getvalue()))
+    rows, rejects = run(root)
+    assert len(rows) == 40
+    assert [(r["file"], r["reason"].split(":")[0]) for r in rejects] == [
+        ("3_0_0_20170110220033999.jpg", "image cannot be decoded")
+    ]
+
+
+def test_an_image_with_broken_exif_numbers_is_named_and_ends_no_run(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    exif, name = Image.Exif(), "3_0_0_20170110220033999.jpg"
+    exif[0x0112] = 6
+    Image.new("RGB", (20, 10)).save(root / name, exif=exif)
+
+    def broken(*_: object, **__: object) -> Image.Image:
+        raise RuntimeError("cannot convert float NaN to integer")
+
+    monkeypatch.setattr(images.ImageOps, "exif_transpose", lambda image: broken() if image.size == (20, 10) else image)
+    rows, rejects = run(root)
+    assert len(rows) == 40
+    assert [(r["file"], r["reason"]) for r in rejects] == [
+        (name, "image cannot be decoded: RuntimeError: cannot convert float NaN to integer")
+    ]
+
+
+def test_a_name_that_is_no_utf8_is_a_reject(root: Path) -> None:
+    (root / os.fsdecode(b"\xff")).mkdir()
+    (root / os.fsdecode(b"\xff/3_0_0_20170110220033999.jpg")).write_bytes(face(7))
+    (root / "a \n\t|b.jpg").write_bytes(face(8))
+    rows, rejects = run(root)
+    assert {r["file"]: r["reason"].split(":")[0] for r in rejects} == {
+        "\\xff/3_0_0_20170110220033999.jpg": "file name is not UTF-8",
+        "a \n\t|b.jpg": "name is not [age]_[gender]_[race]_[date and time]",
+    }
+    assert len(rows) == 40
+
+
+def test_rows_of_a_damaged_parquet_file_are_rejects(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shard = root.parent / "shards"
+    shard.mkdir()
+    monkeypatch.setattr(tables, "ROW_GROUP", 30)
+    rows = [
+        (p.read_bytes(), {k: utkface.parse(p.name).attributes[k] for k in ("gender", "age")}) for p in sorted(root.glob("*.jpg"))
+    ]
+    tables.write_images(shard / "all.parquet", rows[::4] + rows, {"gender": pa.string(), "age": pa.string()}, {})
+    with pq.ParquetFile(shard / "all.parquet") as file:
+        chunk = file.metadata.row_group(1).column(0)  # of the images
+    content = bytearray((shard / "all.parquet").read_bytes())
+    start = chunk.dictionary_page_offset or chunk.data_page_offset
+    content[start : start + 30] = bytes(30)
+    (shard / "all.parquet").write_bytes(content)
+    found, rejects = run(shard, format="parquet", max_rejected=1, groups={"male-young": GROUPS["male-young"]})
+    assert Counter([r["path"] for r in found] + [r["file"] for r in rejects]) == Counter(f"all.parquet#{i}" for i in range(50))
+    lost = {r["file"] for r in rejects if r["reason"].startswith("image cannot be read from its Parquet file: ")}
+    assert lost == {f"all.parquet#{i}" for i in range(30, 50)}
+
+
+def test_a_file_called_like_a_row_of_a_parquet_file_ends_no_run(root: Path) -> None:
+    for i, group in enumerate(("male/young", "male/old", "female/young", "female/old")):
+        (root / "f" / group).mkdir(parents=True)
+        (root / "f" / group / "1.jpg").write_bytes(face(600 + i))
+    (root / "f/male/young/x.parquet#3").write_bytes(face(5))
+    found, rejects = run(root / "f", format="folder", target=[Attribute("target")], bias=[Attribute("bias")])
+    assert [r["file"] for r in rejects] == ["male/young/x.parquet#3"]
+    assert len(found) == 4
 
 
 def test_images_over_the_pixel_limit_are_rejected(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

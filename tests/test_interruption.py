@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from conftest import TINY, Workflow
+from edited import edited
 from interrupt import VICTIMS, WORK, Disturbed, artifacts, disturbed, outputs, undisturbed
 
 from fairgen.errors import FairgenError
@@ -43,6 +44,13 @@ def test_a_run_killed_at_random_has_the_bytes_of_an_undisturbed_one(tmp_path: Pa
     run = disturbed((tmp_path / "two").resolve(), seed=0)
     run.run(len(VICTIMS), undisturbed(tmp_path / "one"))
     assert run.went_on >= WORK.keys()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3000)
+def test_an_edited_run_that_is_disturbed_ends_as_an_undisturbed_one(tmp_path: Path) -> None:
+    """A few rounds of `python tests/interrupt.py --edited`."""
+    assert len(list(edited(tmp_path, seed=3).rounds(5))) == 5
 
 
 @pytest.fixture

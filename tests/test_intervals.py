@@ -1,9 +1,9 @@
-"""Intervals over rows and over runs, against values from the books and from plain resampling."""
+"""Intervals over rows and over runs, against values from the books, and how often they cover."""
 
 import numpy as np
 import pytest
 
-from fairgen.intervals import bootstrap_minimum, over_runs, ranking, student, verdict, wilson
+from fairgen.intervals import differences, over_runs, ranking, shown, student, verdict, wilson, wilson_minimum
 
 
 def test_wilson_by_hand() -> None:
@@ -13,40 +13,71 @@ def test_wilson_by_hand() -> None:
     assert wilson(10, 10)[1] == 1
 
 
-def test_bootstrap_counts_are_what_resampled_rows_give() -> None:
-    rng = np.random.default_rng(1)
-    groups = [np.arange(20) < 14, np.arange(30) < 24]
-    drawn = [rng.choice(rows, (4000, len(rows))).mean(axis=1) for rows in groups]
-    plain = np.quantile(np.minimum(*drawn), [0.025, 0.975])
-    assert bootstrap_minimum(np.array([14, 24]), np.array([20, 30])) == pytest.approx(plain, abs=0.03)
+def coverage(accuracies: list[float], n: int, draws: int = 2000) -> float:
+    """How often the interval of the worst group holds the smallest of these true accuracies, seeded."""
+    right = np.random.default_rng(0).binomial(n, accuracies, (draws, len(accuracies)))
+    sets, counts = np.unique(right, axis=0, return_counts=True)  # few of them are different: the interval is slow
+    ends = np.array([wilson_minimum(row.tolist(), [n] * len(row)) for row in sets])
+    held = (ends[:, 0] <= min(accuracies)) & (min(accuracies) <= ends[:, 1])
+    return float(counts[held].sum() / draws)
 
 
-def test_bootstrap_covers_and_is_deterministic() -> None:
-    rng, n = np.random.default_rng(0), np.array([120, 200])
-    counts = [rng.binomial(n, [0.7, 0.95]) for _ in range(200)]
-    found = [bootstrap_minimum(right, n, resamples=1000) for right in counts]
-    assert sum(low <= 0.7 <= high for low, high in found) / len(found) > 0.9
-    assert found == [bootstrap_minimum(right, n, resamples=1000) for right in counts]
+@pytest.mark.parametrize("n", [50, 400])
+@pytest.mark.parametrize("groups", [2, 3, 4])
+@pytest.mark.parametrize("worst", [0.6, 0.9, 0.95])
+def test_the_interval_of_the_worst_group_covers(worst: float, groups: int, n: int) -> None:
+    """Groups that are alike, and one worse than the others; the bootstrap that was here covered 0.63 of four alike."""
+    assert coverage([worst] * groups, n) >= 0.94
+    assert coverage([worst] + [worst + 0.04] * (groups - 1), n) >= 0.94
 
 
-@pytest.mark.parametrize(("n", "quantile"), [(2, 12.7062), (3, 4.30265), (5, 2.77645), (31, 2.04227)])
+def test_one_group_has_wilsons_interval_with_continuity_correction() -> None:
+    """Newcombe 1998, table I, case (a), method 4: 81 of 263 are 0.2535 to 0.3682."""
+    assert wilson_minimum([81], [263]) == pytest.approx([0.2535, 0.3682], abs=1e-4)
+    low, high = wilson_minimum([81, 81], [263, 263])
+    assert low == pytest.approx(0.2535, abs=1e-4)  # as of one group
+    assert high > 0.3682  # of each group at half the level
+    assert wilson_minimum([10, 0], [10, 10])[0] == 0
+
+
+@pytest.mark.parametrize(("n", "quantile"), [(3, 4.30265), (5, 2.77645), (31, 2.04227)])
 def test_student_interval_agrees_with_the_tables(n: int, quantile: float) -> None:
-    values = np.linspace(0, 1, n)
+    values = np.linspace(0.45, 0.55, n)
     half = quantile * values.std(ddof=1) / n**0.5
     assert student(values.tolist()) == pytest.approx([0.5 - half, 0.5 + half], rel=1e-4)
 
 
 def test_over_runs() -> None:
-    assert over_runs([1.0, 2.0, 3.0]) == {
-        "mean": 2,
-        "sd": 1,
-        "ci95": pytest.approx([2 - 4.30265 / 3**0.5, 2 + 4.30265 / 3**0.5], rel=1e-4),
-        "per_seed": [1.0, 2.0, 3.0],
+    half = 4.30265 * 0.1 / 3**0.5
+    assert over_runs([0.4, 0.5, 0.6]) == {
+        "mean": pytest.approx(0.5),
+        "sd": pytest.approx(0.1),
+        "ci95": pytest.approx([0.5 - half, 0.5 + half], rel=1e-4),
+        "per_seed": [0.4, 0.5, 0.6],
     }
     assert over_runs([0.5]) == {"mean": 0.5, "sd": None, "ci95": None, "per_seed": [0.5]}
-    assert over_runs([0.5, 0.5])["ci95"] == [0.5, 0.5]
+    assert over_runs([0.5, 0.5, 0.5])["ci95"] == [0.5, 0.5]
     assert over_runs([0.5, None]) is None
     assert over_runs([0.5], "replicate")["per_replicate"] == [0.5]
+
+
+def test_intervals_stay_in_the_range_of_their_figure() -> None:
+    wide = [0.0, 0.5, 1.0]
+    assert over_runs(wide)["ci95"] == [0, 1]
+    assert over_runs([0.9, 1.0, 1.0])["ci95"] == [pytest.approx(29 / 30 - 4.30265 / 30, rel=1e-4), 1]
+    assert differences({"x": [1.0, 0.0, 1.0], "y": [0.0, 1.0, 0.0]}, "y")["x"]["ci95"] == [-1, 1]
+    assert over_runs([0.1, 0.1, 0.4], within=(-2, 2))["ci95"][0] < 0
+
+
+def test_two_runs_have_no_interval_and_no_winner() -> None:
+    """They would be 12.7 standard errors wide on both sides."""
+    assert over_runs([0.2, 0.4]) | {"ci95": None} == over_runs([0.2, 0.4])
+    assert shown(over_runs([0.2, 0.4])) == "n/a"
+    found = ranking({"x": [0.9, 0.9], "y": [0.1, 0.1]})
+    assert found["winner"] is None
+    assert verdict(found) == "no winner is named: intervals need at least three seeds, here are 2"
+    assert verdict(ranking({"x": [0.9], "y": [0.1]})).endswith("here is one")
+    assert verdict(ranking({"x": [0.9]})) == "no winner: x leads, but not clearly over any other"
 
 
 def test_a_winner_needs_its_paired_interval_above_zero() -> None:
@@ -54,7 +85,7 @@ def test_a_winner_needs_its_paired_interval_above_zero() -> None:
     assert (clear["leader"], clear["winner"]) == ("x", "x")
     assert clear["leader_minus"]["y"]["per_seed"] == pytest.approx([0.8, 0.7, 0.8])
     assert verdict(clear).startswith("x wins")
-    unclear = ranking({"x": [0.9, 0.1, 0.9], "y": [0.5, 0.5, 0.5]})
+    unclear = ranking({"x": [0.9, 0.1, 0.9], "y": [0.5, 0.5, 0.5]}, "replicate")
     assert (unclear["leader"], unclear["winner"]) == ("x", None)
     assert verdict(unclear, "replicate") == "no winner: x leads, but not clearly over y"
 

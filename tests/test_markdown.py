@@ -1,7 +1,7 @@
 """Markdown tables."""
 
 from fairgen import audit_index
-from fairgen.markdown import table
+from fairgen.markdown import plain, table
 
 
 def test_cells_break_no_table_and_inject_nothing() -> None:
@@ -9,6 +9,11 @@ def test_cells_break_no_table_and_inject_nothing() -> None:
     assert lines[:2] == ["| a | b |", "| --- | --- |"]
     assert lines[2] == "| x\\|y | &lt;img src=q&gt; z |"
     assert lines[3] == "| 1 | None |"
+
+
+def test_a_page_is_plain_text_on_a_terminal() -> None:
+    page = "## A title\n\nText.\n\n" + table(("a", "long head"), [("x|y", "<b>"), ("longer", 1)])
+    assert plain(page) == "A TITLE\n\nText.\n\na       long head\nx|y     <b>\nlonger  1"
 
 
 def test_repeats_across_official_splits_are_one_column() -> None:

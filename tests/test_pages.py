@@ -33,12 +33,22 @@ def tags(html: str) -> set[str]:
 
 
 def test_the_result_page_ranks_methods_and_names_no_winner_lightly() -> None:
-    text = pages.result_page(result(ratios=(0.99, "natural"), erm=[0.2, 0.4], lora=[0.8, 0.6]))
+    text = pages.result_page(result(ratios=(0.99, "natural"), erm=[0.2, 0.4, 0.3], lora=[0.8, 0.6, 0.2]))
     lines = [line for line in text.splitlines() if line.startswith("| ")]
-    assert lines[2].startswith("| lora | 0.700 ± ")
-    assert lines[3].startswith("| erm | 0.300 ± ")
+    assert lines[2].startswith("| lora | 0.533 (0.000 – 1.000) |")
+    assert lines[3].startswith("| erm | 0.300 (0.052 – 0.548) |")
     assert "## Bias ratio natural" in text
     assert "No winner: lora leads, but not clearly over erm." in text
+
+
+def test_the_result_page_names_groups_without_images_and_invents_no_interval() -> None:
+    document = result(erm=[0.2, 0.4], lora=[0.8, 0.6])
+    for entry in document["results"]["0.99"].values():
+        entry["empty_groups"]["validation"] = ["b"]
+    text = pages.result_page(document)
+    assert "| lora | 0.700 (n/a) |" in text
+    assert "**Group b: no validation image, so the selection of weights did not see it.**" in text
+    assert "No winner is named: intervals need at least three seeds, here are 2." in text
 
 
 def test_no_name_injects_markup() -> None:
@@ -87,4 +97,4 @@ def test_a_browser_shows_the_table_and_runs_nothing(tmp_path: Path) -> None:
     assert "<title>Result</title>" in html
     assert not {"script", "img"} & tags(html)
     assert html.count("<tr>") >= 4
-    assert "0.550 ±" in html
+    assert "0.550 (n/a)" in html

@@ -36,6 +36,20 @@ def test_inputs_of_finetune(config: dict, method: str, weights: list, mixed: lis
     assert paths.mixed(paths.at("filter", "selection.parquet"))(w) == mixed
 
 
+def test_decoded_images_are_shared_by_methods_of_one_picture_size(config: dict) -> None:
+    """And stage 1 on another data set takes that one's, at the method's own size."""
+    larger = {"base": "erm", "classifier": {"resolution": 48}}
+    extra = {**larger, "pretrain": {"extra": "utkface"}}
+    paths = Paths({**config, "methods": {**config["methods"], "larger": larger, "extra": extra}})
+    given = {"dataset": "birds", "scope": "bias-0.9", "seed": "0"}
+    found = {m: paths.pixels(Wildcards(**given, method=m)) for m in ("erm", "clustered-groupdro", "larger", "extra")}
+    one, other = (f"results/birds/pixels/{size}.safetensors" for size in (32, 48))
+    assert found == {"erm": one, "clustered-groupdro": one, "larger": other, "extra": other}
+    w = Wildcards(**given, method="extra")
+    assert paths.extra(w) == ["results/utkface/index.parquet", "results/utkface/pixels/48.safetensors"]
+    assert paths.extra(Wildcards(**given, method="erm")) == []
+
+
 def test_local_backbone_weights_are_an_input(config: dict) -> None:
     changed = {**config, "classifier": {**config["classifier"], "pretrained": "w.safetensors"}}
     assert Paths(changed).backbone(Wildcards(dataset="utkface", method="erm")) == ["w.safetensors"]

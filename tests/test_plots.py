@@ -26,9 +26,22 @@ def test_plots_are_pictures(tmp_path: Path, ratios: tuple, count: int) -> None:
             assert np.asarray(picture.convert("L")).std() > 5
 
 
-def test_whiskers_end_at_zero_and_one() -> None:
-    assert plots.whiskers({"mean": 0.75, "ci95": [-0.5, 2]}).ravel() == pytest.approx([0.75, 0.25])
+def test_whiskers_are_the_interval() -> None:
+    assert plots.whiskers({"mean": 0.75, "ci95": [0.5, 1]}).ravel() == pytest.approx([0.25, 0.25])
     assert plots.whiskers({"mean": 0.75, "ci95": None}).ravel() == pytest.approx([0, 0])
+
+
+def test_pictures_name_groups_without_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept, document = [], result(erm=[0.1, 0.2])
+    entry = document["results"]["0.99"]["erm"]
+    entry["empty_groups"], entry["groups"]["b"]["n"] = {"train": [], "validation": ["a"], "test": ["b"]}, 0
+    monkeypatch.setattr(plots, "save", lambda figure, path: kept.append(figure.axes[0]))
+    for draw, *more in ((plots.draw_bars,), (plots.draw_curve,), (plots.draw_groups, ["a", "b"])):
+        draw(document, *more, tmp_path / "x.png")
+    assert kept[0].get_title() == "bias ratio 0.99\nno validation image: a\nno test image: b"
+    assert kept[1].get_xlabel().endswith("\n0.99: no validation image: a\n0.99: no test image: b")
+    assert [text.get_text() for text in kept[2].get_legend().get_texts()] == ["a", "b (no test image)"]
+    plt.close("all")
 
 
 def test_ratios_stand_apart_and_the_legend_beside_the_axes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

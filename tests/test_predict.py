@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from fairgen import cli, finetune, images, tables
+from fairgen import cli, finetune, images, pixels, tables
 from fairgen.models import classifier
 
 SETTINGS = classifier.Classifier("resnet10t", {"channels": [8, 8, 16, 16], "stem_width": 8}, False, 32)
@@ -96,6 +96,43 @@ def test_a_name_that_is_no_utf8_does_not_stop_the_run(model: Path, tmp_path: Pat
     assert b"\xff.png" in (tmp_path / "out.csv").read_bytes()
 
 
+def test_no_file_ends_in_a_traceback(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Damaged files whose decoders raise errors of other types, pipes, dead links, deep images of unknown scale."""
+    folder = tmp_path / "odd"
+    (folder / "deeper").mkdir(parents=True)
+    picture(90).save(folder / "a.png")
+    for fmt in ("AVIF", "DDS", "WEBP", "JPEG2000"):
+        buffer = io.BytesIO()
+        picture(90, 64).save(buffer, fmt)
+        content = buffer.getvalue()
+        start = content.find(b"mdat") + 4 if fmt == "AVIF" else len(content) // 2
+        (folder / f"{fmt}.jpg").write_bytes(content[:start] + (bytes(len(content) - start) if fmt == "AVIF" else b""))
+    Image.fromarray(np.full((9, 9), 3.5, dtype=np.float32)).save(folder / "float.tif")
+    os.mkfifo(folder / "pipe.jpg")
+    (folder / "dead.jpg").symlink_to(folder / "gone.jpg")
+    (folder / os.fsdecode(b"\xfe.png")).write_bytes(b"x")
+    scandir = os.scandir
+
+    def refusing(path: str) -> object:
+        if str(path).endswith("deeper"):
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    output = tmp_path / "out.csv"
+    assert call(model, folder, "--output", output) == 0
+    with output.open(newline="", errors="surrogateescape") as file:
+        found = {r["path"]: r["reason"].split(":")[0] for r in csv.DictReader(file)}
+    assert found == {
+        "a.png": "",
+        **dict.fromkeys(("AVIF.jpg", "DDS.jpg", "WEBP.jpg", "JPEG2000.jpg", "float.tif"), "image cannot be decoded"),
+        "pipe.jpg": "not an image",
+        "dead.jpg": "file cannot be read",
+        "deeper": "folder cannot be read",
+        os.fsdecode(b"\xfe.png"): "not an image",
+    }
+
+
 @pytest.mark.parametrize("broken", ["missing", "text", "no metadata", "stage 1", "folder", "empty", "output"])
 def test_mistakes_end_in_one_line(broken: str, model: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     output = tmp_path / "out.csv"
@@ -142,9 +179,11 @@ def test_finetune_writes_models_that_predict(folder: Path, tmp_path: Path) -> No
         "split": ["train", "train", "validation", "validation", "test", "test"] * 2
     }
     tables.write(tmp_path / "split.parquet", split, {"root": str(folder)})
+    pixels.write(tmp_path / "pixels", 12, 32, enumerate(images.load(folder, split["path"], 32)))
     recipe = {"steps": 2, "batch": 4, "lr": 0.001, "weight_decay": 0.0, "evaluate_every": 1, "select": "groups", "patience": 0}
     settings = finetune.Finetune("erm", None, recipe, SETTINGS, "float32", ["a", "b"], {"a": "a", "b": "b"}, ["a", "b"])
-    paths = SimpleNamespace(split=tmp_path / "split.parquet", weights=[], selection=[], seed="0", work=None)
+    paths = SimpleNamespace(split=tmp_path / "split.parquet", pixels=tmp_path / "pixels", weights=[], selection=[])
+    paths.seed, paths.work = "0", None
     finetune.work(settings, SimpleNamespace(**vars(paths), model=tmp_path / "m.safetensors", predictions=tmp_path / "p.parquet"))
     found = classifier.metadata(tmp_path / "m.safetensors")
     assert found["gradient_steps"] == 2

@@ -170,6 +170,7 @@ EDITS = [
     own("`filter.quota`", {"filter": {"quota": 100}}),
     config("`audit.shown`", {"audit": {"shown": 4}}),
     own("`classifier.args`", {"classifier": {"args": {"channels": [16, 32, 64, 128], "stem_width": 16}}}),
+    own("`classifier.resolution`", {"classifier": {"resolution": 48}}),
     config("`classifier.precision`", {"classifier": {"precision": "bfloat16"}}),
     config(
         "`pretrain.lr` and `pretrain.weight_decay` swapped",

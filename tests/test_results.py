@@ -19,9 +19,10 @@ from fairgen.worst_group import summarise as over_runs
 SETTINGS = Metrics(
     {"xa": Group("x", "a", "aligned"), "xb": Group("x", "b", "conflicting"), "yb": Group("y", "b", "aligned")}, ["x", "y"]
 )
-TRAINED = {"xa": 90, "xb": 10, "yb": 100}
+COUNTS = {"train": {"xa": 90, "xb": 10, "yb": 100}, "validation": {"xa": 9, "yb": 10}}
 USED = {"group_labels": ["selection"], "validation_rows": 20, "training_rows": 200, "gradient_steps": 10}
 USED["weights_sha256"] = "ab" * 32
+CONFIG = {"dataset": {"format": "birds"}, "methods": {"erm": {}}}
 
 
 def metrics(**right: float) -> dict:
@@ -31,7 +32,7 @@ def metrics(**right: float) -> dict:
     own = np.array([SETTINGS.groups[g].target for g in group])
     predicted = np.where(hits, own, np.where(own == "x", "y", "x"))
     x = np.where(predicted == "x", 0.8, 0.2)
-    return summarise(Predictions(group, predicted, np.stack([x, 1 - x], axis=1)), SETTINGS, TRAINED) | USED
+    return summarise(Predictions(group, predicted, np.stack([x, 1 - x], axis=1)), SETTINGS, COUNTS) | USED
 
 
 def run(a: float, b: float, c: float = 1.0) -> dict:
@@ -44,19 +45,21 @@ def test_accuracies_have_their_own_names() -> None:
     assert (found["worst_group"], found["worst_group_accuracy"]) == ("xb", 0.4)
     assert found["bias_conflicting_accuracy"] == 0.4
     assert found["train_weighted_accuracy"] == pytest.approx((90 * 0.9 + 10 * 0.4 + 100 * 0.8) / 200)
-    low, high = found["worst_group_bootstrap95"]
+    low, high = found["worst_group_wilson95"]
     assert low < 0.4 < high
     assert found["groups"]["xb"] == {
         "accuracy": 0.4,
         "wilson95": pytest.approx([0.1682, 0.6873], abs=1e-4),
         "n": 10,
         "train_n": 10,
+        "validation_n": 0,
     }
     assert found["expected_calibration_error"] == pytest.approx(0.1)
 
 
 def test_average_weights_rows_and_balanced_weights_groups() -> None:
     groups = {"a": {"accuracy": 0.75, "n": 4, "train_n": 1}, "b": {"accuracy": 0.5, "n": 2, "train_n": 3}}
+    groups = {name: {**g, "validation_n": 1} for name, g in groups.items()}
     found = accuracies(groups, {"a", "b"})
     assert found["average_accuracy"] == found["bias_conflicting_accuracy"] == pytest.approx(4 / 6)
     assert found["balanced_accuracy"] == pytest.approx((0.75 + 0.5) / 2)
@@ -65,8 +68,8 @@ def test_average_weights_rows_and_balanced_weights_groups() -> None:
 
 def test_an_empty_group_is_flagged_and_left_out() -> None:
     found = metrics(xa=0.5, yb=1.0)
-    assert found["groups"]["xb"] == {"accuracy": None, "wilson95": None, "n": 0, "train_n": 10}
-    assert found["empty_groups"] == ["xb"]
+    assert found["groups"]["xb"] == {"accuracy": None, "wilson95": None, "n": 0, "train_n": 10, "validation_n": 0}
+    assert found["empty_groups"] == {"train": [], "validation": ["xb"], "test": ["xb"]}
     assert (found["worst_group"], found["balanced_accuracy"]) == ("xa", 0.75)
     assert found["train_weighted_accuracy"] == pytest.approx((90 * 0.5 + 100) / 190)
     assert found["bias_conflicting_accuracy"] is None
@@ -75,8 +78,8 @@ def test_an_empty_group_is_flagged_and_left_out() -> None:
 
 
 def test_without_test_rows_every_figure_is_null() -> None:
-    found = summarise(Predictions(*[np.array([])] * 3), SETTINGS, TRAINED)
-    assert found.pop("empty_groups") == ["xa", "xb", "yb"]
+    found = summarise(Predictions(*[np.array([])] * 3), SETTINGS, COUNTS)
+    assert found.pop("empty_groups")["test"] == ["xa", "xb", "yb"]
     assert {name for name, value in found.items() if value is not None} == {"groups"}
     with pytest.raises(FairgenError, match="no group has a test row"):
         over_runs([found])
@@ -87,7 +90,7 @@ def test_minimum_per_seed_comes_before_the_mean() -> None:
     assert entry["worst_group_accuracy"]["mean"] == pytest.approx(0.3)
     assert entry["worst_group"]["per_seed"] == ["xa", "xb"]
     assert entry["worst_group"]["by_mean"] == "xa"
-    assert len(entry["worst_group"]["bootstrap95"]) == len(entry["groups"]["xa"]["wilson95"]) == 2
+    assert len(entry["worst_group"]["wilson95"]) == len(entry["groups"]["xa"]["wilson95"]) == 2
     assert entry["groups"]["xa"]["accuracy"]["mean"] == pytest.approx(0.5)
 
 
@@ -107,36 +110,54 @@ def test_the_terminal_names_the_winner_and_empty_groups() -> None:
     assert "x wins" in text
     assert "toy, bias ratio 0.9" in text
     assert text.splitlines()[3].endswith("selection")
-    assert "no test row: xb" in table(erm=[metrics(xa=0.5, yb=1.0)])
+    assert "group xb: no validation image, so the selection of weights did not see it" in text
+    few = table(erm=[metrics(xa=0.5, yb=1.0)])
+    assert "group xb: no test image, so no figure speaks about it" in few
+    assert few.splitlines()[3].split()[2] == "n/a"
+
+
+def test_every_kind_of_group_without_rows_is_named() -> None:
+    rows = {"train": {"xa": 90}, "validation": {"xa": 9, "xb": 1}}
+    found = summarise(Predictions(*[np.array([])] * 3), SETTINGS, rows)["empty_groups"]
+    assert found == {"train": ["xb", "yb"], "validation": ["yb"], "test": ["xa", "xb", "yb"]}
+    assert [line.split(",")[0] for line in results.missing(found | {"test": []})] == [
+        "group xb",
+        "group yb: no validation image",
+    ]
 
 
 @pytest.fixture
 def document(tmp_path: Path) -> dict:
-    """A result file of two methods and two seeds, written by the stage."""
+    """A result file of two methods and three seeds, written by the stage."""
     files = []
-    for i, found in enumerate([run(0.2, 0.1), run(0.3, 0.1), run(0.9, 0.8), run(0.9, 0.7)]):
+    for i, found in enumerate([run(0.2, 0.1), run(0.3, 0.1), run(0.2, 0.1), run(0.9, 0.8), run(0.9, 0.7), run(0.9, 0.6)]):
         files.append(tmp_path / f"{i}.json")
         files[-1].write_text(json.dumps(found))
-    settings = WorstGroup("toy", [0.99], ["erm", "lora"], [0, 1], "0" * 64)
+    settings = WorstGroup("toy", [0.99], ["erm", "lora"], [0, 1, 2], "0" * 64, CONFIG)
     work(settings, SimpleNamespace(metrics=files, table=tmp_path / "worst_group.json", csv=tmp_path / "worst_group.csv"))
     return results.load(tmp_path / "worst_group.json")
 
 
 def test_the_file_holds_what_is_published(document: dict, tmp_path: Path) -> None:
-    assert document["schema_version"] == 2
+    assert document["schema_version"] == 3
+    assert document["config"] == CONFIG
     entry = document["results"]["0.99"]["lora"]
     assert set(entry["worst_group_accuracy"]) == {"mean", "sd", "ci95", "per_seed"}
-    assert {key: entry[key] for key in USED} == USED | {"weights_sha256": [USED["weights_sha256"]] * 2}
-    assert document["comparisons"]["0.99"]["minus_erm"]["lora"]["mean"] == pytest.approx(0.65)
+    assert {key: entry[key] for key in USED} == USED | {"weights_sha256": [USED["weights_sha256"]] * 3}
+    assert document["comparisons"]["0.99"]["minus_erm"]["lora"]["mean"] == pytest.approx(0.6)
     assert document["comparisons"]["0.99"]["minus_groupdro"] is None
     rows = list(csv.DictReader((tmp_path / "worst_group.csv").open()))
     assert [row["method"] for row in rows] == ["erm", "lora"]
-    assert float(rows[1]["worst_group_bootstrap_low"]) < 0.75 < float(rows[1]["worst_group_bootstrap_high"])
+    assert float(rows[1]["worst_group_wilson_low"]) < 0.7 < float(rows[1]["worst_group_wilson_high"])
+    assert (rows[0]["no_validation_row"], rows[0]["no_test_row"]) == ("xb", "")
+    assert (rows[0]["xb_validation_n"], rows[0]["xb_train_n"]) == ("0", "10")
+    ends = [end for entry in document["results"]["0.99"].values() for end in entry["average_accuracy"]["ci95"]]
+    assert min(ends) >= 0 and max(ends) <= 1
 
 
 def test_an_ablation_is_a_comparison_with_a_name_and_a_picture(document: dict, tmp_path: Path) -> None:
-    settings = ablation.Ablation("loss", WorstGroup("toy", [0.99], ["ce", "supcon"], [0, 1], "0" * 64))
-    files = [tmp_path / f"{i}.json" for i in range(4)]
+    settings = ablation.Ablation("loss", WorstGroup("toy", [0.99], ["ce", "supcon"], [0, 1, 2], "0" * 64, CONFIG))
+    files = [tmp_path / f"{i}.json" for i in range(6)]
     ablation.work(settings, SimpleNamespace(metrics=files, table=tmp_path / "loss.json", bars=tmp_path / "loss.png"))
     found = results.load(tmp_path / "loss.json")
     assert found["ablation"] == "loss"
@@ -152,6 +173,9 @@ def test_an_ablation_is_a_comparison_with_a_name_and_a_picture(document: dict, t
     [
         (("schema_version",), 1, "schema_version"),
         (("config_sha256",), "abc", "config_sha256"),
+        (("config",), {"methods": {}}, "config"),
+        (("results", "0.99", "erm", "average_accuracy", "ci95"), [0.5, 1.2], "average_accuracy.ci95"),
+        (("results", "0.99", "erm", "empty_groups"), ["xb"], "empty_groups"),
         (("results", "0.99", "erm", "worst_group_accuracy", "mean"), 1.5, "worst_group_accuracy.mean"),
         (("results", "0.99", "erm", "worst_group_accuracy"), None, "worst_group_accuracy"),
         (("results", "0.99", "erm", "groups", "xa", "accuracy"), None, "groups.xa.accuracy"),

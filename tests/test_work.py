@@ -1,6 +1,7 @@
 """Killed jobs: what they leave, and that their successors end where an uninterrupted run ends."""
 
 import errno
+import hashlib
 import json
 import os
 import signal
@@ -14,7 +15,7 @@ import pyarrow as pa
 import pytest
 from conftest import PROJECT
 
-from fairgen import devices, images, tables
+from fairgen import devices, images, pixels, tables
 from fairgen.embedded import birds
 from fairgen.errors import FairgenError
 from fairgen.work import Work, differences
@@ -101,7 +102,7 @@ class Bench:
             ],
             "sample": ["--adapters", "--donors", "--group", "g", "--samples", self.output],
             "finetune": [
-                *("--split", "labelled.parquet", "--seed", "0"),
+                *("--split", "labelled.parquet", "--pixels", "32.safetensors", "--seed", "0"),
                 *("--model", self.output, "--predictions", self.folder / "out/p.file"),
             ],
             "pretrain": ["--selection", "selection.parquet", "--seed", "0", "--weights", self.output],
@@ -127,11 +128,14 @@ def build(folder: Path) -> Bench:
     drawn = [images.encode_png(birds.users(5, "train", "landbird", "land", i).pixels) for i in range(8)]
     tables.write_images(folder / "drawn.parquet", [(x, {"prompt": "a bird"}) for x in drawn], {"prompt": pa.string()}, {})
     files = [f"drawn.parquet#{i}" for i in range(8)]
-    tables.write(folder / "s.parquet", {"id": range(8), "path": files, "group": ["g"] * 8}, {"root": str(folder)})
+    hashes = [hashlib.sha256(x).hexdigest() for x in drawn]
+    columns = {"id": range(8), "path": files, "group": ["g"] * 8, "hash": hashes}
+    tables.write(folder / "s.parquet", columns, {"root": str(folder)})
     tables.write(folder / "c.parquet", {"id": range(8), "group": ["g"] * 8, "cluster": [0] * 5 + [1] * 3})
     labelled = {"id": range(8), "path": files, "group": ["g", "h"] * 4, "target": ["x", "y"] * 4}
     labelled["split"] = ["train"] * 4 + ["validation"] * 2 + ["test"] * 2
     tables.write(folder / "labelled.parquet", labelled, {"root": str(folder)})
+    pixels.write(folder / "32.safetensors", 8, 32, enumerate(images.load(folder, files, 32)))
     kept = {"group": ["g"] * 8, "file": [str(folder / "drawn.parquet")] * 8, "kept": [True] * 8, "score": [0.5] * 8}
     tables.write(folder / "selection.parquet", kept)
     return Bench(folder)

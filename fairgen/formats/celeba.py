@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from fairgen.errors import FairgenError
+from fairgen.errors import FairgenError, shortened
 from fairgen.formats import Reject, Row, delimited, split_of
-from fairgen.formats.files import Files
+from fairgen.formats.files import Entry, Files
 
 LAYOUT = "img_align_celeba/000001.jpg … beside list_attr_celeba.txt and list_eval_partition.txt (or Kaggle's .csv)"
 ATTRIBUTES = ("list_attr_celeba.txt", "list_attr_celeba.csv", "CelebAMask-HQ-attribute-anno.txt")
@@ -25,61 +25,77 @@ def read(root: Path, options: dict[str, Any]) -> Iterator[Row | Reject]:
     """Yield every image once, with the attributes that the label file names, as "1" and "-1".
 
     Raises:
-        FairgenError: no label file is found.
+        FairgenError: no label file is found, or it cannot be told which one counts.
     """
     labels, partition = delimited.find(root, ATTRIBUTES), delimited.find(root, PARTITION)
     if labels is None:
         labels, partition = delimited.find(root, METADATA), None
     if labels is None:
         raise FairgenError(f"{root}: none of {', '.join(ATTRIBUTES + METADATA)} is there; expected {LAYOUT}")
-    splits = dict(partitions(partition)) if partition else {}
     files = Files(root, [p.relative_to(root).as_posix() for p in (labels, partition) if p])
-    for where, name, attributes, word in labelled(labels):
+    splits, twice, rejects = partitions(partition) if partition else ({}, set(), [])
+
+    def entry(where: str, name: str, attributes: dict[str, str], word: str) -> Entry | Reject:
         word = splits.get(name, "") if partition else word
         wrong = next((a for a, value in attributes.items() if value not in BINARY), None)
-        if wrong is not None or split_of(word) is None:
-            told = f"{wrong} is '{attributes[wrong]}', not -1 or 1" if wrong else f"split '{word}' is none of 0, 1, 2"
-            yield Reject(where, f"row cannot be read: {told}")
-        elif partition and not word:
-            yield Reject(where, f"row without its split: {partition.name} does not list {name}")
-        else:
-            yield files.take(name, where, {a: BINARY[value] for a, value in attributes.items()}, split_of(word))
+        if wrong is not None:
+            return Reject(where, f"row cannot be read: {shortened(wrong)} is '{shortened(attributes[wrong])}', not -1 or 1")
+        if split_of(word) is None:
+            return Reject(where, f"row cannot be read: split '{shortened(word)}' is none of 0, 1, 2")
+        if partition and (name in twice or not word):
+            told = f"{'states several for' if word else 'does not list'} {shortened(name)}"
+            return Reject(where, f"row without its split: {partition.name} {told}")
+        return Entry(where, name, {a: BINARY[value] for a, value in attributes.items()}, split_of(word))
+
+    yield from files.rows(lambda: delimited.each(labelled(labels), entry))
+    yield from rejects
     yield from files.rest()
 
 
-def labelled(path: Path) -> Iterator[Labelled]:
+def labelled(path: Path) -> Iterator[Labelled | Reject]:
     """The rows of a label file in any of its shapes."""
     if path.name in METADATA:
-        yield from metadata(path)
+        yield from delimited.each(delimited.rows(path, ("split", "y")), metadata)
     elif path.suffix == ".csv":
-        for where, row in delimited.rows(path, ("image_id",)):
-            yield where, row.pop("image_id"), row, ""
+        found = delimited.rows(path, ("image_id",))
+        yield from delimited.each(found, lambda where, row: (where, row.pop("image_id"), row, ""))
     else:
         yield from columns(path)
 
 
-def columns(path: Path) -> Iterator[Labelled]:
+def columns(path: Path) -> Iterator[Labelled | Reject]:
     """Text with variable spaces; the line of names is the first that is not a count."""
     names: list[str] = []
     for number, line in enumerate(delimited.lines(path), 1):
-        fields = line.split()
+        fields, where = line.split(), f"{path.name} row {number}"
         if not names:
             names = fields if len(fields) > 1 else []
+            names = names[1:] if names and names[0].lower() == "image_id" else names
+            delimited.check_columns(path, names)
+        elif fields and len(fields) != len(names) + 1:
+            yield Reject(where, f"row cannot be read: line {number} has {len(fields)} fields, not {len(names) + 1}")
         elif fields:
-            values = fields[1:] + [""] * (len(names) - len(fields) + 1)
-            yield f"{path.name} row {number}", fields[0], dict(zip(names, values, strict=False)), ""
+            yield where, fields[0], dict(zip(names, fields[1:], strict=True)), ""
 
 
-def metadata(path: Path) -> Iterator[Labelled]:
-    """`metadata.csv` as the group-robustness benchmarks write it: y is blond, and a or place is male."""
-    for where, row in delimited.rows(path, ("split", "y")):
-        name, male = row.get("img_filename") or row.get("filename", ""), row.get("a") or row.get("place", "")
-        yield where, name, {"Blond_Hair": row["y"], "Male": male}, row["split"]
+def metadata(where: str, row: dict[str, str]) -> Labelled:
+    """A row of `metadata.csv` as the group-robustness benchmarks write it: y is blond, and a or place is male."""
+    name, male = row.get("img_filename") or row.get("filename", ""), row.get("a") or row.get("place", "")
+    return where, name, {"Blond_Hair": row["y"], "Male": male}, row["split"]
 
 
-def partitions(path: Path) -> Iterator[tuple[str, str]]:
-    """Image names with their split numbers; the text file has no header, Kaggle's has."""
-    for line in delimited.lines(path):
-        fields = line.replace(",", " ").split()
-        if len(fields) == 2 and fields[0] != "image_id":
-            yield fields[0], fields[1]
+def partitions(path: Path) -> tuple[dict[str, str], set[str], list[Reject]]:
+    """Split words by image name, the names with several, and rejected lines; the text file has no header, Kaggle's has."""
+    splits: dict[str, str] = {}
+    twice, rejects = set(), []
+    for number, line in enumerate(delimited.lines(path), 1):
+        fields, where = line.replace(",", " ").replace('"', " ").split(), f"{path.name} row {number}"
+        if not fields or fields[0] == "image_id":
+            continue
+        if len(fields) != 2:
+            rejects.append(Reject(where, f"row cannot be read: line {number} has {len(fields)} fields, not 2"))
+        elif splits.setdefault(*fields) != fields[1]:
+            twice.add(fields[0])
+            rejects.append(Reject(where, f"row with another split for an image: {splits[fields[0]]} stands above"))
+        # the same split once more says nothing new
+    return splits, twice, rejects

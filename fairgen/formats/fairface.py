@@ -5,12 +5,13 @@ rows from the training file.
 """
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from fairgen.errors import FairgenError
 from fairgen.formats import Reject, Row, delimited
-from fairgen.formats.files import Files
+from fairgen.formats.files import Entry, Files
 
 LAYOUT = "fairface_label_train.csv and fairface_label_val.csv beside the folders train/ and val/"
 TABLES = {"train": "fairface_label_train.csv", "test": "fairface_label_val.csv"}
@@ -29,11 +30,19 @@ def read(root: Path, options: dict[str, Any]) -> Iterator[Row | Reject]:
             raise FairgenError(f"{root}: no {TABLES[split]}; expected {LAYOUT}")
     files = Files(root, [path.relative_to(root).as_posix() for path in found.values()])
     for split, path in found.items():
-        for where, row in delimited.rows(path, ("file", *FIELDS)):
-            empty = [name for name in FIELDS if not row[name]]
-            if empty:
-                yield Reject(where, f"row cannot be read: {', '.join(empty)} is empty")
-            else:
-                labels = {"age": row["age"], "gender": row["gender"].lower(), "race": row["race"]}
-                yield files.take(row["file"], where, labels, split, row["race"])
+        yield from files.rows(partial(entries, path, split))
     yield from files.rest()
+
+
+def entries(path: Path, split: str) -> Iterator[Entry | Reject]:
+    """The rows of one label file."""
+    return delimited.each(delimited.rows(path, ("file", *FIELDS)), partial(entry, split))
+
+
+def entry(split: str, where: str, row: dict[str, str]) -> Entry | Reject:
+    """One row of a label file."""
+    empty = [name for name in FIELDS if not row[name]]
+    if empty:
+        return Reject(where, f"row cannot be read: {', '.join(empty)} is empty")
+    labels = {"age": row["age"], "gender": row["gender"].lower(), "race": row["race"]}
+    return Entry(where, row["file"], labels, split, row["race"])

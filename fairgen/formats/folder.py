@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from fairgen.formats import Reject, Row, split_of
+from fairgen.formats import Reject, Row, split_of_folder
 from fairgen.formats.files import walk
 
 LAYOUT = "<target>/<bias>/image.jpg, or <split>/<target>/<bias>/image.jpg with split train, validation or test"
@@ -19,8 +19,8 @@ def read(root: Path, options: dict[str, Any]) -> Iterator[Row | Reject]:
 def parse(file: str) -> Row | Reject:
     """Read one path; never raises."""
     *folders, _ = file.split("/")
-    if len(folders) == 3 and split_of(folders[0]):
-        return Row(file, {"target": folders[1], "bias": folders[2]}, split_of(folders[0]))
+    if len(folders) == 3 and (split := split_of_folder(folders[0])):
+        return Row(file, {"target": folders[1], "bias": folders[2]}, split)
     if len(folders) == 2:
         return Row(file, {"target": folders[0], "bias": folders[1]})
     return Reject(file, "path is not <target>/<bias>/image or <split>/<target>/<bias>/image: wrong depth or unknown split")

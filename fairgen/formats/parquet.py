@@ -1,10 +1,11 @@
 """Parquet files of images in Hugging Face's image schema, as `datasets` writes and the hub serves them.
 
-A file's split is its name up to the first dash (`train-00000-of-00004.parquet`) or the folder that it lies in. Integer
-labels are named by the `ClassLabel` in the schema's metadata.
+A file's split is a word in its name (`train-00000-of-00004.parquet`) or a folder that it lies in (`test/`, `split=test/`);
+numbers count shards and say nothing of a split. Integer labels are named by the `ClassLabel` in the schema's metadata.
 """
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,8 @@ from typing import Any
 import pyarrow as pa
 
 from fairgen import tables
-from fairgen.errors import FairgenError
-from fairgen.formats import Reject, Row, split_of
+from fairgen.errors import FairgenError, shortened
+from fairgen.formats import Reject, Row, split_of_folder
 from fairgen.formats.files import walk
 
 LAYOUT = "Parquet files with a column of images (struct of bytes and path) and columns of labels"
@@ -43,18 +44,29 @@ def shard(root: Path, file: str) -> Iterator[Row | Reject]:
     try:
         schema = tables.schema(root / file)
         image = tables.image_column(schema)
-    except (OSError, ValueError) as error:
-        yield Reject(file, f"Parquet file cannot be read: {error}")
+        found = tables.rows(root / file, [name for name in schema.names if name != image])
+    except MemoryError:
+        raise
+    except Exception as error:  # of a damaged file, Arrow says it in many ways
+        yield Reject(file, f"Parquet file cannot be read: {shortened(str(error))}")
         return
+    names, splits = class_names(schema), splits_of(file)
+    twice = {name for name in schema.names if schema.names.count(name) > 1}
     if image is None:
         yield Reject(file, "Parquet file has no image column: none is a struct with bytes")
-        return
-    names = class_names(schema)
-    words = (file.rsplit("/", 1)[-1].removesuffix(".parquet").split("-")[0], *reversed(file.split("/")[:-1]))
-    split = next((s for s in map(split_of, words) if s), "")
-    keep = [name for name in schema.names if name != image]
-    for number, row in enumerate(tables.rows(root / file, keep)):
-        yield Row(f"{file}#{number}", {k: spell(v, names.get(k)) for k, v in row.items()}, split)
+    elif twice:
+        yield Reject(file, f"Parquet file has columns of one name: {', '.join(sorted(twice))}")
+    elif len(splits) > 1:
+        yield Reject(file, f"Parquet file of several splits: its path says {', '.join(sorted(splits))}")
+    else:
+        for number, row in enumerate(found):
+            yield Row(f"{file}#{number}", {k: spell(v, names.get(k)) for k, v in row.items()}, next(iter(splits), ""))
+
+
+def splits_of(file: str) -> set[str]:
+    """The splits that a file's folders, and the words in its name, are called after."""
+    *folders, name = file.removesuffix(".parquet").split("/")
+    return {split_of_folder(word) for word in (*folders, *re.split(r"[^a-z]+", name.lower()))} - {""}
 
 
 def class_names(schema: pa.Schema) -> dict[str, list[str]]:

@@ -5,12 +5,13 @@ benchmark's labels are kept unless the option `labels: corrected` is given.
 """
 
 from collections.abc import Iterator
-from pathlib import Path
+from functools import partial
+from pathlib import Path, PurePosixPath
 from typing import Any
 
-from fairgen.errors import FairgenError
-from fairgen.formats import Reject, Row, delimited, split_of
-from fairgen.formats.files import Files
+from fairgen.errors import FairgenError, shortened
+from fairgen.formats import Reject, Row, delimited, plain, split_of
+from fairgen.formats.files import Entry, Files, normal
 
 LAYOUT = "metadata.csv (img_filename, y, split, place) beside the folders of images, 001.Black_footed_Albatross/…"
 KINDS, PLACES = {"0": "landbird", "1": "waterbird"}, {"0": "land", "1": "water"}
@@ -31,13 +32,17 @@ def read(root: Path, options: dict[str, Any]) -> Iterator[Row | Reject]:
     if table is None:
         raise FairgenError(f"{root}: no metadata.csv; expected {LAYOUT}")
     files = Files(root, [table.relative_to(root).as_posix()])
-    for where, row in delimited.rows(table, ("img_filename", "y", "split", "place")):
-        kind, place, split = KINDS.get(row["y"]), PLACES.get(row["place"]), split_of(row["split"])
-        if kind is None or place is None or not split:
-            yield Reject(where, f"row cannot be read: y '{row['y']}', place '{row['place']}', split '{row['split']}'")
-            continue
-        species = row["img_filename"].split("/")[0].rpartition(".")[2] if "/" in row["img_filename"] else ""
-        if options.get("labels") == "corrected" and species in MISLABELLED:
-            kind = "landbird"
-        yield files.take(row["img_filename"], where, {"kind": kind, "place": place}, split, species)
+    make, columns = partial(entry, options.get("labels") == "corrected"), ("img_filename", "y", "split", "place")
+    yield from files.rows(lambda: delimited.each(delimited.rows(table, columns), make))
     yield from files.rest()
+
+
+def entry(corrected: bool, where: str, row: dict[str, str]) -> Entry | Reject:
+    """One row of the table; a species is the name of the folder that the image lies in."""
+    kind, place, split = KINDS.get(plain(row["y"])), PLACES.get(plain(row["place"])), split_of(row["split"])
+    if kind is None or place is None or not split:
+        told = ", ".join(f"{name} '{shortened(row[name])}'" for name in ("y", "place", "split"))
+        return Reject(where, f"row cannot be read: {told}")
+    species = PurePosixPath(normal(row["img_filename"])).parent.name.rpartition(".")[2]
+    kind = "landbird" if corrected and species in MISLABELLED else kind
+    return Entry(where, row["img_filename"], {"kind": kind, "place": place}, split, species)

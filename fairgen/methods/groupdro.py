@@ -1,17 +1,17 @@
 """Group-DRO (Sagawa et al. 2020, arXiv 1911.08731, algorithm 1): minimise the loss of the worst group.
 
-Each step raises the weight q of a group by exp(step size × its loss) and minimises the q-weighted group losses.
+Each step raises the weight q of a group by exp(step size × its loss) and minimises the q-weighted group losses. Batches draw
+every group with the same probability, as the reference code's weighted sampler does.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 
 from fairgen import training
 from fairgen.errors import FairgenError
 from fairgen.models.classifier import Network
-from fairgen.rows import Rows
-from fairgen.training import Best, Problem, fit_all
+from fairgen.training import Best, Problem, fit_all, group_weights
 
 LABELS = ("training",)
 
@@ -60,11 +60,5 @@ def train(network: Network, problem: Problem, recipe: Recipe) -> Best:
             f"groupdro: group {empty} has no training image at this ratio; leave the method out or lower the ratio"
         )
     objective = GroupDro(counts, recipe.step_size, recipe.adjustment)
-    drawn_equally = replace(problem, train=balanced(problem.train, counts))
-    return fit_all(network, drawn_equally, recipe, objective, state=[objective.q])
-
-
-def balanced(rows: Rows, counts: torch.Tensor) -> Rows:
-    """Repeat the rows of small groups so that every group is drawn equally often, as the reference code samples."""
-    repeats = (counts.max() / counts).round().long()[rows.group]
-    return rows.take(torch.repeat_interleave(torch.arange(len(rows)), repeats))
+    weights = group_weights(problem.train.group, len(counts))[problem.train.group]
+    return fit_all(network, problem, recipe, objective, weights=weights, state=[objective.q])

@@ -37,7 +37,7 @@ def error_set(network: Network, problem: Problem, recipe: Recipe) -> torch.Tenso
 
 
 def upweighted(rows: Rows, errors: torch.Tensor, times: int) -> Rows:
-    """The rows with those of the error set `times` over."""
+    """The rows with those of the error set `times` over: their numbers, not their pixels."""
     return rows.take(torch.repeat_interleave(torch.arange(len(rows)), torch.where(errors, times, 1)))
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from fairgen.errors import FairgenError
+from fairgen.models.lean import lean
 
 PACKAGE = Path(__file__).parent.parent
 MOVED = {
@@ -21,7 +22,8 @@ def locate(model: str) -> str:
 
 def quiet() -> None:
     """Keep the libraries off the terminal: no progress bars of their own, and what they say goes to the log."""
-    from transformers.utils.logging import disable_progress_bar
+    with lean():  # what it sees of optional packages at its first import it counts on ever after
+        from transformers.utils.logging import disable_progress_bar
 
     disable_progress_bar()
     for name in ("diffusers", "transformers", "huggingface_hub"):
@@ -44,6 +46,16 @@ def tokenize(tokenizer: Any, prompts: list[str]) -> Any:
     return tokenizer(prompts, padding="max_length", return_tensors="pt")
 
 
+def check_tokenizer(tokenizer: Any, model: str, key: str) -> None:
+    """A tokenizer has words.
+
+    Raises:
+        FairgenError: it has none: transformers makes such a one where the files are missing, instead of failing.
+    """
+    if len(tokenizer.get_vocab()) <= len(tokenizer.all_special_tokens):
+        raise missing(model, key, FileNotFoundError("its tokenizer is not there"))
+
+
 def count_tokens(tokenizer: Any, prompts: list[str]) -> list[int]:
     """Tokens of each prompt, start and end included."""
     return [len(ids) for ids in tokenizer(prompts, verbose=False)["input_ids"]]
@@ -57,7 +69,7 @@ def missing(model: str, key: str, error: Exception) -> FairgenError:
     """
     check_moved(model, key)
     place = locate(model)
-    reason = " ".join(str(error).split())[:160]
+    reason = " ".join(str(error).split())[:240]
     if place.startswith((".", "/", "fairgen")) or Path(place).exists():
         what = "file" if Path(place).is_file() else "folder"
         return FairgenError(f"{key}: cannot load a model from the {what} {place} ({reason}); check the path and its files")

@@ -11,17 +11,17 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
+from fairgen import tensors
 from fairgen.errors import FairgenError
 
+WANTED = "give a file of an `adapters` folder of a finished run"
 LORA_TARGETS = ("to_q", "to_k", "to_v", "to_out.0")
 TEXT_TARGETS = ("q_proj", "k_proj", "v_proj", "out_proj")  # attention projections of the text encoders
 
 
 def write_empty(path: Path, facts: dict[str, Any]) -> None:
     """Record a slot without an adapter; imports nothing heavy."""
-    from safetensors.numpy import save_file
-
-    save_file({}, path, metadata={"fairgen": json.dumps(facts, sort_keys=True)})
+    tensors.save(path, {}, facts)
 
 
 def place(path: Path) -> tuple[Path, str]:
@@ -37,13 +37,31 @@ def members(path: Path) -> list[Path]:
 
 
 def read_facts(path: Path) -> dict[str, Any]:
-    """The facts of an adapter."""
+    """The facts of an adapter.
+
+    Raises:
+        FairgenError: the file is missing, damaged or no adapter, or it holds none of this cluster.
+    """
     from safetensors import safe_open
 
     file, cluster = place(path)
-    with safe_open(file, framework="numpy") as stored:
-        facts = json.loads(stored.metadata()["fairgen"])
+    try:
+        with safe_open(file, framework="numpy") as stored:
+            facts = json.loads((stored.metadata() or {})["fairgen"])
+    except Exception as error:  # whatever safetensors says about other files
+        reason = "no metadata of fairgen" if isinstance(error, KeyError) else " ".join(str(error).split())
+        raise FairgenError(f"{file} is no adapter of fairgen ({reason}); {WANTED}") from error
+    if not {"images", "kind", "clusters"} & facts.keys():
+        what = "a classifier, which `fairgen predict` takes" if "gradient_steps" in facts else f"only {', '.join(sorted(facts))}"
+        raise FairgenError(f"{file} is no adapter of fairgen (it holds {what}); {WANTED}")
+    if cluster and cluster not in facts.get("clusters", {}):
+        raise FairgenError(f"{path}: {file.name} holds no adapter of cluster {cluster}; it holds {holds(facts)}")
     return facts["clusters"][cluster] if cluster else facts
+
+
+def holds(facts: dict[str, Any]) -> str:
+    """Which clusters a file has adapters of."""
+    return ", ".join(sorted(facts.get("clusters", {}), key=int)) or "a single adapter: leave out the # and its number"
 
 
 def read_configs(path: Path) -> dict[str, dict[str, Any]]:
@@ -134,12 +152,13 @@ def lora_state(unet: Any) -> dict[str, Any]:
 
 
 def write(path: Path, unet: Any, facts: dict[str, Any], text: dict[str, Any] | None = None) -> None:
-    """Store the adapter: full weights in float16; LoRA in float32, as `pipeline.load_lora_weights` of diffusers reads it.
+    """Store the adapter in float32, as it was trained; LoRA as `pipeline.load_lora_weights` of diffusers reads it.
+
+    float16 would round a full finetune: by a quarter to two thirds of what a weight has moved at the usual learning rates.
 
     `text` has the tensors of trained text encoders, by the names of `text_adapters.state`.
     """
     import torch
-    from safetensors.torch import save_file
 
     if facts["kind"] == "lora":
         scale = (facts["rank"], facts["alpha"], facts["dora"])
@@ -148,27 +167,23 @@ def write(path: Path, unet: Any, facts: dict[str, Any], text: dict[str, Any] | N
         write_lora(path, lora_state(unet) | (text or {}), facts, configs)
     else:
         state = unet.state_dict() | (text or {})
-        tensors = {k: v.detach().to("cpu", torch.float16).contiguous() for k, v in state.items()}
-        save_file(tensors, path, metadata={"fairgen": json.dumps(facts, sort_keys=True)})
+        tensors.save(path, {k: v.detach().to("cpu", torch.float32).contiguous() for k, v in state.items()}, facts)
 
 
 def write_group(path: Path, adapters: dict[str, tuple[dict[str, Any], dict[str, Any]]], config: dict[str, Any]) -> None:
     """Store the LoRA adapters of a group in one file: for each cluster its tensors and its facts, of one `lora_config`."""
-    tensors = {f"{cluster}.{name}": x for cluster, (state, _) in adapters.items() for name, x in state.items()}
+    state = {f"{cluster}.{name}": x for cluster, (own, _) in adapters.items() for name, x in own.items()}
     clusters = {cluster: facts for cluster, (_, facts) in adapters.items()}
-    write_lora(path, tensors, {"clusters": clusters}, {"unet": config})
+    write_lora(path, state, {"clusters": clusters}, {"unet": config})
 
 
 def write_lora(path: Path, state: dict[str, Any], facts: dict[str, Any], configs: dict[str, dict[str, Any]]) -> None:
     """Store LoRA tensors in float32, with their facts and the `lora_config` of each part of the pipeline."""
     import torch
-    from safetensors.torch import save_file
 
-    metadata = {"fairgen": json.dumps(facts, sort_keys=True)}
     named = {f"{part}.{k}": v for part, config in configs.items() for k, v in config.items()}
-    metadata["lora_adapter_metadata"] = json.dumps(named, sort_keys=True)
-    save_file({k: v.detach().to("cpu", torch.float32).contiguous() for k, v in state.items()}, path, metadata=metadata)
-    order_header(path)
+    whole = {k: v.detach().to("cpu", torch.float32).contiguous() for k, v in state.items()}
+    tensors.save(path, whole, facts, {"lora_adapter_metadata": json.dumps(named, sort_keys=True)})
 
 
 def load(path: Path) -> dict[str, Any]:
@@ -179,15 +194,6 @@ def load(path: Path) -> dict[str, Any]:
     prefix = f"{cluster}." if cluster else ""
     with safe_open(file, framework="pt") as stored:
         return {name.removeprefix(prefix): stored.get_tensor(name) for name in stored.keys() if name.startswith(prefix)}  # noqa: SIM118
-
-
-def order_header(path: Path) -> None:
-    """Sort the keys of a safetensors file's header: the library's order varies, and the file's hash would with it."""
-    content = path.read_bytes()
-    start = 8 + int.from_bytes(content[:8], "little")
-    header = json.dumps(json.loads(content[8:start]), sort_keys=True, separators=(",", ":")).encode()
-    header += b" " * (-len(header) % 8)
-    path.write_bytes(len(header).to_bytes(8, "little") + header + content[start:])
 
 
 def check_base(path: Path, base: str) -> None:
@@ -216,24 +222,34 @@ def put(path: Path, module: Any, tensors: dict[str, Any], targets: Sequence[str]
     """Load an adapter's tensors of one module into it; LoRA layers on `targets` are injected at the first call.
 
     Raises:
-        FairgenError: the tensors are not those that the module wants.
+        FairgenError: the tensors are not those that the module wants; names the first that differs.
     """
-    facts = read_facts(path)
-    if not facts.get("dora"):
-        tensors = {name: x.to(module.dtype) for name, x in tensors.items()}
-    if facts["kind"] == "lora":
+    from fairgen.models import weights
+
+    facts, lora = read_facts(path), read_facts(path)["kind"] == "lora"
+    if lora and not hasattr(module, "peft_config"):
+        inject_lora(module, facts["rank"], facts["alpha"], facts["dora"], targets)
+        if facts["dora"]:
+            mixed_precision(module)
+        module.eval()
+    weights.fitting(path, tensors, lora_tensors(module) if lora else module.state_dict(), "train it again")
+    if lora:
         from peft import set_peft_model_state_dict
 
-        if not hasattr(module, "peft_config"):
-            inject_lora(module, facts["rank"], facts["alpha"], facts["dora"], targets)
-            if facts["dora"]:
-                mixed_precision(module)
-            module.eval()
-        wanted = lora_tensors(module)
-        if tensors.keys() == wanted.keys():
-            set_peft_model_state_dict(module, tensors)
+        exact = facts["dora"]
+        set_peft_model_state_dict(module, tensors if exact else {name: x.to(module.dtype) for name, x in tensors.items()})
     else:
-        wanted = module.state_dict()
-        module.load_state_dict(tensors, strict=False)
-    if tensors.keys() != wanted.keys():
-        raise FairgenError(f"{path}: {len(tensors)} tensors do not fit the {len(wanted)} of the base; train it again")
+        module.load_state_dict(tensors)
+
+
+def drawing_dtype(facts: dict[str, Any]) -> Any:
+    """The dtype that networks must be loaded in to draw with an adapter of these facts; None: the base's own.
+
+    bfloat16 keeps eight bits of a weight. It would lose most of the small steps of a full finetune, also under autocast,
+    which rounds the weights in front of each product. So the networks hold and compute in float32: twice the memory for
+    weights and activations, and on a GPU more time, which TensorFloat-32 keeps in bounds (see `devices.fast_float32`).
+    LoRA's matrices are the step itself, which rounds by less than one percent.
+    """
+    import torch
+
+    return torch.float32 if facts["kind"] == "full" else None

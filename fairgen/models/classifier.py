@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from tqdm import tqdm
 
-from fairgen import devices
+from fairgen import devices, tensors
 from fairgen.errors import FairgenError
-from fairgen.models import missing
+from fairgen.models import backbone, weights
 from fairgen.settings import read
 
 
@@ -35,47 +35,26 @@ class Network(torch.nn.Module):
 
     def __init__(self, settings: Classifier, classes: int, precision: str = "float32"):
         super().__init__()
-        import timm
-
         self.autocast = precision == "bfloat16"
-        args = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.args.items()}
-        try:
-            start = pretrained_arguments(settings.pretrained)
-            self.net = timm.create_model(settings.model, num_classes=classes, **start, **args)
-        except (OSError, RuntimeError, TypeError, ValueError) as error:
-            raise missing(settings.model, "classifier.model", error) from error
+        self.net = backbone.create(settings.model, classes, settings.pretrained, settings.resolution, settings.args)
         recipe = self.net.pretrained_cfg
         for name in ("mean", "std"):
             self.register_buffer(name, torch.tensor(recipe[name]).view(1, 3, 1, 1), persistent=False)
 
     @property
-    def head(self) -> torch.nn.Module:
+    def head(self) -> torch.nn.Linear:
         """The linear layer."""
-        return self.net.get_classifier()
+        return backbone.head(self.net)
 
     def features(self, pixels: torch.Tensor) -> torch.Tensor:
         """(n, 3, h, w) uint8 or float in [0, 255], from any device, to pooled features (n, d)."""
         x = (pixels.to(self.mean.device).float() / 255 - self.mean) / self.std
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self.autocast and self.training):
-            x = self.net.forward_features(x.contiguous(memory_format=torch.channels_last))
-            return self.net.forward_head(x, pre_logits=True).float()
+            return backbone.features(self.net, x.contiguous(memory_format=torch.channels_last)).float()
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
         """Logits (n, classes)."""
         return self.head(self.features(pixels))
-
-
-def pretrained_arguments(pretrained: bool | str) -> dict[str, Any]:
-    """What `timm.create_model` is told of the weights to start from.
-
-    Raises:
-        FairgenError: there is no such file.
-    """
-    if not isinstance(pretrained, str):
-        return {"pretrained": pretrained}
-    if not Path(pretrained).is_file():
-        raise FairgenError(f"classifier.pretrained: no file {pretrained}; give a safetensors file of timm weights, or true")
-    return {"pretrained": True, "pretrained_cfg_overlay": {"file": pretrained}}
 
 
 def build(settings: Classifier, classes: int, seed: int, precision: str = "float32") -> Network:
@@ -84,23 +63,36 @@ def build(settings: Classifier, classes: int, seed: int, precision: str = "float
     return Network(settings, classes, precision).to(devices.current(), memory_format=torch.channels_last)
 
 
+def probe(settings: Classifier, classes: int) -> None:
+    """Build the network, without weights from the hub, and try one random image, so that a run does not find out late.
+
+    Raises:
+        FairgenError: timm has no such model or it takes no such arguments, its features do not fit its head, it does not take
+            pictures of this size, or its weights are not to be had or not its own; names `classifier.model` or the key at
+            fault.
+    """
+    backbone.pretrained_arguments(settings.model, settings.pretrained)
+    fetched = settings.pretrained is True
+    network = Network(replace(settings, pretrained=False) if fetched else settings, classes)
+    backbone.probe(network.net, settings.model, classes, settings.resolution)
+
+
 def save(path: Path, network: Network, history: dict[str, Any] | None = None) -> None:
     """Write the weights as safetensors; `history`, what they have behind them, goes into the metadata."""
     weights = {k: v.contiguous() for k, v in network.net.state_dict().items()}
-    save_file(weights, path, metadata={"fairgen": json.dumps(history or {}, sort_keys=True)})
+    tensors.save(path, weights, history or {})
 
 
 def restore(path: Path, network: Network) -> dict[str, Any]:
     """Read the weights back; returns their history.
 
     Raises:
-        FairgenError: the file holds another architecture.
+        FairgenError: the file is missing, is none of fairgen's, or holds another architecture.
     """
-    try:
-        network.net.load_state_dict(load_file(path))
-    except RuntimeError as error:
-        raise FairgenError(f"{path}: weights of another classifier ({str(error)[:120]}); delete it and run again") from error
-    return metadata(path)
+    history, found = metadata(path), load_file(path)
+    weights.fitting(path, found, network.net.state_dict(), "it is of another classifier: delete it and run again")
+    network.net.load_state_dict(found)
+    return history
 
 
 def metadata(path: Path) -> dict[str, Any]:
@@ -114,7 +106,7 @@ def metadata(path: Path) -> dict[str, Any]:
             return json.loads((file.metadata() or {})["fairgen"])
     except FileNotFoundError as error:
         raise FairgenError(f"{path}: no such file; give a model.safetensors of a finished run") from error
-    except (KeyError, OSError, SafetensorError) as error:
+    except (KeyError, OSError, ValueError, SafetensorError) as error:
         reason = "no metadata of fairgen" if isinstance(error, KeyError) else " ".join(str(error).split())
         raise FairgenError(f"{path}: no weights that fairgen has written ({reason}); give a model.safetensors") from error
 

@@ -7,7 +7,8 @@ import torch
 from torch.nn import functional as F
 
 from fairgen import devices
-from fairgen.models import locate, missing, quiet, tokenize
+from fairgen.errors import FairgenError
+from fairgen.models import check_tokenizer, locate, missing, quiet, tokenize, weights
 from fairgen.models.lean import lean
 
 
@@ -54,20 +55,59 @@ def load(model: str, key: str) -> Clip:
     """Load a CLIP; `key` is the config key that named it.
 
     Raises:
-        FairgenError: the checkpoint cannot be found or read.
+        FairgenError: the checkpoint cannot be found or read, is of another kind, or does not hold all its weights.
     """
     with lean():
-        from transformers.image_processing_base import ImageProcessingMixin
         from transformers.models.clip.modeling_clip import CLIPModel
         from transformers.models.clip.tokenization_clip import CLIPTokenizer
 
     quiet()
     place = locate(model)
+    check_kind(place, model, key)
     try:
-        network = CLIPModel.from_pretrained(place, dtype=torch.float32).eval().to(devices.current())
+        network = weights.load(CLIPModel, place, key, dtype=torch.float32).eval().to(devices.current())
         tokenizer = CLIPTokenizer.from_pretrained(place)
-        steps, _ = ImageProcessingMixin.get_image_processor_dict(place)
     except (OSError, ValueError) as error:
         raise missing(model, key, error) from error
-    mean, std = (torch.tensor(steps[name]).view(1, 3, 1, 1) for name in ("image_mean", "image_std"))
+    check_tokenizer(tokenizer, model, key)
+    mean, std = normalisation(place, model, key)
     return Clip(network, tokenizer, network.config.vision_config.image_size, mean, std)
+
+
+def check_kind(place: str, model: str, key: str) -> None:
+    """The folder or id holds a CLIP.
+
+    Raises:
+        FairgenError: there is none, or it is another model, which transformers would load with random weights.
+    """
+    with lean():
+        from transformers.configuration_utils import PreTrainedConfig
+
+    try:
+        about, _ = PreTrainedConfig.get_config_dict(place)
+    except (OSError, ValueError) as error:
+        raise missing(model, key, error) from error
+    if (kind := about.get("model_type")) != "clip":
+        raise FairgenError(
+            f"{key}: {model} is no CLIP (config.json says model_type: {kind}); give a CLIP in transformers' layout, for example"
+            " openai/clip-vit-large-patch14"
+        )
+
+
+def normalisation(place: str, model: str, key: str) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean and deviation (1, 3, 1, 1) of pixels in [0, 1] that the CLIP was trained with.
+
+    Raises:
+        FairgenError: the folder does not say.
+    """
+    with lean():
+        from transformers.image_processing_base import ImageProcessingMixin
+
+    try:
+        steps, _ = ImageProcessingMixin.get_image_processor_dict(place)
+        mean, std = (torch.tensor(steps[name]).view(1, 3, 1, 1) for name in ("image_mean", "image_std"))
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        raise FairgenError(
+            f"{key}: {model} has no preprocessor_config.json with image_mean and image_std; put that of its CLIP into the folder"
+        ) from error
+    return mean, std

@@ -15,11 +15,12 @@ import torch
 
 from fairgen import devices
 from fairgen.errors import FairgenError
-from fairgen.models import locate, missing, quiet, single_file
+from fairgen.models import locate, missing, quiet, single_file, weights
 from fairgen.models.lean import lean
 from fairgen.models.pipelines import ARCHITECTURES
 
 Encoders = dict[str, tuple[Any, torch.nn.Module]]  # tokenizer and text encoder, by the encoder's name in a pipeline
+PREDICTIONS = ("epsilon", "v_prediction")  # what a denoiser may be trained to answer
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
@@ -126,16 +127,18 @@ def load_part(kind: Any, base: Base, part: str, **options: Any) -> Any:
     """A part of the base by its name in a pipeline; `kind` is its class.
 
     Raises:
-        FairgenError: it is not there, or cannot be read.
+        FairgenError: it is not there, cannot be read, or does not hold all its weights.
     """
     quiet()
     check_dtype(base)
-    place = base.layout
-    extra = {"variant": base.variant, "use_safetensors": True} if options else {}
+    place, common = base.layout, {"subfolder": part, "revision": base.revision}
     try:
-        if options and single_file.is_one(base.model):
+        if not options:
+            return kind.from_pretrained(place, **common)
+        if single_file.is_one(base.model):
             return single_file.load(kind, base.model, Path(place), part, *options.values())
-        return kind.from_pretrained(place, subfolder=part, revision=base.revision, **extra, **options)
+        more = {"variant": base.variant, "use_safetensors": True, **options}
+        return weights.load(kind, place, "diffusion.model", **common, **more)
     except (OSError, ValueError) as error:
         raise missing(base.model, "diffusion.model", error) from error
 
@@ -158,11 +161,12 @@ def drawing_layout(unet: torch.nn.Module) -> torch.memory_format:
 
 
 def pipeline(base: Base, unet: torch.nn.Module, encoders: Encoders) -> Any:
-    """diffusers' own pipeline of the base around another denoiser, and other text encoders if there are any."""
+    """diffusers' own pipeline of the base around another denoiser and these text encoders."""
     import diffusers
 
-    kind, place = getattr(diffusers, index(base)["_class_name"]), base.layout
-    options = {"unet": unet, **{part: encoder for part, (_, encoder) in encoders.items()}, "dtype": DTYPES[base.dtype]}
+    kind, place, dtype = getattr(diffusers, index(base)["_class_name"]), base.layout, DTYPES[base.dtype]
+    parts = {"unet": unet, "vae": load_vae(base), **{part: encoder for part, (_, encoder) in encoders.items()}}
+    options = {**{name: part.to(dtype) for name, part in parts.items()}, "dtype": dtype}
     if kind is diffusers.StableDiffusionPipeline:
         options |= {"safety_checker": None, "requires_safety_checker": False}
     try:
@@ -184,11 +188,30 @@ def load_vae(base: Base) -> torch.nn.Module:
 
 
 def noise_schedule(base: Base) -> Any:
-    """The training noise schedule (DDPM, Ho et al. 2020)."""
+    """The training noise schedule (DDPM, Ho et al. 2020).
+
+    Raises:
+        FairgenError: the base has another one, or predicts what fairgen does not train.
+    """
     with lean():
         from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
 
-    return load_part(DDPMScheduler, base, "scheduler")
+    schedule = load_part(DDPMScheduler, base, "scheduler")
+    found, own = (
+        schedule.config.prediction_type,
+        DDPMScheduler.load_config(base.layout, subfolder="scheduler", revision=base.revision),
+    )
+    if "beta_start" not in own and "trained_betas" not in own:  # flow matching and EDM, which DDPM reads as its own defaults
+        raise FairgenError(
+            f"diffusion.model: the schedule of {base.model} is a {own.get('_class_name')}, and fairgen trains on DDPM's noise"
+            " (beta_start, beta_end); give Stable Diffusion 1.x, 2.x or XL"
+        )
+    if found not in PREDICTIONS:
+        raise FairgenError(
+            f"diffusion.model: {base.model} has prediction_type {found} in its scheduler, and fairgen trains only"
+            f" {' and '.join(PREDICTIONS)}; give another base"
+        )
+    return schedule
 
 
 def sampler(base: Base, kind: str) -> Any:

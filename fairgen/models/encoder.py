@@ -1,13 +1,16 @@
 """The encoder whose features are clustered: a CLIP's vision tower or any timm model."""
 
+import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 
 from fairgen import devices
-from fairgen.models import clip, missing
+from fairgen.errors import FairgenError
+from fairgen.models import clip, missing, weights
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,11 @@ class Features:
 
 
 def load(settings: Encoder) -> Features:
-    """Load the encoder."""
+    """Load the encoder.
+
+    Raises:
+        FairgenError: it cannot be found or read, or does not hold all its weights.
+    """
     return _timm(settings.model) if settings.kind == "timm" else _clip(settings.model)
 
 
@@ -43,16 +50,48 @@ def _clip(model: str) -> Features:
 def _timm(model: str) -> Features:
     import timm
 
+    key = "embed.encoder.model"
+    check_name(model, key)
     try:
-        network = timm.create_model(model, pretrained=True, num_classes=0).eval().to(devices.current())
-    except (OSError, RuntimeError, ValueError) as error:
-        raise missing(model, "embed.encoder.model", error) from error
+        with weights.watched() as answers:
+            network = timm.create_model(model, pretrained=True, num_classes=0).eval().to(devices.current())
+    except Exception as error:  # whatever timm's models say about files
+        raise missing(model, key, error) from error
+    weights.check_timm(network, model, answers, key)
     recipe = timm.data.resolve_model_data_config(network)
     mean, std = (torch.tensor(recipe[k]).view(1, 3, 1, 1) for k in ("mean", "std"))
 
     @torch.inference_mode()
     def run(pixels: np.ndarray) -> torch.Tensor:
         x = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255
-        return network(((x - mean) / std).to(devices.current())).cpu()
+        return vectors(network(((x - mean) / std).to(devices.current())), model, key).cpu()
 
     return Features(run, recipe["input_size"][-1])
+
+
+def check_name(model: str, key: str) -> None:
+    """timm has this model, and weights of it; ids of a hub are not looked up.
+
+    Raises:
+        FairgenError: it has not.
+    """
+    import timm
+
+    if ":" in model or timm.is_model_pretrained(model):
+        return
+    if timm.is_model(model):
+        raise FairgenError(f"{key}: timm has no weights of {model}; give another model")
+    near = difflib.get_close_matches(model, timm.list_models(), 3)
+    hint = f"; near it are {', '.join(near)}" if near else ""
+    raise FairgenError(f"{key}: timm has no model {model}{hint}; give another name, or set embed.encoder.kind: clip")
+
+
+def vectors(found: Any, model: str, key: str) -> torch.Tensor:
+    """What a timm model without a classifier gives, as (n, d).
+
+    Raises:
+        FairgenError: it gives a map or several things.
+    """
+    if not (isinstance(found, torch.Tensor) and found.ndim == 2):
+        raise FairgenError(f"{key}: {model} gives no vector for an image; take another timm model")
+    return found

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from fairgen.errors import FairgenError
-from fairgen.models import locate
+from fairgen.models import locate, weights
 
 SUFFIXES = (".safetensors", ".ckpt")
+PREFIXES = ("model.diffusion_model.", "first_stage_model.", "cond_stage_model.", "conditioner.")  # of the parts in a file
 
 
 def is_one(model: str) -> bool:
@@ -43,18 +44,36 @@ def load(kind: Any, model: str, folder: Path, part: str, dtype: Any) -> Any:
     """A denoiser, autoencoder or text encoder (`kind`) from the file, built as `folder` says.
 
     Raises:
+        FairgenError: the file lacks weights of this part, or has more than the folder describes.
         ValueError: the file does not hold this part, or not in this architecture.
     """
+    from diffusers.loaders.single_file_utils import create_diffusers_clip_model_from_ldm, load_single_file_checkpoint
+
     options = {"config": str(folder), "subfolder": part, "torch_dtype": dtype, "local_files_only": True}
+    tensors, place = load_single_file_checkpoint(locate(model)), f"{model} (its {part}, as {folder.name} describes it)"
+    whole = [fault for fault in weights.integers(Path(locate(model))) if fault.startswith(PREFIXES)]
+    weights.complete(place, (), mismatched=whole, key="diffusion.model")
     try:
         if hasattr(kind, "from_single_file"):
-            loaded = kind.from_single_file(locate(model), **options)
-        else:
-            from diffusers.loaders.single_file_utils import create_diffusers_clip_model_from_ldm, load_single_file_checkpoint
-
-            loaded = create_diffusers_clip_model_from_ldm(kind, load_single_file_checkpoint(locate(model)), **options)
-    except (KeyError, RuntimeError) as error:
-        raise ValueError(f"its {part} is not that of {folder}: {error}") from error
-    if absent := [name for name, weight in loaded.named_parameters() if weight.is_meta]:
-        raise ValueError(f"its {part} lacks {len(absent)} weights, for example {absent[0]}")
+            wanted, found = names(kind, folder, part, dict(tensors))
+            weights.complete(place, wanted - found, found - wanted, key="diffusion.model")
+            return kind.from_single_file(tensors, **options)
+        loaded = create_diffusers_clip_model_from_ldm(kind, tensors, **options)
+    except FairgenError:
+        raise
+    except Exception as error:  # whatever diffusers says about a file of another layout
+        raise ValueError(f"its {part} is not as {folder.name} describes it: {error}") from error
+    # of more weights nothing is said: Stable Diffusion 2's file has a layer of the text encoder that nothing reads
+    weights.complete(place, [name for name, weight in loaded.named_parameters() if weight.is_meta], key="diffusion.model")
     return loaded
+
+
+def names(kind: Any, folder: Path, part: str, tensors: dict[str, Any]) -> tuple[set[str], set[str]]:
+    """The weights of a denoiser or autoencoder: those that it has, and those that diffusers finds in a file for it."""
+    from accelerate import init_empty_weights
+    from diffusers.loaders.single_file_model import SINGLE_FILE_LOADABLE_CLASSES
+
+    config = kind.load_config(str(folder), subfolder=part)
+    with init_empty_weights():
+        wanted = set(kind.from_config(config).state_dict())
+    return wanted, set(SINGLE_FILE_LOADABLE_CLASSES[kind.__name__]["checkpoint_mapping_fn"](config=config, checkpoint=tensors))

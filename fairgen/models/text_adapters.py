@@ -61,7 +61,8 @@ def adapted(path: Path, base: diffusion.Base, identity: str) -> diffusion.Encode
         FairgenError: the adapter was trained on another base.
     """
     adapters.check_base(path, identity)
-    encoders, tensors = text_encoders.load_text(base), adapters.load(path)
+    tensors = adapters.load(path)
+    encoders = text_encoders.load_text(base, adapters.drawing_dtype(adapters.read_facts(path)))
     for part, (_, encoder) in encoders.items():
         own = {name.removeprefix(f"{part}."): x for name, x in tensors.items() if name.startswith(f"{part}.")}
         if not hasattr(encoder, WRAPPER.rstrip(".")):

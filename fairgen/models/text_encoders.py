@@ -5,7 +5,7 @@ from typing import Any
 import torch
 
 from fairgen import devices
-from fairgen.models import diffusion, missing, tokenize
+from fairgen.models import check_tokenizer, diffusion, tokenize
 from fairgen.models.lean import lean
 
 
@@ -13,14 +13,13 @@ def load_tokenizer(base: diffusion.Base, suffix: str = "") -> Any:
     """The tokenizer of the base's text encoder; SDXL's second one has the suffix `_2`.
 
     Raises:
-        FairgenError: there is none; transformers then makes one without words instead of failing.
+        FairgenError: there is none.
     """
     with lean():
         from transformers.models.clip.tokenization_clip import CLIPTokenizer
 
     tokenizer = diffusion.load_part(CLIPTokenizer, base, f"tokenizer{suffix}")
-    if len(tokenizer.get_vocab()) <= len(tokenizer.all_special_tokens):
-        raise missing(base.model, "diffusion.model", FileNotFoundError("its tokenizer is not there"))
+    check_tokenizer(tokenizer, base.model, "diffusion.model")
     return tokenizer
 
 
