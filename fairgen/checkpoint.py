@@ -7,6 +7,7 @@ import torch
 
 from fairgen import job
 from fairgen.batches import Batches
+from fairgen.models.weights import storable
 from fairgen.work import Work
 
 
@@ -32,7 +33,7 @@ class Training:
                 "rates": [group["lr"] for group in self.optimizer.param_groups],
                 "schedule": {k: v for k, v in self.schedule.state_dict().items() if k != "lr_lambdas"},
             }
-            stored = {name: x.detach().cpu().contiguous() for name, x in self._state().items()}
+            stored = storable(self._state())
             work.save(f"step-{self.step:08}.safetensors", lambda path: save_file(stored, path), progress)
 
     def resume(self, work: Work, inputs: dict[str, str]) -> None:

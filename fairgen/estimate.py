@@ -12,15 +12,17 @@ import sys
 from argparse import ArgumentParser, Namespace
 from dataclasses import dataclass
 from functools import cache
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 import yaml
 from pyarrow import parquet
 
+from fairgen.amounts import Amount, plus, text, total
 from fairgen.config import Config, block, dataset_block, expanded, merged, settings
 from fairgen.errors import FairgenError
-from fairgen.rates import PEAK, Amount, Reference, plus
+from fairgen.rates import PEAK, Reference
 from fairgen.timing import Past, past, settings_of, work_of
 
 ON_GPU = ("embed", "prior", "adapt", "adapt_shared", "sample", "score", "audit", "pretrain", "finetune")
@@ -69,8 +71,9 @@ def planned(target: Path, configfile: Path | None, config: Config) -> list[Job]:
     said = done.stdout + done.stderr
     if done.returncode:
         lines = [line.strip() for line in said.splitlines() if line.strip()]
-        own = [line.removeprefix("fairgen: ") for line in lines if line.startswith("fairgen: ")]
-        raise FairgenError(f"{target} cannot be planned: {' '.join(own or lines[-3:]) or 'snakemake gave no reason'}")
+        own = [*takewhile(lambda line: line.startswith("fairgen: "), reversed(lines))][::-1]
+        why = " ".join(line.removeprefix("fairgen: ") for line in own or lines[-3:])
+        raise FairgenError(f"{target} cannot be planned: {why or 'snakemake gave no reason'}")
     found, of = [], cache(lambda *names: json.loads(settings(config, *names)))
     for rule, about in JOB.findall(said):
         named = re.search(r"^ {4}wildcards: (.+)$", about, re.M)
@@ -125,7 +128,7 @@ def costs(jobs: list[Job], before: dict[str, list[Past]], data: bool, reference:
             times, sizes = [one.seconds for one in known], [one.megabytes for one in known]
             own = (min(times), max(times)), (min(sizes), max(sizes)), "like jobs"
         else:
-            drawn, adapters = amounts(job, config)
+            drawn, adapters = extent(job, config)
             seconds = reference.seconds(job.rule, job.settings, drawn, adapters)
             own = seconds, reference.megabytes(job.rule, job.settings, adapters), "reference" if seconds else "not known"
         found.setdefault(job.rule, []).append(own)
@@ -135,7 +138,7 @@ def costs(jobs: list[Job], before: dict[str, list[Past]], data: bool, reference:
     ]
 
 
-def amounts(job: Job, config: Config) -> tuple[int, int]:
+def extent(job: Job, config: Config) -> tuple[int, int]:
     """Images of the synthetic set that a job looks at, and adapters that it trains together."""
     dataset, method = job.wildcards["dataset"], job.wildcards.get("method")
     per_group, k = (block(config, dataset, method, name)[key] for name, key in (("sample", "per_group"), ("cluster", "k")))
@@ -162,26 +165,6 @@ def this_card() -> str | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     return next((name for name in sorted(PEAK, key=len, reverse=True) if re.search(rf"\b{name}\b", said)), None)
-
-
-def text(amount: Amount, scale: float = 1.0) -> str:
-    """A range to two digits; one number where its ends are alike."""
-    if amount is None:
-        return "not known"
-    low, high = (short(value / scale) for value in amount)
-    return low if low == high else f"{low} – {high}"
-
-
-def short(value: float) -> str:
-    """A number to two digits, never in powers of ten."""
-    return f"{float(f'{value:.2g}'):,.10g}" if value >= 0.01 or value == 0 else "<0.01"
-
-
-def total(found: list[Amount], scale: float = 1.0) -> str:
-    """A sum of ranges; where one is not known, the sum is a lower bound."""
-    amounts = [amount for amount in found if amount is not None]
-    known = plus(*amounts) if amounts or not found else None
-    return f"at least {short(known[0] / scale)}" if known and None in found else text(known, scale)
 
 
 def report(found: list[Cost], gpus: int, images: int, machine: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from fairgen.errors import FairgenError, shortened
 from fairgen.formats import Reject, Row, plain
 
-NUMBER = re.compile(r"\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*")
+NUMBER = re.compile(r" *[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)? *")
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,8 @@ def as_number(raw: str) -> float | None:
 
 def same(one: str, other: str) -> bool:
     """Whether two words are the same, or the same number: `1` and `1.0`."""
-    return one == other or (as_number(one) is not None and as_number(one) == as_number(other))
+    a, b = as_number(one), as_number(other)
+    return one == other or (a is not None and a == b and abs(a) < 2**53)  # numbers above that are names, and floats mix them up
 
 
 def check(attributes: Sequence[dict[str, Any]], key: str) -> None:

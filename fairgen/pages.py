@@ -47,7 +47,7 @@ def result_page(document: dict[str, Any]) -> str:
         parts += [
             f"## Bias ratio {ratio}",
             table(head, body),
-            *(f"**{clean(line).capitalize()}.**" for line in results.missing(results.empty_groups(methods))),
+            *(f"**{clean(line)}.**" for line in results.missing(results.empty_groups(methods))),
             intervals.verdict(document["comparisons"][ratio]).capitalize() + ".",
         ]
     facts = [("config", document["config_sha256"][:16]), *document["versions"].items()]

@@ -13,10 +13,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from fairgen.amounts import Amount, Range, plus, times
 from fairgen.models import locate
-
-Range = tuple[float, float]
-Amount = Range | None
 
 PEAK = {  # dense bf16 TFLOP/s of NVIDIA's data sheets (fp16 where there is no bf16)
     **{"B200": 2250, "H200": 989, "H100": 989, "GH200": 989, "A100": 312, "L40S": 362, "L40": 181, "A40": 150, "A10": 125},
@@ -41,22 +39,6 @@ BASES = {  # by the width of the text states: millions of the UNet's weights, it
 }
 KNOWN = {"stable-diffusion-v1": 768, "stable-diffusion-2": 1024, "stable-diffusion-xl": 2048, "sdxl": 2048}
 PNG = (1.0, 2.5)  # bytes per pixel of a drawn image
-
-
-def times(factor: float, *amounts: Amount) -> Amount:
-    """A product of ranges; unknown if one is."""
-    low = high = factor
-    for amount in amounts:
-        if amount is None:
-            return None
-        low, high = low * amount[0], high * amount[1]
-    return low, high
-
-
-def plus(*amounts: Amount) -> Amount:
-    """A sum of ranges; unknown if one is."""
-    known = [amount for amount in amounts if amount is not None]
-    return (sum(a[0] for a in known), sum(a[1] for a in known)) if len(known) == len(amounts) else None
 
 
 def header(path: Path) -> dict[str, Any]:

@@ -332,10 +332,12 @@ def test_a_full_finetune_at_a_low_rate_is_drawn_as_it_was_trained(
     facts = {"kind": "full", "base": diffusion.identity(own), "rank": 0, "alpha": 0, "dora": False, "images": 8, "cluster": 0}
     adapters.write(file, unet, facts, text_adapters.state(encoders, "full"))
     monkeypatch.setattr(sample, "draw", lambda *given: drawn.append(given) or iter(()))
+    monkeypatch.setattr(sample.devices, "fast_float32", lambda: drawn.append("TensorFloat-32"))
     solver = Solver("unipc", 1, 2.0, "", 1)
     asked = sample.Sample(1, 1, 0, solver, "V", vars(own), {"g": "a [V]"}, {"g": None})
     list(sample.rows(asked, "g", [sample.Source(file, 0, 1)], False, diffusion.identity(own)))
-    found, _, _, text, *_ = drawn[0]
+    mode, (found, _, _, text, *_) = drawn
+    assert mode == "TensorFloat-32"
     before = diffusion.load_unet(base).state_dict()
     for name, weight in unet.state_dict().items():
         assert torch.equal(found.state_dict()[name], weight)

@@ -130,9 +130,12 @@ QUICK = (
 )
 
 
+SHALLOW = ("beit", "deepseek_vit", "gemma4_vit", "qwen3_vit")  # their smallest have 86 to 412 million weights, so fewer layers
+
+
 def settings_of(family: str) -> classifier.Classifier:
     model, resolution = FAMILIES[family]
-    return classifier.Classifier(model, {}, False, resolution)
+    return classifier.Classifier(model, {"depth": 2} if family in SHALLOW else {}, False, resolution)
 
 
 def rows(count: int, resolution: int) -> Rows:
@@ -165,7 +168,7 @@ def test_a_family(family: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("family", FAMILIES.keys() - set(QUICK))
+@pytest.mark.parametrize("family", [family for family in FAMILIES if family not in QUICK])
 def test_every_family(family: str, tmp_path: Path) -> None:
     check_family(family, tmp_path)
 

@@ -40,7 +40,8 @@ def begun(kind: Callable[..., torch.optim.Optimizer]) -> Training:
     weights = [torch.nn.Parameter(torch.randn(shape, generator=generator)) for shape in ((80, 80), (3,))]
     optimizer = kind(weights, lr=0.1)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 / (1 + step))
-    return Training({"weights": weights}, optimizer, schedule, generator, [Batches(5, 2, generator)])
+    tied = weights[:1]  # stands in the network in a second place
+    return Training({"weights": weights, "tied": tied}, optimizer, schedule, generator, [Batches(5, 2, generator)])
 
 
 def advance(training: Training, steps: int) -> list[torch.Tensor]:

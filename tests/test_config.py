@@ -1,6 +1,7 @@
 """The config and its method table."""
 
 import copy
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -499,3 +500,17 @@ def test_snakemake_names_the_line_of_a_wrong_config(workflow: Workflow) -> None:
 def test_labels_and_fractions_are_checked_before_any_job(config: dict, schema: dict, change: dict, said: str) -> None:
     with pytest.raises(FairgenError, match=said):
         validation.validate(table.merged(config, {"datasets": change}), schema)
+
+
+def test_a_comparison_carries_the_config_that_its_hash_is_of(config: dict) -> None:
+    """As JSON with sorted keys and without spaces; of every method that is compared or led to, and no other data set."""
+    given = json.loads(table.settings(config, "birds", "worst_group"))
+    text = json.dumps(given["config"], sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    assert hashlib.sha256(text.encode()).hexdigest() == given["config_sha256"] == table.config_hash(config, "birds")
+    assert given["config"]["dataset"]["format"] == "birds"
+    assert given["config"]["finetune"]["erm"] == config["finetune"]["erm"]
+    assert {"dreambooth", "clustered", "vanilla"} <= given["config"]["methods"].keys()
+    assert not {"datasets", "replicates", "ablations", "audit", "george"} & (
+        given["config"].keys() | given["config"]["methods"].keys()
+    )
+    assert len(text) < 10_000

@@ -10,8 +10,8 @@ import pytest
 from conftest import Workflow
 from PIL import Image
 
+from fairgen import amounts, estimate, lineage, rates, tables, timing
 from fairgen import config as table
-from fairgen import estimate, lineage, rates, tables, timing
 from fairgen.estimate import Cost, Job
 
 
@@ -117,10 +117,10 @@ def test_what_is_not_known_makes_the_sum_a_lower_bound() -> None:
 
 
 def test_numbers_are_short_and_plain() -> None:
-    assert [estimate.short(x) for x in (0, 0.004, 0.123, 1.26, 99.4, 34_321, 1_234_567)] == [
+    assert [amounts.short(x) for x in (0, 0.004, 0.123, 1.26, 99.4, 34_321, 1_234_567)] == [
         *("0", "<0.01", "0.12", "1.3", "99", "34,000", "1,200,000"),
     ]
-    assert estimate.text((3, 3)) == "3"
+    assert amounts.text((3, 3)) == "3"
 
 
 def test_references_follow_the_settings(config: dict) -> None:

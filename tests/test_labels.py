@@ -3,7 +3,7 @@
 from collections import Counter
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fairgen.errors import FairgenError
@@ -48,6 +48,7 @@ def test_an_attribute_that_the_data_lacks_stops_with_the_ones_it_has() -> None:
 
 
 @given(st.text())
+@example("0\x1f")
 def test_no_value_crashes(raw: str) -> None:
     assert AGE.name(raw) in {"young", "old", None}
     assert RACE.name(raw) in {"white", "other", None}
@@ -75,6 +76,11 @@ def test_a_number_is_one_word_however_it_is_written(raw: str, name: str | None) 
 def test_a_word_as_it_stands_goes_before_the_same_number() -> None:
     codes = Attribute("code", values={"a": ["01"], "b": ["1"]})
     assert (codes.name("01"), codes.name("1")) == ("a", "b")
+
+
+def test_long_numbers_are_names() -> None:
+    codes = Attribute("code", values={"a": ["9007199254740992"], "b": ["9007199254740993"]})
+    assert (codes.name("9007199254740993"), codes.name("9007199254740992.0")) == ("b", None)
 
 
 def test_without_values_a_whole_number_has_one_name() -> None:

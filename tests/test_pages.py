@@ -44,10 +44,10 @@ def test_the_result_page_ranks_methods_and_names_no_winner_lightly() -> None:
 def test_the_result_page_names_groups_without_images_and_invents_no_interval() -> None:
     document = result(erm=[0.2, 0.4], lora=[0.8, 0.6])
     for entry in document["results"]["0.99"].values():
-        entry["empty_groups"]["validation"] = ["b"]
+        entry["empty_groups"]["validation"] = ["B"]
     text = pages.result_page(document)
     assert "| lora | 0.700 (n/a) |" in text
-    assert "**Group b: no validation image, so the selection of weights did not see it.**" in text
+    assert "**group B: no validation image, so the selection of weights did not see it.**" in text
     assert "No winner is named: intervals need at least three seeds, here are 2." in text
 
 

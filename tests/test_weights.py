@@ -199,3 +199,13 @@ def test_several_faults_are_counted() -> None:
     with pytest.raises(FairgenError, match=r"^k: f does not hold .*: a is missing \(and 1 more\), c is unknown to the network; "):
         weights.complete("f", ["b", "a"], ["c", "x.position_ids"], key="k")
     weights.complete("f", [], ["x.position_ids"])
+
+
+def test_tied_weights_can_be_stored(tmp_path: Path) -> None:
+    """Some of timm's models use one layer in several places, which safetensors alone refuses, at the end of a training."""
+    layer = torch.nn.Linear(2, 2)
+    state = {**torch.nn.Sequential(layer, layer).state_dict(), "row": layer.weight.detach()[1]}
+    save_file(weights.storable(state), tmp_path / "a.safetensors")
+    found = load_file(tmp_path / "a.safetensors")
+    assert found.keys() == state.keys()
+    assert all(torch.equal(found[name], x) for name, x in state.items())

@@ -79,8 +79,7 @@ def probe(settings: Classifier, classes: int) -> None:
 
 def save(path: Path, network: Network, history: dict[str, Any] | None = None) -> None:
     """Write the weights as safetensors; `history`, what they have behind them, goes into the metadata."""
-    weights = {k: v.contiguous() for k, v in network.net.state_dict().items()}
-    tensors.save(path, weights, history or {})
+    tensors.save(path, weights.storable(network.net.state_dict()), history or {})
 
 
 def restore(path: Path, network: Network) -> dict[str, Any]:

@@ -81,6 +81,17 @@ def fitting(place: object, found: "Mapping[str, torch.Tensor]", wanted: "Mapping
     complete(place, wanted.keys() - found.keys(), found.keys() - wanted.keys(), wrong, remedy=remedy)
 
 
+def storable(tensors: "Mapping[str, torch.Tensor]") -> "dict[str, torch.Tensor]":
+    """Tensors as safetensors takes them: on the CPU, contiguous, each in memory of its own; some of timm's models tie weights."""
+    found, taken = {}, set()
+    for name, x in tensors.items():
+        own = x.detach().cpu().contiguous()
+        place = own.untyped_storage().data_ptr()
+        found[name] = own.clone() if place in taken else own
+        taken.add(place)
+    return found
+
+
 def shown(x: "torch.Tensor") -> str:
     """Shape and type of a tensor."""
     return f"{tuple(x.shape)} {str(x.dtype).removeprefix('torch.')}"
