@@ -15,10 +15,7 @@ from snakemake.utils import min_version
 min_version("9.0")
 
 
-configfile: "config.yaml"
-
-
-include: "rules/common.smk"
+include: "rules/common.smk"  # reads config.yaml
 
 
 rule all:

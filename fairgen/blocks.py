@@ -55,7 +55,12 @@ def follow(config: Config, method: str, key: str, after: Callable[[str], str | N
         if method not in config["methods"]:
             raise FairgenError(f"{where}unknown method '{method}'; the config has {', '.join(config['methods'])}")
         if method in names:
-            raise FairgenError(f"{where}the chain {' → '.join([*names, method])} is a circle")
+            circle = names[names.index(method) :]  # told from the same method on, wherever it was entered
+            first = min(range(len(circle)), key=lambda i: list(config["methods"]).index(circle[i]))
+            circle = [*circle[first:], *circle[:first]]
+            raise FairgenError(
+                f"config: methods.{circle[-1]}.{key}: the chain {' → '.join([*circle, circle[0]])} is a circle; break it here"
+            )
         names.append(method)
         method = after(method)
     return names

@@ -24,8 +24,9 @@ def expanded(config: Config) -> Config:
     given, datasets = config.get("datasets"), {}
     for name, data in given.items() if isinstance(given, dict) else ():
         model = data.get("like") if isinstance(data, dict) else None
-        if model is not None and "like" in given.get(str(model), {"like": None}):
-            raise FairgenError(f"config: datasets.{name}.like: '{model}' is no data set with a whole entry")
+        whole = given.get(model) if isinstance(model, str) else None
+        if model is not None and (not isinstance(whole, dict) or "like" in whole):
+            raise FairgenError(f"config: datasets.{name}.like: '{model}' is no data set with a whole entry; name one that has")
         datasets[name] = {k: v for k, v in merged(given[model], data).items() if k != "like"} if model else data
     return {**config, "datasets": datasets} if datasets else config
 

@@ -4,7 +4,6 @@ Snakemake hands out counts of GPUs, not devices. So a job claims the first visib
 ends with its process, however that ends.
 """
 
-import fcntl
 import logging
 import os
 import tempfile
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from fairgen.errors import FairgenError
+from fairgen.work import flocked
 
 WAIT = 0.5  # seconds between two looks at devices that are all taken
 ALLOCATIONS = ("SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID")  # variables of Slurm, PBS and LSF
@@ -32,13 +32,11 @@ def visible() -> list[str]:
 
 def try_lock(device: str, folder: Path) -> IO[str] | None:
     """The open lock file of a device, or None if another process holds it."""
-    file = (folder / f"gpu-{device}.lock").open("a")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.close()
-        return None
-    return file
+    file = (folder / f"gpu-{device.replace('/', '_')}.lock").open("a")  # a MIG device is called MIG-GPU-…/1/0
+    if flocked(file):
+        return file
+    file.close()
+    return None
 
 
 def claim(count: int, devices: list[str], folder: Path) -> list[str]:

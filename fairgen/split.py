@@ -81,6 +81,11 @@ def work(settings: Split, paths: SimpleNamespace) -> None:
     for name, group in settings.groups.items():
         if group.role == "aligned" and not counts["train"].get(name):
             raise FairgenError(f"group {name} has no training image; an aligned group needs some: check the data set's split")
+    if not any(counts["validation"].values()):
+        raise FairgenError(
+            "no validation image is left, and weights are chosen by them; give index.fractions a share for validation, or the"
+            " data set's own split some validation rows"
+        )
     for line in short:
         job.log.warning("fewer images than ratio %s asks for, all are kept: %s", ratio, line)
     keep = ("id", "path", "target", "bias", "group", "split", "detail", "hash")

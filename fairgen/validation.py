@@ -1,55 +1,149 @@
 """The config checked before any job: against its schema, and for what a schema cannot say. Each mistake is one line."""
 
-from pathlib import Path
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
-from fairgen import formats, labels, schemas
-from fairgen.blocks import SECOND, Config, block, dataset_block, recipe, stage_one, starts, synthetic
+from fairgen import labels, schemas
+from fairgen.blocks import SECOND, Config, block, chain, dataset_block, recipe, stage_one, starts, synthetic
 from fairgen.config import attributes, comparison, expanded
 from fairgen.errors import FairgenError
-from fairgen.models import check_moved, single_file
+from fairgen.prompts import PLACE, plain_prompt
 
 
 def validate(config: Config, schema: Config) -> None:
     """Check the config against its JSON Schema, and what a schema cannot say.
 
     Raises:
-        FairgenError: names the first offending key.
+        FairgenError: one line for each mistake.
     """
     whole = expanded(config)
     schemas.check(whole, schema, "config")
-    for name, data in whole["datasets"].items():
-        check_groups(name, data["groups"])
-        check_labels(whole, name)
-        if data["format"] == "birds" and data["root"] != f"results/{name}":
-            raise FairgenError(
-                f"config: datasets.{name}.root: fairgen draws into results/{name}; write that instead of {data['root']}"
-            )
-        for method in whole["methods"]:
-            check_start(whole, name, method)
-            check_weights(whole, name, method)
-            check_extra(whole, name, method)
-            check_shared(whole, name, method)
-        for method in comparison(whole, name)["compare"]:
-            recipe(whole, name, method)
-    for name in whole["replicates"]:
-        check_replicates(whole, name)
-    for name, methods in whole["ablations"].items():
-        for method in methods:
-            if method not in whole["methods"]:
-                raise FairgenError(
-                    f"config: ablations.{name}: unknown method '{method}'; the config has {', '.join(whole['methods'])}"
-                )
+    gather([Check(chain, (whole, method)) for method in whole["methods"]])
+    gather([*of_datasets(whole), *of_methods(whole), *of_tables(whole)])
+
+
+@dataclass(frozen=True)
+class Check:
+    """A check with what it takes; of a method also its name and those of the data sets, on which it makes the same mistakes."""
+
+    run: Callable[..., Any]
+    given: tuple[Any, ...]
+    method: str = ""
+    datasets: tuple[str, ...] = ()
+
+    def kind(self, line: str) -> str:
+        """A line without the names, by which a mistake of several methods and data sets is known as one."""
+        names = "|".join(re.escape(name) for name in (self.method, *self.datasets) if name)
+        return re.sub(rf"(?<![\w-])({names})(?![\w-])", "", line) if names else line
+
+
+def gather(checks: Iterable[Check]) -> None:
+    """Make every check, and tell all that they find; a mistake that several methods have is told once, with their names.
+
+    Raises:
+        FairgenError: one line for each finding.
+    """
+    lines: dict[str, str] = {}
+    methods: dict[str, list[str]] = defaultdict(list)
+    for check in checks:
+        try:
+            check.run(*check.given)
+        except FairgenError as error:
+            for line in (line for line in str(error).splitlines() if line not in lines.values()):
+                lines.setdefault(check.kind(line), line)
+                methods[check.kind(line)].append(check.method)
+    others = {kind: list(dict.fromkeys(found))[1:] for kind, found in methods.items()}
+    tell([f"{line} (likewise {', '.join(others[kind])})" if others[kind] else line for kind, line in lines.items()])
+
+
+def of_datasets(config: Config) -> Iterator[Check]:
+    """Yield the checks of every data set."""
+    for name, data in config["datasets"].items():
+        yield Check(check_root, (name, data))
+        yield Check(check_labels, (config, name))
+        for check in (check_groups, check_classes, check_prompts):
+            yield Check(check, (name, data["groups"]))
+
+
+def of_methods(config: Config) -> Iterator[Check]:
+    """Yield the checks of every method on every data set."""
+    names = tuple(config["datasets"])
+    for name in names:
+        for method in config["methods"]:
+            for check in (check_start, check_weights, check_extra, check_shared):
+                yield Check(check, (config, name, method), method, names)
+        for method in comparison(config, name)["compare"]:
+            yield Check(recipe, (config, name, method), method, names)
+
+
+def of_tables(config: Config) -> Iterator[Check]:
+    """Yield the checks of what is compared beside the data sets' own tables."""
+    for name in config["replicates"]:
+        yield Check(check_replicates, (config, name))
+    for name in config["ablations"]:
+        yield Check(check_ablation, (config, name))
+
+
+def check_root(dataset: str, data: Config) -> None:
+    """fairgen's own drawings lie in one place."""
+    if data["format"] == "birds" and data["root"] != f"results/{dataset}":
+        raise FairgenError(
+            f"config: datasets.{dataset}.root: fairgen draws into results/{dataset}; write that instead of {data['root']}"
+        )
 
 
 def check_groups(dataset: str, groups: Config) -> None:
-    """Every donor is an aligned group of the same class."""
+    """Every donor is an aligned group of the same class, and no two groups are the same (target, bias) pair."""
+    seen: dict[tuple[str, str], str] = {}
+    found = []
     for name, group in groups.items():
-        donor = group["donor"]
+        donor, where = group["donor"], f"config: datasets.{dataset}.groups.{name}"
         if donor is not None and (donor not in groups or groups[donor]["role"] != "aligned"):
-            raise FairgenError(f"config: datasets.{dataset}.groups.{name}.donor: '{donor}' is no aligned group of this data set")
-        if donor is not None and groups[donor]["target"] != group["target"]:
-            raise FairgenError(f"config: datasets.{dataset}.groups.{name}.donor: '{donor}' has another target")
+            found.append(f"{where}.donor: '{donor}' is no aligned group of this data set; name one, or null")
+        elif donor is not None and groups[donor]["target"] != group["target"]:
+            found.append(f"{where}.donor: '{donor}' has another target; name an aligned group of target {group['target']}")
+        first = seen.setdefault((group["target"], group["bias"]), name)
+        if first != name:
+            found.append(f"{where}: target {group['target']} and bias {group['bias']} are those of {first}; leave one out")
+    tell(found)
+
+
+def check_classes(dataset: str, groups: Config) -> None:
+    """There are two classes or more, and each has an aligned group, which the bias ratio leaves its images."""
+    roles: dict[str, set[str]] = {}
+    for group in groups.values():
+        roles.setdefault(group["target"], set()).add(group["role"])
+    where = f"config: datasets.{dataset}.groups"
+    found = [
+        f"{where}: every group of target {target} is conflicting, so that no bias ratio leaves it training images;"
+        " set role: aligned for the common one"
+        for target in roles
+        if "aligned" not in roles[target]
+    ]
+    if len(roles) == 1:
+        found.append(f"{where}: all have the target {next(iter(roles))}; a classifier needs two classes or more")
+    tell(found)
+
+
+def check_prompts(dataset: str, groups: Config) -> None:
+    """Every prompt says something beside its token, and the token's place is written as it is looked for."""
+    found = []
+    for name, group in groups.items():
+        where, prompt = f"config: datasets.{dataset}.groups.{name}.prompt", group["prompt"]
+        if wrong := [word for word in re.findall(r"\[\s*v\s*\]", prompt, re.I) if word != PLACE]:
+            found.append(f"{where}: '{wrong[0]}' stands for nothing; write {PLACE} where the rare word goes")
+        elif not plain_prompt(prompt):
+            found.append(f"{where}: it says nothing beside {PLACE}; describe the group's images")
+    tell(found)
+
+
+def tell(found: list[str]) -> None:
+    """Raise what was found, a line each."""
+    if found:
+        raise FairgenError("\n".join(found))
 
 
 def check_labels(config: Config, dataset: str) -> None:
@@ -126,6 +220,18 @@ def check_shared(config: Config, dataset: str, method: str) -> None:
         )
 
 
+def check_ablation(config: Config, name: str) -> None:
+    """The methods of an ablation are known."""
+    methods = config["methods"]
+    tell(
+        [
+            f"config: ablations.{name}: unknown method '{method}'; {schemas.nearest(method, methods)}"
+            for method in config["ablations"][name]
+            if method not in methods
+        ]
+    )
+
+
 def check_replicates(config: Config, name: str) -> None:
     """The replicates of a data set are data sets of the same groups, and compare the same methods at the same ratios."""
 
@@ -137,21 +243,3 @@ def check_replicates(config: Config, name: str) -> None:
             raise FairgenError(f"config: replicates.{name}: unknown data set '{other}'; add an entry that says `like: {name}`")
         if compared(other) != compared(name):
             raise FairgenError(f"config: replicates.{name}: {other} has other groups, ratios or methods than {name}")
-
-
-def check_data(config: Config, dataset: str) -> None:
-    """The data set's folder exists, unless fairgen draws it itself; the base has not moved, and local files are there."""
-    data, base = dataset_block(config, dataset), block(config, dataset, None, "diffusion")
-    check_moved(base["model"], "diffusion.model")
-    if single_file.is_one(base["model"]):
-        single_file.config_folder(base["model"], base["config"])
-    if data["format"] != "birds" and not Path(data["root"]).is_dir():
-        layout = formats.reader(data["format"]).LAYOUT
-        raise FairgenError(
-            f"data set {dataset}: the folder {data['root']} does not exist; expected {layout}. Put the files there, or"
-            f" point elsewhere with datasets.{dataset}.root in config.yaml"
-        )
-    for method in comparison(config, dataset)["compare"]:
-        start = block(config, dataset, method, "classifier")["pretrained"]
-        if isinstance(start, str) and not Path(start).is_file():
-            raise FairgenError(f"config: classifier.pretrained: no file {start} for {method} on {dataset}; give a file, or true")

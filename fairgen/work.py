@@ -11,6 +11,7 @@ The folder is removed when the job ends well. A job of other settings or inputs 
 """
 
 import copy
+import errno
 import fcntl
 import hashlib
 import json
@@ -20,12 +21,15 @@ import socket
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import IO, Any, TextIO
+
+from fairgen.errors import FairgenError
 
 SECONDS = 600  # at most so much is lost when a job is killed; the environment's FAIRGEN_CHECKPOINT_SECONDS overrides it
 MANIFEST = "manifest.json"
 os.umask(UMASK := os.umask(0o022))  # it can be read only by setting it
 NEW = "new"
+NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)  # what file systems without locks answer
 
 
 class Work:
@@ -44,17 +48,18 @@ class Work:
         """Hold the folder until the process ends; `waits` gets one sentence if another process holds it until then."""
         path = self.folder / "lock"
         while self._lock is None:
-            self.folder.mkdir(parents=True, exist_ok=True)
             try:
+                self.folder.mkdir(parents=True, exist_ok=True)
                 handle = path.open("a+")
-                if not _flocked(handle, wait=False):
+                if not flocked(handle):
                     holder = path.read_text() or "another process"
                     waits(f"{self.folder}: {holder} makes this output; waiting for its end (or end it)")
-                    _flocked(handle, wait=True)
+                    flocked(handle, wait=True)
                 if os.path.samestat(os.fstat(handle.fileno()), path.stat()):
                     self._lock = handle
-            except FileNotFoundError:  # its holder has just removed it
-                continue
+            except (FileNotFoundError, FileExistsError):  # its holder has just removed it
+                if self.folder.is_file():
+                    raise
         self._lock.truncate(0)
         self._lock.write(f"process {os.getpid()} on {socket.gethostname()}")
         self._lock.flush()
@@ -116,7 +121,8 @@ class Work:
         if done or not any(self.folder.rglob(MANIFEST)):
             gone = self.folder.with_name(f"{self.folder.name}.{os.getpid()}")  # at once, for a successor may be waiting
             self.folder.rename(gone)
-            shutil.rmtree(gone)
+            for _ in range(3):  # a successor that waits may have put its lock there just before
+                shutil.rmtree(gone, ignore_errors=True)
         self._lock.close()
         self._lock = None
 
@@ -145,11 +151,23 @@ def place(temporary: Path, path: Path) -> None:
     os.replace(temporary, path)
 
 
-def _flocked(handle: TextIO, wait: bool) -> bool:
+def flocked(handle: IO[str], wait: bool = False) -> bool:
+    """Lock an open file for this process; False where another one holds it and we do not wait.
+
+    Raises:
+        FairgenError: the file system has no locks.
+    """
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except BlockingIOError:
         return False
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
+        raise FairgenError(
+            f"{handle.name}: this file system has no locks ({error.strerror}), which keep jobs apart; mount it with them (NFS:"
+            " local_lock=flock, Lustre: flock), or run in a folder on another one"
+        ) from error
     return True
 
 

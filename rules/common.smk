@@ -6,16 +6,30 @@ from pathlib import Path
 
 import yaml
 
-sys.path.insert(0, str(workflow.basedir))
+RULES = Path(str(workflow.current_basedir.get_path_or_uri(secret_free=True)))
+sys.path.insert(0, str(RULES.parent))
 
-from fairgen import ancestry, blocks, failures, validation
+from fairgen import ancestry, blocks, config_file, failures, preflight, validation
 from fairgen import config as table
 from fairgen.errors import FairgenError
 from fairgen.fingerprint import fingerprint
 from fairgen.paths import Paths
-from fairgen.workflow import ablations, check_writable, requested, stop, use_this_python
+from fairgen.workflow import call, check_module, check_writable, requested, stop, use_this_python
 
 use_this_python()
+asked = call(outer=workflow.modifier.parent_modifier is not None)
+
+try:
+    check_module(workflow.modifier.path_modifier.prefix)
+    for file in () if asked.outer else ("config.yaml", *workflow.configfiles):
+        config_file.check(Path(file))
+except FairgenError as error:
+    stop(error)
+
+
+configfile: "config.yaml"
+
+
 paths = Paths(config)
 lineages = ancestry.Ancestry(workflow)
 lineage = lineages.lineage  # params function of a stage: what its artifacts belong to
@@ -23,22 +37,17 @@ ancestry.remember_failures()
 failed = failures.watch()
 
 try:
-    validation.validate(config, yaml.safe_load((Path(workflow.basedir) / "rules/config.schema.yaml").read_text()))
+    validation.validate(config, yaml.safe_load((RULES / "config.schema.yaml").read_text()))
     config.update(table.expanded(config))
-    for name in requested(sys.argv[1:]):
-        validation.check_data(config, name)
-    for name in requested(sys.argv[1:], "replicates.json"):
-        for replicate in table.replicates(config, name):
-            validation.check_data(config, replicate)
-    for dataset, name in ablations(sys.argv[1:]):
-        table.ablation(config, dataset, name)
+    if asked.plans:
+        preflight.check(config, asked.targets, asked.here, asked.runs)
 except FairgenError as error:
     stop(error)
 
 
 onstart:
     try:
-        check_writable(Path("results"), requested(sys.argv[1:]))
+        check_writable(Path("results"), requested(asked.targets))
     except FairgenError as error:
         stop(error)
 
@@ -64,6 +73,8 @@ def settings(stage):
     @cache  # thousands of jobs share few settings
     def text(*names):
         try:
+            if asked.outer and asked.plans:  # its targets are known by their jobs
+                preflight.check(config, preflight.targets_of(stage, *names), asked.here, asked.runs)
             return table.settings(config, names[0], stage, *names[1:])
         except FairgenError as error:
             stop(error)

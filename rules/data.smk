@@ -1,4 +1,7 @@
-"""From the user's files to clusters of the biased training rows: draw, index, split, embed, cluster."""
+"""From the user's files to clusters of the biased training rows: draw, index, split, embed, cluster.
+
+What can find a fault of the data and is cheap goes before all else that could run: `priority`.
+"""
 
 
 rule draw:
@@ -8,6 +11,7 @@ rule draw:
         "results/logs/{dataset}/draw.log",
     benchmark:
         "results/benchmarks/{dataset}/draw.tsv"
+    priority: 1
     conda:
         "../envs/data.yaml"
     params:
@@ -30,6 +34,7 @@ rule index:
         "results/logs/{dataset}/index.log",
     benchmark:
         "results/benchmarks/{dataset}/index.tsv"
+    priority: 1
     conda:
         "../envs/data.yaml"
     threads: 8
@@ -55,6 +60,7 @@ rule split:
         "results/logs/{dataset}/{scope}/split.log",
     benchmark:
         "results/benchmarks/{dataset}/{scope}/split.tsv"
+    priority: 1
     conda:
         "../envs/data.yaml"
     params:

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +39,7 @@ class Workflow:
     """A copy of the workflow in its own folder."""
 
     folder: Path
+    package: Path | None = None  # where fairgen is, if not in the copy
 
     def run(self, *words: str, cores: int = 1) -> subprocess.CompletedProcess:
         """Call snakemake there."""
@@ -52,7 +54,9 @@ class Workflow:
 
     def environment(self) -> dict[str, str]:
         """Variables for processes in the copy."""
-        return {**os.environ, "PYTHONPATH": str(self.folder), "XDG_CACHE_HOME": str(self.folder / ".cache")}
+        kept = {"FAIRGEN_CACHE": str(Path(tempfile.gettempdir(), f"fairgen-tests-{os.getuid()}"))}  # what timm has passed
+        own = {"PYTHONPATH": str(self.package or self.folder), "XDG_CACHE_HOME": str(self.folder / ".cache")}
+        return {**os.environ, **kept, **own}
 
     def edit(self, change: dict) -> None:
         """Merge a change into the copy's config.yaml."""

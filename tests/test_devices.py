@@ -103,3 +103,11 @@ def test_allocations_do_not_wait_for_each_others_devices(tmp_path: Path) -> None
     assert owner.poll() is None
     owner.kill()
     owner.wait()
+
+
+def test_a_mig_device_has_a_lock_file_of_its_own(tmp_path: Path) -> None:
+    """Its id has slashes: `MIG-GPU-…/1/0`."""
+    one, other = devices.claim(2, ["MIG-GPU-7f/1/0", "MIG-GPU-7f/2/0"], tmp_path)
+    assert (one, other) == ("MIG-GPU-7f/1/0", "MIG-GPU-7f/2/0")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["gpu-MIG-GPU-7f_1_0.lock", "gpu-MIG-GPU-7f_2_0.lock"]
+    assert devices.try_lock(one, tmp_path) is None

@@ -103,6 +103,21 @@ def test_system_files_and_links_outward_are_rejected(tmp_path: Path) -> None:
     assert {f for f, r in rejects.items() if r.malformed} == {"3_0_0_20170110220033116.jpg", "elsewhere"}
 
 
+def test_a_snapshot_of_a_hub_cache_is_a_root(tmp_path: Path) -> None:
+    """Its files are links into the blobs beside it, not outward; what lies beyond the repository's folder still is."""
+    home = tmp_path / "hub/datasets--some--faces"
+    root, name = home / "snapshots/c0ffee", "3_0_0_20170110220033115.jpg"
+    put(home, {"blobs/abc": "x"})
+    put(tmp_path, {"hub/models--other/blobs/abc": "x"})
+    (root / "data").mkdir(parents=True)
+    (root / "data" / name).symlink_to("../../../blobs/abc")
+    (root / "outside.jpg").symlink_to("../../../models--other/blobs/abc")
+    for place in (root, root / "data"):
+        rows, rejects = read("utkface", place)
+        assert [row.rsplit("/", 1)[-1] for row in rows] == [name]
+        assert set(rejects) == ({"outside.jpg"} if place == root else set())
+
+
 # --- CelebA ---
 
 CELEBA = [("000001.jpg", -1, 1, 0), ("000002.jpg", 1, -1, 1), ("000003.jpg", 1, 1, 2)]

@@ -1,10 +1,15 @@
 """The bias rule."""
 
 from collections import Counter
+from pathlib import Path
+from types import SimpleNamespace
 
+import pyarrow as pa
 import pytest
 
-from fairgen.split import GroupRole, cut, quotas, ratio_of
+from fairgen import tables
+from fairgen.errors import FairgenError
+from fairgen.split import GroupRole, Split, cut, quotas, ratio_of, work
 
 UTKFACE = {
     "male-young": GroupRole("male", "aligned"),
@@ -36,3 +41,16 @@ def test_several_conflicting_groups_share_the_quota() -> None:
 
 def test_scope_names_the_ratio() -> None:
     assert ratio_of("bias-0.995") == 0.995
+
+
+def test_a_split_without_validation_rows_stops_before_any_training(tmp_path: Path) -> None:
+    """It is one of the first jobs; the classifiers would find out after all generators."""
+    groups = {"a": GroupRole("x", "aligned"), "b": GroupRole("y", "aligned")}
+    rows = [
+        {"id": i, "group": g, "split": "train", **dict.fromkeys(("path", "target", "bias", "detail"), "")}
+        for i, g in enumerate("ab")
+    ]
+    tables.write(tmp_path / "index.parquet", pa.Table.from_pylist(rows), {"root": "data"})
+    paths = SimpleNamespace(index=tmp_path / "index.parquet", split=tmp_path / "split.parquet", scope="bias-0.9")
+    with pytest.raises(FairgenError, match=r"no validation image is left.*index\.fractions"):
+        work(Split(groups, 10, 0), paths)

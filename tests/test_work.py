@@ -1,5 +1,6 @@
 """Killed jobs: what they leave, and that their successors end where an uninterrupted run ends."""
 
+import errno
 import hashlib
 import json
 import os
@@ -14,8 +15,9 @@ import pyarrow as pa
 import pytest
 from conftest import PROJECT
 
-from fairgen import images, pixels, tables
+from fairgen import devices, images, pixels, tables
 from fairgen.embedded import birds
+from fairgen.errors import FairgenError
 from fairgen.work import Work, differences
 
 BASE = {"model": "fairgen:embedded/weights/diffusion", "revision": None, "variant": None, "dtype": "float32", "resolution": 32}
@@ -255,6 +257,19 @@ def test_two_jobs_never_hold_one_folder(tmp_path: Path) -> None:
     jobs = [subprocess.Popen(command, cwd=PROJECT, stderr=subprocess.PIPE, text=True) for _ in range(4)]
     assert [job.communicate()[1] for job in jobs] == [""] * 4
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOTSUP])
+def test_a_file_system_without_locks_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    def flock(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    for lock in (lambda: Work(tmp_path / "a", {}).lock(print), lambda: devices.try_lock("0", tmp_path)):
+        with pytest.raises(
+            FairgenError, match=r"this file system has no locks \(.*\), which keep jobs apart; mount it with them"
+        ):
+            lock()
 
 
 def test_differences_are_named() -> None:

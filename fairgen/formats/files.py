@@ -37,6 +37,16 @@ def is_junk(file: str) -> bool:
     return parts[-1].lower() in JUNK or "__MACOSX" in parts or any(part.startswith(".") for part in parts)
 
 
+def fence(root: Path) -> str:
+    """The folder that links must not leave: the root, or that of its repository in a Hugging Face cache.
+
+    There the files of `datasets--…/snapshots/<commit>` are links into `datasets--…/blobs`.
+    """
+    home = Path(os.path.realpath(root))
+    kept = [place.parent for place in (home, *home.parents) if place.name == "snapshots"]
+    return str(next((place for place in kept if place.name.startswith(("datasets--", "models--"))), home))
+
+
 def walk(root: Path) -> Iterator[str | Reject]:
     """Every file below `root` once, as a path relative to it, in order.
 
@@ -62,7 +72,7 @@ def flaw(root: Path, full: str, file: str) -> Reject | None:
     try:
         kind = os.lstat(full).st_mode
         if stat.S_ISLNK(kind):
-            if not os.path.realpath(full).startswith(os.path.realpath(root) + os.sep):
+            if not os.path.realpath(full).startswith(fence(root) + os.sep):
                 return Reject(file, "path leaves the data set's folder: a symbolic link outward")
             kind = os.stat(full).st_mode
     except OSError as error:

@@ -17,9 +17,8 @@ from fairgen import devices
 from fairgen.errors import FairgenError
 from fairgen.models import locate, missing, quiet, single_file, weights
 from fairgen.models.lean import lean
+from fairgen.models.pipelines import ARCHITECTURES
 
-# pipeline classes with the suffixes of their tokenizers and text encoders
-ARCHITECTURES = {"StableDiffusionPipeline": ("",), "StableDiffusionXLPipeline": ("", "_2")}
 Encoders = dict[str, tuple[Any, torch.nn.Module]]  # tokenizer and text encoder, by the encoder's name in a pipeline
 PREDICTIONS = ("epsilon", "v_prediction")  # what a denoiser may be trained to answer
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
