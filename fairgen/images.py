@@ -19,7 +19,7 @@ from typing import TypeVar
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from fairgen import depth, tables
+from fairgen import depth, image_notes, tables
 from fairgen.errors import FairgenError, shortened
 
 Item, Result = TypeVar("Item"), TypeVar("Result")
@@ -28,7 +28,6 @@ MAX_PIXELS = 100_000_000
 CHUNK = 256  # images that wait for a decoder at a time
 AGAIN = "snakemake --forcerun index with your target"
 PACKED = re.compile(r"(.+\.parquet)#([0-9]+)", re.S)
-SUFFIXES = {"JPEG": {".jpg", ".jpeg", ".jpe", ".jfif"}, "PNG": {".png"}, "GIF": {".gif"}, "WEBP": {".webp"}, "BMP": {".bmp"}}
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
@@ -82,7 +81,7 @@ def ascii_only(text: str) -> str:
 def inspect(content: bytes, name: str) -> tuple[Image.Image, list[str]]:
     """Decode like `decode`, and list what had to be converted; `name` is the file's, for its extension."""
     with opened(content) as image:
-        return to_rgb(image), notes(image, name)
+        return to_rgb(image), image_notes.notes(image, name)
 
 
 @contextmanager
@@ -102,27 +101,6 @@ def opened(content: bytes) -> Iterator[Image.Image]:
         if deep:
             depth.check_upper_bits(image)
         yield image
-
-
-def notes(image: Image.Image, name: str) -> list[str]:
-    """What is unusual about an image as it is stored."""
-    suffix, usual = Path(name).suffix.lower(), SUFFIXES.get(image.format, set())
-    found = {
-        f"mode {image.mode} converted to RGB": image.mode != "RGB",
-        "EXIF orientation applied": image.getexif().get(0x0112, 1) != 1,
-        "first frame of several": getattr(image, "n_frames", 1) > 1,
-        f"{image.format} with another extension": bool(suffix and usual) and suffix not in usual,
-        "grey stored as RGB": image.mode == "RGB" and is_grey(image),
-    }
-    if depth.is_deep(image):
-        found[f"grey values up to {depth.white(image, depth.values_of(image)):g} scaled to 8 bits"] = True
-    return [note for note, holds in found.items() if holds]
-
-
-def is_grey(image: Image.Image) -> bool:
-    """Whether all three channels of an RGB image are the same."""
-    red, green, blue = image.split()
-    return red.tobytes() == green.tobytes() == blue.tobytes()
 
 
 def fit(image: Image.Image, size: int) -> Image.Image:

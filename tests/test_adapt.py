@@ -1,6 +1,7 @@
 """Adapters: trained, stored, loaded back, and skipped where there is nothing to train."""
 
 import dataclasses
+import hashlib
 import subprocess
 import sys
 from pathlib import Path
@@ -367,7 +368,7 @@ def test_xl_reads_the_images_own_sizes_and_crops(tmp_path: Path, monkeypatch: py
         files.append(f"{i}.png")
         Image.fromarray(np.full((height, width, 3), 90 * i, np.uint8)).save(tmp_path / files[-1])
     origins = np.empty((2, 4), np.int64)
-    found = images.load(tmp_path, files, 32, origins)
+    found = images.load(tmp_path, files, 32, origins=origins)
     assert origins.tolist() == [[50, 100, 0, 16], [97, 64, 8, 0]]
     recipe = {"steps": 1, "batch": 4, "prior_weight": 1, "prior_batch": 2}
     settings, prior = changed(adapt_settings("lora", base), **recipe), [("a", found)]
@@ -395,7 +396,8 @@ def test_origins_are_those_of_diffusers_script() -> None:
 
 def test_the_stage_passes_the_sizes_of_its_files(base: diffusion.Base, tmp_path: Path) -> None:
     Image.new("RGB", (100, 50)).save(tmp_path / "a.png")
-    tables.write(tmp_path / "s.parquet", {"id": [7], "path": ["a.png"]}, {"root": str(tmp_path)})
+    digest = hashlib.sha256((tmp_path / "a.png").read_bytes()).hexdigest()
+    tables.write(tmp_path / "s.parquet", {"id": [7], "path": ["a.png"], "hash": [digest]}, {"root": str(tmp_path)})
     settings = dataclasses.replace(adapt_settings("lora", base), prompts={"g": "a [V]"})
     paths = SimpleNamespace(split=tmp_path / "s.parquet", group="g", prior=[], work=None)
     given = material(settings, paths, {7: 0}, [0])
