@@ -5,6 +5,7 @@ Nothing is run or written: the lineages that the workflow means are compared wit
 
 import json
 import os
+import sys
 from argparse import ArgumentParser, Namespace
 from collections import Counter
 from collections.abc import Iterator
@@ -51,6 +52,7 @@ def lineages(configfile: Path | None) -> "Ancestry":
     snakefile = next((path for path in (Path("Snakefile"), Path("workflow/Snakefile")) if path.is_file()), None)
     if snakefile is None:
         raise FairgenError("no Snakefile here; call fairgen in the workflow's folder")
+    sys.argv = ["snakemake", "--list-rules"]  # what the rules see: nothing is planned, so nothing is checked for a run
     given = ConfigSettings(configfiles=[configfile.resolve()] if configfile else [])
     with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
         workflow = api.workflow(resource_settings=ResourceSettings(), config_settings=given, snakefile=snakefile)._workflow

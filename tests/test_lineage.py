@@ -200,7 +200,7 @@ def test_every_rule_passes_its_stage_and_lineage(edited: Workflow, monkeypatch: 
     from fairgen.verify import lineages
 
     monkeypatch.chdir(edited.folder)
-    monkeypatch.setattr(sys, "argv", ["fairgen"])
+    monkeypatch.setattr(sys, "argv", sys.argv)  # it is set there
     known = lineages(None)
     shells = {rule.name: rule.shellcmd for rule in known.workflow.rules if rule.shellcmd}
     assert {name for name in shells} == known.stages.keys() == {rule.name for rule in known.stages.values()}
@@ -213,7 +213,7 @@ def test_a_lineage_follows_wildcards_settings_code_and_sources(edited: Workflow,
     from fairgen.verify import lineages
 
     monkeypatch.chdir(edited.folder)
-    monkeypatch.setattr(sys, "argv", ["fairgen"])
+    monkeypatch.setattr(sys, "argv", sys.argv)  # it is set there
     files = [
         *("results/birds/drawings.parquet", INDEX, SPLIT, "results/birds/embeddings.parquet"),
         *(f"results/birds/bias-0.999/{m}/seed-{s}/metrics.json" for m in ("erm", "lora") for s in (0, 1)),
