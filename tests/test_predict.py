@@ -7,14 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
+import miniatures
 import numpy as np
 import pytest
 import torch
 from PIL import Image
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from fairgen import cli, finetune, images, pixels, tables
-from fairgen.models import classifier
+from fairgen.models import adapters, classifier
 
 SETTINGS = classifier.Classifier("resnet10t", {"channels": [8, 8, 16, 16], "stem_width": 8}, False, 32)
 CLASSES = ["dark, very", "bright"]
@@ -133,18 +134,28 @@ def test_no_file_ends_in_a_traceback(model: Path, tmp_path: Path, monkeypatch: p
     }
 
 
-@pytest.mark.parametrize("broken", ["missing", "text", "no metadata", "stage 1", "folder", "empty", "output"])
+@pytest.mark.parametrize(
+    "broken", ["missing", "text", "no metadata", "stage 1", "adapter", "damaged", "lost", "folder", "empty", "output"]
+)
 def test_mistakes_end_in_one_line(broken: str, model: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     output = tmp_path / "out.csv"
     named = {"missing": "no such file", "text": "no weights that fairgen has written", "folder": "is no folder"}
     named |= {"no metadata": "no metadata of fairgen", "stage 1": "does not say which classifier", "empty": "holds no file"}
+    named |= {"adapter": "does not say which classifier", "damaged": "no weights that fairgen has written (Expecting"}
+    named |= {
+        "lost": "model.safetensors does not hold the weights of this network: fc.bias is missing; it is of another classifier"
+    }
     if broken == "missing":
         model.unlink()
+    elif broken == "adapter":
+        adapters.write_empty(model, {"images": 0, "reason": "borrows"})
+    elif broken == "damaged":
+        save_file(load_file(model), model, {"fairgen": "x"})
+    elif broken == "lost":
+        miniatures.spoil(model, "dropped", "fc.bias")
     elif broken == "text":
         model.write_text("x")
     elif broken == "no metadata":
-        from safetensors.torch import save_file
-
         save_file(load_file(model), model)
     elif broken == "stage 1":
         classifier.save(model, classifier.build(SETTINGS, 2, 3), {"gradient_steps": 5})

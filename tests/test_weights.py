@@ -128,6 +128,20 @@ def test_the_classifiers_start(tmp_path: Path, how: str, classes: int) -> None:
     refused(lambda: classifier.build(settings, classes, 0), file, how, "layer1.0.conv1.weight", file, "classifier.pretrained: ")
 
 
+@pytest.mark.parametrize("gone", ["head.norm.", "stem.1."])
+def test_the_norm_of_a_head_may_be_new(tmp_path: Path, gone: str) -> None:
+    """As in timm's weights of masked autoencoders; any other norm may not."""
+    file = tmp_path / "start.safetensors"
+    tensors = timm.create_model("test_convnext").state_dict()
+    save_file({name: x.contiguous() for name, x in tensors.items() if not name.startswith(gone)}, file)
+    settings = classifier.Classifier("test_convnext", {}, str(file), 32)
+    if gone == "head.norm.":
+        assert torch.equal(classifier.build(settings, 2, 0).net.stem[1].weight, tensors["stem.1.weight"])
+    else:
+        with pytest.raises(FairgenError, match=r"start\.safetensors .*stem\.1\."):
+            classifier.build(settings, 2, 0)
+
+
 @pytest.mark.parametrize("how", ["dropped", "renamed", "prefixed"])
 def test_timm_encoders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
     """Loaded as from the hub, which a local file stands for; its classifier is left out."""

@@ -13,6 +13,7 @@ from typing import Any
 
 from fairgen import tensors
 from fairgen.errors import FairgenError
+from fairgen.models import weights
 
 WANTED = "give a file of an `adapters` folder of a finished run"
 LORA_TARGETS = ("to_q", "to_k", "to_v", "to_out.0")
@@ -224,8 +225,6 @@ def put(path: Path, module: Any, tensors: dict[str, Any], targets: Sequence[str]
     Raises:
         FairgenError: the tensors are not those that the module wants; names the first that differs.
     """
-    from fairgen.models import weights
-
     facts, lora = read_facts(path), read_facts(path)["kind"] == "lora"
     if lora and not hasattr(module, "peft_config"):
         inject_lora(module, facts["rank"], facts["alpha"], facts["dora"], targets)

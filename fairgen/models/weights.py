@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 COUNTERS = ("position_ids",)
 # A second head in timm's file of inception v3 that was for its training only.
 AUXILIARY = ("AuxLogits.",)
+# The norm in front of a classifier is a part of the head that starts as the identity. timm's own weights from masked autoencoders
+# (ConvNeXt V2 fcmae) and of Florence (DaViT) have none, nor has a vision transformer's file if it is pooled by the mean.
+HEAD_NORMS = ("head.norm.", "fc_norm.")
 REMEDY = "take the whole, unchanged files of this model, or fetch them again"
 
 
@@ -159,7 +162,7 @@ def check_timm(net: "torch.nn.Module", place: str, answers: list[Any], key: str)
     whole = integers(Path(place)) if Path(place).is_file() else []
     complete(
         place,
-        [name for name in lacks if not name.startswith(heads)],
+        [name for name in lacks if not name.startswith((*heads, *HEAD_NORMS))],
         [name for name in surplus if not name.startswith((*heads, *AUXILIARY))],
         whole,
         key,
