@@ -20,8 +20,21 @@ from interrupt import TARGETS, artifacts, jobs_in
 
 from fairgen.blocks import merged
 
-# a process of the stage in FAIL ends before it has begun, as on a broken node
-FAILING = "import os, sys\nif os.environ.get('FAIL') in sys.orig_argv:\n    os._exit(1)\n"
+# `sitecustomize` of the copies: a process of the stage in FAIL ends before it has begun, as on a broken node; with STAND_IN, the
+# folder of `stand_in.py`, that runs in every stage's place
+FAILING = """
+import os, sys
+
+words = sys.orig_argv
+if os.environ.get("FAIL") in words:
+    os._exit(1)
+if os.environ.get("STAND_IN") and "--lineage" in words:
+    sys.path.insert(0, os.environ["STAND_IN"])
+    import stand_in
+
+    stand_in.main(words[2].removeprefix("fairgen."), words[3:])
+    os._exit(0)
+"""
 CALL = [f"results/birds/{name}" for name in [*TARGETS, "check.md"]]
 LATEST = 12  # seconds until a process is killed
 
@@ -56,6 +69,7 @@ class Edited:
     workflow: Workflow
     references: Path
     random: random.Random
+    latest: float = LATEST
     undisturbed: dict[str, dict[str, bytes]] = field(default_factory=dict)
 
     def reference(self, edit: str) -> dict[str, bytes]:
@@ -64,7 +78,7 @@ class Edited:
         if name not in self.undisturbed:
             folder = self.references / (name or "unedited")
             folder.mkdir(parents=True)
-            workflow = copy_workflow(folder)
+            workflow = copied(folder)
             workflow.edit(merged(TINY, EDITS.get(name, {})))
             done = workflow.run(*CALL)
             assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
@@ -85,7 +99,7 @@ class Edited:
         kind = self.random.choice(["fail", "kill", "kill snakemake"])
         if kind == "fail":
             env["FAIL"] = f"fairgen.{self.random.choice(STAGES)}"
-        begun, moment, happened = time.monotonic(), self.random.uniform(2, LATEST), "nothing"
+        begun, moment, happened = time.monotonic(), self.random.uniform(2, self.latest), "nothing"
         with self.workflow.start(["--cores=2", *words], self.workflow.folder / "terminal.txt", env) as process:
             while process.poll() is None:
                 if kind != "fail" and happened == "nothing" and time.monotonic() - begun > moment:
@@ -121,10 +135,18 @@ class Edited:
         assert "Nothing to be done" in self.workflow.run("--dry-run", *CALL).stdout
 
 
-def edited(place: Path, seed: int) -> Edited:
-    """The tiny run in one folder, undisturbed runs in another."""
-    folder = place / "edited"
-    folder.mkdir()
+def copied(folder: Path) -> Workflow:
+    """A copy of the workflow whose jobs can be made to fail."""
     workflow = copy_workflow(folder)
     (folder / "sitecustomize.py").write_text(FAILING)
-    return Edited(workflow, place / "undisturbed", random.Random(seed))
+    return workflow
+
+
+def edited(place: Path, seed: int, stand_ins: bool = False) -> Edited:
+    """The tiny run in one folder, undisturbed runs in another; with `stand_ins` no job computes."""
+    if stand_ins:
+        os.environ["STAND_IN"] = str(Path(__file__).parent)
+    else:
+        os.environ.pop("STAND_IN", None)
+    (place / "edited").mkdir()
+    return Edited(copied(place / "edited"), place / "undisturbed", random.Random(seed), 4 if stand_ins else LATEST)

@@ -1,11 +1,13 @@
 """Kills jobs and snakemake itself at random moments, gives the same command again, and compares with an undisturbed run.
 
     python tests/interrupt.py --rounds 20 --seed 0
-    python tests/interrupt.py --rounds 100 --edited
+    python tests/interrupt.py --rounds 20 --edited
+    python tests/interrupt.py --rounds 100 --edited --stand-ins
 
 Two folders: one run is left alone (--cores 1), the other is killed (SIGKILL) once a round (--cores 2). Checked: every
 artifact has the same bytes in both; no job that was finished runs again; adapt, sample and pretrain go on from their
-checkpoints. With --edited a finished run is edited before each round (`edited.py`). Prints a line per round.
+checkpoints. With --edited a finished run is edited before each round (`edited.py`),
+with --stand-ins without computing (`stand_in.py`). Prints a line per round.
 """
 
 import argparse
@@ -195,12 +197,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--edited", action="store_true", help="edit a finished run before each round")
+    parser.add_argument("--stand-ins", action="store_true", help="with --edited: jobs that write at once")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
         if options.edited:
             from edited import edited
 
-            for line in edited(Path(place).resolve(), options.seed).rounds(options.rounds):
+            for line in edited(Path(place).resolve(), options.seed, options.stand_ins).rounds(options.rounds):
                 print(line, flush=True)
             return
         folders = [Path(place).resolve() / name for name in ("undisturbed", "disturbed")]

@@ -50,7 +50,15 @@ def test_a_run_killed_at_random_has_the_bytes_of_an_undisturbed_one(tmp_path: Pa
 @pytest.mark.timeout(3000)
 def test_an_edited_run_that_is_disturbed_ends_as_an_undisturbed_one(tmp_path: Path) -> None:
     """A few rounds of `python tests/interrupt.py --edited`."""
-    assert len(list(edited(tmp_path, seed=3).rounds(5))) == 5
+    assert len(list(edited(tmp_path, seed=3).rounds(2))) == 2
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3000)
+def test_many_edits_and_disturbances_with_stand_ins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `python tests/interrupt.py --edited --stand-ins`."""
+    monkeypatch.setenv("STAND_IN", "")  # it is set there, and taken back here
+    assert len(list(edited(tmp_path, seed=4, stand_ins=True).rounds(8))) == 8
 
 
 @pytest.fixture

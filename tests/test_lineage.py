@@ -191,6 +191,17 @@ def test_a_forced_rerun_that_fails_is_made_again(edited: Workflow) -> None:
     assert "Nothing to be done" in edited.run("--dry-run", SPLIT).stdout
 
 
+def test_a_check_that_fails_once_fails_again(edited: Workflow) -> None:
+    """The fault: the index fails on a misspelt value, is gone, and the check page of before passes for the present one."""
+    page = "results/birds/check.md"
+    assert edited.run(page).returncode == 0
+    edited.edit({"datasets": {"birds": {"groups": {"landbird-land": {"bias": "lnad"}}}}})
+    for _ in range(2):
+        done = edited.run(page)
+        assert done.returncode != 0
+        assert "group landbird-land is empty" in done.stderr.splitlines()[-2] + done.stderr.splitlines()[-1], done.stderr
+
+
 def test_an_intermediate_file_that_a_user_deletes_is_not_missed(edited: Workflow) -> None:
     (edited.folder / INDEX).unlink()
     assert "Nothing to be done" in edited.run("--dry-run", SPLIT).stdout

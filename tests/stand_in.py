@@ -1,0 +1,67 @@
+"""A stage's stand-in: in its place it writes outputs that depend on its settings and on every byte of its inputs, in a moment.
+
+With it a whole rerun takes seconds, so that many disturbances can be tried; whatever is stale in the inputs shows in the outputs.
+Rules, lineages, checks and the moves into place are the real ones.
+"""
+
+import argparse
+import hashlib
+import json
+import random
+import time
+from pathlib import Path
+
+from fairgen import lineage
+from fairgen.work import place
+
+UNTRACKED = ("log", "workers", "gpu")  # options of the machine
+SLOWEST = 0.3  # seconds that it takes at most, so that it can be killed
+
+
+def write(path: Path, content: str) -> None:
+    """Write an artifact of the path's kind with the job's lineage."""
+    if path.suffix == ".parquet":
+        from fairgen import tables
+
+        tables.write(path, {"content": [content]})
+    elif path.suffix == ".safetensors":
+        from fairgen import tensors
+
+        tensors.save(path, {}, {"content": content})
+    elif path.suffix == ".json":
+        lineage.write_json(path, {"content": content})
+    elif path.suffix == ".png":
+        from PIL import Image, PngImagePlugin
+
+        about = PngImagePlugin.PngInfo()
+        about.add_text(lineage.KEY, lineage.current.hash)
+        Image.new("RGB", (1, 1)).save(path, pnginfo=about)
+    elif path.suffix == ".csv":
+        path.write_text(content)
+    else:
+        lineage.write_text(path, content + "\n")
+
+
+def main(stage: str, words: list[str]) -> None:
+    """Do as the stage with this command line."""
+    parser = argparse.ArgumentParser()
+    names = dict.fromkeys(word.removeprefix("--") for word in words if word.startswith("--"))
+    for name in names:
+        parser.add_argument(f"--{name}", nargs="*")
+    options = vars(parser.parse_args(words))
+    given, settings = json.loads(options["lineage"][0]), json.loads(options["settings"][0])
+    lineage.begin(given, stage, settings)
+    inputs = {name: [Path(value) for value in options[name]] for name in given["inputs"] if name in options}
+    lineage.check_inputs(inputs)
+    time.sleep(random.uniform(0, SLOWEST))
+    told = {name: values for name, values in options.items() if name not in UNTRACKED}
+    seen = hashlib.sha256(json.dumps([settings, told], sort_keys=True).encode())
+    for path in (path for listed in inputs.values() for path in listed):
+        seen.update(path.read_bytes())
+    made = {name: Path(values[0]) for name, values in options.items() if values and values[0].startswith("results/")}
+    for name, path in made.items():
+        if name not in (*inputs, "log") and path.suffix:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write(path.with_name(f".{path.name}"), f"{name} {seen.hexdigest()}")
+            lineage.check_outputs([path.with_name(f".{path.name}").rename(path.with_name(f".new{path.suffix}"))])
+            place(path.with_name(f".new{path.suffix}"), path)
