@@ -34,7 +34,7 @@ def problems(document: Any, schema: dict[str, Any], name: str) -> list[str]:
     from jsonschema import Draft202012Validator
 
     errors = sorted(Draft202012Validator(schema).iter_errors(document), key=lambda error: list(map(str, error.absolute_path)))
-    return list(dict.fromkeys(f"{name}: {line}" for error in errors for line in lines(error)))
+    return list(dict.fromkeys(f"{name}: {line}" for error in errors for line in lines(error, name)))
 
 
 def odd_keys(value: Any, path: tuple[str, ...] = ()) -> Iterator[str]:
@@ -67,14 +67,14 @@ def nearest(word: Any, known: Any) -> str:
     return f"did you mean {near[0]}?" if near else f"known are {', '.join(map(str, known)) or 'none'}"
 
 
-def lines(error: Any) -> list[str]:
-    """One violation in words; a line for each key where it is about keys."""
+def lines(error: Any, name: str) -> list[str]:
+    """One violation in words; a line for each key where it is about keys. `name` is the document's."""
     path, value, wanted = error.absolute_path, error.instance, error.validator_value
     if error.validator == "additionalProperties" and wanted is False:
         known = error.schema["properties"]
         return [f"{dotted(path, k)}: unknown key; {nearest(k, known)}" for k in value if k not in known]
     if error.validator == "required":
-        remedy = "the key is missing; add it, as in fairgen's own config.yaml"
+        remedy = "the key is missing" + ("; add it, as in fairgen's own config.yaml" if name == "config" else "")
         return [f"{dotted(path, k)}: {remedy}" for k in wanted if k not in value]
     if error.validator == "type":
         return [f"{dotted(path)}: {mistyped(value, wanted)}"]

@@ -1,5 +1,6 @@
 """The audit of a synthetic set with planted copies and flaws, its data card, and the page over all sets."""
 
+import hashlib
 import io
 import json
 from pathlib import Path
@@ -33,7 +34,10 @@ def write_real(folder: Path) -> None:
     rows = []
     for i in range(25):
         photo(i, 32).save(folder / f"{i}.png")
-        rows.append({"id": 100 + i, "path": f"{i}.png", "group": GROUPS[i % 2], "split": "train" if i < 24 else "test"})
+        digest = hashlib.sha256((folder / f"{i}.png").read_bytes()).hexdigest()
+        rows.append(
+            {"id": 100 + i, "path": f"{i}.png", "hash": digest, "group": GROUPS[i % 2], "split": "train" if i < 24 else "test"}
+        )
     tables.write(folder / "index.parquet", {k: [r[k] for r in rows] for k in rows[0]}, {"root": str(folder)})
     paths = SimpleNamespace(index=folder / "index.parquet", embeddings=folder / "embeddings.parquet")
     embed.work(embed.Embed(Encoder("clip", CLIP), 8), paths)

@@ -105,8 +105,9 @@ def test_allocations_do_not_wait_for_each_others_devices(tmp_path: Path) -> None
     owner.wait()
 
 
-def test_a_mig_device_has_a_lock_file_of_its_own(tmp_path: Path) -> None:
+def test_a_mig_device_has_a_lock_file_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its id has slashes: `MIG-GPU-…/1/0`."""
+    monkeypatch.setattr(devices, "held", [])  # else this process would compute on them
     one, other = devices.claim(2, ["MIG-GPU-7f/1/0", "MIG-GPU-7f/2/0"], tmp_path)
     assert (one, other) == ("MIG-GPU-7f/1/0", "MIG-GPU-7f/2/0")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["gpu-MIG-GPU-7f_1_0.lock", "gpu-MIG-GPU-7f_2_0.lock"]

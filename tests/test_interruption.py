@@ -82,8 +82,9 @@ def lines(done: subprocess.CompletedProcess) -> list[str]:
 def test_a_full_disk_ends_in_one_line_and_space_mends_it(workflow: Workflow, tmpfs: Callable[[str], None]) -> None:
     done = workflow.run(INDEX)
     assert done.returncode != 0
-    (said,) = lines(done)
+    said, last = lines(done)
     assert said.startswith("fairgen draw: ")
+    assert last.startswith("fairgen: 1 job failed;")
     assert "No space left on device; free some space and call snakemake again" in said
     assert not artifacts(workflow.folder)
     tmpfs("size=64m")

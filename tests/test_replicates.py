@@ -52,6 +52,6 @@ def test_a_file_that_does_not_fit_the_schema_is_not_written(tmp_path: Path, monk
         return {name: value for name, value in ranking(*given).items() if name != "leader"}
 
     monkeypatch.setattr(intervals, "ranking", without_leader)
-    with pytest.raises(FairgenError, match=r"replicates\.json: comparisons\.0\.99: 'leader' is a required property"):
+    with pytest.raises(FairgenError, match=r"replicates\.json: comparisons\.0\.99\.leader: the key is missing"):
         work(Replicates("toy", ["toy", "toy-1", "toy-2"]), paths)
     assert not paths.replicates.exists()
