@@ -19,6 +19,7 @@ from typing import Any
 import yaml
 from pyarrow import parquet
 
+from fairgen import config_file
 from fairgen.amounts import Amount, plus, text, total
 from fairgen.config import Config, block, dataset_block, expanded, merged, settings
 from fairgen.errors import FairgenError
@@ -201,6 +202,8 @@ def run(options: Namespace) -> None:
     parts = options.target.parts
     if len(parts) < 3 or parts[0] != "results":
         raise FairgenError(f"{options.target}: give a file below results/<data set>, for example results/birds/worst_group.json")
+    for file in filter(None, (Path("config.yaml"), options.configfile)):
+        config_file.check(file)
     config = yaml.safe_load(Path("config.yaml").read_text())
     if options.configfile:
         config = merged(config, yaml.safe_load(options.configfile.read_text()))

@@ -67,7 +67,7 @@ def main(
     options = parser.parse_args(argv)
     finals = {name: getattr(options, name) for name in writes}
     given = options.settings
-    kept, done = Work(finals[writes[0]], dict(given)), False
+    kept, done = Work(finals[writes[0]], dict(given), options.lineage.get("code", "")), False
     try:
         kept.lock(lambda said: print(f"fairgen {stage}: {said}", file=sys.stderr, flush=True))
         _open_log(options.log)

@@ -3,11 +3,11 @@
     adapters/{group}/0.safetensors          the output
     adapters/{group}/.0.work/lock           held while a job runs, so that an orphan never writes beside its successor
                              new/           outputs that are being written
-                             manifest.json  written last: settings, inputs, progress, and the files that count
+                             manifest.json  written last: settings, code, inputs, progress, and the files that count
                              train/         the same of one phase, for a job of several
                              …              a checkpoint (safetensors), or finished images (Parquet)
 
-The folder is removed when the job ends well. A job of other settings or inputs starts afresh.
+The folder is removed when the job ends well. A job of other settings, inputs or code starts afresh.
 """
 
 import copy
@@ -33,11 +33,11 @@ NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)  # what
 
 
 class Work:
-    """The work folder of one output, for a job with these settings."""
+    """The work folder of one output, for a job with these settings and this fingerprint of its code."""
 
-    def __init__(self, output: Path, settings: dict[str, Any]):
+    def __init__(self, output: Path, settings: dict[str, Any], code: str = ""):
         self.folder = output.with_name(f".{output.stem}.work")
-        self.about: dict[str, Any] = {"settings": settings}
+        self.about: dict[str, Any] = {"settings": settings, "code": code}
         self.files: list[str] = []
         self.progress: dict[str, Any] = {}
         self.seconds = float(os.environ.get("FAIRGEN_CHECKPOINT_SECONDS", SECONDS))
@@ -92,7 +92,7 @@ class Work:
     def part(self, name: str) -> "Work":
         """A folder inside this one for one phase of a job, kept and removed with this one."""
         inner = copy.copy(self)
-        inner.folder, inner.about = self.folder / name, {"settings": self.about["settings"]}
+        inner.folder, inner.about = self.folder / name, {key: self.about[key] for key in ("settings", "code")}
         inner.files, inner.progress = [], {}
         inner.folder.mkdir(exist_ok=True)
         return inner

@@ -196,3 +196,7 @@ def test_a_target_that_cannot_be_planned_says_why_itself(workflow: Workflow) -> 
     assert done.returncode == 1
     assert "nothing.json cannot be planned: " in done.stderr and "stands above" not in done.stderr
     assert "MissingRuleException" in done.stderr
+    (workflow.folder / "config.yaml").write_text("datasets: [\n")
+    done = call(workflow, "results/birds/worst_group.json")
+    assert done.returncode == 1
+    assert done.stderr.startswith("fairgen estimate: config: config.yaml, line 2: no YAML")

@@ -235,6 +235,21 @@ def test_a_file_without_its_manifest_does_not_count(tmp_path: Path) -> None:
     assert sorted(path.name for path in again.folder.iterdir()) == ["lock", "manifest.json", "step-1"]
 
 
+def test_other_code_starts_afresh(tmp_path: Path) -> None:
+    """A state that one version of the code has left is not another one's to go on from."""
+    for code, expected in (
+        ("1", ""),
+        ("1", "goes on from {'step': 1}"),
+        ("2", "starts afresh: since the interrupted job code changed"),
+    ):
+        work = Work(tmp_path / "a", {"x": 1}, code)
+        work.lock(lambda said: None)
+        part = work.part("train")
+        assert part.begin({"images": "1"}) == expected
+        part.save("step-1", lambda path: path.write_text("one"), {"step": 1})
+        work._lock.close()
+
+
 def test_other_inputs_start_afresh_for_good(tmp_path: Path) -> None:
     work, _ = opened(tmp_path / "a", {"x": 1}, images="1")
     work.save("step-1", lambda path: path.write_text("one"), {"step": 1})
