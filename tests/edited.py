@@ -30,9 +30,13 @@ if os.environ.get("FAIL") in words:
     os._exit(1)
 if os.environ.get("STAND_IN") and "--lineage" in words:
     sys.path.insert(0, os.environ["STAND_IN"])
-    import stand_in
+    import stand_in, traceback
 
-    stand_in.main(words[2].removeprefix("fairgen."), words[3:])
+    try:
+        stand_in.main(words[2].removeprefix("fairgen."), words[3:])
+    except BaseException:
+        traceback.print_exc()
+        os._exit(1)
     os._exit(0)
 """
 CALL = [f"results/birds/{name}" for name in [*TARGETS, "check.md"]]

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from fairgen import lineage
-from fairgen.work import place
+from fairgen.work import Work, place
 
 UNTRACKED = ("log", "workers", "gpu")  # options of the machine
 SLOWEST = 0.3  # seconds that it takes at most, so that it can be killed
@@ -59,9 +59,13 @@ def main(stage: str, words: list[str]) -> None:
     for path in (path for listed in inputs.values() for path in listed):
         seen.update(path.read_bytes())
     made = {name: Path(values[0]) for name, values in options.items() if values and values[0].startswith("results/")}
+    made = {name: path for name, path in made.items() if name not in (*inputs, "log") and path.suffix}
+    kept = Work(next(iter(made.values())), settings)
+    kept.lock(lambda said: None)  # an orphan of a killed snakemake may be at it
     for name, path in made.items():
-        if name not in (*inputs, "log") and path.suffix:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write(path.with_name(f".{path.name}"), f"{name} {seen.hexdigest()}")
-            lineage.check_outputs([path.with_name(f".{path.name}").rename(path.with_name(f".new{path.suffix}"))])
-            place(path.with_name(f".new{path.suffix}"), path)
+        temporary = kept.folder / f"{name}{path.suffix}"
+        write(temporary, f"{name} {seen.hexdigest()}")
+        lineage.check_outputs([temporary])
+        path.parent.mkdir(parents=True, exist_ok=True)
+        place(temporary, path)
+    kept.close(done=True)
