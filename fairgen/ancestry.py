@@ -1,17 +1,21 @@
-"""The lineage of every artifact, read off the workflow's own rules; and what snakemake forgets of a job that failed.
+"""The lineage of every artifact, read off the workflow's own rules; and what snakemake forgets or overlooks.
 
-A lineage is a hash over an artifact's wildcards, its rule's settings and code, and the lineages of the artifacts that the rule
-reads: a function of wildcards and config only, so snakemake sees it change with everything that is upstream.
+A lineage is a hash over an artifact's wildcards, its rule's settings and code, the lineages of the artifacts that the rule reads,
+and the content of the model files that it reads: a function of wildcards, so snakemake sees it change with everything upstream.
 """
 
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
+from pathlib import Path
 from typing import Any
 
+from fairgen import lineage
 from fairgen.settings import canonical
+
+SAMPLES, SAMPLE = 64, 1 << 14  # of a large file so many blocks of so many bytes are looked at, and its start and end
 
 
 @dataclass(frozen=True)
@@ -34,11 +38,11 @@ class Ancestry:
         self.known: dict[tuple[str, ...], Made] = {}
         self.paths: dict[str, Made | None] = {}
 
-    def lineage(self, stage: str) -> Callable[[Any], str]:
+    def params(self, stage: str) -> Callable[[Any], str]:
         """Params function of a stage's rule: its lineage and those of its inputs, as a job gets them."""
 
         def of(wildcards: Any) -> str:
-            made = self._made(self.stages[stage], dict(wildcards.items()))
+            made = self.made(self.stages[stage], dict(wildcards.items()))
             return canonical({"hash": made.hash, "code": made.code, "inputs": made.parents})
 
         of.stage = stage  # type: ignore[attr-defined]
@@ -64,9 +68,10 @@ class Ancestry:
 
     def _find(self, path: str) -> Made | None:
         rules = [rule for rule in self._index.match(path) if rule.is_producer(path) and rule in self.stages.values()]
-        return self._made(rules[0], rules[0].get_wildcards(path)) if rules else None
+        return self.made(rules[0], rules[0].get_wildcards(path)) if rules else None
 
-    def _made(self, rule: Any, wildcards: dict[str, str]) -> Made:
+    def made(self, rule: Any, wildcards: dict[str, str]) -> Made:
+        """How the artifacts of one job come about."""
         key = (rule.name, *(f"{name}={value}" for name, value in sorted(wildcards.items())))
         if key not in self.known:
             self.known[key] = self._make(rule, wildcards)
@@ -80,7 +85,8 @@ class Ancestry:
         inputs = {name: paths for name, paths in named(rule.expand_input(wildcards)[0]) if paths}
         parents = {name: [self._hash(path) for path in paths] for name, paths in inputs.items()}
         parents = {name: hashes for name, hashes in parents.items() if any(hashes)}
-        whole = json.dumps([rule.params.lineage.stage, wildcards, settings, code, parents], sort_keys=True)
+        given_files = [content(path) for name in inputs.keys() - parents.keys() for path in inputs[name]]
+        whole = json.dumps([rule.params.lineage.stage, wildcards, settings, code, parents, sorted(given_files)], sort_keys=True)
         found = hashlib.sha256(whole.encode()).hexdigest()[:16]
         return Made(rule.params.lineage.stage, settings, code, inputs, parents, found)
 
@@ -95,31 +101,71 @@ def named(inputs: Any) -> Iterator[tuple[str, list[str]]]:
         yield name, [str(value)] if isinstance(value, str) else [str(path) for path in value]
 
 
-def remember_failures() -> None:
-    """Let snakemake make again what a failed or killed job has left unmade.
+@cache
+def content(path: str) -> str:
+    """Hash of a file that no rule makes (weights, configs, words), whatever its time says; of a large one by samples."""
+    size, found = Path(path).stat().st_size if Path(path).is_file() else -1, hashlib.sha256()
+    if size < 0:
+        return ""
+    found.update(str(size).encode())
+    with open(path, "rb") as file:
+        if size <= SAMPLES * SAMPLE:
+            found.update(file.read())
+        else:
+            for i in range(SAMPLES):
+                file.seek(i * (size - SAMPLE) // (SAMPLES - 1))
+                found.update(file.read(SAMPLE))
+    return found.hexdigest()[:16]
+
+
+def make_again(known: Ancestry) -> None:
+    """Let snakemake make again what a failed or killed job has left unmade, and what is of another config or code.
 
     Before a job begins, and when it fails, snakemake removes its outputs; while their consumers are still there, the next call
     does not miss them (`DAG.update_needrun`), and what was made from the outputs before passes for finished. Lineages show
-    that after an edit of config or code; not after a forced rerun or another input file.
+    that after an edit of config or code; not after a forced rerun or another input file. And what snakemake itself records of an
+    artifact may be gone (a copied folder, `--cleanup-metadata`) or wrong (`--touch`): the artifact's own record counts.
     """
     from snakemake.dag import DAG
 
-    if not hasattr(DAG.check_incomplete, "remembers"):
-        DAG.check_incomplete = _remembering(DAG.check_incomplete)
+    original = getattr(DAG.check_incomplete, "original", DAG.check_incomplete)
+    DAG.check_incomplete = _watching(original, known)
 
 
-def _remembering(check: Callable[[Any], Any]) -> Callable[[Any], Any]:
+def _watching(check: Callable[[Any], Any], known: Ancestry) -> Callable[[Any], Any]:
     async def check_incomplete(dag: Any) -> None:
-        from snakemake.logging import logger
-
         await check(dag)
-        if found := [path async for path in unmade(dag)]:
-            shown = ", ".join(found[:3]) + (", …" if len(found) > 3 else "")
-            logger.info(f"fairgen: made again, for the last attempt failed or was cut short: {shown}")
-            dag.forcefiles.update(found)
+        if dag.workflow.is_main_process:
+            _force(dag, [path async for path in unmade(dag)], "the last attempt failed or was cut short")
+            _force(dag, [path async for path in foreign(dag, known)], "of another config or code")
 
-    check_incomplete.remembers = True  # type: ignore[attr-defined]
+    check_incomplete.original = check  # type: ignore[attr-defined]
     return check_incomplete
+
+
+def _force(dag: Any, paths: list[Any], why: str) -> None:
+    from snakemake.logging import logger
+
+    if paths:
+        logger.info(f"fairgen: made again ({why}): {', '.join(paths[:3])}{', …' if len(paths) > 3 else ''}")
+        dag.forcefiles.update(paths)
+
+
+async def foreign(dag: Any, known: Ancestry) -> Any:
+    """Yield outputs whose own record says another lineage, though snakemake would not see that their params have changed.
+
+    What records nothing is left to snakemake.
+    """
+    from snakemake.settings.enums import RerunTrigger
+
+    looks = RerunTrigger.PARAMS in dag.workflow.rerun_triggers
+    for job in dag.jobs:
+        seen = looks and dag.workflow.persistence.has_metadata(job) and dag.workflow.persistence.params_changed(job)
+        if job.rule in known.stages.values() and not seen:
+            wanted = known.made(job.rule, job.wildcards_dict).hash
+            for path in job.output:
+                if await path.exists() and (found := lineage.read(Path(path))) and found.get("hash") != wanted:
+                    yield path
 
 
 async def unmade(dag: Any) -> Any:

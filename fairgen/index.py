@@ -122,13 +122,17 @@ def name_groups(rows: list[dict[str, Any]], groups: dict[str, GroupLabel]) -> tu
 def assign_splits(rows: list[dict[str, Any]], fractions: tuple[float, float, float], seed: int) -> None:
     """Fill in the split of rows without an official one, stratified by group; sets of duplicates stay together.
 
-    Where the data set has an official test split but no validation rows, those are cut from its training rows.
+    Where the data set has an official test split but no validation rows, those are cut from its training rows. A row without a
+    split that (nearly) repeats a row with one gets that: a copy of a test image is no training image.
     """
     official = {r["split"] for r in rows} - {""}
     if official and "test" not in official:
         raise FairgenError(
             f"the data set's own split has {', '.join(sorted(official))} but no test rows; name them in its labels"
         )
+    given = {r["set"]: r["split"] for name in ("train", "validation", "test") for r in rows if r["split"] == name}
+    for row in rows:
+        row["split"] = row["split"] or given.get(row["set"], "")
     train, validation, test = fractions
     free = {""}
     if official and "validation" not in official:

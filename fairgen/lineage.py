@@ -136,7 +136,7 @@ def check_inputs(files: dict[str, list[Path]]) -> None:
         files: the job's input files, by the option that names them.
 
     Raises:
-        FairgenError: names the first of them, and the command that makes it again.
+        FairgenError: names the first of them, and what to do.
     """
     for name, hashes in current.inputs.items():
         for path, wanted in zip(files.get(name, []), hashes, strict=False):
@@ -148,7 +148,7 @@ def check_file(path: Path, wanted: str) -> None:
     if wanted and (read(path) or {}).get("hash") != wanted:
         raise FairgenError(
             f"{path} is not of the present config and code (`fairgen verify {path}` says what differs);"
-            f" make it again: snakemake --cores all --force {path}"
+            " call snakemake again: it makes anew what is not"
         )
 
 

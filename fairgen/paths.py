@@ -18,8 +18,9 @@ from fairgen.models import locate
 
 @functools.cache
 def weight_files(place: str) -> list[str]:
-    """Safetensors files of a local model, a folder or one file; none of a hub id. Thousands of jobs ask for few models."""
-    found = [Path(place)] if Path(place).is_file() else sorted(Path(place).rglob("*.safetensors"))
+    """Files of a local model, a folder or one file: weights, configs, words; none of a hub id. Thousands of jobs ask for few."""
+    found = [path for path in sorted(Path(place).rglob("*")) if path.suffix in (".safetensors", ".json", ".txt", ".model")]
+    found = [Path(place)] if Path(place).is_file() else found
     return [os.path.relpath(path) for path in found]
 
 

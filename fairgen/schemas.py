@@ -6,6 +6,7 @@ What is wrong is told all at once, a line each, with the key's full name and wha
 import json
 from collections.abc import Iterator
 from difflib import get_close_matches
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ def check(document: Any, schema: dict[str, Any], name: str) -> None:
 
 def problems(document: Any, schema: dict[str, Any], name: str) -> list[str]:
     """What is wrong with a document, a line each."""
-    if wrong := [f"{name}: {where}" for where in odd_keys(document)]:
+    if wrong := [f"{name}: {where}" for where in (*odd_keys(document), *odd_numbers(document))]:
         return wrong
     from jsonschema import Draft202012Validator
 
@@ -46,6 +47,15 @@ def odd_keys(value: Any, path: tuple[str, ...] = ()) -> Iterator[str]:
             quoted = "" if isinstance(key, bool) else f', as "{key}"'
             yield f"{dotted(path, key)}: YAML reads this key as {spoken(key)}, not as text; write it in quotes{quoted}"
         yield from odd_keys(inner, (*path, str(key)))
+
+
+def odd_numbers(value: Any, path: tuple[str, ...] = ()) -> Iterator[str]:
+    """Yield a line for every number that is not finite."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, one in inner:
+        yield from odd_numbers(one, (*path, str(key)))
+    if isinstance(value, float) and not isfinite(value):
+        yield f"{dotted(path)}: {value} is no number to compute with; give a finite one"
 
 
 def dotted(path: Any, *more: Any) -> str:

@@ -11,14 +11,15 @@ T = TypeVar("T")
 
 def canonical(value: Any) -> str:
     """Canonical JSON: sorted keys, integral floats as integers, so that `1` and `1.0` are one setting."""
-    return json.dumps(_integral(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return json.dumps(integral(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
-def _integral(value: Any) -> Any:
+def integral(value: Any) -> Any:
+    """A value with integral floats as integers, throughout."""
     if isinstance(value, dict):
-        return {str(k): _integral(v) for k, v in value.items()}
+        return {str(k): integral(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
-        return [_integral(v) for v in value]
+        return [integral(v) for v in value]
     if isinstance(value, float) and value.is_integer():
         return int(value)
     return value

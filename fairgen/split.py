@@ -84,7 +84,12 @@ def work(settings: Split, paths: SimpleNamespace) -> None:
     if not any(counts["validation"].values()):
         raise FairgenError(
             "no validation image is left, and weights are chosen by them; give index.fractions a share for validation, or the"
-            " data set's own split some validation rows"
+            " data set's own split some validation rows; large sets of near-identical images stay together (index.near)"
+        )
+    if not any(counts["test"].values()):
+        raise FairgenError(
+            "no test image is left, and nothing could be reported; give index.fractions a share for test, or the data set's own"
+            " split some test rows"
         )
     for line in short:
         job.log.warning("fewer images than ratio %s asks for, all are kept: %s", ratio, line)

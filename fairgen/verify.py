@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fairgen import lineage
+from fairgen import config_file, lineage
 from fairgen.errors import FairgenError
 from fairgen.work import differences
 
@@ -37,26 +37,34 @@ class Finding:
 def arguments(parser: ArgumentParser) -> None:
     """The subcommand's command line."""
     parser.add_argument("target", type=Path, help="for example results/birds/worst_group.json")
-    parser.add_argument("--configfile", type=Path, help="a config file to merge over config.yaml")
+    parser.add_argument("--configfile", type=Path, nargs="+", default=[], help="config files to merge over config.yaml")
 
 
-def lineages(configfile: Path | None) -> "Ancestry":
+def lineages(configfiles: list[Path]) -> "Ancestry":
     """The lineages of the workflow in the current folder.
 
     Raises:
-        FairgenError: there is none.
+        FairgenError: there is none, or it or a config file cannot be read.
     """
+    for file in configfiles:
+        if not file.is_file():
+            raise FairgenError(f"{file}: no such config file; check the path")
+        config_file.check(file)
     from snakemake.api import SnakemakeApi
+    from snakemake.exceptions import WorkflowError
     from snakemake.settings.types import ConfigSettings, OutputSettings, Quietness, ResourceSettings
 
     snakefile = next((path for path in (Path("Snakefile"), Path("workflow/Snakefile")) if path.is_file()), None)
     if snakefile is None:
         raise FairgenError("no Snakefile here; call fairgen in the workflow's folder")
     sys.argv = ["snakemake", "--list-rules"]  # what the rules see: nothing is planned, so nothing is checked for a run
-    given = ConfigSettings(configfiles=[configfile.resolve()] if configfile else [])
-    with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
-        workflow = api.workflow(resource_settings=ResourceSettings(), config_settings=given, snakefile=snakefile)._workflow
-        return workflow.globals["lineages"]
+    given = ConfigSettings(configfiles=[file.resolve() for file in configfiles])
+    try:
+        with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
+            workflow = api.workflow(resource_settings=ResourceSettings(), config_settings=given, snakefile=snakefile)._workflow
+            return workflow.globals["lineages"]
+    except (WorkflowError, KeyError, OSError) as error:
+        raise FairgenError(f"{snakefile} is no workflow of fairgen ({' '.join(str(error).split())[:160]})") from error
 
 
 def ancestors(known: "Ancestry", target: str) -> Iterator[tuple[str, "Made"]]:
@@ -100,10 +108,11 @@ def own_difference(found: lineage.Record, made: "Made") -> tuple[str, ...]:
 
 
 def difference(path: str, made: "Made") -> tuple[str, ...] | None:
-    """What differs in an artifact; None if it is what the workflow means, or of a kind that records nothing (CSV)."""
-    if Path(path).suffix not in lineage.READERS:
+    """What differs in an artifact; None if it is what the workflow means."""
+    known = Path(path).with_suffix(".json") if path.endswith(".csv") else Path(path)  # its record stands in the JSON of its job
+    if known.suffix not in lineage.READERS or not known.exists():
         return None
-    found = lineage.read(Path(path))
+    found = lineage.read(known)
     if not found:
         return ("records no lineage: of another program, an older fairgen, or changed by hand",)
     return None if found["hash"] == made.hash else own_difference(found, made)
@@ -137,13 +146,13 @@ def run(options: Namespace) -> None:
     """
     target = os.path.relpath(options.target)
     other, gone, right = compare(lineages(options.configfile), target)
-    again = f"make it again: snakemake --cores all {target}"
+    files = "".join(f" {file}" for file in options.configfile)
+    again = f"make it again: snakemake --cores all{f' --configfile{files} --' if files else ''} {target}"
     if target in gone:
         raise FairgenError(f"{target} is not there; {again}")
     if other:
-        print(
-            "\n".join(["What differs:", *(f"  {line}" for line in shortened(causes(other)) or ["  only what it was made from"])])
-        )
+        told = shortened(causes(other)) or ["only files that no rule makes, such as a model's weights"]
+        print("\n".join(["What differs:", *(f"  {line}" for line in told)]))
         print("\n".join(["Where:", *(f"  {line}" for line in shortened([finding.path for finding in other]))]))
         raise FairgenError(f"{target} is not of the present config and code ({len(other)} artifacts differ); {again}")
     print(f"{target} and all that it was made from ({right} artifacts) belong to the present config and code.")

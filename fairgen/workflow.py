@@ -11,6 +11,7 @@ from typing import NoReturn
 
 from fairgen.errors import FairgenError
 
+PACKAGE = Path(__file__).parent
 DEFAULT = ("results/birds/worst_group.json",)  # what `rule all` compares
 MANAGES = (  # options with which snakemake neither plans nor runs jobs
     *("unlock", "list_rules", "list_target_rules", "lint", "summary", "detailed_summary", "touch", "archive"),
@@ -21,8 +22,9 @@ MANAGES = (  # options with which snakemake neither plans nor runs jobs
 
 
 def use_this_python() -> None:
-    """Let jobs run the Python that runs snakemake, whether or not its environment is activated."""
-    os.environ["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", "")])
+    """Let jobs run the Python that runs snakemake, whether or not its environment is activated, and this very package."""
+    for name, first in (("PATH", os.path.dirname(sys.executable)), ("PYTHONPATH", str(PACKAGE.parent))):
+        os.environ[name] = os.pathsep.join([first, *filter(None, [os.environ.get(name)])])
 
 
 @dataclass(frozen=True)

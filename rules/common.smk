@@ -14,6 +14,7 @@ from fairgen import config as table
 from fairgen.errors import FairgenError
 from fairgen.fingerprint import fingerprint
 from fairgen.paths import Paths
+from fairgen.settings import integral
 from fairgen.workflow import call, check_module, check_writable, requested, stop, use_this_python
 
 use_this_python()
@@ -32,13 +33,13 @@ configfile: "config.yaml"
 
 paths = Paths(config)
 lineages = ancestry.Ancestry(workflow)
-lineage = lineages.lineage  # params function of a stage: what its artifacts belong to
-ancestry.remember_failures()
+lineage = lineages.params  # params function of a stage: what its artifacts belong to
+ancestry.make_again(lineages)
 failed = failures.watch()
 
 try:
     validation.validate(config, yaml.safe_load((RULES / "config.schema.yaml").read_text()))
-    config.update(table.expanded(config))
+    config.update(integral(table.expanded(config)))
     if asked.plans:
         preflight.check(config, asked.targets, asked.here, asked.runs)
 except FairgenError as error:
@@ -60,7 +61,7 @@ wildcard_constraints:
     dataset="|".join(config["datasets"]),
     method="|".join(config["methods"]),
     group="|".join(dict.fromkeys(g for d in config["datasets"].values() for g in d["groups"])),
-    scope=r"any|bias-(natural|[0-9.]+)",
+    scope=r"any|bias-(natural|0\.\d+)",
     cluster=r"\d+",
     seed=r"\d+",
     resolution=r"\d+",

@@ -56,6 +56,8 @@ rule split:
         index="results/{dataset}/index.parquet",
     output:
         split="results/{dataset}/{scope}/split.parquet",
+    wildcard_constraints:
+        scope=r"bias-(natural|0\.\d+)",
     log:
         "results/logs/{dataset}/{scope}/split.log",
     benchmark:

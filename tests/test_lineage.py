@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pyarrow as pa
 import pytest
 import torch
@@ -87,7 +88,7 @@ def test_an_input_of_another_lineage_is_refused_by_name_with_the_remedy(tmp_path
     other, untracked = tmp_path / "index.parquet", tmp_path / "weights.safetensors"
     tables.write(other, {"id": [1]})
     untracked.write_bytes(b"")
-    with pytest.raises(FairgenError, match=rf"{other} is not of the present config .* snakemake --cores all --force {other}"):
+    with pytest.raises(FairgenError, match=rf"{other} is not of the present config .*; call snakemake again"):
         lineage.check_inputs({"index": [other, untracked]})
     lineage.begin({**GIVEN, "hash": "0123"}, "toy", {})
     tables.write(other, {"id": [1]})
@@ -160,14 +161,20 @@ def test_verify_names_changed_code_foreign_files_and_what_is_gone(edited: Workfl
     assert "no rule makes this" in verify(edited, "results/birds/nothing").stderr
 
 
-def test_a_job_refuses_what_snakemake_was_told_to_overlook(edited: Workflow) -> None:
+@pytest.mark.parametrize("overlooked", ["mtime", "touch", "copied"])
+def test_what_snakemake_overlooks_is_made_again(edited: Workflow, overlooked: str) -> None:
+    """An edit that only times are looked at for, that `--touch` has covered, or of which a copied folder has no records."""
     edited.edit({"index": {"max_rejected": 0.2}})
-    before = (edited.folder / SPLIT).read_bytes()
-    done = edited.run("--rerun-triggers", "mtime", "--force", SPLIT)
-    assert done.returncode != 0
-    assert f"{INDEX} is not of the present config and code" in done.stderr + done.stdout
-    assert edited.run("--force", INDEX).returncode == 0
-    assert edited.run(SPLIT).returncode == 0
+    before, words = (edited.folder / SPLIT).read_bytes(), []
+    if overlooked == "mtime":
+        words = ["--rerun-triggers", "mtime", "--"]
+    elif overlooked == "touch":
+        assert edited.run("--touch", SPLIT).returncode == 0
+    else:
+        shutil.rmtree(edited.folder / ".snakemake")
+    done = edited.run(*words, SPLIT)
+    assert done.returncode == 0, done.stderr
+    assert "made again (of another config or code): results/birds/" in done.stderr
     assert verify(edited).returncode == 0
     assert tables.read(edited.folder / SPLIT).num_rows > 0
     assert (edited.folder / SPLIT).read_bytes() != before  # its lineage is another one
@@ -186,7 +193,7 @@ def test_a_forced_rerun_that_fails_is_made_again(edited: Workflow) -> None:
     assert (edited.folder / SPLIT).exists()
     done = edited.run(SPLIT)
     assert done.returncode == 0
-    assert f"made again, for the last attempt failed or was cut short: {INDEX}" in done.stderr
+    assert f"made again (the last attempt failed or was cut short): {INDEX}" in done.stderr
     assert {name: (edited.folder / name).read_bytes() for name in expected} == expected
     assert "Nothing to be done" in edited.run("--dry-run", SPLIT).stdout
 
@@ -212,7 +219,7 @@ def test_every_rule_passes_its_stage_and_lineage(edited: Workflow, monkeypatch: 
 
     monkeypatch.chdir(edited.folder)
     monkeypatch.setattr(sys, "argv", sys.argv)  # it is set there
-    known = lineages(None)
+    known = lineages([])
     shells = {rule.name: rule.shellcmd for rule in known.workflow.rules if rule.shellcmd}
     assert {name for name in shells} == known.stages.keys() == {rule.name for rule in known.stages.values()}
     for name, shell in shells.items():
@@ -234,7 +241,7 @@ def test_a_lineage_follows_wildcards_settings_code_and_sources(edited: Workflow,
     def hashes(change: dict | None = None) -> dict[str, str]:
         if change:
             edited.edit(change)
-        known = lineages(None)
+        known = lineages([])
         return {path: known.of(path).hash for path in files}
 
     first = hashes()
@@ -260,3 +267,40 @@ def test_samples_behind_a_selection_are_checked(tmp_path: Path, begun: None) -> 
     tables.write(file, rows, {"samples": {str(samples): "another"}})
     with pytest.raises(FairgenError, match=r"samples\.parquet is not of the present config"):
         selection.read(file)
+
+
+def test_other_weights_are_another_lineage_whatever_their_time(tmp_path: Path) -> None:
+    from fairgen.ancestry import SAMPLE, SAMPLES, content
+
+    def of(name: str, size: int, changed: int = 0) -> str:
+        values = np.random.default_rng(0).integers(0, 256, size, dtype=np.uint8)
+        values[:: max(1, size // 4096)] += np.uint8(changed)
+        (tmp_path / name).write_bytes(values.tobytes())
+        return content(str(tmp_path / name))
+
+    for size in (10, SAMPLES * SAMPLE, 3 * SAMPLES * SAMPLE):
+        assert of(f"a{size}", size) == of(f"b{size}", size) != of(f"c{size}", size, changed=1)
+    assert of("short", 9) != of("long", 10)
+    assert content(str(tmp_path / "nothing")) == ""
+
+
+def test_verify_judges_a_csv_by_the_json_beside_it(edited: Workflow) -> None:
+    table = edited.folder / "results/birds/worst_group"
+    lineage.begin({"hash": "77", "code": "1", "inputs": {}}, "worst_group", {})
+    lineage.write_json(table.with_suffix(".json"), {})
+    lineage.current = lineage.Lineage()
+    table.with_suffix(".csv").write_text("ratio\n")
+    done = verify(edited, "results/birds/worst_group.csv")
+    assert done.returncode == 1
+    assert "results/birds/worst_group.csv" in done.stdout
+
+
+def test_verify_names_what_it_cannot_read(edited: Workflow) -> None:
+    command = [sys.executable, "-m", "fairgen", "verify", SPLIT, "--configfile", "nothing.yaml"]
+    done = subprocess.run(command, cwd=edited.folder, env=edited.environment(), capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (1, "fairgen verify: nothing.yaml: no such config file; check the path\n")
+    shutil.rmtree(edited.folder / "rules")
+    done = verify(edited)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("fairgen verify: Snakefile is no workflow of fairgen")
+    assert "Traceback" not in done.stderr

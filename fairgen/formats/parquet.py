@@ -7,6 +7,7 @@ numbers count shards and say nothing of a split. Integer labels are named by the
 import json
 import re
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,8 @@ def shard(root: Path, file: str) -> Iterator[Row | Reject]:
 def splits_of(file: str) -> set[str]:
     """The splits that a file's folders, and the words in its name, are called after."""
     *folders, name = file.removesuffix(".parquet").split("/")
-    return {split_of_folder(word) for word in (*folders, *re.split(r"[^a-z]+", name.lower()))} - {""}
+    words = [re.split(r"[^a-z]+", part.lower()) for part in (*folders, name)]
+    return {split_of_folder(word) for word in (*folders, *chain(*words))} - {""}
 
 
 def class_names(schema: pa.Schema) -> dict[str, list[str]]:

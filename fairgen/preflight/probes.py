@@ -103,6 +103,10 @@ def answer(question: Question) -> str:
     except FairgenError as error:
         text = " ".join(str(error).split())
         return text if text.startswith("config: ") else f"config: {text}"
+    except Exception as error:  # whatever timm says of a name that it half knows
+        key = "classifier.model" if question["ask"] == "classifier" else "embed.encoder.model"
+        model = question.get("model") or question["settings"]["model"]
+        return f"config: {key}: timm cannot build {model} ({' '.join(str(error).split())[:160]}); check its name and arguments"
     return ""
 
 
