@@ -357,6 +357,21 @@ def test_all_mistakes_of_keys_are_told_at_once(config: dict, schema: dict) -> No
     }
 
 
+def test_numbers_that_are_not_finite_are_refused(config: dict, schema: dict) -> None:
+    wrong = blocks.merged(config, {"pretrain": {"lr": float("nan")}, "ratios": [float("inf")]})
+    assert set(schemas.problems(wrong, schema, "config")) == {
+        "config: pretrain.lr: nan is no number to compute with; give a finite one",
+        "config: ratios.0: inf is no number to compute with; give a finite one",
+    }
+
+
+@pytest.mark.parametrize("name", ["logs", "benchmarks"])
+def test_a_data_set_is_not_called_like_a_folder_of_results(config: dict, schema: dict, name: str) -> None:
+    wrong = blocks.merged(config, {"datasets": {name: {"like": "utkface"}}})
+    with pytest.raises(FairgenError, match=rf"config: datasets: '{name}' does not match"):
+        validation.validate(wrong, schema)
+
+
 @pytest.mark.parametrize(
     ("text", "written"),
     [("1e-4", "1.0e-4"), ("2.5E-06", "2.5e-6"), ("1e3", "1.0e+3"), ("-3e5", "-3.0e+5"), ("7", "7 without quotes")],

@@ -566,6 +566,8 @@ def test_waterbirds_with_folders_in_front_and_numbers_with_points(tmp_path: Path
         ("train/train-00001-of-00002.parquet", "train"),
         ("contest/trainer.parquet", ""),
         ("val2017.parquet", "validation"),
+        ("test_set/0000.parquet", "test"),
+        ("train-images/0000.parquet", "train"),
     ],
 )
 def test_splits_of_shards_come_from_words_never_from_numbers(tmp_path: Path, file: str, split: str) -> None:

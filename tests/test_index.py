@@ -470,3 +470,14 @@ def test_modes_become_upright_rgb() -> None:
     Image.fromarray(np.full((4, 4), 65535, dtype=np.uint16)).save(deep, "PNG")
     assert images.decode(deep.getvalue()).getpixel((0, 0)) == (255, 255, 255)
     assert images.decode(face(1, "L", "PNG")).mode == "RGB"
+
+
+def test_a_copy_of_an_official_test_image_follows_it() -> None:
+    """Rows without a split of their own never bring a (near-)copy of a test image into training."""
+    rows = [{"set": i, "group": "a", "split": ("train", "validation", "test")[i % 3]} for i in range(30)]
+    copies = [{"set": i, "group": "a", "split": ""} for i in range(30)]
+    index.assign_splits([*rows, *copies], (0.8, 0.1, 0.1), 0)
+    assert [r["split"] for r in copies] == [r["split"] for r in rows]
+    both = [{"set": 0, "group": "a", "split": s} for s in ("train", "test", "")]
+    index.assign_splits(both, (0.8, 0.1, 0.1), 0)
+    assert [r["split"] for r in both] == ["train", "test", "test"]

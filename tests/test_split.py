@@ -45,12 +45,22 @@ def test_scope_names_the_ratio() -> None:
 
 def test_a_split_without_validation_rows_stops_before_any_training(tmp_path: Path) -> None:
     """It is one of the first jobs; the classifiers would find out after all generators."""
+    with pytest.raises(FairgenError, match=r"no validation image is left.*index\.fractions"):
+        split_of(tmp_path, "train")
+
+
+def test_a_split_without_test_rows_stops_before_any_training(tmp_path: Path) -> None:
+    with pytest.raises(FairgenError, match=r"no test image is left.*index\.fractions"):
+        split_of(tmp_path, "train", "validation")
+
+
+def split_of(tmp_path: Path, *splits: str) -> None:
+    """Split an index with a row of two groups in each of these splits."""
     groups = {"a": GroupRole("x", "aligned"), "b": GroupRole("y", "aligned")}
     rows = [
-        {"id": i, "group": g, "split": "train", **dict.fromkeys(("path", "target", "bias", "detail"), "")}
-        for i, g in enumerate("ab")
+        {"id": i, "group": g, "split": s, **dict.fromkeys(("path", "target", "bias", "detail", "hash"), "")}
+        for i, (g, s) in enumerate((g, s) for g in "ab" for s in splits)
     ]
     tables.write(tmp_path / "index.parquet", pa.Table.from_pylist(rows), {"root": "data"})
     paths = SimpleNamespace(index=tmp_path / "index.parquet", split=tmp_path / "split.parquet", scope="bias-0.9")
-    with pytest.raises(FairgenError, match=r"no validation image is left.*index\.fractions"):
-        work(Split(groups, 10, 0), paths)
+    work(Split(groups, 10, 0), paths)
