@@ -94,6 +94,8 @@ def _parquet(path: Path) -> Record | None:
 def _safetensors(path: Path) -> Record | None:
     with path.open("rb") as file:
         (length,) = struct.unpack("<Q", file.read(8))
+        if length > path.stat().st_size:
+            raise ValueError(f"{path} is no safetensors file")
         header = json.loads(file.read(length))
     found = header.get("__metadata__", {}).get(KEY)
     return json.loads(found) if found else None

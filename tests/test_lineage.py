@@ -74,8 +74,9 @@ def test_without_a_lineage_nothing_is_recorded(tmp_path: Path) -> None:
 
 def test_damaged_files_record_nothing(tmp_path: Path, begun: None) -> None:
     for path in write_all(tmp_path).values():
-        path.write_bytes(path.read_bytes()[:20])
-        assert lineage.read(path) is None, path
+        for damaged in (path.read_bytes()[:20], b"text of another program\n" * 9, b""):
+            path.write_bytes(damaged)
+            assert lineage.read(path) is None, path
 
 
 def test_an_output_without_its_lineage_is_noticed(tmp_path: Path, begun: None) -> None:
