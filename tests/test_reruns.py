@@ -187,7 +187,9 @@ EDITS = [
     config("one group less", lambda c: of_birds(c)["groups"].pop("waterbird-land")),
     config(
         "one group more",
-        lambda c: of_birds(c)["groups"].update(another={**of_birds(c)["groups"]["landbird-water"], "bias": "air"}),
+        lambda c: of_birds(c)["groups"].update(
+            another={**of_birds(c)["groups"]["landbird-water"], "bias": "air", "prompt": "a landbird in a forest [V]"}
+        ),
     ),
     source("a comment in `fairgen/sample.py`", "fairgen/sample.py", "FIELDS = {", "# a comment\nFIELDS = {"),
     source("a docstring in `fairgen/sampling.py`, which it imports", "fairgen/sampling.py", '"""', '"""Another. '),
