@@ -176,7 +176,7 @@ def run(options: argparse.Namespace) -> None:
     extra = ["--configfile", options.configfile] if options.configfile else []
     command = [sys.executable, "-m", "snakemake", "--cores", options.cores, "--quiet", "all", *extra, "--", str(target)]
     if subprocess.run(command).returncode:
-        raise FairgenError(f"{options.dataset} does not pass; what is wrong stands above, and in full under results/logs")
+        raise FairgenError(f"{options.dataset} does not pass; what is wrong stands above")
     print(screen(target.read_text(), target))
 
 

@@ -149,12 +149,12 @@ def run(options: Namespace) -> None:
     files = "".join(f" {file}" for file in options.configfile)
     again = f"make it again: snakemake --cores all{f' --configfile{files} --' if files else ''} {target}"
     if target in gone:
-        raise FairgenError(f"{target} is not there; {again}")
+        raise FairgenError(f"{target} is not there; {again.replace('it again', 'it', 1)}")
     if other:
         told = shortened(causes(other)) or ["only files that no rule makes, such as a model's weights"]
         print("\n".join(["What differs:", *(f"  {line}" for line in told)]))
         print("\n".join(["Where:", *(f"  {line}" for line in shortened([finding.path for finding in other]))]))
-        raise FairgenError(f"{target} is not of the present config and code ({len(other)} artifacts differ); {again}")
+        raise FairgenError(f"{target} is not of the present config and code ({len(other)} artifact{'s differ' if len(other) > 1 else ' differs'}); {again}")
     print(f"{target} and all that it was made from ({right} artifacts) belong to the present config and code.")
     if gone:
         print("\n".join(["Not there any more, so not looked at:", *(f"  {line}" for line in shortened(gone))]))

@@ -56,12 +56,12 @@ rule split:
         index="results/{dataset}/index.parquet",
     output:
         split="results/{dataset}/{scope}/split.parquet",
-    wildcard_constraints:
-        scope=r"bias-(natural|0\.\d+)",
     log:
         "results/logs/{dataset}/{scope}/split.log",
     benchmark:
         "results/benchmarks/{dataset}/{scope}/split.tsv"
+    wildcard_constraints:
+        scope=r"bias-(natural|0\.\d+)",
     priority: 1
     conda:
         "../envs/data.yaml"

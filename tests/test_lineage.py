@@ -158,7 +158,7 @@ def test_verify_names_changed_code_foreign_files_and_what_is_gone(edited: Workfl
     tables.write(edited.folder / INDEX, {"id": [1]})
     assert "index: records no lineage" in verify(edited).stdout
     (edited.folder / SPLIT).unlink()
-    assert verify(edited).stderr == f"fairgen verify: {SPLIT} is not there; make it again: snakemake --cores all {SPLIT}\n"
+    assert verify(edited).stderr == f"fairgen verify: {SPLIT} is not there; make it: snakemake --cores all {SPLIT}\n"
     assert "no rule makes this" in verify(edited, "results/birds/nothing").stderr
 
 
