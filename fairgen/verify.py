@@ -154,7 +154,8 @@ def run(options: Namespace) -> None:
         told = shortened(causes(other)) or ["only files that no rule makes, such as a model's weights"]
         print("\n".join(["What differs:", *(f"  {line}" for line in told)]))
         print("\n".join(["Where:", *(f"  {line}" for line in shortened([finding.path for finding in other]))]))
-        raise FairgenError(f"{target} is not of the present config and code ({len(other)} artifact{'s differ' if len(other) > 1 else ' differs'}); {again}")
+        differ = "1 artifact differs" if len(other) == 1 else f"{len(other)} artifacts differ"
+        raise FairgenError(f"{target} is not of the present config and code ({differ}); {again}")
     print(f"{target} and all that it was made from ({right} artifacts) belong to the present config and code.")
     if gone:
         print("\n".join(["Not there any more, so not looked at:", *(f"  {line}" for line in shortened(gone))]))
