@@ -176,12 +176,12 @@ async def unmade(dag: Any) -> Any:
     records = dag.workflow.persistence
     for job in dag.jobs:
         lost = [path for path in job.output if not await path.exists()]
-        if lost and (await _begun(records, lost) or _later(records, lost, consumers(dag, job))):
+        if lost and (_begun(records, lost) or _later(records, lost, consumers(dag, job))):
             for path in lost:
                 yield path
 
 
-async def _begun(records: Any, paths: list[Any]) -> bool:
+def _begun(records: Any, paths: list[Any]) -> bool:
     return bool(records._filter_incomplete_keys([records._get_key(path) for path in paths]))
 
 

@@ -17,9 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pyarrow import parquet
 
-from fairgen import config_file
+from fairgen import config_file, tables
 from fairgen.amounts import Amount, plus, text, total
 from fairgen.config import Config, block, dataset_block, expanded, merged, settings
 from fairgen.errors import FairgenError
@@ -149,12 +148,12 @@ def extent(job: Job, config: Config) -> tuple[int, int]:
 def images_of(config: Config, dataset: str, index: Path | None) -> int | None:
     """Images of a data set: of its index, of what will be drawn, or pictures in its folder; None if there are none."""
     if index:
-        return parquet.read_metadata(index).num_rows
+        return tables.count(index)
     data = dataset_block(config, dataset)
     if data["format"] == "birds":
         return sum(data["options"][split] for split in ("train", "validation", "test")) * len(data["groups"])
     names = [Path(folder, name) for folder, _, files in os.walk(data["root"]) for name in files]
-    rows = sum(parquet.read_metadata(path).num_rows for path in names if path.suffix == ".parquet")
+    rows = sum(tables.count(path) for path in names if path.suffix == ".parquet")
     return rows + sum(path.suffix.lower() in PICTURES for path in names) or None
 
 

@@ -17,7 +17,6 @@ from fairgen.errors import FairgenError
 
 KEY = "lineage"
 COMMENT = re.compile(r"<!-- lineage ([0-9a-f]+) -->\s*$")
-PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 Record = dict[str, Any]  # hash, and where there is room for it: stage, code, settings
 
 
