@@ -43,7 +43,8 @@ class Ancestry:
 
         def of(wildcards: Any) -> str:
             made = self.made(self.stages[stage], dict(wildcards.items()))
-            return canonical({"hash": made.hash, "code": made.code, "inputs": made.parents})
+            modules = self.stages[stage].params.code.modules(wildcards)
+            return canonical({"hash": made.hash, "code": made.code, "modules": modules, "inputs": made.parents})
 
         of.stage = stage  # type: ignore[attr-defined]
         return of

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from fairgen import lineage
-from fairgen.duplicates import NEAR, groups_of, labels_of
+from fairgen.duplicates import NEAR, groups_of, is_large, labels_of
 from fairgen.formats import Reject
 from fairgen.markdown import clean, table
 
 EXAMPLES = 5
+FEW = 10  # validation or test images of a group below which one of them moves its accuracy by more than ten points
 SPLITS = ("train", "validation", "test")
 Rows = list[dict[str, Any]]
 
@@ -93,6 +94,7 @@ def sets_of(rows: Rows, key: str) -> dict[str, Any]:
     return {
         "sets": len(several),
         "images": sum(map(len, several)),
+        "largest": max(map(len, several), default=0),
         "conflicting_sets": len(clash),
         "conflicting_images": sum(map(len, clash)),
         "conflicting": [{"files": [r["path"] for r in found], "labels": labels_of(found)} for found in clash],
@@ -111,6 +113,14 @@ def warnings(audit: dict[str, Any]) -> list[str]:
     found, outside = [], audit["outside"]
     for split, groups in audit["empty"].items():
         found.append(f"no {split} image of {', '.join(groups)}: figures of these groups will be missing or mean nothing")
+    for split in ("validation", "test"):
+        if few := [f"{group} ({n})" for group, n in audit["counts"][split].items() if 0 < n < FEW]:
+            found.append(f"few {split} images of {', '.join(few)}: one image moves a group's accuracy by 1/n")
+    if is_large(largest := audit["near_identical"]["largest"], audit["indexed"]):
+        found.append(
+            f"{largest} images are one set of (near-)identical ones and stay in one split; are they different pictures,"
+            " lower index.near"
+        )
     if malformed := [f"{r['count']} × {r['reason']}" for r in audit["rejects"] if r["malformed"]]:
         found.append(f"{audit['left_out']['malformed']} files or rows are malformed and left out: {'; '.join(malformed)}")
     across, clash = audit["across_splits"], audit["identical"]

@@ -100,6 +100,10 @@ def of_splits(settings: Check, splits: dict[str, dict[str, Any]], said: dict[str
         empty = {s: [g for g in settings.prompts if not counts[s].get(g) and g not in said.get(s, ())] for s in counts}
         problems += [f"ratio {ratio}: {line}" for line in missing(empty)]
         problems += [f"ratio {ratio}: fewer images than it asks for, all are kept: {line}" for line in facts["short"]]
+        if facts["uncut"]:
+            problems.append(
+                f"ratio {ratio}: it leaves all images of {', '.join(facts['uncut'])}, where no group has role: conflicting"
+            )
         trained += sum(int(text.split()[0]) for p in plans for text in p.values() if text[0].isdigit())
     return table(("ratio", "group", *MISSING, *settings.generators), rows), problems, trained
 

@@ -94,6 +94,11 @@ def mark_sets(rows: Rows, near: int) -> None:
         row["set"] = rows[first]["id"]
 
 
+def is_large(count: int, among: int) -> bool:
+    """Whether a set of images that stay together is much of what it is a part of: over a twentieth, and over ten."""
+    return count > max(10, 0.05 * among)
+
+
 def labels_of(rows: Rows) -> list[str]:
     """The different labels of some rows, in words."""
     return sorted({" | ".join(r[key] or "a value that is not asked for" for key in ("target", "bias")) for r in rows})

@@ -8,10 +8,13 @@ method) are given by the caller.
 import ast
 import functools
 import hashlib
+import os
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent
+SEEN = "FAIRGEN_SOURCES"  # environment variable in which a workflow tells its jobs which code it was read with
 
 
 def source_file(module: str) -> Path | None:
@@ -67,3 +70,28 @@ def closure(modules: Iterable[str]) -> list[str]:
             reached.add(module)
             waiting.extend(_parse(module)[1])
     return sorted(reached)
+
+
+def sources() -> str:
+    """What a job compares cheaply: Python's version, which fingerprints depend on, and a hash of all files of the package."""
+    found = hashlib.sha256()
+    for path in sorted(PACKAGE.rglob("*.py")):
+        found.update(f"{path.relative_to(PACKAGE)}\0".encode() + path.read_bytes())
+    return f"{sys.version_info.major}.{sys.version_info.minor} {found.hexdigest()}"
+
+
+def unchanged(code: str, modules: Iterable[str]) -> bool:
+    """Whether the code of these modules, as it lies on the disk now, is what the workflow saw when it planned their job.
+
+    Args:
+        code: their fingerprint then.
+        modules: as for `fingerprint`.
+    """
+    then, now = os.environ.get(SEEN, ""), sources()
+    if not then or then == now:
+        return True
+    if then.split()[0] != now.split()[0]:  # a job in an environment of another Python cannot say what has changed
+        return False
+    _parse.cache_clear()
+    fingerprint.cache_clear()
+    return fingerprint(*modules) == code

@@ -55,14 +55,40 @@ class Index:
 def read_labels(settings: Index) -> tuple[list[Labelled], list[Reject], dict[str, Counter]]:
     """Every file's labels, or why it has none; and the data's own words for the attributes that the config asks for."""
     words: dict[str, Counter] = {one.attribute: Counter() for one in (*settings.target, *settings.bias)}
+    said: dict[str, list[tuple[str, Labelled | Reject]]] = defaultdict(list)
     labelled, rejects = [], []
     for row in formats.rows(settings.format, Path(settings.root), settings.options):
-        found = label(row, settings.target, settings.bias) if isinstance(row, Row) else row
+        if isinstance(row, Reject):
+            rejects.append(row)
+            continue
+        said[row.path].append((row.where, label(row, settings.target, settings.bias)))
+        for name, counts in words.items():
+            counts[row.attributes[name]] += 1
+    for file, of_file in said.items():
+        found, repeats = one_of(file, of_file)
         (rejects if isinstance(found, Reject) else labelled).append(found)
-        if isinstance(row, Row):
-            for name, counts in words.items():
-                counts[row.attributes[name]] += 1
+        rejects += repeats
     return labelled, rejects, words
+
+
+def one_of(file: str, said: list[tuple[str, Labelled | Reject]]) -> tuple[Labelled | Reject, list[Reject]]:
+    """What counts of all that rows of a label table say of one file, and the rows beyond the first one."""
+    first, others = said[0][1], [where for where, _ in said[1:]]
+    if not others:
+        return first, []
+    things = sorted({in_words(found) for _, found in said})
+    if len(things) == 1:
+        return first, [Reject(where, "row for a file that an earlier row names: they say the same") for where in others]
+    reason = f"rows that say different things of one file, so that none counts: {'; '.join(things)}"
+    return Reject(file, reason), [Reject(where, reason) for where in others]
+
+
+def in_words(found: Labelled | Reject) -> str:
+    """What a row says of its file."""
+    if isinstance(found, Reject):
+        return "no label"
+    values = " | ".join(value or "a value that is not asked for" for value in (found.target, found.bias))
+    return f"{values} ({found.split})" if found.split else values
 
 
 def inspect(row: Labelled, content: bytes | None, near: int) -> dict[str, Any] | Reject:
@@ -122,6 +148,7 @@ def name_groups(rows: list[dict[str, Any]], groups: dict[str, GroupLabel]) -> tu
 def assign_splits(rows: list[dict[str, Any]], fractions: tuple[float, float, float], seed: int) -> None:
     """Fill in the split of rows without an official one, stratified by group; sets of duplicates stay together.
 
+    The fractions are of images. A large set goes into training, so that it fills no other split.
     Where the data set has an official test split but no validation rows, those are cut from its training rows. A row without a
     split that (nearly) repeats a row with one gets that: a copy of a test image is no training image.
     """
@@ -145,9 +172,17 @@ def assign_splits(rows: list[dict[str, Any]], fractions: tuple[float, float, flo
             sets[group].setdefault(row["set"], []).append(row)
     for group, by_set in sets.items():
         order = sorted(by_set, key=lambda s: (seed_of(seed, group, s), s))
-        edges = round(train * len(order)), round((train + validation) * len(order))
-        for i, name in enumerate(order):
-            split = "train" if i < edges[0] else "validation" if i < edges[1] or not test else "test"
+        images = sum(map(len, by_set.values()))
+        large = [s for s in order if duplicates.is_large(len(by_set[s]), images)]
+        before = sum(len(by_set[s]) for s in large)
+        edges = round(train * images), round((train + validation) * images)
+        if before > edges[0]:
+            edges = before, before + round((images - before) * validation / (validation + test))
+        places = dict.fromkeys(large, "train")
+        for name in (s for s in order if s not in places):
+            places[name] = "train" if before < edges[0] else "validation" if before < edges[1] or not test else "test"
+            before += len(by_set[name])
+        for name, split in places.items():
             for row in by_set[name]:
                 row["split"] = split
 

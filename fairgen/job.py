@@ -75,10 +75,12 @@ def main(
         devices.ask(options.gpu)
         ready()
         lineage.begin(options.lineage, stage, kept.about["settings"])
+        lineage.check_code()
         lineage.check_inputs({name: listed(getattr(options, name)) for name in (n.rstrip("*") for n in reads)})
         new = kept.fresh()
         temporary = {name: new / f"{name}{path.suffix}" for name, path in finals.items()}
         work(read(settings, given, stage), SimpleNamespace(**{**vars(options), **temporary, "work": kept}))
+        lineage.check_code()
         lineage.check_outputs(list(temporary.values()))
         for name, path in finals.items():
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from fairgen.errors import FairgenError
+from fairgen.fingerprint import unchanged
 
 KEY = "lineage"
 COMMENT = re.compile(r"<!-- lineage ([0-9a-f]+) -->\s*$")
@@ -26,6 +27,7 @@ class Lineage:
 
     hash: str = ""
     code: str = ""  # fingerprint of the stage's code
+    modules: tuple[str, ...] = ()  # which that is of
     stage: str = ""
     settings: Record = field(default_factory=dict)
     inputs: dict[str, list[str]] = field(default_factory=dict)  # hashes of the files of an option; "" for what has none
@@ -130,6 +132,19 @@ READERS: dict[str, Callable[[Path], Record | None]] = {
 }
 
 
+def check_code() -> None:
+    """Refuse to make, or to keep, what other code has made than the workflow means.
+
+    Raises:
+        FairgenError: a file that the stage uses was edited since.
+    """
+    if not unchanged(current.code, current.modules):
+        raise FairgenError(
+            f"the code of {current.stage} was edited after snakemake had planned this job, so its result would be of neither"
+            " version; call snakemake again"
+        )
+
+
 def check_inputs(files: dict[str, list[Path]]) -> None:
     """Refuse inputs that are not what the workflow means: of other settings or code, or without a record.
 
@@ -139,8 +154,8 @@ def check_inputs(files: dict[str, list[Path]]) -> None:
     Raises:
         FairgenError: names the first of them, and what to do.
     """
-    for name, hashes in current.inputs.items():
-        for path, wanted in zip(files.get(name, []), hashes, strict=False):
+    for name, paths in files.items():
+        for path, wanted in zip(paths, current.inputs.get(name) or [""] * len(paths), strict=True):
             check_file(path, wanted)
 
 

@@ -47,6 +47,12 @@ def quotas(counts: Counter, groups: dict[str, GroupRole], ratio: float | None) -
     return kept
 
 
+def uncut(groups: dict[str, GroupRole]) -> list[str]:
+    """The classes that no bias ratio cuts, since none of their groups is conflicting."""
+    classes = dict.fromkeys(g.target for g in groups.values())
+    return [c for c in classes if not any(g.target == c and g.role == "conflicting" for g in groups.values())]
+
+
 def cut(rows: list[dict[str, Any]], quota: dict[str, int], seed: int) -> list[dict[str, Any]]:
     """Keep the first `quota` rows of each group in a fixed random order, so that smaller subsets are nested in larger."""
     ordered = sorted(rows, key=lambda r: (seed_of(seed, r["id"]), r["id"]))
@@ -89,12 +95,15 @@ def work(settings: Split, paths: SimpleNamespace) -> None:
     if not any(counts["test"].values()):
         raise FairgenError(
             "no test image is left, and nothing could be reported; give index.fractions a share for test, or the data set's own"
-            " split some test rows"
+            " split some test rows; large sets of near-identical images stay together (index.near)"
         )
     for line in short:
         job.log.warning("fewer images than ratio %s asks for, all are kept: %s", ratio, line)
+    whole = [] if ratio is None else uncut(settings.groups)
+    for target in whole:
+        job.log.warning("class %s has no conflicting group: ratio %s leaves all its images", target, ratio)
     keep = ("id", "path", "target", "bias", "group", "split", "detail", "hash")
-    facts = {"root": tables.facts(paths.index)["root"], "ratio": ratio, "counts": counts, "short": short}
+    facts = {"root": tables.facts(paths.index)["root"], "ratio": ratio, "counts": counts, "short": short, "uncut": whole}
     tables.write(paths.split, pa.Table.from_pylist([{k: r[k] for k in keep} for r in result]), facts)
 
 

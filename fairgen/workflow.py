@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from fairgen.errors import FairgenError
+from fairgen.fingerprint import SEEN, sources
 
 PACKAGE = Path(__file__).parent
 DEFAULT = ("results/birds/worst_group.json",)  # what `rule all` compares
@@ -22,7 +23,11 @@ MANAGES = (  # options with which snakemake neither plans nor runs jobs
 
 
 def use_this_python() -> None:
-    """Let jobs run the Python that runs snakemake, whether or not its environment is activated, and this very package."""
+    """Let jobs run the Python that runs snakemake, whether or not its environment is activated, and this very package.
+
+    They are told which code this call has read, and refuse to go on with another (`fingerprint.unchanged`).
+    """
+    os.environ[SEEN] = sources()
     for name, first in (("PATH", os.path.dirname(sys.executable)), ("PYTHONPATH", str(PACKAGE.parent))):
         os.environ[name] = os.pathsep.join([first, *filter(None, [os.environ.get(name)])])
 

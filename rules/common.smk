@@ -87,8 +87,12 @@ def code(stage, *chosen):
     """Params function: fingerprint of the stage's code; `chosen` maps wildcards to a module that a setting picks."""
 
     def of(wildcards):
-        return fingerprint(f"fairgen.{stage}", *(pick(wildcards) for pick in chosen))
+        return fingerprint(*modules(wildcards))
 
+    def modules(wildcards):
+        return [f"fairgen.{stage}", *(pick(wildcards) for pick in chosen)]
+
+    of.modules = modules  # a job looks at its code again
     return of
 
 

@@ -49,7 +49,7 @@ def test_a_missing_model_is_a_remark_not_a_failure(tmp_path: Path) -> None:
 def test_the_page_counts_the_work_and_lists_what_is_short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     counts = {"train": {"a": 800, "b": 8}, "validation": {"a": 10, "b": 10}, "test": {"a": 10}}
-    facts = {"counts": counts, "short": ["train b: 8 of 89"]}
+    facts = {"counts": counts, "short": ["train b: 8 of 89"], "uncut": ["landbird"]}
     text = check.page(settings(), {"0.9": facts}, [("a landbird", 4)], ["first of all"], audit())
     assert "| 0.9 | a | 800 | 10 | 10 | 4 generators |" in text
     assert "| 0.9 | b | 8 | 10 | 0 | borrows from a |" in text
@@ -59,7 +59,10 @@ def test_the_page_counts_the_work_and_lists_what_is_short(tmp_path: Path, monkey
         "- first of all",
         "- ratio 0.9: group b: no test image, so no figure speaks about it",
         "- ratio 0.9: fewer images than it asks for, all are kept: train b: 8 of 89",
+        "- ratio 0.9: it leaves all images of landbird, where no group has role: conflicting",
         "- no validation image of c: figures of these groups will be missing or mean nothing",
+        "- few test images of b (3): one image moves a group's accuracy by 1/n",
+        "- 12 images are one set of (near-)identical ones and stay in one split; are they different pictures, lower index.near",
         "- 2 files or rows are malformed and left out: 2 × truncated",
         "- 5 images have a value that no group of the config has: age '7' (5)",
     ]
@@ -75,7 +78,8 @@ def audit() -> dict:
     rejects += [{"reason": "age in no value of the config", "count": 5, "malformed": False, "examples": []}]
     return {
         **{"dataset": "d", "root": "r<1>", "read": 27, "indexed": 20, "rejects": rejects, "outside": {"age '7'": 5}},
-        **{"left_out": {"malformed": 2, "not_asked_for": 5}, "identical": same, "near_identical": same},
+        **{"left_out": {"malformed": 2, "not_asked_for": 5}, "identical": same, "near_identical": same | {"largest": 12}},
+        "counts": {"train": {"a": 9, "b": 1}, "validation": {"a": 10, "b": 0}, "test": {"a": 11, "b": 3}},
         "across_splits": {"sets": 0, "images": 0, "examples": []},
         "empty": {"validation": ["c"]},
     }
@@ -85,7 +89,7 @@ def test_the_terminal_shows_a_screen_of_plain_text(tmp_path: Path, monkeypatch: 
     """Many ratios and many problems: what is cut stands in the file, which is named; no Markdown."""
     monkeypatch.chdir(tmp_path)
     counts = {"train": {"a": 800, "b": 8}, "validation": {"a": 10}, "test": {"a": 10}}
-    splits = {str(n): {"counts": counts, "short": [f"train b: 8 of {n}"]} for n in range(30)}
+    splits = {str(n): {"counts": counts, "short": [f"train b: 8 of {n}"], "uncut": []} for n in range(30)}
     text = check.page(settings(), splits, [("a|b", 4)] * 50, ["prompt 'x' has 90 tokens"], audit())
     lines = check.screen(text + "# Audit\n" * 200, Path("results/d/check.md")).splitlines()
     assert 24 <= len(lines) <= 40
@@ -93,7 +97,7 @@ def test_the_terminal_shows_a_screen_of_plain_text(tmp_path: Path, monkeypatch: 
     assert lines[1] == "27 files or rows of r<1> read, 20 images indexed."
     assert lines[3:5] == ["TO LOOK AT", "- prompt 'x' has 90 tokens"]
     assert [line for line in lines if line.startswith("  …")] == [
-        "  … and 84 more in results/d/check.md",
+        "  … and 86 more in results/d/check.md",
         "  … and 45 more in results/d/check.md",
     ]
     assert "0      a      800    10          10    4 generators" in lines

@@ -38,11 +38,17 @@ def build(root: Path, per_group: int = 10) -> None:
             (root / f"{age}_{gender}_0_20170110220033{g}{i:02d}.jpg").write_bytes(face(100 * g + i))
 
 
-def run(root: Path, **changes: object) -> tuple[list[dict], list[dict]]:
-    """Index a folder; returns index and rejects, and checks that every file ends in exactly one of them once."""
+def settings_of(root: Path) -> dict:
+    """Settings of the index of such a folder."""
     settings = {"max_rejected": 0.5, "fractions": (0.8, 0.1, 0.1), "seed": 0, "near": 40, "copies": "keep", "conflicts": "drop"}
     settings |= {"dataset": "faces", "format": "utkface", "root": str(root), "options": {}, "groups": GROUPS}
     settings |= {"target": [Attribute("gender")], "bias": [Attribute("age", ranges={"young": (0, 5), "old": (20, 50)})]}
+    return settings
+
+
+def run(root: Path, **changes: object) -> tuple[list[dict], list[dict]]:
+    """Index a folder; returns index and rejects, and checks that every file ends in exactly one of them once."""
+    settings = settings_of(root)
     names = {"index": "index.parquet", "rejects": "rejects.parquet", "audit": "audit.json", "page": "audit.md"}
     paths = SimpleNamespace(workers="2", **{k: root.parent / v for k, v in names.items()})
     index.work(index.Index(**{**settings, **changes}), paths)
@@ -155,6 +161,7 @@ def test_near_identical_images_never_straddle_splits(root: Path) -> None:
     assert audit(root)["near_identical"] | {"conflicting": []} == {
         "sets": 10,
         "images": 20,
+        "largest": 2,
         "conflicting_sets": 0,
         "conflicting_images": 0,
         "conflicting": [],
@@ -481,3 +488,39 @@ def test_a_copy_of_an_official_test_image_follows_it() -> None:
     both = [{"set": 0, "group": "a", "split": s} for s in ("train", "test", "")]
     index.assign_splits(both, (0.8, 0.1, 0.1), 0)
     assert [r["split"] for r in both] == ["train", "test", "test"]
+
+
+def test_a_large_set_of_near_identical_images_fills_no_split_beyond_its_share() -> None:
+    """The fractions count images; what is alike stays together, in training if it is much."""
+    for alike, wanted in ((200, (320, 40, 40)), (360, (360, 20, 20)), (21, (320, 40, 40)), (1, (320, 40, 40))):
+        rows = [{"set": max(0, i - alike + 1), "group": "a", "split": ""} for i in range(400)]
+        index.assign_splits(rows, (0.8, 0.1, 0.1), 0)
+        counts = Counter(r["split"] for r in rows)
+        assert tuple(counts[s] for s in ("train", "validation", "test")) == wanted
+        assert len({r["split"] for r in rows[:alike]}) == 1
+    pairs = [{"set": i // 2, "group": "a", "split": ""} for i in range(200)]
+    index.assign_splits(pairs, (0.8, 0.1, 0.1), 0)
+    assert Counter(r["split"] for r in pairs) == {"train": 160, "validation": 20, "test": 20}
+    singles = [{"set": i, "group": "a", "split": ""} for i in range(10)]
+    index.assign_splits(singles, (0.8, 0.1, 0.1), 0)
+    assert Counter(r["split"] for r in singles) == {"train": 8, "validation": 1, "test": 1}
+
+
+def test_rows_that_say_different_things_of_one_file_do_not_count(root: Path) -> None:
+    faces = sorted(path.name for path in root.glob("*.jpg"))
+    said = {name: [utkface.parse(name).attributes[k] for k in ("gender", "age")] for name in faces}
+    lines = [[name, *said[name], "photo"] for name in faces]
+    lines += [[faces[0], *said[faces[0]], "the same again"], [faces[1], "female", said[faces[1]][1], ""]]
+    lines += [[faces[2], "", "", ""]]
+    (root / "labels.csv").write_text("\n".join(",".join(line) for line in [["path", "gender", "age", "note"], *lines]))
+    given = {"format": "table", "options": {"file": "labels.csv", "path": "path", "split": None}}
+    rows, _, _ = index.read_labels(index.Index(**settings_of(root) | given))
+    assert len(rows) == len(faces) - 2
+    _, rejects, _ = index.read_labels(index.Index(**settings_of(root) | given))
+    found = {r.file: r.reason.split(":")[0] for r in rejects}
+    several = "rows that say different things of one file, so that none counts"
+    assert found == {
+        f"labels.csv row 42: {faces[0]}": "row for a file that an earlier row names",
+        **{faces[1]: several, f"labels.csv row 43: {faces[1]}": several},
+        **{faces[2]: several, f"labels.csv row 44: {faces[2]}": several},
+    }

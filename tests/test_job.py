@@ -1,21 +1,30 @@
 """Every stage's command line: one line when it fails, nothing partial, the trace in the log."""
 
 import json
+import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
 import torch
 
-from fairgen import job, tables
+from fairgen import job, lineage, tables
+from fairgen.fingerprint import SEEN, fingerprint, sources
 from fairgen.settings import canonical
 
 
-def command(stage: str, settings: dict, **options: object) -> subprocess.CompletedProcess:
+def command(stage: str, settings: dict, seen: str = "", **options: object) -> subprocess.CompletedProcess:
     words = [sys.executable, "-m", f"fairgen.{stage}", "--settings", canonical(settings)]
     for name, value in options.items():
         words += [f"--{name}", str(value)]
-    return subprocess.run(words, capture_output=True, text=True)
+    return subprocess.run(words, capture_output=True, text=True, env={**os.environ, SEEN: seen})
+
+
+@dataclass(frozen=True)
+class Nothing:
+    """Settings of a stage that has none."""
 
 
 def test_a_failing_stage_says_one_line_and_leaves_nothing(tmp_path: Path) -> None:
@@ -55,3 +64,47 @@ def test_metrics_as_a_command(tmp_path: Path) -> None:
     found = json.loads((tmp_path / "m.json").read_text())
     assert found["worst_group_accuracy"] == 0.5
     assert (found["groups"]["a"]["train_n"], found["auroc"], found["weights_sha256"]) == (5, None, "0")
+
+
+def of_split(tmp_path: Path, code: str, seen: str) -> subprocess.CompletedProcess:
+    """The stage `split` as the workflow calls it, which has seen this code and these sources when it planned."""
+    settings = {"groups": {"a": {"target": "x", "role": "aligned"}}, "validation_floor": 1, "seed": 0}
+    rows = {"id": [1, 2, 3], "split": ["train", "validation", "test"], "group": ["a"] * 3}
+    texts = dict.fromkeys(("path", "target", "bias", "detail", "hash"), ["x"] * 3)
+    tables.write(tmp_path / "index.parquet", rows | texts, {"root": "."})
+    given = canonical({"hash": "00ff", "code": code, "modules": ["fairgen.split"], "inputs": {}})
+    options = {"index": tmp_path / "index.parquet", "split": tmp_path / "split.parquet", "lineage": given}
+    return command("split", settings, seen, scope="bias-0.9", **options)
+
+
+def test_a_job_whose_code_was_edited_after_it_was_planned_is_refused(tmp_path: Path) -> None:
+    version = sources().split()[0]
+    done = of_split(tmp_path, "of another version", f"{version} other")
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "the code of split was edited after snakemake had planned this job" in done.stderr
+    assert not (tmp_path / "split.parquet").exists()
+    assert of_split(tmp_path, fingerprint("fairgen.split"), "2.7 other").returncode == 1  # another Python cannot tell
+
+
+def test_an_edit_of_other_stages_or_of_comments_stops_no_job(tmp_path: Path) -> None:
+    version = sources().split()[0]
+    for code, seen in ((fingerprint("fairgen.split"), f"{version} other"), ("whatever", sources())):
+        done = of_split(tmp_path, code, seen)
+        assert done.returncode == 0, done.stderr
+        assert lineage.read(tmp_path / "split.parquet")["code"] == code
+
+
+def test_code_edited_while_a_job_runs_spoils_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(SEEN, sources())
+
+    def work(settings: Nothing, paths: object) -> None:
+        lineage.write_json(paths.out, {})
+        monkeypatch.setenv(SEEN, f"{sources().split()[0]} other")
+
+    given = canonical({"hash": "00ff", "code": "of another version", "modules": ["fairgen.split"], "inputs": {}})
+    try:
+        with pytest.raises(SystemExit):
+            job.main(work, Nothing, writes=["out"], argv=["--settings", "{}", "--lineage", given, "--out", str(tmp_path / "out.json")])
+    finally:
+        lineage.current = lineage.Lineage()
+    assert not (tmp_path / "out.json").exists()

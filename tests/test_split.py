@@ -9,7 +9,7 @@ import pytest
 
 from fairgen import tables
 from fairgen.errors import FairgenError
-from fairgen.split import GroupRole, Split, cut, quotas, ratio_of, work
+from fairgen.split import GroupRole, Split, cut, quotas, ratio_of, uncut, work
 
 UTKFACE = {
     "male-young": GroupRole("male", "aligned"),
@@ -37,6 +37,14 @@ def test_subsets_of_larger_ratios_are_nested() -> None:
 def test_several_conflicting_groups_share_the_quota() -> None:
     groups = {"a": GroupRole("x", "aligned"), "b": GroupRole("x", "conflicting"), "c": GroupRole("x", "conflicting")}
     assert quotas(Counter({"a": 900}), groups, 0.9) == {"b": 50, "c": 50}
+
+
+def test_a_class_without_a_conflicting_group_is_told(tmp_path: Path) -> None:
+    with pytest.raises(FairgenError):
+        split_of(tmp_path, "train")
+    split_of(tmp_path, "train", "validation", "test")
+    assert tables.facts(tmp_path / "split.parquet")["uncut"] == ["x", "y"]
+    assert uncut(UTKFACE) == []
 
 
 def test_scope_names_the_ratio() -> None:

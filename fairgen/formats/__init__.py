@@ -1,4 +1,5 @@
-"""One reader per data set layout; each has `read(root, options)` that yields every file once, as `Row` or `Reject`.
+"""One reader per data set layout; each has `read(root, options)` that yields every file or row of a label table, as `Row` or
+`Reject`.
 
 A reader states what a file says about itself, as raw attributes (`age: 31`, `Male: -1`). What of that is the target and
 what the bias is the config's business, in `fairgen.labels`.
@@ -24,12 +25,16 @@ SPLITS = {
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One labelled image; `split` is "" where the data set has no official one, `detail` a finer class if known."""
+    """What is said of one image; of one that a label table names twice, there are two rows.
+
+    `split` is "" where the data set has no official one, `detail` a finer class if known, `where` the place in a label table.
+    """
 
     path: str
     attributes: dict[str, str]
     split: str = ""
     detail: str = ""
+    where: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -168,10 +168,8 @@ class Files:
         file = next((f for f, own in found.items() if own in (SAME, folders)), None)
         if file is None:
             return Reject(here, f"row without its file: no such image lies below the folder{self.namesake(name)}")
-        if file in self.taken:
-            return Reject(here, "row for a file that an earlier row names: the first one counts")
         self.taken.add(file)
-        return Row(file, entry.attributes, entry.split, entry.detail)
+        return Row(file, entry.attributes, entry.split, entry.detail, here)
 
     def namesake(self, name: str) -> str:
         """A file elsewhere that is called the same, as a hint."""
