@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fairgen.errors import FairgenError
+from fairgen.schemas import nearest
 
 Config = dict[str, Any]
 
@@ -30,7 +31,7 @@ SECOND = ("head", "ffr", "dfr", "none")
 def dataset_block(config: Config, dataset: str) -> Config:
     """A data set's own entry."""
     if dataset not in config["datasets"]:
-        raise FairgenError(f"unknown data set '{dataset}'; the config has {', '.join(config['datasets'])}")
+        raise FairgenError(f"unknown data set '{dataset}'; {nearest(dataset, config['datasets'])}")
     return config["datasets"][dataset]
 
 
@@ -53,7 +54,7 @@ def follow(config: Config, method: str, key: str, after: Callable[[str], str | N
     while method is not None:
         where = f"config: methods.{names[-1]}.{key}: " if names else ""
         if method not in config["methods"]:
-            raise FairgenError(f"{where}unknown method '{method}'; the config has {', '.join(config['methods'])}")
+            raise FairgenError(f"{where}unknown method '{method}'; {nearest(method, config['methods'])}")
         if method in names:
             circle = names[names.index(method) :]  # told from the same method on, wherever it was entered
             first = min(range(len(circle)), key=lambda i: list(config["methods"]).index(circle[i]))

@@ -22,7 +22,7 @@ COMMANDS = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a subcommand; a FairgenError becomes one line and exit status 1."""
+    """Run a subcommand; a FairgenError becomes one line for each mistake and exit status 1."""
     words = sys.argv[1:] if argv is None else argv
     parser = argparse.ArgumentParser(prog="fairgen", description="Tools around the fairgen workflow.")
     parser.add_argument("--version", action="version", version=f"fairgen {__version__}")
@@ -35,6 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         import_module(f"fairgen.{options.command}").run(options)
     except FairgenError as error:
-        print(f"fairgen {options.command}: {' '.join(str(error).split())}", file=sys.stderr)
+        for line in str(error).splitlines():
+            print(f"fairgen {options.command}: {' '.join(line.split())}", file=sys.stderr)
         return 1
     return 0

@@ -4,11 +4,13 @@ Pure functions of the config; nothing heavy is imported here.
 """
 
 import hashlib
+import os
 from math import prod
 from typing import Any
 
 from fairgen.blocks import Config, block, chain, chosen, dataset_block, extra, merged, recipe, starts, synthetic
 from fairgen.errors import FairgenError
+from fairgen.schemas import nearest
 from fairgen.settings import canonical
 
 # blocks that the config's hash leaves out, or takes by parts
@@ -16,11 +18,12 @@ NO_RESULT = ("datasets", "methods", "replicates", "ablations", "audit")
 
 
 def expanded(config: Config) -> Config:
-    """The config with every data set entry that says `like` merged over the entry that it names.
+    """The config with every data set entry that says `like` merged over the entry that it names, and `~` as the home folder.
 
     Raises:
         FairgenError: that entry is unknown, or says `like` itself.
     """
+    config = at_home(config)
     given, datasets = config.get("datasets"), {}
     for name, data in given.items() if isinstance(given, dict) else ():
         model = data.get("like") if isinstance(data, dict) else None
@@ -29,6 +32,15 @@ def expanded(config: Config) -> Config:
             raise FairgenError(f"config: datasets.{name}.like: '{model}' is no data set with a whole entry; name one that has")
         datasets[name] = {k: v for k, v in merged(given[model], data).items() if k != "like"} if model else data
     return {**config, "datasets": datasets} if datasets else config
+
+
+def at_home(value: Any) -> Any:
+    """A value with every text that begins with `~/` as the path that a shell makes of it."""
+    if isinstance(value, dict):
+        return {k: at_home(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [at_home(v) for v in value]
+    return os.path.expanduser(value) if isinstance(value, str) and value.startswith("~/") else value
 
 
 def replicates(config: Config, dataset: str) -> list[str]:
@@ -45,8 +57,8 @@ def ablation(config: Config, dataset: str, name: str) -> list[str]:
         FairgenError: there is no such ablation, or a method leaves no step to its recipe on this data set.
     """
     if name not in config["ablations"]:
-        known = ", ".join(config["ablations"]) or "none; list methods under ablations in the config"
-        raise FairgenError(f"unknown ablation '{name}'; the config has {known}")
+        hint = nearest(name, config["ablations"]) if config["ablations"] else "list methods under ablations in the config"
+        raise FairgenError(f"unknown ablation '{name}'; {hint}")
     for method in config["ablations"][name]:
         recipe(config, dataset, method)
     return config["ablations"][name]

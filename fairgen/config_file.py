@@ -1,4 +1,4 @@
-"""The config's text before it is merged and checked: YAML mistakes, empty files, and keys that stand there twice."""
+"""The config's text before it is merged and checked: YAML mistakes, empty files, keys that stand twice, and `--config`."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,6 +33,21 @@ def check(path: Path) -> None:
         raise FairgenError(f"config: {path} {what}; start from fairgen's own config.yaml")
     if found := [f"config: {path}, line {line}" for line in mistakes(tree)]:
         raise FairgenError("\n".join(found))
+
+
+def as_yaml(value: Any) -> Any:
+    """A value of `--config` with its numbers, truth values and nulls: inside of lists and blocks snakemake reads all as text."""
+    if isinstance(value, dict):
+        return {key: as_yaml(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [as_yaml(inner) for inner in value]
+    if not isinstance(value, str):
+        return value
+    try:
+        found = yaml.load(value, LOADER)
+    except yaml.YAMLError:
+        return value
+    return found if isinstance(found, int | float | None) else value
 
 
 def mistakes(node: Any, path: tuple[str, ...] = ()) -> Iterator[str]:

@@ -72,8 +72,8 @@ def planned(target: Path, configfile: Path | None, config: Config) -> list[Job]:
     if done.returncode:
         lines = [line.strip() for line in said.splitlines() if line.strip()]
         own = [*takewhile(lambda line: line.startswith("fairgen: "), reversed(lines))][::-1]
-        why = " ".join(line.removeprefix("fairgen: ") for line in own or lines[-3:])
-        raise FairgenError(f"{target} cannot be planned: {why or 'snakemake gave no reason'}")
+        why = [line.removeprefix("fairgen: ") for line in own] or [" ".join(lines[-3:]) or "snakemake gave no reason"]
+        raise FairgenError("\n".join([f"{target} cannot be planned: {why[0]}", *why[1:]]))
     found, of = [], cache(lambda *names: json.loads(settings(config, *names)))
     for rule, about in JOB.findall(said):
         named = re.search(r"^ {4}wildcards: (.+)$", about, re.M)

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from fairgen import audit_index, duplicates, formats, images, job, labels, tables
 from fairgen.errors import FairgenError
-from fairgen.formats import Reject, Row, plain
+from fairgen.formats import Reject, plain
 from fairgen.labels import Attribute, Labelled, label
 from fairgen.seeds import seed_of
 

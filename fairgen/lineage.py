@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from fairgen import headers
 from fairgen.errors import FairgenError
 from fairgen.fingerprint import unchanged
 
@@ -27,10 +28,10 @@ class Lineage:
 
     hash: str = ""
     code: str = ""  # fingerprint of the stage's code
-    modules: tuple[str, ...] = ()  # which that is of
     stage: str = ""
     settings: Record = field(default_factory=dict)
     inputs: dict[str, list[str]] = field(default_factory=dict)  # hashes of the files of an option; "" for what has none
+    modules: list[str] = field(default_factory=list)  # what `code` is the fingerprint of
 
     def record(self) -> Record:
         """What its artifacts say."""
@@ -93,12 +94,7 @@ def _parquet(path: Path) -> Record | None:
 
 
 def _safetensors(path: Path) -> Record | None:
-    with path.open("rb") as file:
-        (length,) = struct.unpack("<Q", file.read(8))
-        if length > path.stat().st_size:
-            raise ValueError(f"{path} is no safetensors file")
-        header = json.loads(file.read(length))
-    found = header.get("__metadata__", {}).get(KEY)
+    found = headers.metadata(path).get(KEY)
     return json.loads(found) if found else None
 
 

@@ -16,11 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from fairgen import lineage
+from fairgen import headers, lineage
 from fairgen.errors import FairgenError
-
-LENGTH = 8  # bytes of the number that a safetensors file begins with: the length of its header
-LONGEST = 1 << 20  # bytes of header that are believed
 
 
 @dataclass(frozen=True)
@@ -56,7 +53,7 @@ def header(count: int, size: int, content: str) -> bytes:
     }
     text = json.dumps(about, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)  # so that the ids are aligned
-    return len(text).to_bytes(LENGTH, "little") + text
+    return len(text).to_bytes(headers.LENGTH, "little") + text
 
 
 def write(path: Path, count: int, size: int, pictures: Iterable[tuple[int, np.ndarray]]) -> None:
@@ -87,9 +84,7 @@ def read(path: Path, size: int) -> Pixels:
         FairgenError: it is no such file, is incomplete, or has images of another size.
     """
     try:
-        with path.open("rb") as file:
-            start = LENGTH + int.from_bytes(file.read(LENGTH), "little")
-            about = json.loads(file.read(start - LENGTH)) if LENGTH < start <= LONGEST else {}
+        about, start = headers.read(path)
         content = json.loads(about["__metadata__"]["fairgen"])["content"]
         first, (begin, end) = about["id"]["data_offsets"][0], about["pixels"]["data_offsets"]
         shape = tuple(about["pixels"]["shape"])

@@ -7,12 +7,13 @@ classifier, measured on two shared cores.
 """
 
 import json
-import struct
 from collections.abc import Callable
 from functools import cache
+from math import prod
 from pathlib import Path
 from typing import Any
 
+from fairgen import headers
 from fairgen.amounts import Amount, Range, plus, times
 from fairgen.models import locate
 
@@ -41,18 +42,11 @@ KNOWN = {"stable-diffusion-v1": 768, "stable-diffusion-2": 1024, "stable-diffusi
 PNG = (1.0, 2.5)  # bytes per pixel of a drawn image
 
 
-def header(path: Path) -> dict[str, Any]:
-    """The names, dtypes and shapes of a safetensors file."""
-    with path.open("rb") as file:
-        (length,) = struct.unpack("<Q", file.read(8))
-        return {name: about for name, about in json.loads(file.read(length)).items() if name != "__metadata__"}
-
-
 @cache
 def unet(model: str) -> dict[str, list[int]] | None:
     """Shapes of a local base's UNet weights, from its folder in diffusers' layout; None for a base that is not there."""
     files = sorted(Path(locate(model), "unet").glob("*.safetensors"))
-    return {name: about["shape"] for file in files[:1] for name, about in header(file).items()} or None
+    return {name: shape for file in files[:1] for name, shape in headers.shapes(file).items()} or None
 
 
 def width(model: str) -> int | None:
@@ -66,7 +60,7 @@ def width(model: str) -> int | None:
 def weights(model: str) -> float | None:
     """Number of weights of a base's UNet."""
     if shapes := unet(model):
-        return sum(_size(shape) for shape in shapes.values())
+        return sum(prod(shape) for shape in shapes.values())
     family = BASES.get(width(model) or 0)
     return family[0] * 1e6 if family else None
 
@@ -80,13 +74,6 @@ def lora_weights(model: str, recipe: dict[str, Any]) -> float | None:
         )
     family = BASES.get(width(model) or 0)
     return family[2] * recipe["rank"] if family and len(recipe["targets"]) == 4 else None
-
-
-def _size(shape: list[int]) -> int:
-    total = 1
-    for n in shape:
-        total *= n
-    return total
 
 
 def work(base: dict[str, Any], device: str) -> float | None:

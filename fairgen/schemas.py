@@ -3,6 +3,7 @@
 What is wrong is told all at once, a line each, with the key's full name and what to write instead.
 """
 
+import copy
 import json
 from collections.abc import Iterator
 from difflib import get_close_matches
@@ -35,7 +36,42 @@ def problems(document: Any, schema: dict[str, Any], name: str) -> list[str]:
     from jsonschema import Draft202012Validator
 
     errors = sorted(Draft202012Validator(schema).iter_errors(document), key=lambda error: list(map(str, error.absolute_path)))
-    return list(dict.fromkeys(f"{name}: {line}" for error in errors for line in lines(error, name)))
+    told = {
+        dotted(error.absolute_path, key)
+        for error in errors
+        if error.validator == "additionalProperties" and error.validator_value is False
+        for key in misspelt(error).values()
+    }
+    return list(dict.fromkeys(f"{name}: {line}" for error in errors for line in lines(error, name, told)))
+
+
+def meant(document: Any, schema: dict[str, Any]) -> Any:
+    """A document with its misspelt keys and words as they are probably meant; None if it is not valid then.
+
+    What else is wrong with it can be found there, so that a typo hides nothing.
+    """
+    from jsonschema import Draft202012Validator
+
+    if [*odd_keys(document), *odd_numbers(document)]:
+        return None
+    mended = copy.deepcopy(document)
+    for error in Draft202012Validator(schema).iter_errors(document):
+        place = mended
+        for key in list(error.absolute_path)[: -1 if error.validator == "enum" else None]:
+            place = place[key]
+        if error.validator == "additionalProperties" and error.validator_value is False:
+            for key, known in misspelt(error).items():
+                place[known] = place.pop(key)
+        elif error.validator == "enum" and (near := get_close_matches(str(error.instance), error.validator_value, 1)):
+            place[error.absolute_path[-1]] = near[0]
+    return mended if Draft202012Validator(schema).is_valid(mended) else None
+
+
+def misspelt(error: Any) -> dict[str, str]:
+    """Unknown keys of a block with the keys that they are probably meant to be, which the block lacks."""
+    value, known = error.instance, error.schema.get("properties", {})
+    near = {key: get_close_matches(key, [k for k in known if k not in value], 1) for key in value if key not in known}
+    return {key: found[0] for key, found in near.items() if found}
 
 
 def odd_keys(value: Any, path: tuple[str, ...] = ()) -> Iterator[str]:
@@ -77,19 +113,30 @@ def nearest(word: Any, known: Any) -> str:
     return f"did you mean {near[0]}?" if near else f"known are {', '.join(map(str, known)) or 'none'}"
 
 
-def lines(error: Any, name: str) -> list[str]:
-    """One violation in words; a line for each key where it is about keys. `name` is the document's."""
+def lines(error: Any, name: str, told: set[str]) -> list[str]:
+    """One violation in words; a line for each key where it is about keys.
+
+    Args:
+        error: of the validator.
+        name: the document's.
+        told: full names of missing keys that stand there misspelt, which their unknown keys tell.
+    """
     path, value, wanted = error.absolute_path, error.instance, error.validator_value
     if error.validator == "additionalProperties" and wanted is False:
-        known = error.schema["properties"]
-        return [f"{dotted(path, k)}: unknown key; {nearest(k, known)}" for k in value if k not in known]
+        known, own = error.schema["properties"], misspelt(error)
+        hints = {k: f"did you mean {own[k]}?" if k in own else nearest(k, known) for k in value if k not in known}
+        return [f"{dotted(path, k)}: unknown key; {hint}" for k, hint in hints.items()]
     if error.validator == "required":
         remedy = "the key is missing" + ("; add it, as in fairgen's own config.yaml" if name == "config" else "")
-        return [f"{dotted(path, k)}: {remedy}" for k in wanted if k not in value]
+        return [f"{dotted(path, k)}: {remedy}" for k in wanted if k not in value and dotted(path, k) not in told]
     if error.validator == "type":
         return [f"{dotted(path)}: {mistyped(value, wanted)}"]
     if error.validator == "enum":
         return [f"{dotted(path)}: '{value}' is none of {', '.join(map(str, wanted))}; write one of them"]
+    if error.validator == "pattern" and "description" in error.schema:
+        return [f"{dotted(path)}: '{value}' does not do: {error.schema['description']}"]
+    if error.validator in ("maximum", "exclusiveMaximum") and wanted == 1 and 1 < value <= 100:
+        return [f"{dotted(path)}: {value} is over 1, and a share of 1 is expected; write {value / 100:g} for {value} percent"]
     if error.validator == "const":
         return [f"{dotted(path)}: this is {spoken(value)}{number(value) or f'; write {wanted} or a number'}"]
     return [f"{dotted(path)}: {error.message}; change it"]
@@ -101,6 +148,8 @@ def mistyped(value: Any, wanted: str | list[str]) -> str:
     expected = " or ".join(KINDS[kind] for kind in kinds)
     if isinstance(value, str) and {"number", "integer"} & set(kinds):
         return f"YAML reads '{value}' as text, and {expected} is expected{number(value) or '; give that'}"
+    if "array" in kinds and isinstance(value, str | int | float):
+        return f"this is {spoken(value)}, and {expected} is expected; write it in brackets, as [{value}]"
     if isinstance(value, bool | int | float) and "string" in kinds:
         return f'this is {spoken(value)}, and {expected} is expected; write it in quotes, as "{str(value).lower()}"'
     return f"this is {spoken(value)}, and {expected} is expected; give that"

@@ -1,5 +1,6 @@
 """The config checked before any job: against its schema, and for what a schema cannot say. Each mistake is one line."""
 
+import os
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
@@ -7,22 +8,52 @@ from dataclasses import dataclass
 from typing import Any
 
 from fairgen import labels, schemas
-from fairgen.blocks import SECOND, Config, block, chain, dataset_block, recipe, stage_one, starts, synthetic
+from fairgen.blocks import SECOND, Config, block, chain, dataset_block, extra, recipe, stage_one, starts, synthetic
 from fairgen.config import attributes, comparison, expanded
 from fairgen.errors import FairgenError
 from fairgen.prompts import PLACE, plain_prompt
 
 
-def validate(config: Config, schema: Config) -> None:
+def validate(config: Config, schema: Config, needed: Iterable[str] = ()) -> list[str]:
     """Check the config against its JSON Schema, and what a schema cannot say.
 
+    Args:
+        config: as it is written.
+        schema: of its expanded form.
+        needed: the data sets that the call is about; all of them if none is named.
+
+    Returns:
+        Mistakes in data sets that the call is not about, a line each.
+
     Raises:
-        FairgenError: one line for each mistake.
+        FairgenError: one line for each other mistake.
     """
     whole = expanded(config)
-    schemas.check(whole, schema, "config")
-    gather([Check(chain, (whole, method)) for method in whole["methods"]])
-    gather([*of_datasets(whole), *of_methods(whole), *of_tables(whole)])
+    wrong = schemas.problems(whole, schema, "config")
+    readable = schemas.meant(whole, schema) if wrong else whole  # a misspelt word hides no other mistake
+    if readable is None:
+        tell(wrong)
+    if broken := gather(Check(chain, (readable, method)) for method in readable["methods"]):
+        tell([*wrong, *broken])
+    names = list(readable["datasets"])
+    near = used(readable, needed) or names
+    own = gather(checks(readable, [name for name in names if name in near]))
+    tell([*wrong, *own])
+    others = gather(checks(readable, [name for name in names if name not in near]))
+    return [line for line in others if line not in own]
+
+
+def used(config: Config, needed: Iterable[str]) -> list[str]:
+    """Some data sets, their replicates, and those whose images they may take for stage 1."""
+    found = [name for name in needed if name in config["datasets"]]
+    found += [other for name in found for other in config["replicates"].get(name, ())]
+    extras = [extra(config, name, method) for name in found if name in config["datasets"] for method in config["methods"]]
+    return [*found, *filter(None, extras)]
+
+
+def checks(config: Config, names: list[str]) -> list["Check"]:
+    """All checks of some data sets, and of what is compared beside their own tables."""
+    return [*of_datasets(config, names), *of_methods(config, names), *of_tables(config, names)]
 
 
 @dataclass(frozen=True)
@@ -40,15 +71,11 @@ class Check:
         return re.sub(rf"(?<![\w-])({names})(?![\w-])", "", line) if names else line
 
 
-def gather(checks: Iterable[Check]) -> None:
-    """Make every check, and tell all that they find; a mistake that several methods have is told once, with their names.
-
-    Raises:
-        FairgenError: one line for each finding.
-    """
+def gather(made: Iterable[Check]) -> list[str]:
+    """Make every check; a line for each mistake, and one that several methods have is told once, with their names."""
     lines: dict[str, str] = {}
     methods: dict[str, list[str]] = defaultdict(list)
-    for check in checks:
+    for check in made:
         try:
             check.run(*check.given)
         except FairgenError as error:
@@ -56,40 +83,57 @@ def gather(checks: Iterable[Check]) -> None:
                 lines.setdefault(check.kind(line), line)
                 methods[check.kind(line)].append(check.method)
     others = {kind: list(dict.fromkeys(found))[1:] for kind, found in methods.items()}
-    tell([f"{line} (likewise {', '.join(others[kind])})" if others[kind] else line for kind, line in lines.items()])
+    return [f"{line} (likewise {', '.join(others[kind])})" if others[kind] else line for kind, line in lines.items()]
 
 
-def of_datasets(config: Config) -> Iterator[Check]:
-    """Yield the checks of every data set."""
-    for name, data in config["datasets"].items():
+def of_datasets(config: Config, names: list[str]) -> Iterator[Check]:
+    """Yield the checks of some data sets."""
+    for name in names:
+        data = config["datasets"][name]
         yield Check(check_root, (name, data))
         yield Check(check_labels, (config, name))
+        yield Check(check_compare, (config, name))
         for check in (check_groups, check_classes, check_prompts):
             yield Check(check, (name, data["groups"]))
 
 
-def of_methods(config: Config) -> Iterator[Check]:
-    """Yield the checks of every method on every data set."""
-    names = tuple(config["datasets"])
+def of_methods(config: Config, names: list[str]) -> Iterator[Check]:
+    """Yield the checks of every method on some data sets."""
+    every = tuple(config["datasets"])
     for name in names:
         for method in config["methods"]:
             for check in (check_start, check_weights, check_extra, check_shared):
-                yield Check(check, (config, name, method), method, names)
+                yield Check(check, (config, name, method), method, every)
         for method in comparison(config, name)["compare"]:
-            yield Check(recipe, (config, name, method), method, names)
+            if method in config["methods"]:
+                yield Check(recipe, (config, name, method), method, every)
 
 
-def of_tables(config: Config) -> Iterator[Check]:
-    """Yield the checks of what is compared beside the data sets' own tables."""
+def of_tables(config: Config, names: list[str]) -> Iterator[Check]:
+    """Yield the checks of what is compared beside the own tables of some data sets."""
     for name in config["replicates"]:
-        yield Check(check_replicates, (config, name))
+        if name in names or name not in config["datasets"]:
+            yield Check(check_replicates, (config, name))
     for name in config["ablations"]:
         yield Check(check_ablation, (config, name))
 
 
+def check_compare(config: Config, dataset: str) -> None:
+    """The compared methods are known."""
+    own = "compare" in config["datasets"][dataset]["settings"]
+    where = f"datasets.{dataset}.settings.compare" if own else "compare"
+    check_methods(config, block(config, dataset, None, "compare"), where)
+
+
+def check_methods(config: Config, listed: list[str], key: str) -> None:
+    """The methods of a list are known."""
+    known = config["methods"]
+    tell([f"config: {key}: unknown method '{m}'; {schemas.nearest(m, known)}" for m in listed if m not in known])
+
+
 def check_root(dataset: str, data: Config) -> None:
     """fairgen's own drawings lie in one place."""
-    if data["format"] == "birds" and data["root"] != f"results/{dataset}":
+    if data["format"] == "birds" and os.path.normpath(data["root"]) != f"results/{dataset}":
         raise FairgenError(
             f"config: datasets.{dataset}.root: fairgen draws into results/{dataset}; write that instead of {data['root']}"
         )
@@ -197,7 +241,7 @@ def check_extra(config: Config, dataset: str, method: str) -> None:
     if found is None:
         return
     if found not in config["datasets"]:
-        raise FairgenError(f"{where}.pretrain.extra: unknown data set '{found}'; the config has {', '.join(config['datasets'])}")
+        raise FairgenError(f"{where}.pretrain.extra: unknown data set '{found}'; {schemas.nearest(found, config['datasets'])}")
     if synthetic(config, method):
         raise FairgenError(f"{where}.pretrain.extra: {method} uses synthetic images already; set synthetic: false or extra: null")
     if block(config, dataset, method, "finetune")["start"] is not None:
@@ -222,14 +266,7 @@ def check_shared(config: Config, dataset: str, method: str) -> None:
 
 def check_ablation(config: Config, name: str) -> None:
     """The methods of an ablation are known."""
-    methods = config["methods"]
-    tell(
-        [
-            f"config: ablations.{name}: unknown method '{method}'; {schemas.nearest(method, methods)}"
-            for method in config["ablations"][name]
-            if method not in methods
-        ]
-    )
+    check_methods(config, config["ablations"][name], f"ablations.{name}")
 
 
 def check_replicates(config: Config, name: str) -> None:
@@ -240,6 +277,9 @@ def check_replicates(config: Config, name: str) -> None:
 
     for other in [name, *config["replicates"][name]]:
         if other not in config["datasets"]:
-            raise FairgenError(f"config: replicates.{name}: unknown data set '{other}'; add an entry that says `like: {name}`")
+            raise FairgenError(
+                f"config: replicates.{name}: unknown data set '{other}' ({schemas.nearest(other, config['datasets'])});"
+                f" or add an entry {other} that says `like: {name}`"
+            )
         if compared(other) != compared(name):
             raise FairgenError(f"config: replicates.{name}: {other} has other groups, ratios or methods than {name}")

@@ -5,6 +5,7 @@ from functools import cache
 from pathlib import Path
 
 import yaml
+from snakemake.utils import update_config
 
 RULES = Path(str(workflow.current_basedir.get_path_or_uri(secret_free=True)))
 sys.path.insert(0, str(RULES.parent))
@@ -31,6 +32,8 @@ except FairgenError as error:
 configfile: "config.yaml"
 
 
+update_config(config, config_file.as_yaml(workflow.config_settings.config))
+
 paths = Paths(config)
 lineages = ancestry.Ancestry(workflow)
 lineage = lineages.params  # params function of a stage: what its artifacts belong to
@@ -38,7 +41,9 @@ ancestry.make_again(lineages)
 failed = failures.watch()
 
 try:
-    validation.validate(config, yaml.safe_load((RULES / "config.schema.yaml").read_text()))
+    schema = yaml.safe_load((RULES / "config.schema.yaml").read_text())
+    for line in validation.validate(config, schema, requested(asked.targets)):
+        print(f"fairgen: warning: {line} (of a data set that this call does not need)", file=sys.stderr)
     config.update(integral(table.expanded(config)))
     if asked.plans:
         preflight.check(config, asked.targets, asked.here, asked.runs)

@@ -293,7 +293,7 @@ def test_an_ablation_compares_its_own_methods_at_the_tables_ratios(config: dict,
         hashes.add(found.table.config_sha256)
     assert len(hashes) == len(study["ablations"])
     assert table.config_hash({**study, "ablations": {}}, "birds") == table.config_hash(study, "birds")
-    with pytest.raises(FairgenError, match="unknown ablation 'los'; the config has clusters, filter"):
+    with pytest.raises(FairgenError, match="unknown ablation 'los'; did you mean loss"):
         table.ablation(study, "birds", "los")
 
 
@@ -346,7 +346,6 @@ def test_all_mistakes_of_keys_are_told_at_once(config: dict, schema: dict) -> No
         "config: datasets.utkface.gpu: the key is missing; add it, as in fairgen's own config.yaml",
         "config: datasets.birds.groups.landbird-land.target: this is the truth value true, and text is expected; write it in"
         ' quotes, as "true"',
-        "config: filter.threshold: the key is missing; add it, as in fairgen's own config.yaml",
         "config: filter.treshold: unknown key; did you mean threshold?",
         "config: filter.by: 'probabilty' is none of probability, cosine, quantile, random; write one of them",
         "config: pretrain.batch: this is nothing (null), and a whole number is expected; give that",
@@ -368,7 +367,7 @@ def test_numbers_that_are_not_finite_are_refused(config: dict, schema: dict) -> 
 @pytest.mark.parametrize("name", ["logs", "benchmarks"])
 def test_a_data_set_is_not_called_like_a_folder_of_results(config: dict, schema: dict, name: str) -> None:
     wrong = blocks.merged(config, {"datasets": {name: {"like": "utkface"}}})
-    with pytest.raises(FairgenError, match=rf"config: datasets: '{name}' does not match"):
+    with pytest.raises(FairgenError, match=rf"config: datasets: '{name}' does not do: .* is not logs or benchmarks"):
         validation.validate(wrong, schema)
 
 
@@ -529,3 +528,66 @@ def test_a_comparison_carries_the_config_that_its_hash_is_of(config: dict) -> No
         given["config"].keys() | given["config"]["methods"].keys()
     )
     assert len(text) < 10_000
+
+
+def test_a_misspelt_word_hides_no_other_mistake(config: dict, schema: dict) -> None:
+    def change(wrong: dict) -> None:
+        group = wrong["datasets"]["birds"]["groups"]["landbird-water"]
+        group |= {"role": "conflictin", "donor": "waterbird-water"}
+        group["promt"] = group.pop("prompt")
+        wrong["compare"] = ["erm", "groupdor"]
+
+    assert set(mistakes(config, schema, change)) == {
+        "config: datasets.birds.groups.landbird-water.role: 'conflictin' is none of aligned, conflicting; write one of them",
+        "config: datasets.birds.groups.landbird-water.promt: unknown key; did you mean prompt?",
+        "config: datasets.birds.groups.landbird-water.donor: 'waterbird-water' has another target; name an aligned group of"
+        " target landbird",
+        "config: compare: unknown method 'groupdor'; did you mean groupdro?",
+    }
+
+
+def test_mistakes_in_data_sets_that_are_not_asked_for_stop_nothing(config: dict, schema: dict) -> None:
+    wrong = copy.deepcopy(config)
+    wrong["datasets"]["celeba"]["groups"]["blond-male"]["donor"] = "nobody"
+    wrong["datasets"]["celeba"]["settings"]["compare"] = ["emr"]
+    (compare, donor) = validation.validate(wrong, schema, ["birds", "utkface"])
+    assert donor.startswith("config: datasets.celeba.groups.blond-male.donor: 'nobody' is no aligned group")
+    assert compare == "config: datasets.celeba.settings.compare: unknown method 'emr'; did you mean erm?"
+    for needed in (["celeba"], []):
+        with pytest.raises(FairgenError, match="nobody"):
+            validation.validate(wrong, schema, needed)
+    wrong["methods"]["erm"]["pretrain"] = {"extra": "celeba"}  # then birds needs it
+    with pytest.raises(FairgenError, match="nobody"):
+        validation.validate(wrong, schema, ["birds"])
+
+
+def test_values_of_the_command_line_are_read_as_in_a_file() -> None:
+    given = {"ratios": ["0.9", "natural"], "sample": {"per_group": "5", "solver": {"compile": "true"}}, "seeds": 3}
+    given["x"] = ["{", "1e-4"]
+    assert config_file.as_yaml(given) == {
+        "ratios": [0.9, "natural"],
+        "sample": {"per_group": 5, "solver": {"compile": True}},
+        "seeds": 3,
+        "x": ["{", "1e-4"],
+    }
+
+
+def test_a_home_folder_is_found(config: dict, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    whole = table.expanded(table.merged(config, {"datasets": {"utkface": {"root": "~/faces"}}, "diffusion": {"model": "~/sd"}}))
+    assert whole["datasets"]["utkface"]["root"] == "/home/me/faces"
+    assert whole["diffusion"]["model"] == "/home/me/sd"
+
+
+def test_shares_lists_and_roots_are_told_with_what_to_write(config: dict, schema: dict) -> None:
+    def change(wrong: dict) -> None:
+        wrong["ratios"] = [99]
+        wrong["compare"] = "erm"
+
+    assert set(mistakes(config, schema, change)) == {
+        "config: ratios.0: 99 is over 1, and a share of 1 is expected; write 0.99 for 99 percent",
+        "config: compare: this is the text 'erm', and a list is expected; write it in brackets, as [erm]",
+    }
+    slash = copy.deepcopy(config)
+    slash["datasets"]["birds"]["root"] += "/"
+    assert validation.validate(slash, schema) == []

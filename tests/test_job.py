@@ -102,9 +102,10 @@ def test_code_edited_while_a_job_runs_spoils_it(tmp_path: Path, monkeypatch: pyt
         monkeypatch.setenv(SEEN, f"{sources().split()[0]} other")
 
     given = canonical({"hash": "00ff", "code": "of another version", "modules": ["fairgen.split"], "inputs": {}})
+    words = ["--settings", "{}", "--lineage", given, "--out", str(tmp_path / "out.json")]
     try:
         with pytest.raises(SystemExit):
-            job.main(work, Nothing, writes=["out"], argv=["--settings", "{}", "--lineage", given, "--out", str(tmp_path / "out.json")])
+            job.main(work, Nothing, writes=["out"], argv=words)
     finally:
         lineage.current = lineage.Lineage()
     assert not (tmp_path / "out.json").exists()

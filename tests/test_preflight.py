@@ -17,7 +17,7 @@ from fairgen.blocks import merged
 from fairgen.config import expanded
 from fairgen.errors import FairgenError
 from fairgen.preflight import machine, models, probes, prompts
-from fairgen.preflight.findings import Finding
+from fairgen.preflight.findings import NOTE, Finding
 from fairgen.workflow import DEFAULT, Call, call, requested
 
 TARGET = "results/birds/worst_group.json"
@@ -111,6 +111,10 @@ GROUP = (*BIRDS, "groups", "landbird-land", "prompt")
             [own(diffusion={"model": "runwayml/stable-diffusion-v1-5"})],
             "config: diffusion.model: 'runwayml/stable-diffusion-v1-5'",
         ),
+        (
+            [own(adapt={"lora": {"targets": ["to_q", "to_outt.0"]}})],
+            "config: adapt.lora.targets: the base of lora on birds has no layer 'to_outt.0'; ",
+        ),
         ([own(diffusion={"model": "sd.ckpt"})], "config: diffusion.model: sd.ckpt is a pickle"),
         ([own(diffusion={"variant": "fp16"})], "config: diffusion.model: "),
         ([own(score={"model": "fairgen:embedded/weights"})], "config: score.model: the folder "),
@@ -158,9 +162,9 @@ def test_only_what_the_targets_need_is_looked_at(config: dict) -> None:
 @pytest.mark.parametrize(
     ("target", "line"),
     [
-        ("results/birdz/worst_group.json", "unknown data set 'birdz'; the config has birds, utkface"),
+        ("results/birdz/worst_group.json", "unknown data set 'birdz'; did you mean birds?"),
         ("results/birds/replicates.json", "data set birds has no replicates"),
-        ("results/birds/ablations/loss.json", "unknown ablation 'loss'; the config has none"),
+        ("results/birds/ablations/loss.json", "unknown ablation 'loss'; list methods under ablations in the config"),
     ],
 )
 def test_a_target_of_nothing_known_is_one_line(config: dict, target: str, line: str) -> None:
@@ -400,13 +404,19 @@ def test_what_timm_has_passed_is_not_asked_again(tmp_path: Path, monkeypatch: py
 
         def __init__(self, words: str):
             asked.append(json.loads(words))
-            self.stdout = "said by a library\n" + json.dumps(["config: no" if q["classes"] == 3 else "" for q in asked[-1]])
+            self.stdout = "said by a library\n" + json.dumps(
+                [("config: no", "") if q["classes"] == 3 else ("", "timm/x") for q in asked[-1]]
+            )
 
     monkeypatch.setattr(probes.subprocess, "run", lambda command, input, **options: Done(input))
     three = {**QUESTION, "classes": 3}
+    said = "config: classifier.model: the weights of resnet10t will be downloaded; `hf download timm/x` does so before"
+    fetch = Finding(said, NOTE)
     for _ in range(2):
-        assert [*probes.ask([QUESTION, three])] == [Finding("config: no")]
+        assert [*probes.ask([QUESTION, three])] == [Finding("config: no"), fetch]
     assert asked == [[QUESTION, three], [three]]
+    assert [*probes.ask([QUESTION])] == [fetch]
+    monkeypatch.setattr(probes, "cached", lambda hub: True)
     assert [*probes.ask([QUESTION])] == []
     assert len(asked) == 2
     monkeypatch.setattr(probes, "find_spec", lambda name: None)  # jobs have environments of their own
@@ -418,20 +428,26 @@ def test_the_classifier_is_tried_as_it_will_be_built(monkeypatch: pytest.MonkeyP
 
     tried = []
     monkeypatch.setattr(classifier, "probe", lambda settings, classes: tried.append((settings, classes)), raising=False)
-    assert probes.answer(QUESTION) == ""
+    assert probes.answer(QUESTION) == ("", "")
     ((settings, classes),) = tried
     assert (settings.model, settings.pretrained, classes) == ("resnet10t", False, 2)
     wrong = {**QUESTION, "settings": {**QUESTION["settings"], "model": "resnet10x"}}
-    assert probes.answer(wrong) == "config: classifier.model: timm knows no model 'resnet10x'; did you mean resnet10t?"
+    assert probes.answer(wrong)[0] == "config: classifier.model: timm knows no model 'resnet10x'; did you mean resnet10t?"
+    wrong["settings"] = {**QUESTION["settings"], "model": "resnet50.tv_in1"}
+    said = "config: classifier.model: timm has no weights 'tv_in1' of resnet50; did you mean tv_in1k?"
+    assert probes.answer(wrong)[0] == said
 
     def refuses(settings: object, classes: int) -> None:
         raise FairgenError("classifier.args: no")
 
     monkeypatch.setattr(classifier, "probe", refuses, raising=False)
-    assert probes.answer(QUESTION) == "config: classifier.args: no"
-    assert probes.answer({"ask": "encoder", "model": "vit_tiny"}).startswith("config: embed.encoder.model: timm knows no model")
+    assert probes.answer(QUESTION) == ("config: classifier.args: no", "")
+    unknown, _ = probes.answer({"ask": "encoder", "model": "vit_tiny"})
+    assert unknown.startswith("config: embed.encoder.model: timm knows no model")
+    found = probes.answer({"ask": "encoder", "model": "vit_tiny_patch16_224"})
+    assert found == ("", "timm/vit_tiny_patch16_224.augreg_in21k_ft_in1k")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    absent = probes.answer({"ask": "encoder", "model": "vit_tiny_patch16_224"})
+    absent, _ = probes.answer({"ask": "encoder", "model": "vit_tiny_patch16_224"})
     assert absent.startswith("config: embed.encoder.model: the weights of vit_tiny_patch16_224 are not in the local cache")
 
 
@@ -538,7 +554,8 @@ def test_cheap_jobs_that_can_find_a_fault_go_first(workflow: Workflow) -> None:
 def test_timm_is_asked_in_a_process_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     monkeypatch.setenv("FAIRGEN_CACHE", str(tmp_path))
-    (found,) = probes.ask([{"ask": "encoder", "model": "vit_tinyy_patch16_224"}, {"ask": "encoder", "model": "resnet18"}])
+    found, note = probes.ask([{"ask": "encoder", "model": "vit_tinyy_patch16_224"}, {"ask": "encoder", "model": "resnet18"}])
+    assert note.text.endswith("the weights of resnet18 will be downloaded; `hf download timm/resnet18.a1_in1k` does so before")
     assert (
         found.text
         == "config: embed.encoder.model: timm knows no model 'vit_tinyy_patch16_224'; did you mean vit_tiny_patch16_224?"

@@ -61,8 +61,8 @@ def count_tokens(tokenizer: Any, prompts: list[str]) -> list[int]:
     return [len(ids) for ids in tokenizer(prompts, verbose=False)["input_ids"]]
 
 
-def missing(model: str, key: str, error: Exception) -> FairgenError:
-    """The one clear line for a checkpoint that cannot be loaded.
+def missing(model: str, key: str, error: Exception, hub: str = "") -> FairgenError:
+    """The one clear line for a checkpoint that cannot be loaded; `hub` is its repository if it is not called so itself.
 
     Raises:
         FairgenError: the hub id has moved.
@@ -75,7 +75,7 @@ def missing(model: str, key: str, error: Exception) -> FairgenError:
         return FairgenError(f"{key}: cannot load a model from the {what} {place} ({reason}); check the path and its files")
     return FairgenError(
         f"{key}: '{model}' is neither a local folder nor to be had from the hub ({reason});"
-        f" fetch it with `hf download {model}` or give a local folder"
+        f" fetch it with `hf download {hub or model}` or give a local folder"
     )
 
 

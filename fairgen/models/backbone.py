@@ -57,7 +57,7 @@ def refused(model: str, pretrained: bool | str, size: dict[str, int], error: Exc
 
     reason = reason_of(error)
     if not timm.is_model(model) or isinstance(error, OSError):
-        return missing(model, "classifier.model", error)
+        return missing(model, "classifier.model", error, weights.repository(model))
     if size and (isinstance(error, AssertionError) or "img_size" in reason):
         return wrong_size(model, size["img_size"], reason)
     if isinstance(pretrained, str):

@@ -56,7 +56,7 @@ def _timm(model: str) -> Features:
         with weights.watched() as answers:
             network = timm.create_model(model, pretrained=True, num_classes=0).eval().to(devices.current())
     except Exception as error:  # whatever timm's models say about files
-        raise missing(model, key, error) from error
+        raise missing(model, key, error, weights.repository(model)) from error
     weights.check_timm(network, model, answers, key)
     recipe = timm.data.resolve_model_data_config(network)
     mean, std = (torch.tensor(recipe[k]).view(1, 3, 1, 1) for k in ("mean", "std"))

@@ -57,6 +57,15 @@ def more(names: list[str]) -> str:
     return f" (and {len(names) - 1} more)" if len(names) > 1 else ""
 
 
+def repository(model: str) -> str:
+    """The hub's repository of the pretrained weights of a timm model; "" where there is none or timm does not know it."""
+    import timm
+
+    known = ":" not in model and timm.is_model(model)
+    about = timm.get_pretrained_cfg(model, allow_unregistered=True) if known else None
+    return about.hf_hub_id or "" if about else ""
+
+
 def integers(path: Path) -> list[str]:
     """The weights of a safetensors file that are integers: quantised ones, which the libraries take for plain values."""
     from safetensors import safe_open

@@ -16,7 +16,7 @@ from fairgen.preflight.findings import MACHINE, WRONG, Case, Finding
 
 CHECKS: tuple[Callable[[Case], Iterator[Finding]], ...] = (
     *(data.folder, data.fractions),
-    *(models.base, models.judges, models.backbones),
+    *(models.base, models.layers, models.judges, models.backbones),
     *(prompts.tokens_placed, prompts.told_apart, prompts.lengths),
     *(plan.quotas, plan.shares, plan.recipes),
 )

@@ -11,10 +11,11 @@ from functools import cache
 from math import prod
 from pathlib import Path
 
+from fairgen import headers
 from fairgen.blocks import owner
 from fairgen.models import locate, single_file
 from fairgen.preflight.findings import MACHINE, NOTE, Case, Finding
-from fairgen.preflight.models import SINGLE, base_folder
+from fairgen.preflight.models import SINGLE, denoiser_files
 
 DTYPES = {"float32": 4, "bfloat16": 2, "float16": 2}
 TRAINED = {"adamw": 16, "adamw8bit": 10}  # bytes a weight: float32 itself, its gradient, two moments
@@ -73,23 +74,16 @@ def devices(case: Case) -> Iterator[Finding]:
 def parameters(case: Case) -> int:
     """Weights of the base's denoiser, by the headers of its files; 0 where they cannot be read."""
     given = case.block("diffusion")
-    folder, single = base_folder(given), single_file.is_one(given["model"])
-    files = [Path(locate(given["model"]))] if single else sorted((folder / "unet").glob("*.safetensors")) if folder else []
-    if not single and given["variant"]:
-        files = [file for file in files if f".{given['variant']}." in file.name]
-    elif not single:
-        files = [file for file in files if file.name.count(".") == 1] or files[:1]
-    return sum(count(file, SINGLE if single else "") for file in files)
+    if single_file.is_one(given["model"]):
+        return count(Path(locate(given["model"])), SINGLE)
+    return sum(count(file, "") for file in denoiser_files(given))
 
 
 def count(file: Path, start: str) -> int:
     """Numbers in the tensors of a safetensors file whose names start so; 0 for a file that cannot be read."""
-    from safetensors import SafetensorError, safe_open
-
     try:
-        with safe_open(file, framework="numpy") as opened:
-            return sum(prod(opened.get_slice(name).get_shape()) for name in opened.keys() if name.startswith(start))  # noqa: SIM118
-    except (OSError, SafetensorError):
+        return sum(prod(shape) for name, shape in headers.shapes(file).items() if name.startswith(start))
+    except (OSError, ValueError, KeyError, TypeError):
         return 0
 
 

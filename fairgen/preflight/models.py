@@ -9,11 +9,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from fairgen import headers
 from fairgen.blocks import Config
 from fairgen.errors import FairgenError
 from fairgen.models import check_moved, locate, single_file
 from fairgen.models.pipelines import ARCHITECTURES
 from fairgen.preflight.findings import ABSENT, NOTE, Case, Finding, settled
+from fairgen.schemas import nearest
 
 # how the name of a weight of each part starts, or ends if that has a dot in front
 UNET, VAE, TEXT, CLIP = "conv_in.weight", "decoder.conv_in.weight", ".token_embedding.weight", "visual_projection.weight"
@@ -54,6 +56,15 @@ def base_folder(diffusion: Config) -> Path | None:
     else:
         place = snapshot(model, diffusion["revision"], "model_index.json")
     return place if place and (place / "model_index.json").is_file() else None
+
+
+def denoiser_files(diffusion: Config) -> list[Path]:
+    """The weight files of the denoiser of a base in diffusers' layout; none for one that is not there (yet)."""
+    folder = base_folder(diffusion)
+    files = sorted((folder / "unet").glob("*.safetensors")) if folder else []
+    if diffusion["variant"]:
+        return [file for file in files if f".{diffusion['variant']}." in file.name]
+    return [file for file in files if file.name.count(".") == 1] or files[:1]
 
 
 def clip_folder(score: Config) -> Path | None:
@@ -215,6 +226,25 @@ def judges(case: Case) -> Iterator[Finding]:
         asked[encoder["model"], "embed.encoder.model"] = None
     for model, key in asked:
         yield from clip(model, key)
+
+
+def layers(case: Case) -> Iterator[Finding]:
+    """The denoiser has every layer that LoRA is asked to adapt."""
+    given = case.block("diffusion")
+    if not case.adapting or single_file.is_one(given["model"]):
+        return
+    try:
+        names = [name.removesuffix(".weight") for file in denoiser_files(given) for name in headers.shapes(file)]
+    except (OSError, ValueError, KeyError, TypeError):  # told by `base`
+        return
+    for methods, (adapt,) in case.sharing(case.adapting, "adapt"):
+        for target in adapt["lora"]["targets"] if names and adapt["kind"] == "lora" else ():
+            if not any(name == target or name.endswith(f".{target}") for name in names):
+                known = {name.rpartition(".")[2] for name in names} - {"0", "2"}
+                yield Finding(
+                    f"config: adapt.lora.targets: the base of {methods} on {case.dataset} has no layer '{target}';"
+                    f" {nearest(target, sorted(known))}"
+                )
 
 
 def backbones(case: Case) -> Iterator[Finding]:
