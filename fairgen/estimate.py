@@ -22,6 +22,7 @@ from fairgen import config_file, tables
 from fairgen.amounts import Amount, plus, text, total
 from fairgen.config import Config, block, dataset_block, expanded, merged, settings
 from fairgen.errors import FairgenError
+from fairgen.preflight.machine import smi
 from fairgen.rates import PEAK, Reference
 from fairgen.timing import Past, past, settings_of, work_of
 
@@ -159,11 +160,7 @@ def images_of(config: Config, dataset: str, index: Path | None) -> int | None:
 
 def this_card() -> str | None:
     """The GPU of this machine, as `PEAK` names it; None if there is none or it is not in the table."""
-    try:
-        command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
-        said = subprocess.run(command, capture_output=True, text=True, timeout=20).stdout
-    except (OSError, subprocess.TimeoutExpired):
-        return None
+    said = " ".join(smi("name") or [])
     return next((name for name in sorted(PEAK, key=len, reverse=True) if re.search(rf"\b{name}\b", said)), None)
 
 

@@ -12,6 +12,7 @@ import torch
 
 from fairgen import devices, job
 from fairgen.denoising import Noised
+from fairgen.errors import shortened
 
 Step = Callable[[Sequence[Noised]], torch.Tensor]  # a step's batches to its loss; leaves gradients
 
@@ -60,4 +61,4 @@ class Replayed:
                 self.loss = self.step(self.inputs)
             self.graph = graph
         except RuntimeError as error:
-            job.log.warning("no CUDA graph of a step (%s); each kernel is launched by itself", " ".join(str(error).split())[:160])
+            job.log.warning("no CUDA graph of a step (%s); each kernel is launched by itself", shortened(str(error), 160))

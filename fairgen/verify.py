@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fairgen import config_file, lineage
-from fairgen.errors import FairgenError
+from fairgen.errors import FairgenError, shortened
 from fairgen.work import differences
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def lineages(configfiles: list[Path]) -> "Ancestry":
             workflow = api.workflow(resource_settings=ResourceSettings(), config_settings=given, snakefile=snakefile)._workflow
             return workflow.globals["lineages"]
     except (WorkflowError, KeyError, OSError) as error:
-        raise FairgenError(f"{snakefile} is no workflow of fairgen ({' '.join(str(error).split())[:160]})") from error
+        raise FairgenError(f"{snakefile} is no workflow of fairgen ({shortened(str(error), 160)})") from error
 
 
 def ancestors(known: "Ancestry", target: str) -> Iterator[tuple[str, "Made"]]:
@@ -93,8 +93,7 @@ def value(settings: Any, dotted: str) -> str:
     """A setting by its dotted name, as JSON, shortened."""
     for key in dotted.split("."):
         settings = settings.get(key) if isinstance(settings, dict) else None
-    text = json.dumps(settings, ensure_ascii=False)
-    return text if len(text) <= SHORT else f"{text[:SHORT]}…"
+    return shortened(json.dumps(settings, ensure_ascii=False), SHORT)
 
 
 def own_difference(found: lineage.Record, made: "Made") -> tuple[str, ...]:
@@ -133,7 +132,7 @@ def causes(other: list[Finding]) -> list[str]:
     return [f"{rule}: {why} ({count} artifact{'s' if count > 1 else ''})" for (rule, why), count in found.items()]
 
 
-def shortened(lines: list[str]) -> list[str]:
+def first_of(lines: list[str]) -> list[str]:
     """The first of some lines, and how many more there are."""
     return [*lines[:SHOWN], *([f"… and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else [])]
 
@@ -151,11 +150,11 @@ def run(options: Namespace) -> None:
     if target in gone:
         raise FairgenError(f"{target} is not there; {again.replace('it again', 'it', 1)}")
     if other:
-        told = shortened(causes(other)) or ["only files that no rule makes, such as a model's weights"]
+        told = first_of(causes(other)) or ["only files that no rule makes, such as a model's weights"]
         print("\n".join(["What differs:", *(f"  {line}" for line in told)]))
-        print("\n".join(["Where:", *(f"  {line}" for line in shortened([finding.path for finding in other]))]))
+        print("\n".join(["Where:", *(f"  {line}" for line in first_of([finding.path for finding in other]))]))
         differ = "1 artifact differs" if len(other) == 1 else f"{len(other)} artifacts differ"
         raise FairgenError(f"{target} is not of the present config and code ({differ}); {again}")
     print(f"{target} and all that it was made from ({right} artifacts) belong to the present config and code.")
     if gone:
-        print("\n".join(["Not there any more, so not looked at:", *(f"  {line}" for line in shortened(gone))]))
+        print("\n".join(["Not there any more, so not looked at:", *(f"  {line}" for line in first_of(gone))]))

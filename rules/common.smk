@@ -7,6 +7,7 @@ from pathlib import Path
 import yaml
 from snakemake.utils import update_config
 
+RATIO = r"bias-(natural|0\.\d+)"  # a scope of one bias ratio
 RULES = Path(str(workflow.current_basedir.get_path_or_uri(secret_free=True)))
 sys.path.insert(0, str(RULES.parent))
 
@@ -66,7 +67,7 @@ wildcard_constraints:
     dataset="|".join(config["datasets"]),
     method="|".join(config["methods"]),
     group="|".join(dict.fromkeys(g for d in config["datasets"].values() for g in d["groups"])),
-    scope=r"any|bias-(natural|0\.\d+)",
+    scope=f"any|{RATIO}",
     cluster=r"\d+",
     seed=r"\d+",
     resolution=r"\d+",

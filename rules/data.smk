@@ -61,7 +61,7 @@ rule split:
     benchmark:
         "results/benchmarks/{dataset}/{scope}/split.tsv"
     wildcard_constraints:
-        scope=r"bias-(natural|0\.\d+)",
+        scope=RATIO,
     priority: 1
     conda:
         "../envs/data.yaml"

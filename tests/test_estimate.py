@@ -160,7 +160,7 @@ def test_disk_is_that_of_the_models(config: dict) -> None:
 def test_cards_are_recognised(monkeypatch: pytest.MonkeyPatch) -> None:
     names = {"NVIDIA H100 80GB HBM3": "H100", "NVIDIA L40S": "L40S", "NVIDIA A10": "A10", "NVIDIA GeForce RTX 4090": "RTX 4090"}
     for said, card in {**names, "Something else": None}.items():
-        monkeypatch.setattr(estimate.subprocess, "run", lambda *a, said=said, **k: subprocess.CompletedProcess(a, 0, f"{said}\n"))
+        monkeypatch.setattr(estimate, "smi", lambda query, said=said: [said])
         assert estimate.this_card() == card
 
 

@@ -4,7 +4,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from fairgen.errors import FairgenError
+from fairgen.errors import FairgenError, shortened
 from fairgen.models.lean import lean
 
 PACKAGE = Path(__file__).parent.parent
@@ -69,7 +69,7 @@ def missing(model: str, key: str, error: Exception, hub: str = "") -> FairgenErr
     """
     check_moved(model, key)
     place = locate(model)
-    reason = " ".join(str(error).split())[:240]
+    reason = shortened(str(error), 240)
     if place.startswith((".", "/", "fairgen")) or Path(place).exists():
         what = "file" if Path(place).is_file() else "folder"
         return FairgenError(f"{key}: cannot load a model from the {what} {place} ({reason}); check the path and its files")

@@ -42,15 +42,20 @@ def gpus() -> list[int] | None:
 
 def by_driver() -> list[int] | None:
     """Memory in MB of each GPU, as nvidia-smi says; None without it."""
+    lines = smi("memory.total")
+    return None if lines is None else [int(line) if line.isdigit() else 0 for line in lines]
+
+
+def smi(query: str) -> list[str] | None:
+    """What nvidia-smi says of each GPU; None without it."""
     if not shutil.which("nvidia-smi"):
         return None
-    command = ["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
+    command = ["nvidia-smi", f"--query-gpu={query}", "--format=csv,noheader,nounits"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=30)
     except (OSError, subprocess.TimeoutExpired):
         return None
-    lines = done.stdout.split() if done.returncode == 0 else []
-    return [int(line) if line.isdigit() else 0 for line in lines]
+    return [line.strip() for line in done.stdout.splitlines()] if done.returncode == 0 else []
 
 
 def memory() -> int:

@@ -11,7 +11,7 @@ from typing import Any
 
 from fairgen import headers
 from fairgen.blocks import Config
-from fairgen.errors import FairgenError
+from fairgen.errors import FairgenError, shortened
 from fairgen.models import check_moved, locate, single_file
 from fairgen.models.pipelines import ARCHITECTURES
 from fairgen.preflight.findings import ABSENT, NOTE, Case, Finding, settled
@@ -186,7 +186,7 @@ def header(files: list[Path], where: str, sign: str) -> Iterator[Finding]:
             with safe_open(file, framework="numpy") as opened:
                 names += list(opened.keys())
         except (OSError, SafetensorError) as error:
-            reason = " ".join(str(error).split())[:120]
+            reason = shortened(str(error))
             yield Finding(f"{where}: {file.name} is damaged or no safetensors file ({reason}); fetch it again")
             return
     if not any(name.endswith(sign) if sign.startswith(".") else name.startswith(sign) for name in names):
