@@ -1,5 +1,6 @@
 """Which edits of the code rerun which stages."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -7,7 +8,9 @@ from pathlib import Path
 import pytest
 from conftest import PROJECT, copy_workflow
 
-STAGES = ("decode", "embed", "cluster", "adapt", "sample", "filter", "pretrain", "finetune", "metrics")
+from fairgen.fingerprint import fingerprint
+
+STAGES = ("split", "decode", "embed", "cluster", "adapt", "sample", "filter", "pretrain", "finetune", "metrics")
 
 
 def fingerprints(folder: Path) -> dict[str, str]:
@@ -23,11 +26,13 @@ def fingerprints(folder: Path) -> dict[str, str]:
         ("cluster.py", "import numpy as np\n", "import numpy as np  # a comment\n", set()),
         ("cluster.py", '"""Stage `cluster`:', '"""Another docstring:', set()),
         ("denoising.py", "import Adapt\n", "import Adapt, Lora\n", set()),  # for type checkers only
+        ("split.py", "no test image is left", "there is no test image", set()),  # a message
+        ("split.py", "fewer images than ratio", "less images than ratio", set()),  # what a log says
         ("cluster.py", "nredo=3", "nredo=4", {"cluster"}),
         ("sampling.py", "flat.min(1) == flat.max(1)", "flat.max(1) == flat.min(1)", {"sample"}),
         ("dreambooth.py", '"weight_decay": 1e-2', '"weight_decay": 1e-3', {"adapt"}),
         ("training.py", "score > self.score", "score >= self.score", {"pretrain", "finetune"}),
-        ("pixels.py", "1 << 20", "1 << 21", {"decode", "pretrain", "finetune"}),
+        ("pixels.py", "(-len(text) % 8)", "(-len(text) % 16)", {"decode", "pretrain", "finetune"}),
         ("models/clip.py", "/ 255", "/ 256", {"embed"}),
     ],
 )
@@ -40,6 +45,37 @@ def test_edits(tmp_path: Path, file: str, old: str, new: str, changed: set) -> N
     path.write_text(text.replace(old, new))
     after = fingerprints(tmp_path)
     assert {stage for stage in STAGES if before[stage] != after[stage]} == changed
+
+
+def moved(folder: Path, old: str, new: str) -> None:
+    """Move a module of a copy, and let all that import it import it from there."""
+    package, (parent, _, name), (home, _, other) = folder / "fairgen", old.rpartition("."), new.rpartition(".")
+    (package / home).mkdir(exist_ok=True)
+    (package / f"{old.replace('.', '/')}.py").rename(package / f"{new.replace('.', '/')}.py")
+    here = f"fairgen.{parent}".rstrip(".")
+    for path in package.rglob("*.py"):
+        text = path.read_text().replace(f"from fairgen.{old} import", f"from fairgen.{new} import")
+        for line in re.findall(rf"^ *from {here} import .*\b{name}\b.*$", text, re.M):
+            rest = [word for word in line.partition(" import ")[2].split(", ") if word.split(" ")[0] != name]
+            whole = f"from fairgen.{home} import {other}" + (f" as {name}" if other != name else "")
+            indent = line[: len(line) - len(line.lstrip())]
+            lines = ([f"{indent}from {here} import {', '.join(rest)}"] if rest else []) + [indent + whole]
+            text = text.replace(line, "\n".join(lines))
+        path.write_text(text)
+
+
+@pytest.mark.parametrize(("old", "new"), [("seeds", "core.randoms"), ("images", "core.pictures"), ("tables", "tables.parquet")])
+def test_a_module_that_moves_changes_nothing(tmp_path: Path, old: str, new: str) -> None:
+    copy_workflow(tmp_path)
+    before = fingerprints(tmp_path)
+    moved(tmp_path, old, new)
+    assert fingerprints(tmp_path) == before
+
+
+def test_no_imports_run_in_a_circle() -> None:
+    """A fingerprint is made of the fingerprints of what is imported."""
+    modules = [".".join(path.relative_to(PROJECT).with_suffix("").parts) for path in (PROJECT / "fairgen").rglob("*.py")]
+    assert len({fingerprint(name.removesuffix(".__init__")) for name in modules}) > 100
 
 
 def test_importing_fairgen_imports_no_torch() -> None:
