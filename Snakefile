@@ -27,9 +27,7 @@ rule all:
 
 
 include: "rules/data.smk"
-include: "rules/adapt.smk"
 include: "rules/generate.smk"
 include: "rules/classify.smk"
 include: "rules/evaluate.smk"
 include: "rules/report.smk"
-include: "rules/audit.smk"

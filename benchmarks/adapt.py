@@ -28,17 +28,18 @@ import yaml
 from PIL import Image
 from torch.nn import functional as F
 
-from fairgen import config as table
-from fairgen import devices, dreambooth, graphs, tables
-from fairgen.adapt import Adapt
-from fairgen.models import diffusion, text_encoders
-from fairgen.settings import read
+from fairgen.core import devices, parquet
+from fairgen.core.settings import read
+from fairgen.generate import cuda_graphs, training
+from fairgen.generate.recipe import Adapt
+from fairgen.models import base_model, diffusion, text_encoders
+from fairgen.workflow import stage_settings as table
 
 METHODS = {"lora": "lora", "full": "dreambooth"}
 TEXT, CLASS = "a landbird on land V", "a landbird on land"
 
 
-def settings(kind: str, base: diffusion.Base, steps: int | None) -> Adapt:
+def settings(kind: str, base: base_model.Base, steps: int | None) -> Adapt:
     """The stage's settings, on this base; prior images come in the instance's batch size, as the scripts have it."""
     config = yaml.safe_load((common.PROJECT / "config.yaml").read_text())
     if base.resolution > 32:
@@ -55,20 +56,20 @@ def short(given: Adapt, steps: int) -> Adapt:
     return replace(given, recipe=replace(given.recipe, steps=steps))
 
 
-def autocast(base: diffusion.Base) -> torch.autocast:
+def autocast(base: base_model.Base) -> torch.autocast:
     """The precision of a step."""
     return torch.autocast(devices.current().type, diffusion.DTYPES[base.dtype], enabled=base.dtype != "float32")
 
 
-def plain(given: Adapt, base: diffusion.Base, pixels: np.ndarray, prior: np.ndarray) -> None:
+def plain(given: Adapt, base: base_model.Base, pixels: np.ndarray, prior: np.ndarray) -> None:
     """Train as diffusers' scripts do: every step encodes its images and its prompts."""
     recipe, place = given.recipe, devices.current()
     vae, schedule = diffusion.load_vae(base), diffusion.noise_schedule(base)
     unet = diffusion.load_unet(base, torch.float32 if given.kind == "full" else None)
-    weights = dreambooth.trainable(unet.train(), given)
+    weights = training.trainable(unet.train(), given)
     tokenizer, encoder = text_encoders.load_tokenizer(base), text_encoder(base)
     optimizer = torch.optim.AdamW(weights, lr=recipe.lr, weight_decay=1e-2)
-    rates = dreambooth.learning_rate(optimizer, recipe)
+    rates = training.learning_rate(optimizer, recipe)
     ready = [torch.from_numpy(x).permute(0, 3, 1, 2).float().to(place) / 127.5 - 1 for x in (pixels, prior)]
     words = [TEXT] * recipe.batch + [CLASS] * recipe.prior_batch
     for _ in range(recipe.steps):
@@ -90,7 +91,7 @@ def plain(given: Adapt, base: diffusion.Base, pixels: np.ndarray, prior: np.ndar
         optimizer.zero_grad()
 
 
-def text_encoder(base: diffusion.Base) -> torch.nn.Module:
+def text_encoder(base: base_model.Base) -> torch.nn.Module:
     """The frozen text encoder."""
     from transformers import CLIPTextModel
 
@@ -98,15 +99,15 @@ def text_encoder(base: diffusion.Base) -> torch.nn.Module:
     return CLIPTextModel.from_pretrained(folder, dtype=diffusion.DTYPES[base.dtype]).eval().to(devices.current())
 
 
-def loops(given: Adapt, base: diffusion.Base, pixels: np.ndarray, prior: np.ndarray) -> dict[str, Callable[[int], object]]:
+def loops(given: Adapt, base: base_model.Base, pixels: np.ndarray, prior: np.ndarray) -> dict[str, Callable[[int], object]]:
     """The loops with a number of steps, loading of the models included; on a GPU also fairgen's without CUDA graphs."""
     priors = [(CLASS, prior)] if given.recipe.prior_batch else []
 
     def ours(steps: int) -> None:
-        dreambooth.train(short(given, steps), base, (TEXT, pixels), priors, "benchmark")
+        training.train(short(given, steps), base, (TEXT, pixels), priors, "benchmark")
 
     def without_graphs(steps: int) -> None:
-        with mock.patch.object(graphs, "WARM_UP", steps):
+        with mock.patch.object(cuda_graphs, "WARM_UP", steps):
             ours(steps)
 
     more = {"fairgen without CUDA graphs": without_graphs} if devices.current().type == "cuda" else {}
@@ -119,15 +120,15 @@ def stage(given: Adapt, folder: Path, gpus: int) -> Callable[[], object]:
     text = json.dumps({**vars(given), "recipe": vars(given.recipe), **values})
     names = sorted(f"instance/{path.name}" for path in (folder / "instance").iterdir())
     rows = {"id": names, "group": ["g"] * len(names)}
-    tables.write(folder / "clusters.parquet", {**rows, "cluster": [0] * len(names)})
-    tables.write(folder / "split.parquet", {**rows, "path": names}, facts={"root": str(folder)})
+    parquet.write(folder / "clusters.parquet", {**rows, "cluster": [0] * len(names)})
+    parquet.write(folder / "split.parquet", {**rows, "path": names}, facts={"root": str(folder)})
     words = [f"--clusters={folder}/clusters.parquet", f"--split={folder}/split.parquet", "--group=g", "--cluster=0"]
     words += ["--prior", str(folder / "prior.parquet")] if given.recipe.prior_batch else []
-    command = [sys.executable, "-m", "fairgen.adapt", "--settings", text, *words, f"--adapter={folder}/a.safetensors"]
+    command = [sys.executable, "-m", "fairgen.generate.adapt", "--settings", text, *words, f"--adapter={folder}/a.safetensors"]
     return lambda: process([*command, f"--gpu={gpus}"])
 
 
-def script(given: Adapt, base: diffusion.Base, folder: Path, peer: Path) -> Callable[[], object]:
+def script(given: Adapt, base: base_model.Base, folder: Path, peer: Path) -> Callable[[], object]:
     """diffusers' script for the same training as a process."""
     recipe = given.recipe
     options = {
@@ -164,15 +165,15 @@ def process(command: list[str]) -> None:
 
 def write_pictures(folder: Path, pixels: np.ndarray, prior: np.ndarray) -> None:
     """Files for the processes: two folders of PNG, and the prior as the stage's table."""
-    from fairgen import images
-    from fairgen import prior as stage_prior
+    from fairgen.core import images
+    from fairgen.generate import prior as stage_prior
 
     for name, listed in (("instance", pixels), ("class", prior)):
         (folder / name).mkdir()
         for i, picture in enumerate(listed):
             Image.fromarray(picture).save(folder / name / f"{i:04d}.png")
     rows = ((images.encode_png(x), {"prompt": CLASS, "seed": i}) for i, x in enumerate(prior))
-    tables.write_images(folder / "prior.parquet", rows, stage_prior.FIELDS, {})
+    parquet.write_images(folder / "prior.parquet", rows, stage_prior.FIELDS, {})
 
 
 def main() -> None:

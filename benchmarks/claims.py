@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from fairgen import intervals, results
+from fairgen.evaluate import intervals, results
 
 Runs = dict[str, dict[str, np.ndarray]]  # ratio → method → worst-group accuracy, run by run
 

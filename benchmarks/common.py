@@ -18,9 +18,9 @@ import numpy as np
 import torch
 from PIL import Image
 
-from fairgen import devices, images
+from fairgen.core import devices, images
 from fairgen.embedded import birds, tiny
-from fairgen.models.diffusion import Base
+from fairgen.models.base_model import Base
 
 PROJECT = Path(__file__).resolve().parent.parent
 # dense bfloat16 FLOP/s by a part of the device's name, from NVIDIA's data sheets

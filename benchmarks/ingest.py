@@ -40,14 +40,14 @@ def make(root: Path, count: int) -> None:
 
 def index(root: Path, workers: int) -> tuple[float, float, int]:
     """Run the stage as its own process; returns seconds, peak MiB and images read."""
-    from fairgen import config as table
+    from fairgen.workflow import stage_settings as table
 
     config = yaml.safe_load((PROJECT / "config.yaml").read_text())
     config["datasets"]["celeba"]["root"] = str(root)
     with tempfile.TemporaryDirectory() as folder:
         outputs = {"index": "index.parquet", "rejects": "rejects.parquet", "audit": "audit.json", "page": "audit.md"}
         words = [word for key, name in outputs.items() for word in (f"--{key}", f"{folder}/{name}")]
-        command = [sys.executable, "-m", "fairgen.index", "--settings", table.settings(config, "celeba", "index"), *words]
+        command = [sys.executable, "-m", "fairgen.data.index", "--settings", table.settings(config, "celeba", "index"), *words]
         start = time.perf_counter()
         subprocess.run([*command, "--workers", str(workers)], check=True, cwd=PROJECT, stderr=subprocess.DEVNULL)
         seconds = time.perf_counter() - start
@@ -57,7 +57,7 @@ def index(root: Path, workers: int) -> tuple[float, float, int]:
 
 def near_search(count: int) -> float:
     """Seconds of the search for near-identical images among `count` random hashes."""
-    from fairgen.duplicates import near_sets
+    from fairgen.data.duplicates import near_sets
 
     codes = np.random.default_rng(0).integers(0, 256, (count, 32), dtype=np.uint8)
     start = time.perf_counter()

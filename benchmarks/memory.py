@@ -27,8 +27,9 @@ import pyarrow as pa
 import torch
 from PIL import Image
 
-from fairgen import images, pixels, tables
-from fairgen.rows import Stored
+from fairgen.classify.examples import Stored
+from fairgen.core import images, parquet
+from fairgen.data import pixels
 
 PROJECT = Path(__file__).resolve().parent.parent
 BATCH, GROUPS = 128, ["dark-0", "dark-1", "bright-0", "bright-1"]
@@ -61,7 +62,7 @@ def make(folder: Path, count: int, size: int) -> None:
     rng, numbers = np.random.default_rng(1), np.arange(count)
     target, rare, wrong = numbers % 2, rng.random(count) < 1 / 25, rng.random(count) < 1 / 20
     encoded = list(pictures(count, size, target ^ wrong))
-    tables.write_images(folder / "images.parquet", ((x, {"n": 0}) for x in encoded), {"n": pa.int32()}, {})
+    parquet.write_images(folder / "images.parquet", ((x, {"n": 0}) for x in encoded), {"n": pa.int32()}, {})
     columns = {
         "id": numbers,
         "path": [f"images.parquet#{i}" for i in numbers],
@@ -71,7 +72,7 @@ def make(folder: Path, count: int, size: int) -> None:
         "split": (["train"] * 8 + ["validation", "test"]) * (count // 10),
     }
     for name in ("index", "split"):
-        tables.write(folder / f"{name}.parquet", columns, {"root": str(folder)})
+        parquet.write(folder / f"{name}.parquet", columns, {"root": str(folder)})
 
 
 def settings(method: str, size: int, steps: int) -> dict[str, Any]:
@@ -105,8 +106,8 @@ def spent(words: list[str], code: Path, folder: Path) -> Spent:
 
 def finetune(method: str, code: Path, folder: Path, size: int, steps: int) -> Spent:
     """One job; a version that has no `decode` reads the images itself."""
-    words = ["fairgen.finetune", "--settings", json.dumps(settings(method, size, steps)), "--split", "split.parquet"]
-    words += ["--pixels", "pixels"] if (code / "fairgen/decode.py").exists() else []
+    words = ["fairgen.classify.finetune", "--settings", json.dumps(settings(method, size, steps)), "--split", "split.parquet"]
+    words += ["--pixels", "pixels"] if (code / "fairgen/data/decode.py").exists() else []
     return spent([*words, "--seed", "0", "--model", "out/model", "--predictions", "out/predictions"], code, folder)
 
 
@@ -144,7 +145,7 @@ def main() -> None:
         folder, size = Path(place), options.size
         make(folder, options.images, size)
         print(f"{'stage':<10}{'code':<8}{'seconds':>8}{'cpu s':>8}{'images/s':>10}{'peak MiB':>9}{'own MiB':>9}")
-        words = ["fairgen.decode", "--settings", '{"threads": 1}', "--index", "index.parquet", "--resolution", str(size)]
+        words = ["fairgen.data.decode", "--settings", '{"threads": 1}', "--index", "index.parquet", "--resolution", str(size)]
         show("decode", "this", spent([*words, "--workers", "2", "--pixels", "pixels"], PROJECT, folder), options.images)
         first = None
         for method in options.methods:

@@ -21,19 +21,20 @@ import numpy as np
 import torch
 import yaml
 
-from fairgen import config as table
-from fairgen import devices, fidelity
+from fairgen.core import devices
+from fairgen.core.settings import read
 from fairgen.embedded import birds
-from fairgen.models import clip, diffusion, text_encoders
-from fairgen.sample import Sample
-from fairgen.sampling import Solver, draw
-from fairgen.settings import read
+from fairgen.evaluate import fidelity
+from fairgen.generate.sample import Sample
+from fairgen.generate.solver import Solver, draw
+from fairgen.models import base_model, clip, diffusion, text_encoders
+from fairgen.workflow import stage_settings as table
 
 PROMPT = "a landbird on land"
 BLOCKS = {"blocks": 50, "size": 100, "seed": 0}
 
 
-def solver(base: diffusion.Base) -> Solver:
+def solver(base: base_model.Base) -> Solver:
     """The solver of an untouched base in the config."""
     config = yaml.safe_load((common.PROJECT / "config.yaml").read_text())
     if base.resolution > 32:
@@ -43,14 +44,14 @@ def solver(base: diffusion.Base) -> Solver:
     return read(Sample, values).solver
 
 
-def fairgen(base: diffusion.Base, images: int, settings: Solver) -> Callable[[], np.ndarray]:
+def fairgen(base: base_model.Base, images: int, settings: Solver) -> Callable[[], np.ndarray]:
     """Draw with fairgen's loop."""
     text = text_encoders.encode_prompts(base, [PROMPT, settings.negative_prompt])
     unet, vae = diffusion.load_unet(base), diffusion.load_vae(base)
     return lambda: np.stack(list(draw(unet, vae, base, text, list(range(images)), settings)))
 
 
-def pipeline(base: diffusion.Base, images: int, settings: Solver) -> Callable[[], np.ndarray]:
+def pipeline(base: base_model.Base, images: int, settings: Solver) -> Callable[[], np.ndarray]:
     """Draw with diffusers' pipeline and its classical solver."""
     from diffusers import PNDMScheduler, StableDiffusionPipeline
 

@@ -19,20 +19,20 @@ import adapt as single
 import common
 import numpy as np
 
-from fairgen import dreambooth, dreambooth_shared
-from fairgen.adapt import Adapt
-from fairgen.models import diffusion
+from fairgen.generate import training, training_shared
+from fairgen.generate.recipe import Adapt
+from fairgen.models import base_model
 
 
-def sides(given: Adapt, base: diffusion.Base, clusters: dict[str, np.ndarray]) -> dict[str, Callable[[int], object]]:
+def sides(given: Adapt, base: base_model.Base, clusters: dict[str, np.ndarray]) -> dict[str, Callable[[int], object]]:
     """Both sides, with a number of steps."""
 
     def one_by_one(steps: int) -> None:
         for name, pixels in clusters.items():
-            dreambooth.train(single.short(given, steps), base, (single.TEXT, pixels), [], name)
+            training.train(single.short(given, steps), base, (single.TEXT, pixels), [], name)
 
     def shared(steps: int) -> None:
-        dreambooth_shared.train(single.short(given, steps), base, single.TEXT, clusters, [], "benchmark")
+        training_shared.train(single.short(given, steps), base, single.TEXT, clusters, [], "benchmark")
 
     return {"one by one": one_by_one, "shared": shared}
 

@@ -12,7 +12,7 @@ import re
 from collections import defaultdict
 from pathlib import Path
 
-from fairgen.timing import rule_of
+from fairgen.report.costs import rule_of
 
 READY = re.compile(r"ready after ([0-9.]+) s of processor time")
 DONE = re.compile(r"done after ([0-9.]+) s of processor time")

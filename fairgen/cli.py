@@ -1,6 +1,6 @@
 """The `fairgen` command: one module per subcommand, imported when it is called.
 
-A subcommand is a module `fairgen.<name>` with `arguments(parser)` and `run(options)`, and a line in `COMMANDS`.
+A subcommand is a module `fairgen.commands.<name>` with `arguments(parser)` and `run(options)`, and a line in `COMMANDS`.
 """
 
 import argparse
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from fairgen import __version__
-from fairgen.errors import FairgenError
+from fairgen.core.errors import FairgenError
 
 COMMANDS = {
     "check": "what a data set holds and what a run would do, before anything is trained",
@@ -30,10 +30,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name, summary in COMMANDS.items():
         command = commands.add_parser(name, help=summary, description=summary)
         if name in words[:1]:
-            import_module(f"fairgen.{name}").arguments(command)
+            import_module(f"fairgen.commands.{name}").arguments(command)
     options = parser.parse_args(words)
     try:
-        import_module(f"fairgen.{options.command}").run(options)
+        import_module(f"fairgen.commands.{options.command}").run(options)
     except FairgenError as error:
         for line in str(error).splitlines():
             print(f"fairgen {options.command}: {' '.join(line.split())}", file=sys.stderr)

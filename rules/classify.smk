@@ -1,30 +1,4 @@
-"""The classifier: decode the real images, pretrain on the synthetic set, finetune on the real one, metrics of its predictions."""
-
-
-rule decode:
-    input:
-        index="results/{dataset}/index.parquet",
-        drawings=paths.drawings,
-    output:
-        pixels="results/{dataset}/pixels/{resolution}.safetensors",
-    log:
-        "results/logs/{dataset}/pixels/{resolution}.log",
-    benchmark:
-        "results/benchmarks/{dataset}/pixels/{resolution}.tsv"
-    conda:
-        "../envs/data.yaml"
-    threads: 8
-    resources:
-        mem_mb=grows(4000),
-        runtime=grows(120),
-    params:
-        settings=settings("decode"),
-        code=code("decode"),
-        lineage=lineage("decode"),
-    shell:
-        "python -m fairgen.decode --settings {params.settings:q} --index {input.index} --drawings {input.drawings}"
-        " --resolution {wildcards.resolution} --workers {threads} --pixels {output.pixels}"
-        " --lineage {params.lineage:q} --log {log}"
+"""The classifier: pretrain on the synthetic set, finetune on the real one."""
 
 
 rule pretrain:
@@ -51,7 +25,7 @@ rule pretrain:
         code=code("pretrain"),
         lineage=lineage("pretrain"),
     shell:
-        "python -m fairgen.pretrain --settings {params.settings:q} --selection {input.selection}"
+        "python -m fairgen.classify.pretrain --settings {params.settings:q} --selection {input.selection}"
         " --extra {input.extra} --seed {wildcards.seed} --weights {output.weights} --gpu {resources.gpu} --lineage {params.lineage:q} --log {log}"
 
 
@@ -82,27 +56,6 @@ rule finetune:
         code=code("finetune", learner),
         lineage=lineage("finetune"),
     shell:
-        "python -m fairgen.finetune --settings {params.settings:q} --split {input.split} --pixels {input.pixels}"
+        "python -m fairgen.classify.finetune --settings {params.settings:q} --split {input.split} --pixels {input.pixels}"
         " --weights {input.weights} --selection {input.selection} --seed {wildcards.seed}"
         " --model {output.model} --predictions {output.predictions} --gpu {resources.gpu} --lineage {params.lineage:q} --log {log}"
-
-
-rule metrics:
-    input:
-        predictions="results/{dataset}/{scope}/{method}/seed-{seed}/predictions.parquet",
-        split="results/{dataset}/{scope}/split.parquet",
-    output:
-        metrics="results/{dataset}/{scope}/{method}/seed-{seed}/metrics.json",
-    log:
-        "results/logs/{dataset}/{scope}/{method}/seed-{seed}/metrics.log",
-    benchmark:
-        "results/benchmarks/{dataset}/{scope}/{method}/seed-{seed}/metrics.tsv"
-    conda:
-        "../envs/data.yaml"
-    params:
-        settings=settings("metrics"),
-        code=code("metrics"),
-        lineage=lineage("metrics"),
-    shell:
-        "python -m fairgen.metrics --settings {params.settings:q} --predictions {input.predictions}"
-        " --split {input.split} --metrics {output.metrics} --lineage {params.lineage:q} --log {log}"

@@ -11,13 +11,21 @@ RATIO = r"bias-(natural|0\.\d+)"  # a scope of one bias ratio
 RULES = Path(str(workflow.current_basedir.get_path_or_uri(secret_free=True)))
 sys.path.insert(0, str(RULES.parent))
 
-from fairgen import ancestry, blocks, config_file, failures, preflight, validation
-from fairgen import config as table
-from fairgen.errors import FairgenError
-from fairgen.fingerprint import fingerprint
-from fairgen.paths import Paths
-from fairgen.settings import integral
-from fairgen.workflow import call, check_module, check_writable, requested, stop, use_this_python
+from fairgen.core.errors import FairgenError
+from fairgen.core.fingerprint import fingerprint
+from fairgen.core.settings import integral
+from fairgen.workflow import (
+    ancestry,
+    config_file,
+    failures,
+    method_chain,
+    preflight,
+    stage_settings,
+    stages,
+    validation,
+)
+from fairgen.workflow.artifacts import Paths
+from fairgen.workflow.command_line import call, check_module, check_writable, requested, stop, use_this_python
 
 use_this_python()
 asked = call(outer=workflow.modifier.parent_modifier is not None)
@@ -45,7 +53,7 @@ try:
     schema = yaml.safe_load((RULES / "config.schema.yaml").read_text())
     for line in validation.validate(config, schema, requested(asked.targets)):
         print(f"fairgen: warning: {line} (of a data set that this call does not need)", file=sys.stderr)
-    config.update(integral(table.expanded(config)))
+    config.update(integral(stage_settings.expanded(config)))
     if asked.plans:
         preflight.check(config, asked.targets, asked.here, asked.runs)
 except FairgenError as error:
@@ -82,7 +90,7 @@ def settings(stage):
         try:
             if asked.outer and asked.plans:  # its targets are known by their jobs
                 preflight.check(config, preflight.targets_of(stage, *names), asked.here, asked.runs)
-            return table.settings(config, names[0], stage, *names[1:])
+            return stage_settings.settings(config, names[0], stage, *names[1:])
         except FairgenError as error:
             stop(error)
 
@@ -96,7 +104,7 @@ def code(stage, *chosen):
         return fingerprint(*modules(wildcards))
 
     def modules(wildcards):
-        return [f"fairgen.{stage}", *(pick(wildcards) for pick in chosen)]
+        return [stages.module(stage), *(pick(wildcards) for pick in chosen)]
 
     of.modules = modules  # a job looks at its code again
     return of
@@ -104,12 +112,12 @@ def code(stage, *chosen):
 
 def reader(w):
     """The module of the data set's format."""
-    return f"fairgen.formats.{config['datasets'][w.dataset]['format']}"
+    return f"fairgen.data.formats.{config['datasets'][w.dataset]['format']}"
 
 
 def learner(w):
     """The module of the classifier method."""
-    return f"fairgen.methods.{blocks.block(config, w.dataset, w.method, 'finetune')['kind']}"
+    return f"fairgen.classify.methods.{method_chain.block(config, w.dataset, w.method, 'finetune')['kind']}"
 
 
 def grows(amount):

@@ -1,4 +1,4 @@
-"""From the user's files to clusters of the biased training rows: draw, index, split, embed, cluster.
+"""From the user's files to clusters of the biased training rows, and their images decoded once.
 
 What can find a fault of the data and is cheap goes before all else that could run: `priority`.
 """
@@ -19,7 +19,7 @@ rule draw:
         code=code("draw"),
         lineage=lineage("draw"),
     shell:
-        "python -m fairgen.draw --settings {params.settings:q} --drawings {output.drawings} --lineage {params.lineage:q} --log {log}"
+        "python -m fairgen.data.draw --settings {params.settings:q} --drawings {output.drawings} --lineage {params.lineage:q} --log {log}"
 
 
 rule index:
@@ -46,9 +46,35 @@ rule index:
         code=code("index", reader),
         lineage=lineage("index"),
     shell:
-        "python -m fairgen.index --settings {params.settings:q} --drawings {input.drawings}"
+        "python -m fairgen.data.index --settings {params.settings:q} --drawings {input.drawings}"
         " --workers {threads} --index {output.index} --rejects {output.rejects} --audit {output.audit}"
         " --page {output.page} --lineage {params.lineage:q} --log {log}"
+
+
+rule decode:
+    input:
+        index="results/{dataset}/index.parquet",
+        drawings=paths.drawings,
+    output:
+        pixels="results/{dataset}/pixels/{resolution}.safetensors",
+    log:
+        "results/logs/{dataset}/pixels/{resolution}.log",
+    benchmark:
+        "results/benchmarks/{dataset}/pixels/{resolution}.tsv"
+    conda:
+        "../envs/data.yaml"
+    threads: 8
+    resources:
+        mem_mb=grows(4000),
+        runtime=grows(120),
+    params:
+        settings=settings("decode"),
+        code=code("decode"),
+        lineage=lineage("decode"),
+    shell:
+        "python -m fairgen.data.decode --settings {params.settings:q} --index {input.index} --drawings {input.drawings}"
+        " --resolution {wildcards.resolution} --workers {threads} --pixels {output.pixels}"
+        " --lineage {params.lineage:q} --log {log}"
 
 
 rule split:
@@ -70,7 +96,7 @@ rule split:
         code=code("split"),
         lineage=lineage("split"),
     shell:
-        "python -m fairgen.split --settings {params.settings:q} --index {input.index} --scope {wildcards.scope}"
+        "python -m fairgen.data.split --settings {params.settings:q} --index {input.index} --scope {wildcards.scope}"
         " --split {output.split} --lineage {params.lineage:q} --log {log}"
 
 
@@ -96,7 +122,7 @@ rule embed:
         code=code("embed"),
         lineage=lineage("embed"),
     shell:
-        "python -m fairgen.embed --settings {params.settings:q} --index {input.index}"
+        "python -m fairgen.data.embed --settings {params.settings:q} --index {input.index}"
         " --embeddings {output.embeddings} --gpu {resources.gpu} --lineage {params.lineage:q} --log {log}"
 
 
@@ -117,5 +143,5 @@ rule cluster:
         code=code("cluster"),
         lineage=lineage("cluster"),
     shell:
-        "python -m fairgen.cluster --settings {params.settings:q} --split {input.split}"
+        "python -m fairgen.data.cluster --settings {params.settings:q} --split {input.split}"
         " --embeddings {input.embeddings} --clusters {output.clusters} --lineage {params.lineage:q} --log {log}"

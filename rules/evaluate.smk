@@ -1,4 +1,25 @@
-"""The comparison: worst_group, ablation, replicates; and what a run would do: check."""
+"""The comparison, and what is asked for explicitly: ablations, replicates, and the audit of each synthetic set."""
+
+
+rule metrics:
+    input:
+        predictions="results/{dataset}/{scope}/{method}/seed-{seed}/predictions.parquet",
+        split="results/{dataset}/{scope}/split.parquet",
+    output:
+        metrics="results/{dataset}/{scope}/{method}/seed-{seed}/metrics.json",
+    log:
+        "results/logs/{dataset}/{scope}/{method}/seed-{seed}/metrics.log",
+    benchmark:
+        "results/benchmarks/{dataset}/{scope}/{method}/seed-{seed}/metrics.tsv"
+    conda:
+        "../envs/data.yaml"
+    params:
+        settings=settings("metrics"),
+        code=code("metrics"),
+        lineage=lineage("metrics"),
+    shell:
+        "python -m fairgen.evaluate.metrics --settings {params.settings:q} --predictions {input.predictions}"
+        " --split {input.split} --metrics {output.metrics} --lineage {params.lineage:q} --log {log}"
 
 
 rule worst_group:
@@ -18,7 +39,7 @@ rule worst_group:
         code=code("worst_group"),
         lineage=lineage("worst_group"),
     shell:
-        "python -m fairgen.worst_group --settings {params.settings:q} --metrics {input.metrics}"
+        "python -m fairgen.evaluate.worst_group --settings {params.settings:q} --metrics {input.metrics}"
         " --table {output.table} --csv {output.csv} --lineage {params.lineage:q} --log {log}"
 
 
@@ -39,7 +60,7 @@ rule ablation:
         code=code("ablation"),
         lineage=lineage("ablation"),
     shell:
-        "python -m fairgen.ablation --settings {params.settings:q} --metrics {input.metrics}"
+        "python -m fairgen.evaluate.ablation --settings {params.settings:q} --metrics {input.metrics}"
         " --table {output.table} --bars {output.bars} --lineage {params.lineage:q} --log {log}"
 
 
@@ -59,25 +80,64 @@ rule replicates:
         code=code("replicates"),
         lineage=lineage("replicates"),
     shell:
-        "python -m fairgen.replicates --settings {params.settings:q} --tables {input.tables}"
+        "python -m fairgen.evaluate.replicates --settings {params.settings:q} --tables {input.tables}"
         " --replicates {output.replicates} --lineage {params.lineage:q} --log {log}"
 
 
-rule check:
+rule audit:
     input:
-        audit="results/{dataset}/audit.md",
-        facts="results/{dataset}/audit.json",
-        splits=paths.splits,
+        index="results/{dataset}/index.parquet",
+        embeddings="results/{dataset}/embeddings.parquet",
+        selection="results/{dataset}/{scope}/{method}/selection.parquet",
+        samples=paths.samples,
+        drawings=paths.drawings,
+        clip=paths.weights("score"),
+        encoder=paths.weights("embed", "encoder"),
     output:
-        page="results/{dataset}/check.md",
+        audit="results/{dataset}/{scope}/{method}/audit.json",
+        card="results/{dataset}/{scope}/{method}/selection.md",
+        pairs=report("results/{dataset}/{scope}/{method}/nearest.png", caption="captions/nearest.rst", category="Audit"),
     log:
-        "results/logs/{dataset}/check.log",
+        "results/logs/{dataset}/{scope}/{method}/audit.log",
+    benchmark:
+        "results/benchmarks/{dataset}/{scope}/{method}/audit.tsv"
     conda:
         "../envs/generate.yaml"
+    threads: config["threads"]
+    resources:
+        gpu=paths.gpus,
+        mem_mb=grows(16000),
+        runtime=grows(60),
     params:
-        settings=settings("check"),
-        code=code("check"),
-        lineage=lineage("check"),
+        settings=settings("audit"),
+        code=code("audit"),
+        lineage=lineage("audit"),
     shell:
-        "python -m fairgen.check --settings {params.settings:q} --audit {input.audit} --facts {input.facts}"
-        " --splits {input.splits} --page {output.page} --lineage {params.lineage:q} --log {log}"
+        "python -m fairgen.evaluate.audit --settings {params.settings:q} --index {input.index} --embeddings {input.embeddings}"
+        " --selection {input.selection} --samples {input.samples} --scope {wildcards.scope} --method {wildcards.method}"
+        " --audit {output.audit} --card {output.card} --pairs {output.pairs}"
+        " --gpu {resources.gpu} --lineage {params.lineage:q} --log {log}"
+
+
+rule audit_synthetic:
+    input:
+        audits=paths.audits,
+    output:
+        table="results/{dataset}/audit_synthetic.json",
+        page="results/{dataset}/audit_synthetic.md",
+        html=report(
+            "results/{dataset}/pages/audit_synthetic.html", caption="captions/audit_synthetic.rst", category="Audit"
+        ),
+    log:
+        "results/logs/{dataset}/audit_synthetic.log",
+    benchmark:
+        "results/benchmarks/{dataset}/audit_synthetic.tsv"
+    conda:
+        "../envs/data.yaml"
+    params:
+        settings=settings("audit_synthetic"),
+        code=code("audit_synthetic"),
+        lineage=lineage("audit_synthetic"),
+    shell:
+        "python -m fairgen.evaluate.audit_synthetic --settings {params.settings:q} --audits {input.audits}"
+        " --table {output.table} --page {output.page} --html {output.html} --lineage {params.lineage:q} --log {log}"

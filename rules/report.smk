@@ -1,4 +1,4 @@
-"""What people look at: figures, and pages for the report."""
+"""What people look at: figures, pages for the report, and what a run would do."""
 
 
 rule figures:
@@ -28,7 +28,7 @@ rule figures:
         code=code("figures"),
         lineage=lineage("figures"),
     shell:
-        "python -m fairgen.figures --settings {params.settings:q} --table {input.table} --split {input.split}"
+        "python -m fairgen.report.figures --settings {params.settings:q} --table {input.table} --split {input.split}"
         " --selections {input.selections} --bars {output.bars} --curve {output.curve}"
         " --groups {output.groups} --samples {output.samples} --acceptance {output.acceptance}"
         " --map {input.map} --features {input.features} --clusters {output.clusters} --lineage {params.lineage:q} --log {log}"
@@ -52,5 +52,25 @@ rule pages:
         code=code("pages"),
         lineage=lineage("pages"),
     shell:
-        "python -m fairgen.pages --settings {params.settings:q} --table {input.table} --markdown {input.markdown}"
+        "python -m fairgen.report.pages --settings {params.settings:q} --table {input.table} --markdown {input.markdown}"
         " --result {output.result} --audit {output.audit} --lineage {params.lineage:q} --log {log}"
+
+
+rule check:
+    input:
+        audit="results/{dataset}/audit.md",
+        facts="results/{dataset}/audit.json",
+        splits=paths.splits,
+    output:
+        page="results/{dataset}/check.md",
+    log:
+        "results/logs/{dataset}/check.log",
+    conda:
+        "../envs/generate.yaml"
+    params:
+        settings=settings("check"),
+        code=code("check"),
+        lineage=lineage("check"),
+    shell:
+        "python -m fairgen.report.check --settings {params.settings:q} --audit {input.audit} --facts {input.facts}"
+        " --splits {input.splits} --page {output.page} --lineage {params.lineage:q} --log {log}"

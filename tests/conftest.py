@@ -60,7 +60,7 @@ class Workflow:
 
     def edit(self, change: dict) -> None:
         """Merge a change into the copy's config.yaml."""
-        from fairgen.blocks import merged
+        from fairgen.workflow.method_chain import merged
 
         path = self.folder / "config.yaml"
         path.write_text(yaml.safe_dump(merged(yaml.safe_load(path.read_text()), change), sort_keys=False))
@@ -98,7 +98,7 @@ def schema() -> dict:
 @pytest.fixture(scope="session")
 def base():
     """The embedded diffusion model."""
-    from fairgen.models.diffusion import Base
+    from fairgen.models.base_model import Base
 
     return Base("fairgen:embedded/weights/diffusion", None, None, "float32", 32)
 
@@ -114,15 +114,15 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 def result(dataset: str = "toy", ratios: tuple[float | str, ...] = (0.99,), **accuracies: list[float]) -> dict:
     """A `worst_group.json` of methods with these worst-group accuracies, one per seed, the same at every ratio."""
-    from fairgen import results, worst_group
+    from fairgen.evaluate import comparison, results
 
     counts = dict.fromkeys(("n", "train_n", "validation_n"), 9)
 
     def entry(values: list[float]) -> dict:
-        return worst_group.summarise(
+        return comparison.summarise(
             [
                 {
-                    **dict.fromkeys(worst_group.FIGURES, value),
+                    **dict.fromkeys(comparison.FIGURES, value),
                     "worst_group": "a",
                     "worst_group_wilson95": [value, value],
                     "groups": {name: {"accuracy": value, **counts, "wilson95": [value, value]} for name in "ab"},
@@ -141,7 +141,7 @@ def result(dataset: str = "toy", ratios: tuple[float | str, ...] = (0.99,), **ac
         "seeds": list(range(len(next(iter(accuracies.values()))))),
         "config_sha256": "0" * 64,
         "config": {"methods": {name: {} for name in accuracies}, "dataset": {"format": "birds"}},
-        "versions": worst_group.versions(),
+        "versions": comparison.versions(),
         "results": table,
-        "comparisons": {ratio: worst_group.pairs(methods) for ratio, methods in table.items()},
+        "comparisons": {ratio: comparison.pairs(methods) for ratio, methods in table.items()},
     }

@@ -18,7 +18,8 @@ from typing import Any
 from conftest import TINY, Workflow, copy_workflow
 from interrupt import TARGETS, artifacts, jobs_in
 
-from fairgen.blocks import merged
+from fairgen.workflow.method_chain import merged
+from fairgen.workflow.stages import STAGES, module
 
 # `sitecustomize` of the copies: a process of the stage in FAIL ends before it has begun, as on a broken node; with STAND_IN, the
 # folder of `stand_in.py`, that runs in every stage's place
@@ -62,8 +63,6 @@ EDITS: dict[str, dict[str, Any]] = {  # what is merged over the tiny run's confi
     "audit.shown": {"audit": {"shown": 4}},
     **{f"--forcerun {rule}": {} for rule in ("draw", "index", "decode", "split", "cluster", "score", "filter", "metrics")},
 }
-STAGES = ("draw", "index", "decode", "split", "embed", "cluster", "adapt", "sample", "score", "filter", "audit", "pretrain")
-STAGES += ("finetune", "metrics", "worst_group", "figures", "pages", "audit_synthetic", "check")
 
 
 @dataclass
@@ -102,7 +101,7 @@ class Edited:
             words = [*edit.split(), "--", *CALL]
         kind = self.random.choice(["fail", "kill", "kill snakemake"])
         if kind == "fail":
-            env["FAIL"] = f"fairgen.{self.random.choice(STAGES)}"
+            env["FAIL"] = module(self.random.choice([*STAGES]))
         begun, moment, happened = time.monotonic(), self.random.uniform(2, self.latest), "nothing"
         with self.workflow.start(["--cores=2", *words], self.workflow.folder / "terminal.txt", env) as process:
             while process.poll() is None:

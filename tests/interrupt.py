@@ -27,7 +27,7 @@ from pathlib import Path
 
 from conftest import TINY, Workflow, copy_workflow
 
-from fairgen.blocks import merged
+from fairgen.workflow.method_chain import merged
 
 TARGETS = ["worst_group.json", "figures/worst_group.png", "pages/result.html", "audit_synthetic.json"]
 COMMAND = ["--cores=2", *(f"results/birds/{name}" for name in TARGETS)]
@@ -74,7 +74,7 @@ def jobs_in(folder: Path) -> list[tuple[int, str]]:
         try:
             words = (place / "cmdline").read_text().split("\0")
             if words[1:2] == ["-m"] and words[2].startswith("fairgen.") and (place / "cwd").resolve() == folder:
-                found.append((int(place.name), words[2].removeprefix("fairgen.")))
+                found.append((int(place.name), words[2].rpartition(".")[2]))
         except OSError:  # it has just ended
             continue
     return sorted(found)

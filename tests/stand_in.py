@@ -11,8 +11,8 @@ import random
 import time
 from pathlib import Path
 
-from fairgen import lineage
-from fairgen.work import Work, place
+from fairgen.core import lineage
+from fairgen.core.workfolder import Work, place
 
 UNTRACKED = ("log", "workers", "gpu")  # options of the machine
 SLOWEST = 0.3  # seconds that it takes at most, so that it can be killed
@@ -21,13 +21,13 @@ SLOWEST = 0.3  # seconds that it takes at most, so that it can be killed
 def write(path: Path, content: str) -> None:
     """Write an artifact of the path's kind with the job's lineage."""
     if path.suffix == ".parquet":
-        from fairgen import tables
+        from fairgen.core import parquet
 
-        tables.write(path, {"content": [content]})
+        parquet.write(path, {"content": [content]})
     elif path.suffix == ".safetensors":
-        from fairgen import tensors
+        from fairgen.core import safetensors_file
 
-        tensors.save(path, {}, {"content": content})
+        safetensors_file.save(path, {}, {"content": content})
     elif path.suffix == ".json":
         lineage.write_json(path, {"content": content})
     elif path.suffix == ".png":

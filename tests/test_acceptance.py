@@ -5,14 +5,15 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import pytest
 
-from fairgen import acceptance, tables
+from fairgen.core import parquet
+from fairgen.report import acceptance
 
 
 def write(path: Path, rows: list[tuple[str, int, str]]) -> Path:
     """A selection of (group, cluster, reason)."""
     path.parent.mkdir()
     group, cluster, reason = zip(*rows, strict=True)
-    tables.write(path, {"group": group, "cluster": cluster, "reason": reason})
+    parquet.write(path, {"group": group, "cluster": cluster, "reason": reason})
     return path
 
 

@@ -13,22 +13,24 @@ import pytest
 import torch
 from PIL import Image
 
-from fairgen import dreambooth, images, sample, tables
-from fairgen.adapt import Adapt, Recipe, enough, material, reason_to_skip
-from fairgen.denoising import min_snr_weights, noised, row_losses
-from fairgen.dreambooth import RunningMean, learning_rate, train
-from fairgen.dreambooth_shared import train as train_shared
+from fairgen.core import images, parquet
+from fairgen.core.errors import FairgenError
 from fairgen.embedded import birds
-from fairgen.errors import FairgenError
-from fairgen.feed import portions
-from fairgen.models import adapters, diffusion, text_adapters, text_encoders
-from fairgen.sampling import Solver
+from fairgen.generate import sample, text_adapters, training
+from fairgen.generate.denoising import min_snr_weights, noised, row_losses
+from fairgen.generate.latents import portions
+from fairgen.generate.material import enough, material, reason_to_skip
+from fairgen.generate.recipe import Adapt, Recipe
+from fairgen.generate.solver import Solver
+from fairgen.generate.training import RunningMean, learning_rate, train
+from fairgen.generate.training_shared import train as train_shared
+from fairgen.models import adapters, base_model, diffusion, lora, text_encoders
 
 RECIPE = {"lr": 1e-3, "steps": 3, "batch": 4, "schedule": "constant", "warmup": 0, "ema": 0}
 RECIPE |= {"accumulate": 1, "gradient_checkpointing": False}
 
 
-def adapt_settings(kind: str, base: diffusion.Base, **changes: object) -> Adapt:
+def adapt_settings(kind: str, base: base_model.Base, **changes: object) -> Adapt:
     recipe = Recipe(**RECIPE, prior_weight=1 if kind == "full" else 0, prior_batch=2, rank=4, alpha=8)
     values = {"kind": kind, "recipe": recipe, "token": "V", "borrow_below": 20, "base": vars(base)}
     values |= {"min_snr": 5, "offset_noise": 0}
@@ -49,7 +51,7 @@ def forward(unet: torch.nn.Module) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("kind", ["lora", "full"])
-def test_an_adapter_comes_back_as_it_was(kind: str, base: diffusion.Base, pixels: np.ndarray, tmp_path: Path) -> None:
+def test_an_adapter_comes_back_as_it_was(kind: str, base: base_model.Base, pixels: np.ndarray, tmp_path: Path) -> None:
     settings = adapt_settings(kind, base)
     prior = [("a landbird on land", pixels[:4]), ("a landbird on water", pixels[4:])] if kind == "full" else []
     unet, losses = train(settings, base, ("a landbird on land V", pixels), prior, "g/0")
@@ -63,7 +65,7 @@ def test_an_adapter_comes_back_as_it_was(kind: str, base: diffusion.Base, pixels
     assert np.isfinite(losses).all()
 
 
-def test_lora_trains_its_own_matrices_only(base: diffusion.Base, pixels: np.ndarray) -> None:
+def test_lora_trains_its_own_matrices_only(base: base_model.Base, pixels: np.ndarray) -> None:
     unet, _ = train(adapt_settings("lora", base), base, ("a landbird on land V", pixels), [], "g/0")
     original = diffusion.load_unet(base).state_dict()
     for name, weight in unet.state_dict().items():
@@ -71,9 +73,9 @@ def test_lora_trains_its_own_matrices_only(base: diffusion.Base, pixels: np.ndar
             assert torch.equal(weight, original[name.replace("base_layer.", "")])
 
 
-def test_lora_adapts_the_layers_that_are_named(base: diffusion.Base, tmp_path: Path) -> None:
+def test_lora_adapts_the_layers_that_are_named(base: base_model.Base, tmp_path: Path) -> None:
     unet, file = diffusion.load_unet(base), tmp_path / "a.safetensors"
-    adapters.inject_lora(unet, 2, 5, targets=["ff.net.2", "to_q"])
+    lora.inject_lora(unet, 2, 5, targets=["ff.net.2", "to_q"])
     with torch.no_grad():
         for name, weight in unet.named_parameters():
             if "lora_" in name:
@@ -90,10 +92,10 @@ def test_lora_adapts_the_layers_that_are_named(base: diffusion.Base, tmp_path: P
     assert adapted == {"attn1.to_q", "attn2.to_q", "ff.net.2"}
     assert torch.allclose(forward(fresh), forward(unet), atol=1e-5)
     with pytest.raises(FairgenError, match=r"adapt\.lora\.targets: no layer of the base is named to_x"):
-        adapters.inject_lora(diffusion.load_unet(base), 2, 5, targets=["to_q", "to_x"])
+        lora.inject_lora(diffusion.load_unet(base), 2, 5, targets=["to_q", "to_x"])
 
 
-def test_training_is_reproducible(base: diffusion.Base, pixels: np.ndarray) -> None:
+def test_training_is_reproducible(base: base_model.Base, pixels: np.ndarray) -> None:
     runs = [train(adapt_settings("full", base), base, ("a V", pixels), [("a", pixels)], "g/0")[0] for _ in range(2)]
     assert torch.equal(forward(runs[0]), forward(runs[1]))
 
@@ -103,7 +105,7 @@ def changed(settings: Adapt, **recipe: object) -> Adapt:
     return dataclasses.replace(settings, recipe=dataclasses.replace(settings.recipe, **recipe))
 
 
-def test_a_step_takes_the_mean_of_its_batches(base: diffusion.Base, pixels: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_step_takes_the_mean_of_its_batches(base: base_model.Base, pixels: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     """Batches with the losses 1·s and 3·s, s the sum of one weight: gradient 2, and 2·s is reported."""
     factors, gradients = iter((1.0, 3.0)), []
 
@@ -113,7 +115,7 @@ def test_a_step_takes_the_mean_of_its_batches(base: diffusion.Base, pixels: np.n
     def clip(weights: list[torch.nn.Parameter], limit: float) -> None:
         gradients.extend(w.grad.clone() for w in weights if w.grad is not None)
 
-    monkeypatch.setattr(dreambooth, "row_losses", loss)
+    monkeypatch.setattr(training, "row_losses", loss)
     monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", clip)
     settings = changed(adapt_settings("full", base), accumulate=2, steps=1)
     _, losses = train(settings, base, ("a V", pixels), [("a", pixels)], "g/0")
@@ -121,23 +123,23 @@ def test_a_step_takes_the_mean_of_its_batches(base: diffusion.Base, pixels: np.n
     assert [g.unique().tolist() for g in gradients] == [[2.0]]
 
 
-def test_eight_bit_adam_is_asked_for_by_name(base: diffusion.Base, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_eight_bit_adam_is_asked_for_by_name(base: base_model.Base, monkeypatch: pytest.MonkeyPatch) -> None:
     """Absent, it is one clear line; present, it gets the trainable weights and their learning rate."""
     settings = changed(adapt_settings("lora", base), optimizer="adamw8bit", lr=0.5)
     weight = torch.nn.Parameter(torch.zeros(1))
     monkeypatch.setitem(sys.modules, "bitsandbytes.optim", None)
     with pytest.raises(FairgenError, match=r"adapt\.lora\.optimizer: adamw8bit needs the package bitsandbytes"):
-        dreambooth.adamw([weight], settings)
+        training.adamw([weight], settings)
     kind = type("AdamW8bit", (torch.optim.AdamW,), {})
     monkeypatch.setitem(sys.modules, "bitsandbytes", SimpleNamespace())
     monkeypatch.setitem(sys.modules, "bitsandbytes.optim", SimpleNamespace(AdamW8bit=kind))
-    optimizer = dreambooth.adamw([weight], settings)
+    optimizer = training.adamw([weight], settings)
     assert isinstance(optimizer, kind)
     assert optimizer.param_groups[0]["lr"] == 0.5
-    assert type(dreambooth.adamw([weight], adapt_settings("lora", base))) is torch.optim.AdamW
+    assert type(training.adamw([weight], adapt_settings("lora", base))) is torch.optim.AdamW
 
 
-def test_gradient_checkpointing_changes_no_result(base: diffusion.Base, pixels: np.ndarray) -> None:
+def test_gradient_checkpointing_changes_no_result(base: base_model.Base, pixels: np.ndarray) -> None:
     settings = adapt_settings("lora", base)
     plain, _ = train(settings, base, ("a V", pixels), [], "g/0")
     thrifty, _ = train(changed(settings, gradient_checkpointing=True), base, ("a V", pixels), [], "g/0")
@@ -146,7 +148,7 @@ def test_gradient_checkpointing_changes_no_result(base: diffusion.Base, pixels: 
     assert torch.allclose(forward(plain), forward(thrifty), atol=1e-5)
 
 
-def test_offset_noise_is_one_number_per_channel(base: diffusion.Base) -> None:
+def test_offset_noise_is_one_number_per_channel(base: base_model.Base) -> None:
     schedule, clean = diffusion.noise_schedule(base), (torch.zeros(2, 4, 8, 8), torch.zeros(2, 6))
     plain, with_offset = (
         noised(schedule, clean, torch.ones(2), adapt_settings("full", base, offset_noise=part), torch.Generator().manual_seed(0))
@@ -158,9 +160,9 @@ def test_offset_noise_is_one_number_per_channel(base: diffusion.Base) -> None:
     assert offset[:, :, 0].unique().numel() == 2 * 4
 
 
-def test_the_same_adapter_is_the_same_file(base: diffusion.Base, tmp_path: Path) -> None:
+def test_the_same_adapter_is_the_same_file(base: base_model.Base, tmp_path: Path) -> None:
     unet = diffusion.load_unet(base)
-    adapters.inject_lora(unet, 2, 5)
+    lora.inject_lora(unet, 2, 5)
     facts = {"kind": "lora", "base": "b", "rank": 2, "alpha": 5, "dora": False, "images": 1}
     hashes = set()
     for _ in range(8):
@@ -169,14 +171,14 @@ def test_the_same_adapter_is_the_same_file(base: diffusion.Base, tmp_path: Path)
     assert len(hashes) == 1
 
 
-def test_an_adapter_of_another_base_is_refused(base: diffusion.Base, tmp_path: Path) -> None:
+def test_an_adapter_of_another_base_is_refused(base: base_model.Base, tmp_path: Path) -> None:
     unet = diffusion.load_unet(base)
     adapters.write(tmp_path / "a.safetensors", unet, {"kind": "full", "base": "other", "images": 1})
     with pytest.raises(FairgenError, match=r"a\.safetensors: the adapter was trained on base other"):
         adapters.apply(tmp_path / "a.safetensors", unet, diffusion.identity(base))
 
 
-def test_reasons_to_skip(base: diffusion.Base) -> None:
+def test_reasons_to_skip(base: base_model.Base) -> None:
     settings = adapt_settings("full", base)
     assert "borrows from d: 3 images" in reason_to_skip("g", 0, [0, 0, 0], settings)
     assert reason_to_skip("d", 0, [0, 0, 0], settings) == ""
@@ -202,7 +204,7 @@ def test_an_empty_slot_imports_nothing_heavy(tmp_path: Path, stage: str) -> None
     assert done.stdout.strip() == "[]"
 
 
-def test_a_training_reads_no_more_images_than_it_can_see(base: diffusion.Base) -> None:
+def test_a_training_reads_no_more_images_than_it_can_see(base: base_model.Base) -> None:
     settings = changed(adapt_settings("lora", base), steps=3, batch=4, accumulate=2)
     files = [f"{i}.png" for i in range(30)]
     found = enough(files, settings, "g/0")
@@ -250,14 +252,14 @@ def test_min_snr_weights() -> None:
     assert min_snr_weights(alphas, steps, 0, "epsilon").tolist() == [1, 1]
 
 
-def test_float16_loses_no_small_gradients(base: diffusion.Base, pixels: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_float16_loses_no_small_gradients(base: base_model.Base, pixels: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a scale on the loss, one weight in a thousand of this model gets none."""
     seen = []
 
     def clip(weights: list[torch.nn.Parameter]) -> None:
         seen.append(torch.cat([w.grad.flatten() for w in weights]))
 
-    monkeypatch.setattr(dreambooth, "clip_gradients", clip)
+    monkeypatch.setattr(training, "clip_gradients", clip)
     for dtype in ("float32", "float16"):
         own = dataclasses.replace(base, dtype=dtype)
         train(changed(adapt_settings("full", own), steps=1), own, ("a V", pixels), [("a", pixels)], "g/0")
@@ -272,7 +274,7 @@ def test_float16_loses_no_small_gradients(base: diffusion.Base, pixels: np.ndarr
 )
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_lora_on_a_half_precision_base(
-    base: diffusion.Base, pixels: np.ndarray, monkeypatch: pytest.MonkeyPatch, dtype: str, recipe: dict
+    base: base_model.Base, pixels: np.ndarray, monkeypatch: pytest.MonkeyPatch, dtype: str, recipe: dict
 ) -> None:
     """Its matrices are float32, their gradients those of float32, and the base is not under autocast."""
     gradients, outside = [], []
@@ -284,9 +286,9 @@ def test_lora_on_a_half_precision_base(
         unet.conv_norm_out.register_forward_hook(lambda *_: outside.append(not torch.is_autocast_enabled("cpu")))
         return trainable(unet, settings)
 
-    trainable = dreambooth.trainable
-    monkeypatch.setattr(dreambooth, "clip_gradients", clip)
-    monkeypatch.setattr(dreambooth, "trainable", watched)
+    trainable = training.trainable
+    monkeypatch.setattr(training, "clip_gradients", clip)
+    monkeypatch.setattr(training, "trainable", watched)
     for own in (base, dataclasses.replace(base, dtype=dtype)):
         settings = changed(adapt_settings("lora", own), steps=1, **recipe)
         unet, _ = train(settings, own, ("a V", pixels), [], "g/0")
@@ -299,14 +301,14 @@ def test_lora_on_a_half_precision_base(
 
 
 def test_dora_on_a_half_precision_base_starts_and_comes_back_exactly(
-    base: diffusion.Base, pixels: np.ndarray, tmp_path: Path
+    base: base_model.Base, pixels: np.ndarray, tmp_path: Path
 ) -> None:
     """Its norms are those of the base in float32, not rounded to bfloat16, and it draws with the norms it was trained with."""
     own = dataclasses.replace(base, dtype="bfloat16")
     settings = changed(adapt_settings("lora", own), dora=True, steps=2)
     unet = diffusion.load_unet(own)
-    dreambooth.trainable(unet, settings)
-    for layer in adapters.lora_layers(unet).values():
+    training.trainable(unet, settings)
+    for layer in lora.lora_layers(unet).values():
         norms = layer.get_base_layer().weight.float().norm(dim=1)
         assert torch.allclose(layer.lora_magnitude_vector["default"].weight, norms, rtol=1e-6)
     unet, _ = train(settings, own, ("a V", pixels), [], "g/0")
@@ -323,7 +325,7 @@ def test_dora_on_a_half_precision_base_starts_and_comes_back_exactly(
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_a_full_finetune_at_a_low_rate_is_drawn_as_it_was_trained(
-    base: diffusion.Base, pixels: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dtype: str
+    base: base_model.Base, pixels: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dtype: str
 ) -> None:
     """Steps of 1e-6 vanish in half precision; what draws holds exactly the trained weights, and computes in their precision."""
     own, file, drawn = dataclasses.replace(base, dtype=dtype), tmp_path / "a.safetensors", []
@@ -362,7 +364,7 @@ def sizes_read(monkeypatch: pytest.MonkeyPatch) -> list[torch.Tensor]:
 def test_xl_reads_the_images_own_sizes_and_crops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shared: bool) -> None:
     """Rows of a batch: a wide and a tall photograph, then class images, which the base has drawn at its size."""
     folder = miniatures.build(tmp_path, "sdxl")
-    base, seen = diffusion.Base(str(folder), None, None, "float32", 32), sizes_read(monkeypatch)
+    base, seen = base_model.Base(str(folder), None, None, "float32", 32), sizes_read(monkeypatch)
     files = []
     for i, (width, height) in enumerate([(100, 50), (64, 97)]):
         files.append(f"{i}.png")
@@ -394,10 +396,10 @@ def test_origins_are_those_of_diffusers_script() -> None:
         assert images.origin(image, 64) == (height, width, *corner)
 
 
-def test_the_stage_passes_the_sizes_of_its_files(base: diffusion.Base, tmp_path: Path) -> None:
+def test_the_stage_passes_the_sizes_of_its_files(base: base_model.Base, tmp_path: Path) -> None:
     Image.new("RGB", (100, 50)).save(tmp_path / "a.png")
     digest = hashlib.sha256((tmp_path / "a.png").read_bytes()).hexdigest()
-    tables.write(tmp_path / "s.parquet", {"id": [7], "path": ["a.png"], "hash": [digest]}, {"root": str(tmp_path)})
+    parquet.write(tmp_path / "s.parquet", {"id": [7], "path": ["a.png"], "hash": [digest]}, {"root": str(tmp_path)})
     settings = dataclasses.replace(adapt_settings("lora", base), prompts={"g": "a [V]"})
     paths = SimpleNamespace(split=tmp_path / "s.parquet", group="g", prior=[], work=None)
     given = material(settings, paths, {7: 0}, [0])
@@ -405,7 +407,7 @@ def test_the_stage_passes_the_sizes_of_its_files(base: diffusion.Base, tmp_path:
 
 
 @pytest.mark.parametrize("batch", [1, 3])
-def test_min_snr_weighs_each_row_by_its_own_step(base: diffusion.Base, monkeypatch: pytest.MonkeyPatch, batch: int) -> None:
+def test_min_snr_weighs_each_row_by_its_own_step(base: base_model.Base, monkeypatch: pytest.MonkeyPatch, batch: int) -> None:
     """A denoiser that answers zero: mean over the cluster's rows + prior weight · mean over class images, by their own steps."""
     settings = changed(adapt_settings("lora", base), batch=batch, prior_weight=0.5, prior_batch=2)
     schedule, generator = diffusion.noise_schedule(base), torch.Generator().manual_seed(0)
@@ -419,9 +421,9 @@ def test_min_snr_weighs_each_row_by_its_own_step(base: diffusion.Base, monkeypat
     assert losses.sum().item() == pytest.approx((own[:batch].mean() + 0.5 * own[batch:].mean()).item(), rel=1e-5)
 
 
-def test_gradients_are_clipped_in_every_step(base: diffusion.Base, pixels: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gradients_are_clipped_in_every_step(base: base_model.Base, pixels: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     """A list of weights, not an iterator that the first step uses up; the text encoders' are among them."""
-    norms, clip = [], dreambooth.clip_gradients
+    norms, clip = [], training.clip_gradients
 
     def norm(weights: list[torch.nn.Parameter]) -> float:
         return torch.cat([w.grad.flatten() for w in weights if w.grad is not None]).norm().item()
@@ -431,7 +433,7 @@ def test_gradients_are_clipped_in_every_step(base: diffusion.Base, pixels: np.nd
         clip(weights)
         norms.append((before, norm(weights), len(weights)))
 
-    monkeypatch.setattr(dreambooth, "clip_gradients", watched)
+    monkeypatch.setattr(training, "clip_gradients", watched)
     settings = changed(adapt_settings("full", base), steps=3, lr=1e-5, text_lr=1e-5, prior_weight=1e4)
     encoders = text_adapters.load(settings, base)
     unet, _ = train(settings, base, ("a V", pixels), [("a", pixels)], "g/0", None, encoders)

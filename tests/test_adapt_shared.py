@@ -10,10 +10,11 @@ from test_adapt import forward
 from test_work import SETTINGS, Bench, build
 from test_workflow import planned
 
-from fairgen import adapt, adapt_shared, images, sample
-from fairgen.models import adapters, diffusion
-from fairgen.settings import read
-from fairgen.work import Work
+from fairgen.core import images
+from fairgen.core.settings import read
+from fairgen.core.workfolder import Work
+from fairgen.generate import adapt, adapt_shared, sample
+from fairgen.models import adapters, base_model, diffusion, lora
 
 
 def trained(bench: Bench, stage: object, name: str, recipe: dict | None = None, **more: object) -> Path:
@@ -24,12 +25,12 @@ def trained(bench: Bench, stage: object, name: str, recipe: dict | None = None, 
     given.prior, path = [bench.folder / "drawn.parquet"], bench.folder / name
     given.work, given.adapter, given.adapters = Work(path, {}), path, path
     given.work.lock(print)
-    stage.work(read(adapt.Adapt, values), given)
+    stage.work(read(recipe.Adapt, values), given)
     given.work.close(done=True)
     return path
 
 
-def test_a_shared_file_is_read_like_separate_ones(tmp_path: Path, base: diffusion.Base) -> None:
+def test_a_shared_file_is_read_like_separate_ones(tmp_path: Path, base: base_model.Base) -> None:
     bench = build(tmp_path)
     separate = [trained(bench, adapt, f"{i}.safetensors", cluster=str(i)) for i in range(2)]
     together = trained(bench, adapt_shared, "g.safetensors")
@@ -64,7 +65,7 @@ def test_sample_draws_from_every_cluster_of_a_shared_file(tmp_path: Path) -> Non
     facts = {"rank": 1, "alpha": 1, "dora": False, "base": "b", "kind": "lora"}
     sizes = {2: 10, 10: 20, 0: 30}
     found = {str(c): ({"unet.x.lora_A.weight": torch.ones(1, 2)}, {**facts, "cluster": c, "images": n}) for c, n in sizes.items()}
-    adapters.write_group(tmp_path / "d.safetensors", found, adapters.lora_config(1, 1, False))
+    adapters.write_group(tmp_path / "d.safetensors", found, lora.lora_config(1, 1, False))
     adapters.write_empty(tmp_path / "g.safetensors", {"group": "g", "reason": "borrows", "images": 0})
     chosen, borrowed = sample.sources([tmp_path / "g.safetensors"], [tmp_path / "d.safetensors"], 12, 0, "g")
     assert borrowed

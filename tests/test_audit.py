@@ -11,9 +11,11 @@ import pytest
 from PIL import Image
 from test_duplicates import photo
 
-from fairgen import audit, audit_synthetic, card, embed, images, tables
+from fairgen.core import images, parquet
+from fairgen.data import embed
+from fairgen.evaluate import audit, audit_synthetic, data_card
+from fairgen.generate.sample import FIELDS
 from fairgen.models.encoder import Encoder
-from fairgen.sample import FIELDS
 
 CLIP = "fairgen:embedded/weights/clip"
 GROUPS = ["a", "b"]
@@ -21,7 +23,7 @@ RULE = {"by": "probability", "threshold": 0.3, "balance": "groups", "quota": 14,
 SETTINGS = audit.Audit(
     **{"min_images": 10, "real_images": 50, "blocks": 5, "block_size": 6, "neighbours": 3, "similarity": 0.9999},
     **{"near": 0, "shown": 3, "clip": CLIP, "encoder": Encoder("clip", CLIP), "batch": 5, "groups": GROUPS},
-    card=card.Recipe("toy|set", 4, RULE),
+    card=data_card.Recipe("toy|set", 4, RULE),
 )
 
 
@@ -38,7 +40,7 @@ def write_real(folder: Path) -> None:
         rows.append(
             {"id": 100 + i, "path": f"{i}.png", "hash": digest, "group": GROUPS[i % 2], "split": "train" if i < 24 else "test"}
         )
-    tables.write(folder / "index.parquet", {k: [r[k] for r in rows] for k in rows[0]}, {"root": str(folder)})
+    parquet.write(folder / "index.parquet", {k: [r[k] for r in rows] for k in rows[0]}, {"root": str(folder)})
     paths = SimpleNamespace(index=folder / "index.parquet", embeddings=folder / "embeddings.parquet")
     embed.work(embed.Embed(Encoder("clip", CLIP), 8), paths)
 
@@ -49,7 +51,7 @@ def write_samples(folder: Path, group: str, pictures: list[Image.Image], borrowe
     about |= {"base": "tiny#1", "adapter": "x", "adapter_hash": "h", "borrowed_from": borrowed}
     rows = ((png(p), {"id": f"{group}/{i}", "seed": i, **about}) for i, p in enumerate(pictures))
     path = folder / f"{group}.parquet"
-    tables.write_images(path, rows, FIELDS, {"borrowed_from": borrowed})
+    parquet.write_images(path, rows, FIELDS, {"borrowed_from": borrowed})
     return path
 
 
@@ -64,7 +66,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     files = {group: write_samples(folder, group, found, "a" if group == "b" else "") for group, found in pictures.items()}
     rows = [(f"{g}/{i}", g, str(files[g]), (g, i) != ("a", 0)) for g in GROUPS for i in range(len(pictures[g]))]
     facts = {"groups": {"a": {"kept": 13, "sampled": 14, "accepted": 0.5}, "b": {"kept": 1, "sampled": 1, "accepted": 1.0}}}
-    tables.write(
+    parquet.write(
         folder / "selection.parquet", dict(zip(("id", "group", "file", "kept"), zip(*rows, strict=True), strict=True)), facts
     )
     names = {"index": "index.parquet", "embeddings": "embeddings.parquet", "selection": "selection.parquet"}
@@ -144,8 +146,8 @@ def test_the_page_holds_every_set(folder: Path, document: dict, tmp_path: Path) 
 
 
 def test_features_of_another_index_are_refused(folder: Path, tmp_path: Path) -> None:
-    rows = tables.read(folder / "embeddings.parquet")
-    tables.write(tmp_path / "embeddings.parquet", rows.slice(1))
+    rows = parquet.read(folder / "embeddings.parquet")
+    parquet.write(tmp_path / "embeddings.parquet", rows.slice(1))
     with pytest.raises(audit.FairgenError, match="made from another index"):
         audit.read_real(folder / "index.parquet", tmp_path / "embeddings.parquet")
 

@@ -8,11 +8,12 @@ import pytest
 import timm
 import torch
 
-from fairgen.errors import FairgenError
-from fairgen.methods import erm, head
+from fairgen.classify.examples import Rows
+from fairgen.classify.methods import erm, head
+from fairgen.classify.problem import Problem
+from fairgen.classify.recipe import Recipe
+from fairgen.core.errors import FairgenError
 from fairgen.models import backbone, classifier
-from fairgen.rows import Rows
-from fairgen.training import Problem, Recipe
 
 # a small model of each family of timm 1.0.31, with the smallest picture of 32, 64, 96, … pixels that it takes
 FAMILIES = {

@@ -17,13 +17,14 @@ import torch
 from conftest import PROJECT
 from safetensors.torch import load_file, save_file
 
-from fairgen import adapt, images, prior, sample, score, tables
-from fairgen.denoising import min_snr_weights
+from fairgen.core import images, parquet
+from fairgen.core.errors import FairgenError
+from fairgen.core.settings import read
+from fairgen.core.workfolder import Work
 from fairgen.embedded import birds
-from fairgen.errors import FairgenError
-from fairgen.models import adapters, diffusion, text_encoders
-from fairgen.settings import read
-from fairgen.work import Work
+from fairgen.generate import adapt, prior, sample, score
+from fairgen.generate.denoising import min_snr_weights
+from fairgen.models import adapters, base_model, diffusion, lora, text_encoders
 
 PROMPTS = {"prompts": {"g": "a landbird on land [V]"}, "seed": 0}
 SOLVER = {"scheduler": "dpmsolver++", "steps": 2, "guidance": 2, "negative_prompt": "", "batch": 2}
@@ -31,19 +32,19 @@ RECIPE = {"lr": 1e-2, "steps": 2, "batch": 2, "schedule": "constant", "warmup": 
 RECIPE |= {"accumulate": 1, "gradient_checkpointing": False}
 
 
-def base_of(place: Path, **changes: object) -> diffusion.Base:
-    return diffusion.Base(
+def base_of(place: Path, **changes: object) -> base_model.Base:
+    return base_model.Base(
         **{"model": str(place), "revision": None, "variant": None, "dtype": "float32", "resolution": 32, **changes}
     )
 
 
-def chain(folder: Path, base: diffusion.Base, kind: str) -> list[dict]:
+def chain(folder: Path, base: base_model.Base, kind: str) -> list[dict]:
     """Rows of a sample file made by prior, adapt and sample, each with its scores."""
     pixels = [images.encode_png(birds.users(5, "train", "landbird", "land", i).pixels) for i in range(3)]
-    tables.write_images(folder / "d.parquet", [(x, {"n": 0}) for x in pixels], {"n": pa.int32()}, {})
+    parquet.write_images(folder / "d.parquet", [(x, {"n": 0}) for x in pixels], {"n": pa.int32()}, {})
     files, hashes = [f"d.parquet#{i}" for i in range(3)], [hashlib.sha256(x).hexdigest() for x in pixels]
-    tables.write(folder / "split.parquet", {"id": range(3), "path": files, "hash": hashes}, {"root": str(folder)})
-    tables.write(folder / "clusters.parquet", {"id": range(3), "group": ["g"] * 3, "cluster": [0] * 3})
+    parquet.write(folder / "split.parquet", {"id": range(3), "path": files, "hash": hashes}, {"root": str(folder)})
+    parquet.write(folder / "clusters.parquet", {"id": range(3), "group": ["g"] * 3, "cluster": [0] * 3})
     common = {**PROMPTS, "base": vars(base)}
 
     def run(stage: object, cls: type, settings: dict, output: str, **paths: object) -> Path:
@@ -59,7 +60,7 @@ def chain(folder: Path, base: diffusion.Base, kind: str) -> list[dict]:
     settings = {**common, "kind": kind, "recipe": recipe, "token": "V", "borrow_below": 0, "donors": {"g": None}}
     settings |= {"min_snr": 5, "offset_noise": 0}
     more = {"clusters": folder / "clusters.parquet", "split": folder / "split.parquet", "prior": [class_images], "cluster": "0"}
-    adapter = run(adapt, adapt.Adapt, settings, "adapter.safetensors", **more)
+    adapter = run(adapt, recipe.Adapt, settings, "adapter.safetensors", **more)
     settings = {**common, "per_group": 3, "floor": 1, "solver": SOLVER, "token": "V", "donors": {"g": None}}
     drawn = run(sample, sample.Sample, settings, "samples.parquet", adapters=[adapter], donors=[])
     facts = adapters.read_facts(adapter)
@@ -68,7 +69,7 @@ def chain(folder: Path, base: diffusion.Base, kind: str) -> list[dict]:
     assert facts["settings"]["recipe"]["steps"] == recipe["steps"]
     scores = {"model": "fairgen:embedded/weights/clip", "batch": 2, "prompts": PROMPTS["prompts"]}
     scored = run(score, score.Score, scores, "scores.parquet", samples=[drawn])
-    found = zip(tables.read(drawn).to_pylist(), tables.rows(scored), strict=True)
+    found = zip(parquet.read(drawn).to_pylist(), parquet.rows(scored), strict=True)
     return [{**row, "cosines": own["cosines"]} for row, own in found if row["id"] == own["id"]]
 
 
@@ -82,7 +83,7 @@ def test_the_chain_runs_on_every_architecture(folders: dict, tmp_path: Path, arc
 
 
 @pytest.fixture(scope="module")
-def files(folders: dict, tmp_path_factory: pytest.TempPathFactory) -> dict[str, diffusion.Base]:
+def files(folders: dict, tmp_path_factory: pytest.TempPathFactory) -> dict[str, base_model.Base]:
     """Every architecture in one file, beside a folder that describes it."""
     place, bases = tmp_path_factory.mktemp("files"), {}
     for name, folder in folders.items():
@@ -192,7 +193,7 @@ def test_a_lora_file_loads_in_a_plain_pipeline(folders: dict, tmp_path: Path, ar
 
     unet = diffusion.load_unet(base)
     untouched = answer(unet)
-    adapters.inject_lora(unet, 2, 5, dora)
+    lora.inject_lora(unet, 2, 5, dora)
     with torch.no_grad():
         for weight in [p for p in unet.parameters() if p.requires_grad]:
             weight += 0.3 * torch.randn(weight.shape)
@@ -218,11 +219,11 @@ def test_another_architecture_is_refused_by_name(folders: dict, tmp_path: Path) 
 
 HUB = """
 import sys
-from fairgen.errors import FairgenError
+from fairgen.core.errors import FairgenError
 from fairgen.models import diffusion, text_encoders
 for revision in (None, "c0ffee" + "0" * 34):
     for model in sys.argv[1:]:
-        base = diffusion.Base(model, revision, None, "float32", 32)
+        base = base_model.Base(model, revision, None, "float32", 32)
         try:
             text_encoders.encode_prompts(base, ["a duck"]), diffusion.load_unet(base), diffusion.load_vae(base)
             diffusion.sampler(base, "unipc")

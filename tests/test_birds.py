@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from fairgen import draw, images
+from fairgen.core import images
+from fairgen.data import draw
 from fairgen.embedded import birds
 from fairgen.embedded.scenes import SCENES
 from fairgen.embedded.species import LANDBIRDS, SPECIES, WATERBIRDS

@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from fairgen import check
-from fairgen.errors import FairgenError
-from fairgen.models import clip, diffusion, text_encoders
+from fairgen.commands import check
+from fairgen.core.errors import FairgenError
+from fairgen.models import base_model, clip, text_encoders
+from fairgen.report import check_page
 
-GENERATOR = check.Generator(k=4, min_images=10, borrow_below=20, token="V", per_group=100)
+GENERATOR = check_page.Generator(k=4, min_images=10, borrow_below=20, token="V", per_group=100)
 BASE = {
     "model": "fairgen:embedded/weights/diffusion",
     "revision": None,
@@ -18,21 +19,21 @@ BASE = {
 }
 
 
-def settings(**changes: object) -> check.Check:
+def settings(**changes: object) -> check_page.Check:
     given = {"dataset": "d", "ratios": [0.9], "base": BASE, "generators": {"clustered": GENERATOR}, "classifiers": 6}
     given |= {"prompts": {"a": "a landbird on land [V]", "b": "a landbird on water [V]"}, "donors": {"a": None, "b": "a"}}
-    return check.Check(**{**given, **changes})
+    return check_page.Check(**{**given, **changes})
 
 
 def test_plan_says_who_borrows_and_how_many_clusters_there_are() -> None:
-    assert check.plan({"a": 800, "b": 19}, settings(), GENERATOR) == {"a": "4 generators", "b": "borrows from a"}
-    assert check.plan({"a": 800, "b": 25}, settings(), GENERATOR) == {"a": "4 generators", "b": "2 generators"}
-    assert check.plan({"b": 25}, settings(), GENERATOR)["a"] == "no image and no donor"
+    assert check_page.plan({"a": 800, "b": 19}, settings(), GENERATOR) == {"a": "4 generators", "b": "borrows from a"}
+    assert check_page.plan({"a": 800, "b": 25}, settings(), GENERATOR) == {"a": "4 generators", "b": "2 generators"}
+    assert check_page.plan({"b": 25}, settings(), GENERATOR)["a"] == "no image and no donor"
 
 
 def test_long_prompts_are_named_with_their_tokens() -> None:
     long = "a landbird on land " * 30
-    lengths, problems = check.prompt_lengths(settings(prompts={"a": long + "[V]", "b": "a landbird on water [V]"}))
+    lengths, problems = check_page.prompt_lengths(settings(prompts={"a": long + "[V]", "b": "a landbird on water [V]"}))
     counted = dict(lengths)
     assert counted["a landbird on water V"] == 7
     assert counted["a landbird on water"] == 6
@@ -41,7 +42,7 @@ def test_long_prompts_are_named_with_their_tokens() -> None:
 
 
 def test_a_missing_model_is_a_remark_not_a_failure(tmp_path: Path) -> None:
-    lengths, problems = check.prompt_lengths(settings(base={**BASE, "model": str(tmp_path)}))
+    lengths, problems = check_page.prompt_lengths(settings(base={**BASE, "model": str(tmp_path)}))
     assert {n for _, n in lengths} == {"?"}
     assert problems[0].startswith("tokens not counted: ")
 
@@ -50,7 +51,7 @@ def test_the_page_counts_the_work_and_lists_what_is_short(tmp_path: Path, monkey
     monkeypatch.chdir(tmp_path)
     counts = {"train": {"a": 800, "b": 8}, "validation": {"a": 10, "b": 10}, "test": {"a": 10}}
     facts = {"counts": counts, "short": ["train b: 8 of 89"], "uncut": ["landbird"]}
-    text = check.page(settings(), {"0.9": facts}, [("a landbird", 4)], ["first of all"], audit())
+    text = check_page.page(settings(), {"0.9": facts}, [("a landbird", 4)], ["first of all"], audit())
     assert "| 0.9 | a | 800 | 10 | 10 | 4 generators |" in text
     assert "| 0.9 | b | 8 | 10 | 0 | borrows from a |" in text
     assert "4 generators to train, 200 images to draw, 6 classifier runs. What they take: fairgen estimate" in text
@@ -66,9 +67,9 @@ def test_the_page_counts_the_work_and_lists_what_is_short(tmp_path: Path, monkey
         "- 2 files or rows are malformed and left out: 2 × truncated",
         "- 5 images have a value that no group of the config has: age '7' (5)",
     ]
-    named = check.page(settings(), {"0.9": facts}, [], [], audit() | {"empty": {"test": ["b"]}})
+    named = check_page.page(settings(), {"0.9": facts}, [], [], audit() | {"empty": {"test": ["b"]}})
     assert named.count("no test image") == 1  # the audit has said it
-    assert text.index("first of all") < text.index("## Images") < text.index(check.DETAIL) < text.index("a landbird")
+    assert text.index("first of all") < text.index("## Images") < text.index(check_page.DETAIL) < text.index("a landbird")
 
 
 def audit() -> dict:
@@ -90,7 +91,7 @@ def test_the_terminal_shows_a_screen_of_plain_text(tmp_path: Path, monkeypatch: 
     monkeypatch.chdir(tmp_path)
     counts = {"train": {"a": 800, "b": 8}, "validation": {"a": 10}, "test": {"a": 10}}
     splits = {str(n): {"counts": counts, "short": [f"train b: 8 of {n}"], "uncut": []} for n in range(30)}
-    text = check.page(settings(), splits, [("a|b", 4)] * 50, ["prompt 'x' has 90 tokens"], audit())
+    text = check_page.page(settings(), splits, [("a|b", 4)] * 50, ["prompt 'x' has 90 tokens"], audit())
     lines = check.screen(text + "# Audit\n" * 200, Path("results/d/check.md")).splitlines()
     assert 24 <= len(lines) <= 40
     assert lines[0] == "CHECK OF D"
@@ -105,7 +106,7 @@ def test_the_terminal_shows_a_screen_of_plain_text(tmp_path: Path, monkeypatch: 
     assert not any(mark in line for line in lines for mark in ("|", "##", "&lt;"))
 
 
-def test_no_stage_cuts_a_prompt_silently(base: diffusion.Base) -> None:
+def test_no_stage_cuts_a_prompt_silently(base: base_model.Base) -> None:
     long = "a landbird on land " * 30
     with pytest.raises(FairgenError, match="tokens, and the text encoder reads"):
         text_encoders.encode_prompts(base, [long])
@@ -116,6 +117,6 @@ def test_no_stage_cuts_a_prompt_silently(base: diffusion.Base) -> None:
 def test_a_hub_model_that_is_not_there_counts_no_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
     """transformers makes an empty tokenizer of a hub id that it cannot reach, in which every letter is a token."""
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    lengths, problems = check.prompt_lengths(settings(base={**BASE, "model": "nobody/no-such-model"}))
+    lengths, problems = check_page.prompt_lengths(settings(base={**BASE, "model": "nobody/no-such-model"}))
     assert {n for _, n in lengths} == {"?"}
     assert "nobody/no-such-model" in problems[0]

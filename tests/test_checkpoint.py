@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from fairgen.batches import Batches
-from fairgen.checkpoint import Training, placed
-from fairgen.work import Work
+from fairgen.core.batches import Batches
+from fairgen.core.checkpoint import Training, placed
+from fairgen.core.workfolder import Work
 
 
 class Compact(torch.optim.Optimizer):

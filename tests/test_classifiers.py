@@ -11,14 +11,20 @@ import pytest
 import torch
 from test_rows import guarded
 
-from fairgen import finetune, images, pixels, pretrain, selection, tables
-from fairgen.errors import FairgenError
-from fairgen.losses import cross_entropy, supcon
-from fairgen.methods import NAMES, dfr, erm, ffr, george, groupdro, head, jtt, method, none, resample, reweight
-from fairgen.methods import augment as mixing
+from fairgen.classify import finetune, pretrain
+from fairgen.classify.examples import Labels, Rows, synthetic
+from fairgen.classify.losses import cross_entropy, supcon
+from fairgen.classify.methods import NAMES, dfr, erm, ffr, george, groupdro, head, jtt, method, none, resample, reweight
+from fairgen.classify.methods import augment as mixing
+from fairgen.classify.model_selection import Best, selection_score
+from fairgen.classify.problem import Problem
+from fairgen.classify.recipe import Recipe
+from fairgen.classify.training import group_weights, weighted_batches
+from fairgen.core import images, parquet
+from fairgen.core.errors import FairgenError
+from fairgen.data import pixels
+from fairgen.generate import selection
 from fairgen.models.classifier import Classifier, augment, build, identity, load, predict, restore, save
-from fairgen.rows import Labels, Rows, synthetic
-from fairgen.training import Best, Problem, Recipe, group_weights, selection_score, weighted_batches
 
 OWN = {
     groupdro: {"step_size": 0.01, "adjustment": 0.0},
@@ -381,15 +387,15 @@ def test_average_selection_sees_no_group() -> None:
 
 def test_selected_images_come_with_their_groups_labels(tmp_path: Path) -> None:
     """Two files with images of grey 0, 1, 2 and 10, 11, 12; the kept ones get number and class of their group."""
-    from fairgen.images import encode_png
+    from fairgen.core.images import encode_png
 
     for name, grey in (("x", 0), ("y", 10)):
         pictures = ((encode_png(np.full((4, 4, 3), grey + i, np.uint8)), {}) for i in range(3))
-        tables.write_images(tmp_path / name, pictures, {}, {})
+        parquet.write_images(tmp_path / name, pictures, {}, {})
     files = [str(tmp_path / name) for name in "xxxyyy"]
     columns = {"group": ["g"] * 3 + ["h"] * 3, "file": files, "kept": [True, False, True, False, True, False]}
     columns["score"] = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
-    tables.write(tmp_path / "selection", columns)
+    parquet.write(tmp_path / "selection", columns)
     rows = synthetic(tmp_path / "selection", 4, Labels(["p", "q"], {"g": "q", "h": "p"}, ["h", "g"]))
     assert rows.pixels[:, 0, 0, 0].tolist() == [0, 2, 11]
     assert selection.scores(tmp_path / "selection") == [0.1, 0.3, 0.5]
@@ -397,18 +403,18 @@ def test_selected_images_come_with_their_groups_labels(tmp_path: Path) -> None:
 
 
 def test_stage_one_takes_the_training_rows_of_another_data_set(tmp_path: Path) -> None:
-    from fairgen import draw
+    from fairgen.data import draw
 
     drawn = draw.drawings(draw.Draw("world", 3, 32, 2, 1, 1))
-    tables.write_images(tmp_path / "drawn.parquet", drawn, draw.FIELDS, {})
-    rows = tables.rows(tmp_path / "drawn.parquet", ["target", "bias", "split"])
+    parquet.write_images(tmp_path / "drawn.parquet", drawn, draw.FIELDS, {})
+    rows = parquet.rows(tmp_path / "drawn.parquet", ["target", "bias", "split"])
     pixels.write(tmp_path / "32", len(rows), 32, enumerate(images.load_column(tmp_path / "drawn.parquet", 32)))
     index = {
         "id": range(len(rows)),
         "split": [r["split"] for r in rows],
         "group": [f"{r['target']}-{r['bias']}" for r in rows],
     }
-    tables.write(tmp_path / "index", index, {"root": str(tmp_path)})
+    parquet.write(tmp_path / "index", index, {"root": str(tmp_path)})
     targets = {name: name.split("-")[0] for name in dict.fromkeys(index["group"])}
     classes = ["waterbird", "landbird"]
     settings = pretrain.Pretrain(TINY, "float32", recipe(), 1.0, 0.1, 8, "none", "other", classes, targets)

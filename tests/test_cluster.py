@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from fairgen.cluster import agreement, clusters_for, kmeans
-from fairgen.embed import check_finite
-from fairgen.errors import FairgenError
+from fairgen.core.errors import FairgenError
+from fairgen.data.embed import check_finite
+from fairgen.data.kmeans import agreement, clusters_for, kmeans
 
 
 def test_planted_clusters_are_found_largest_first() -> None:

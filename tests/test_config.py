@@ -11,10 +11,11 @@ import yaml
 from conftest import PROJECT, Workflow
 from test_paths import Wildcards
 
-from fairgen import blocks, config_file, schemas, validation
-from fairgen import config as table
-from fairgen.errors import FairgenError
-from fairgen.paths import Paths
+from fairgen.core import schemas
+from fairgen.core.errors import FairgenError
+from fairgen.workflow import config_file, method_chain, stages, validation
+from fairgen.workflow import stage_settings as table
+from fairgen.workflow.artifacts import Paths
 
 LATER = (
     "metrics",
@@ -131,35 +132,35 @@ def test_mistakes_are_named(config: dict, schema: dict, path: tuple, value: obje
 
 
 def test_owner_is_the_first_method_that_changed_a_stage_or_an_earlier_one(config: dict) -> None:
-    assert blocks.owner(config, "lora", "cluster") == "vanilla"
-    assert blocks.owner(config, "lora", "adapt") == "lora"
-    assert blocks.owner(config, "dreambooth", "cluster") == "vanilla"
-    assert blocks.owner(config, "clustered", "cluster") == "clustered"
-    assert blocks.owner(config, "clustered", "finetune") == "clustered"
+    assert method_chain.owner(config, "lora", "cluster") == "vanilla"
+    assert method_chain.owner(config, "lora", "adapt") == "lora"
+    assert method_chain.owner(config, "dreambooth", "cluster") == "vanilla"
+    assert method_chain.owner(config, "clustered", "cluster") == "clustered"
+    assert method_chain.owner(config, "clustered", "finetune") == "clustered"
     extended = copy.deepcopy(config)
     extended["methods"]["clustered-groupdro"] = {"base": "clustered", "finetune": {"kind": "groupdro"}}
-    assert blocks.owner(extended, "clustered-groupdro", "pretrain") == "clustered"
-    assert blocks.owner(extended, "clustered-groupdro", "finetune") == "clustered-groupdro"
+    assert method_chain.owner(extended, "clustered-groupdro", "pretrain") == "clustered"
+    assert method_chain.owner(extended, "clustered-groupdro", "finetune") == "clustered-groupdro"
 
 
 def test_blocks_are_layered(config: dict) -> None:
-    assert blocks.block(config, "birds", "clustered", "cluster")["k"] == 4
-    assert blocks.block(config, "birds", "clustered", "adapt")["kind"] == "full"
-    assert blocks.block(config, "utkface", "clustered", "adapt")["full"] == config["adapt"]["full"]
+    assert method_chain.block(config, "birds", "clustered", "cluster")["k"] == 4
+    assert method_chain.block(config, "birds", "clustered", "adapt")["kind"] == "full"
+    assert method_chain.block(config, "utkface", "clustered", "adapt")["full"] == config["adapt"]["full"]
     own = config["datasets"]["birds"]["settings"]["adapt"]["full"]
-    assert blocks.block(config, "birds", "clustered", "adapt")["full"] == {**config["adapt"]["full"], **own}
+    assert method_chain.block(config, "birds", "clustered", "adapt")["full"] == {**config["adapt"]["full"], **own}
 
 
 def test_samples_of_an_untouched_base_are_shared_by_all_ratios(config: dict) -> None:
-    assert blocks.scope(config, "birds", "vanilla", "pretrain", "bias-0.9") == "any"
-    assert blocks.scope(config, "birds", "vanilla", "finetune", "bias-0.9") == "bias-0.9"
-    assert blocks.scope(config, "birds", "lora", "sample", "bias-0.9") == "bias-0.9"
+    assert method_chain.scope(config, "birds", "vanilla", "pretrain", "bias-0.9") == "any"
+    assert method_chain.scope(config, "birds", "vanilla", "finetune", "bias-0.9") == "bias-0.9"
+    assert method_chain.scope(config, "birds", "lora", "sample", "bias-0.9") == "bias-0.9"
 
 
 def test_a_filter_that_follows_the_data_is_made_for_each_ratio(config: dict) -> None:
     changed = copy.deepcopy(config)
     changed["methods"]["biased"] = {"base": "vanilla", "filter": {"balance": "data"}}
-    found = {stage: blocks.scope(changed, "birds", "biased", stage, "bias-0.9") for stage in blocks.GENERATED}
+    found = {stage: method_chain.scope(changed, "birds", "biased", stage, "bias-0.9") for stage in method_chain.GENERATED}
     assert found == {"sample": "any", "score": "any", "filter": "bias-0.9", "pretrain": "bias-0.9"}
 
 
@@ -169,8 +170,8 @@ def test_stage_one_can_take_another_data_sets_images(config: dict, schema: dict)
     whole = table.expanded(study)
     given = json.loads(table.settings(whole, "birds", "pretrain", "erm-extra"))
     assert given["extra"] == "birds-world"
-    assert blocks.owner(whole, "groupdro-extra", "pretrain") == "erm-extra"
-    assert {blocks.scope(whole, "birds", "groupdro-extra", "pretrain", f"bias-{r}") for r in (0.9, 0.99)} == {"any"}
+    assert method_chain.owner(whole, "groupdro-extra", "pretrain") == "erm-extra"
+    assert {method_chain.scope(whole, "birds", "groupdro-extra", "pretrain", f"bias-{r}") for r in (0.9, 0.99)} == {"any"}
     w = Wildcards(dataset="birds", scope="any", method="erm-extra", seed="0")
     paths = Paths(whole)
     assert paths.extra(w) == ["results/birds-world/index.parquet", "results/birds-world/pixels/32.safetensors"]
@@ -226,16 +227,16 @@ def test_every_stage_accepts_the_settings_that_the_rules_give_it(config: dict) -
     """What the rules send and what the dataclasses read are one set of keys, for every stage and method."""
     import importlib
 
-    from fairgen import methods
-    from fairgen.settings import read
+    from fairgen.classify import methods
+    from fairgen.core.settings import read
 
-    for stage in ("draw", "index", "decode", "split", "embed", "prior", *blocks.CHAIN, *LATER):
+    for stage in ("draw", "index", "decode", "split", "embed", "prior", *method_chain.CHAIN, *LATER):
         for method in config["methods"]:
-            if stage == "adapt" and blocks.block(config, "birds", method, "adapt")["kind"] == "none":
+            if stage == "adapt" and method_chain.block(config, "birds", method, "adapt")["kind"] == "none":
                 continue
             given = json.loads(table.settings(config, "birds", stage, method, "landbird-land"))
             given.pop("threads")
-            module = importlib.import_module(f"fairgen.{stage}")
+            module = importlib.import_module(stages.module(stage))
             found = read(getattr(module, "".join(part.title() for part in stage.split("_"))), given, stage)
             if stage == "finetune":
                 read(methods.method(found.kind).Recipe, found.recipe, found.kind)
@@ -243,28 +244,30 @@ def test_every_stage_accepts_the_settings_that_the_rules_give_it(config: dict) -
 
 def gradient_steps(config: dict, dataset: str, method: str) -> int:
     """Gradient steps of a method with all that it starts from."""
-    from fairgen import methods
-    from fairgen.settings import read
+    from fairgen.classify import methods
+    from fairgen.core.settings import read
 
     given = json.loads(table.settings(config, dataset, "finetune", method))
     own = read(methods.method(given["kind"]).Recipe, given["recipe"]).gradient_steps
     if given["start"]:
         return own + gradient_steps(config, dataset, given["start"])
-    return own + (blocks.block(config, dataset, method, "pretrain")["steps"] if blocks.stage_one(config, dataset, method) else 0)
+    return own + (
+        method_chain.block(config, dataset, method, "pretrain")["steps"] if method_chain.stage_one(config, dataset, method) else 0
+    )
 
 
 @pytest.mark.parametrize("dataset", ["birds", "utkface"])
 def test_every_method_takes_the_same_total_of_gradient_steps(config: dict, dataset: str) -> None:
     """A refit takes none, nor does `none`, so that both stay below by the head's steps after stage 1."""
     budget = gradient_steps(config, dataset, "erm")
-    assert budget == blocks.block(config, dataset, None, "finetune")["erm"]["steps"]
+    assert budget == method_chain.block(config, dataset, None, "finetune")["erm"]["steps"]
     crossed = copy.deepcopy(config)
     kinds = [kind for kind in config["finetune"] if kind not in ("kind", "start")]
     crossed["methods"] |= {f"lora-{kind}": {"base": "lora", "finetune": {"kind": kind}} for kind in kinds}
     for method in crossed["methods"]:
         found = gradient_steps(crossed, dataset, method)
         if method in ("clustered-dfr", "lora-dfr", "lora-none"):
-            found += blocks.block(crossed, dataset, method, "finetune")["head"]["steps"]
+            found += method_chain.block(crossed, dataset, method, "finetune")["head"]["steps"]
         assert found == budget, method
 
 
@@ -278,8 +281,8 @@ def test_steps_that_stage_one_leaves_nothing_of_are_an_error(config: dict, schem
 
 
 def test_an_ablation_compares_its_own_methods_at_the_tables_ratios(config: dict, schema: dict) -> None:
-    from fairgen.ablation import Ablation
-    from fairgen.settings import read
+    from fairgen.core.settings import read
+    from fairgen.evaluate.ablation import Ablation
 
     study = table.merged(config, yaml.safe_load((PROJECT / "examples/birds-ablations.yaml").read_text()))
     validation.validate(study, schema)
@@ -315,7 +318,7 @@ def test_finetuned_generators_have_a_guidance_of_their_own(config: dict) -> None
 
 
 def test_one_and_one_point_zero_are_one_setting() -> None:
-    from fairgen.settings import canonical
+    from fairgen.core.settings import canonical
 
     assert canonical({"b": 1.0, "a": [2.0, 0.5]}) == '{"a":[2,0.5],"b":1}'
 
@@ -357,7 +360,7 @@ def test_all_mistakes_of_keys_are_told_at_once(config: dict, schema: dict) -> No
 
 
 def test_numbers_that_are_not_finite_are_refused(config: dict, schema: dict) -> None:
-    wrong = blocks.merged(config, {"pretrain": {"lr": float("nan")}, "ratios": [float("inf")]})
+    wrong = method_chain.merged(config, {"pretrain": {"lr": float("nan")}, "ratios": [float("inf")]})
     assert set(schemas.problems(wrong, schema, "config")) == {
         "config: pretrain.lr: nan is no number to compute with; give a finite one",
         "config: ratios.0: inf is no number to compute with; give a finite one",
@@ -366,7 +369,7 @@ def test_numbers_that_are_not_finite_are_refused(config: dict, schema: dict) -> 
 
 @pytest.mark.parametrize("name", ["logs", "benchmarks"])
 def test_a_data_set_is_not_called_like_a_folder_of_results(config: dict, schema: dict, name: str) -> None:
-    wrong = blocks.merged(config, {"datasets": {name: {"like": "utkface"}}})
+    wrong = method_chain.merged(config, {"datasets": {name: {"like": "utkface"}}})
     with pytest.raises(FairgenError, match=rf"config: datasets: '{name}' does not do: .* is not logs or benchmarks"):
         validation.validate(wrong, schema)
 

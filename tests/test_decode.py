@@ -13,8 +13,10 @@ import pytest
 from PIL import Image
 from safetensors import safe_open
 
-from fairgen import adapt, decode, embed, images, pixels, tables
-from fairgen.errors import FairgenError
+from fairgen.core import images, parquet
+from fairgen.core.errors import FairgenError
+from fairgen.data import decode, embed, pixels
+from fairgen.generate import material, recipe
 from fairgen.models import encoder
 
 
@@ -29,11 +31,11 @@ def data(tmp_path: Path) -> Path:
     encoded = [images.encode_png(picture) for picture in noise(6)]
     for i, content in enumerate(encoded[:3]):
         (tmp_path / f"{i}.png").write_bytes(content)
-    tables.write_images(tmp_path / "d.parquet", [(x, {"n": 0}) for x in encoded[3:]], {"n": pa.int32()}, {})
+    parquet.write_images(tmp_path / "d.parquet", [(x, {"n": 0}) for x in encoded[3:]], {"n": pa.int32()}, {})
     files = ["d.parquet#2", "0.png", "1.png", "d.parquet#0", "2.png", "d.parquet#1"]
     hashes = [hashlib.sha256(encoded[i]).hexdigest() for i in (5, 0, 1, 3, 2, 4)]
     ids = [2**62 + 7, 11, 12, 13, 14, 15]
-    tables.write(tmp_path / "index.parquet", {"id": ids, "path": files, "hash": hashes}, {"root": str(tmp_path)})
+    parquet.write(tmp_path / "index.parquet", {"id": ids, "path": files, "hash": hashes}, {"root": str(tmp_path)})
     return tmp_path
 
 
@@ -45,7 +47,7 @@ def run(folder: Path, size: int = 16, workers: int = 2) -> Path:
 
 
 def test_every_image_stands_under_its_id(data: Path) -> None:
-    rows, found = tables.rows(data / "index.parquet"), pixels.read(run(data), 16)
+    rows, found = parquet.rows(data / "index.parquet"), pixels.read(run(data), 16)
     wanted = images.load(data, [r["path"] for r in rows], 16)
     assert np.array_equal(found.images[found.numbers([r["id"] for r in rows])], wanted)
     assert np.array_equal(found.images[found.numbers([13, 13, rows[0]["id"]])], wanted[[3, 3, 0]])
@@ -56,7 +58,7 @@ def test_the_file_is_safetensors(data: Path) -> None:
     with safe_open(run(data), framework="numpy") as file:
         assert list(file.keys()) == ["id", "pixels"]
         assert file.get_tensor("pixels").shape == (6, 16, 16, 3)
-        assert sorted(file.get_tensor("id").tolist()) == sorted(tables.read(data / "index.parquet")["id"].to_pylist())
+        assert sorted(file.get_tensor("id").tolist()) == sorted(parquet.read(data / "index.parquet")["id"].to_pylist())
         assert json.loads(file.metadata()["fairgen"])["content"] == pixels.read(data / "out", 16).content
 
 
@@ -65,9 +67,9 @@ def test_the_bytes_do_not_depend_on_the_threads_and_the_hash_is_of_the_pixels(da
     assert run(data, workers=3).read_bytes() == one
     before = pixels.read(data / "out", 16).content
     Image.fromarray(noise(1)[0]).save(data / "0.png")
-    rows = tables.rows(data / "index.parquet")
+    rows = parquet.rows(data / "index.parquet")
     rows[1]["hash"] = hashlib.sha256((data / "0.png").read_bytes()).hexdigest()
-    tables.write(data / "index.parquet", pa.Table.from_pylist(rows), {"root": str(data)})
+    parquet.write(data / "index.parquet", pa.Table.from_pylist(rows), {"root": str(data)})
     assert pixels.read(run(data), 16).content != before
 
 
@@ -85,11 +87,11 @@ def test_an_image_that_is_not_what_was_indexed_is_refused(data: Path) -> None:
     with pytest.raises(FairgenError, match=rf"1\.png: the image is gone {remedy}"):
         run(data)
     (data / "1.png").write_bytes(kept)
-    same = list(tables.image_bytes(data / "d.parquet"))
-    tables.write_images(data / "d.parquet", [(same[i][1], {"n": 0}) for i in (0, 0, 2)], {"n": pa.int32()}, {})
+    same = list(parquet.image_bytes(data / "d.parquet"))
+    parquet.write_images(data / "d.parquet", [(same[i][1], {"n": 0}) for i in (0, 0, 2)], {"n": pa.int32()}, {})
     with pytest.raises(FairgenError, match=rf"^d\.parquet#1: the image has changed {remedy}"):
         run(data)
-    tables.write_images(data / "d.parquet", [(x, {"n": 0}) for _, x in same[:2]], {"n": pa.int32()}, {})
+    parquet.write_images(data / "d.parquet", [(x, {"n": 0}) for _, x in same[:2]], {"n": pa.int32()}, {})
     with pytest.raises(FairgenError, match=r"^d\.parquet#2: .* it is shorter than its labels; .* \(snakemake --forcerun index"):
         run(data)
     (data / "d.parquet").unlink()
@@ -99,8 +101,8 @@ def test_an_image_that_is_not_what_was_indexed_is_refused(data: Path) -> None:
 
 def test_parquet_files_are_read_once(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """However many images wait for a decoder at a time."""
-    read, image_bytes = [], tables.image_bytes
-    monkeypatch.setattr(tables, "image_bytes", lambda *given: read.append(given) or image_bytes(*given))
+    read, image_bytes = [], parquet.image_bytes
+    monkeypatch.setattr(parquet, "image_bytes", lambda *given: read.append(given) or image_bytes(*given))
     monkeypatch.setattr(images, "CHUNK", 1)
     run(data)
     assert len(read) == 1
@@ -168,7 +170,7 @@ def test_the_command_writes_it(data: Path) -> None:
     from conftest import PROJECT
 
     words = ["--index", "index.parquet", "--resolution", "16", "--workers", "2", "--pixels", "out/16.safetensors"]
-    command = [sys.executable, "-m", "fairgen.decode", "--settings", '{"threads":1}', *words, "--log", "log"]
+    command = [sys.executable, "-m", "fairgen.data.decode", "--settings", '{"threads":1}', *words, "--log", "log"]
     done = subprocess.run(command, cwd=data, env={"PYTHONPATH": str(PROJECT)}, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert len(pixels.read(data / "out/16.safetensors", 16).ids) == 6
@@ -180,9 +182,9 @@ def test_the_command_writes_it(data: Path) -> None:
 
 
 def test_embed_and_adapt_refuse_a_changed_image_too(data: Path) -> None:
-    rows = [{**r, "split": "train", "group": "g"} for r in tables.rows(data / "index.parquet")]
+    rows = [{**r, "split": "train", "group": "g"} for r in parquet.rows(data / "index.parquet")]
     for name in ("index", "split"):
-        tables.write(data / f"{name}.parquet", pa.Table.from_pylist(rows), {"root": str(data)})
+        parquet.write(data / f"{name}.parquet", pa.Table.from_pylist(rows), {"root": str(data)})
     (data / "2.png").write_bytes((data / "0.png").read_bytes())
     said = r"^2\.png: the image has changed since it was indexed"
     settings = embed.Embed(encoder.Encoder("clip", "fairgen:embedded/weights/clip"), 2)
@@ -195,8 +197,8 @@ def test_embed_and_adapt_refuse_a_changed_image_too(data: Path) -> None:
         "dtype": "float32",
         "resolution": 16,
     }
-    recipe = adapt.Recipe(1e-3, 9, 9, "constant", 0, 0, 0, 1, 1, False)
-    given = adapt.Adapt("lora", recipe, "V", 0, 0, 0, base, {"g": "a [V]"}, {"g": None}, 0)
+    steps = recipe.Recipe(1e-3, 9, 9, "constant", 0, 0, 0, 1, 1, False)
+    given = recipe.Adapt("lora", steps, "V", 0, 0, 0, base, {"g": "a [V]"}, {"g": None}, 0)
     paths = SimpleNamespace(group="g", split=data / "split.parquet", prior=[], work=None)
     with pytest.raises(FairgenError, match=said):
-        adapt.material(given, paths, dict.fromkeys((r["id"] for r in rows), 0), [0])
+        material.material(given, paths, dict.fromkeys((r["id"] for r in rows), 0), [0])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fairgen import images
+from fairgen.core import images
 
 RAMP = np.linspace(0, 1, 64 * 48).reshape(48, 64)
 EIGHT = np.rint(RAMP * 255)  # what the ramp is in 8 bits

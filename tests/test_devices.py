@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from conftest import PROJECT, Workflow
 
-from fairgen import devices, tables
-from fairgen.errors import FairgenError
+from fairgen.core import devices, parquet
+from fairgen.core.errors import FairgenError
 
 PROGRAM = """
 import os, sys, time
@@ -73,12 +73,12 @@ def test_visible_devices_are_respected(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_stage_that_finds_no_gpu_ends_in_one_line(tmp_path: Path) -> None:
-    tables.write(
+    parquet.write(
         tmp_path / "index.parquet", {"id": [0], "path": ["nowhere.png"], "split": ["train"], "hash": [""]}, {"root": "."}
     )
     settings = '{"batch":8,"encoder":{"kind":"clip","model":"fairgen:embedded/weights/clip"},"threads":1}'
     files = ["--index", tmp_path / "index.parquet", "--embeddings", tmp_path / "embeddings.parquet"]
-    command = [sys.executable, "-m", "fairgen.embed", "--settings", settings, *files, "--gpu", "1"]
+    command = [sys.executable, "-m", "fairgen.data.embed", "--settings", settings, *files, "--gpu", "1"]
     env = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
     done = subprocess.run(command, cwd=PROJECT, env=env, capture_output=True, text=True)
     assert done.returncode == 1

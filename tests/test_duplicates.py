@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageEnhance, ImageFilter
 
-from fairgen import duplicates
+from fairgen.data import duplicates
 
 
 def photo(seed: int, side: int = 160) -> Image.Image:

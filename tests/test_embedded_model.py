@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from fairgen.embedded import birds, tiny
-from fairgen.models import autoencoder, clip, diffusion, text_encoders
-from fairgen.sampling import Solver, draw
+from fairgen.generate.solver import Solver, draw
+from fairgen.models import autoencoder, base_model, clip, diffusion, text_encoders
 
 PROMPTS = [f"a {kind} on {place}" for kind in birds.KINDS for place in birds.PLACES]
 
@@ -51,7 +51,7 @@ def test_zero_shot_accuracy_on_held_out_drawings(model: clip.Clip) -> None:
     assert min(accuracy(model, np.stack([d.pixels for d in drawn]), kind, place)) >= 0.9
 
 
-def test_vanilla_samples_follow_the_prompt(model: clip.Clip, base: diffusion.Base) -> None:
+def test_vanilla_samples_follow_the_prompt(model: clip.Clip, base: base_model.Base) -> None:
     solver = Solver("dpmsolver++", 12, 2.0, "", 50)
     unet, vae = diffusion.load_unet(base), diffusion.load_vae(base)
     pixels = []
@@ -62,7 +62,7 @@ def test_vanilla_samples_follow_the_prompt(model: clip.Clip, base: diffusion.Bas
     assert min(accuracy(model, np.stack(pixels), truth // 2, truth % 2)) >= 0.85
 
 
-def test_the_autoencoder_keeps_the_users_style(base: diffusion.Base) -> None:
+def test_the_autoencoder_keeps_the_users_style(base: base_model.Base) -> None:
     drawn = np.stack([birds.world(11, i, "held-out-style", birds.USER_STYLE).pixels for i in range(100)])
     vae = diffusion.load_vae(base)
     again = autoencoder.decode(vae, autoencoder.encode(vae, drawn)[0])
@@ -80,8 +80,8 @@ def test_lean_imports_hide_nothing_that_was_seen_before() -> None:
     script = """
 import transformers.utils
 assert transformers.utils.is_scipy_available()
-from fairgen.models import diffusion, text_encoders
-base = diffusion.Base("fairgen:embedded/weights/diffusion", None, None, "float32", 32)
+from fairgen.models import base_model, diffusion, text_encoders
+base = base_model.Base("fairgen:embedded/weights/diffusion", None, None, "float32", 32)
 text_encoders.encode_prompts(base, ["a landbird on land"])
 """
     done = subprocess.run([sys.executable, "-c", script], cwd=Path(__file__).parent.parent, capture_output=True, text=True)
@@ -92,8 +92,8 @@ def test_lean_imports_defer_packages_that_work_all_the_same() -> None:
     """In a fresh process: loading the UNet leaves other architectures and scipy alone, and diffusers works as always."""
     script = """
 import sys
-from fairgen.models import diffusion, text_encoders
-base = diffusion.Base("fairgen:embedded/weights/diffusion", None, None, "float32", 32)
+from fairgen.models import base_model, diffusion, text_encoders
+base = base_model.Base("fairgen:embedded/weights/diffusion", None, None, "float32", 32)
 diffusion.load_unet(base), diffusion.load_vae(base), text_encoders.encode_prompts(base, ["a landbird on land"])
 assert "diffusers.models.unets.unet_3d_condition" not in sys.modules
 assert "scipy" not in sys.modules
@@ -109,8 +109,8 @@ import scipy.stats
 def test_parts_load_in_any_order() -> None:
     """In a fresh process: the schedule first, for which transformers is imported only to be silenced."""
     script = """
-from fairgen.models import diffusion, text_encoders
-base = diffusion.Base("fairgen:embedded/weights/diffusion", None, None, "float32", 32)
+from fairgen.models import base_model, diffusion, text_encoders
+base = base_model.Base("fairgen:embedded/weights/diffusion", None, None, "float32", 32)
 diffusion.noise_schedule(base), diffusion.load_vae(base), text_encoders.encode_prompts(base, ["a landbird on land"])
 """
     done = subprocess.run([sys.executable, "-c", script], cwd=Path(__file__).parent.parent, capture_output=True, text=True)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from fairgen.core.errors import FairgenError
 from fairgen.embedded import tiny
-from fairgen.errors import FairgenError
 from fairgen.models import clip, encoder
 
 

@@ -12,10 +12,11 @@ import pytest
 import yaml
 from conftest import PROJECT
 
-from fairgen import fingerprint
+from fairgen.core import fingerprint
+from fairgen.workflow import stages
 
 ENVS = sorted((PROJECT / "envs").glob("*.yaml"))
-FAMILIES = {"index": "formats", "finetune": "methods"}  # modules that a setting picks by name
+FAMILIES = {"index": "data.formats", "finetune": "classify.methods"}  # modules that a setting picks by name
 # What a stage imports only where it is there, or that other packages bring.
 OTHERWISE = {
     "data": {"torch"},  # asked for its GPUs only; jobs of this environment take none
@@ -72,14 +73,16 @@ def test_the_container_installs_by_the_lock_on_the_environments_python() -> None
 def rules() -> list[tuple[str, str]]:
     """(stage, environment) of every rule."""
     texts = [rule for path in PROJECT.glob("rules/*.smk") for rule in re.split(r"^rule ", path.read_text(), flags=re.M)[1:]]
-    return [(re.search(r"-m fairgen\.(\w+)", text)[1], re.search(r"envs/(\w+)\.yaml", text)[1]) for text in texts]
+    return [(re.search(r"-m fairgen\.\w+\.(\w+)", text)[1], re.search(r"envs/(\w+)\.yaml", text)[1]) for text in texts]
 
 
 @pytest.mark.parametrize(("stage", "name"), rules(), ids=lambda word: word)
 def test_a_rules_environment_has_what_its_stage_imports(stage: str, name: str) -> None:
-    modules = [f"fairgen.{stage}"]
+    modules = [stages.module(stage)]
     if stage in FAMILIES:
-        modules += [f"fairgen.{FAMILIES[stage]}.{p.stem}" for p in (PROJECT / f"fairgen/{FAMILIES[stage]}").glob("[a-z]*.py")]
+        family = FAMILIES[stage]
+        folder = PROJECT / "fairgen" / family.replace(".", "/")
+        modules += [f"fairgen.{family}.{path.stem}" for path in folder.glob("[a-z]*.py")]
     imported = set()
     for module in fingerprint.closure(modules):
         for node in ast.walk(ast.parse(fingerprint.source_file(module).read_text())):

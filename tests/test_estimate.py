@@ -10,9 +10,11 @@ import pytest
 from conftest import Workflow
 from PIL import Image
 
-from fairgen import amounts, estimate, lineage, rates, tables, timing
-from fairgen import config as table
-from fairgen.estimate import Cost, Job
+from fairgen.commands import amounts, estimate, rates
+from fairgen.commands.estimate import Cost, Job
+from fairgen.core import lineage, parquet
+from fairgen.report import costs as timing
+from fairgen.workflow import stage_settings as table
 
 
 @pytest.mark.parametrize(
@@ -53,7 +55,7 @@ class Finished:
         (self.results / name).parent.mkdir(parents=True, exist_ok=True)
         lineage.current = lineage.Lineage("0123", "45", stage, settings)
         try:
-            tables.write(self.results / name, {"id": [1]})
+            parquet.write(self.results / name, {"id": [1]})
         finally:
             lineage.current = lineage.Lineage()
         path = self.benchmarks / benchmark
@@ -87,12 +89,12 @@ def test_only_times_of_like_settings_are_taken(finished: Finished) -> None:
 
 def test_an_artifact_without_lineage_tells_no_time(finished: Finished) -> None:
     finished.job("embeddings.parquet", "embed", {}, 40, "embed.tsv")
-    tables.write(finished.results / "embeddings.parquet", {"id": [1]})
+    parquet.write(finished.results / "embeddings.parquet", {"id": [1]})
     assert timing.past(finished.benchmarks, finished.results) == {}
 
 
 def test_times_that_depend_on_the_data_are_of_the_same_data(finished: Finished, config: dict) -> None:
-    from fairgen.blocks import merged
+    from fairgen.workflow.method_chain import merged
 
     finished.job("embeddings.parquet", "embed", finished.settings("embed"), 40, "embed.tsv")
     finished.job("index.parquet", "index", finished.settings("index"), 9, "index.tsv")

@@ -11,26 +11,26 @@ from safetensors.torch import load_file
 
 from fairgen import cli
 from fairgen.embedded import tiny
-from fairgen.models import adapters, classifier, diffusion, text_encoders
+from fairgen.models import adapters, base_model, classifier, diffusion, lora, text_encoders
 
 LATENTS = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(0))
 
 
-def base_of(place: Path, config: Path | None = None) -> diffusion.Base:
-    return diffusion.Base(str(place), None, None, "float32", 32, config and str(config))
+def base_of(place: Path, config: Path | None = None) -> base_model.Base:
+    return base_model.Base(str(place), None, None, "float32", 32, config and str(config))
 
 
-def answer(unet: torch.nn.Module, base: diffusion.Base) -> torch.Tensor:
+def answer(unet: torch.nn.Module, base: base_model.Base) -> torch.Tensor:
     """The denoiser's answer to a fixed input."""
     with torch.inference_mode():
         return diffusion.predict(unet, LATENTS, torch.tensor(500), text_encoders.encode_prompts(base, ["a duck on lake"]))
 
 
-def adapter_of(base: diffusion.Base, kind: str, path: Path) -> torch.Tensor:
+def adapter_of(base: base_model.Base, kind: str, path: Path) -> torch.Tensor:
     """Write an adapter with random weights; returns its denoiser's answer."""
     unet = diffusion.load_unet(base)
     if kind == "lora":
-        adapters.inject_lora(unet, 2, 5)
+        lora.inject_lora(unet, 2, 5)
         unet.eval()
     torch.manual_seed(1)
     with torch.no_grad():
@@ -87,7 +87,7 @@ def test_one_adapter_of_a_shared_batch_becomes_a_plain_lora_file(tmp_path: Path)
     adapter_of(base_of(miniatures.build(tmp_path, "sd15")), "lora", alone)
     state, facts = adapters.load(alone), adapters.read_facts(alone)
     other = {name: x + 1 for name, x in state.items()}
-    config = adapters.lora_config(facts["rank"], facts["alpha"], facts["dora"])
+    config = lora.lora_config(facts["rank"], facts["alpha"], facts["dora"])
     adapters.write_group(group, {"0": (other, {**facts, "cluster": 0}), "1": (state, facts)}, config)
     assert cli.main(["export", f"{group}#1", str(out)]) == 0
     assert out.read_bytes() == alone.read_bytes()
@@ -103,7 +103,7 @@ def test_what_cannot_be_exported_is_one_line(tmp_path: Path, capsys: pytest.Capt
     classifier.save(model, network, steps | classifier.identity(settings, ["a", "b"]))
     classifier.save(started, network, steps)
     adapters.write_empty(empty, {"images": 0, "reason": "borrows from d"})
-    adapters.write_group(group, {"0": ({}, {}), "2": ({}, {})}, adapters.lora_config(1, 1, False))
+    adapters.write_group(group, {"0": ({}, {}), "2": ({}, {})}, lora.lora_config(1, 1, False))
     none.touch()
     for words, said in (
         ([none, "out"], "none.safetensors is no adapter of fairgen"),

@@ -9,7 +9,7 @@ import pytest
 from conftest import Workflow
 from PIL import Image
 
-from fairgen import tables
+from fairgen.core import parquet
 
 
 def faces(folder: Path) -> None:
@@ -33,7 +33,7 @@ def run_faces(workflow: Workflow, root: Path) -> list[dict]:
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     document = json.loads((workflow.folder / words[0]).read_text())
     assert list(document["results"]["0.9"]) == ["erm", "clustered-lora"]
-    return tables.rows(workflow.folder / "results/utkface/rejects.parquet")
+    return parquet.rows(workflow.folder / "results/utkface/rejects.parquet")
 
 
 @pytest.mark.slow

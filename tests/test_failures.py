@@ -7,9 +7,10 @@ import pytest
 from conftest import Workflow
 from snakemake_interface_logger_plugins.common import LogEvent
 
-from fairgen import failures, job
+from fairgen.core import job
+from fairgen.workflow import failures
 
-COMMAND = "python -m fairgen.prior --group {}"
+COMMAND = "python -m fairgen.generate.prior --group {}"
 
 
 def error(collected: failures.Failures, number: int, rule: str = "prior", log: Path | None = None) -> None:
@@ -119,7 +120,7 @@ def test_the_last_lines_of_a_failed_call_are_the_failures(workflow: Workflow) ->
         "groups": {"xa": {"target": "x", "bias": "a", **group}, "yb": {"target": "y", "bias": "b", **group}},
     }
     workflow.edit({"datasets": {"pictures": pictures}})
-    source = workflow.folder / "fairgen/draw.py"
+    source = workflow.folder / "fairgen/data/draw.py"
     source.write_text(source.read_text().replace("if __name__", "import os\nos.kill(os.getpid(), 9)\nif __name__"))
     targets = ["results/pictures/index.parquet", "results/birds/drawings.parquet"]
     done = workflow.run("--keep-going", *targets, cores=2)

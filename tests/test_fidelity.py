@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from fairgen import fidelity
+from fairgen.evaluate import fidelity
 
 
 def cloud(n: int, seed: int, centre: int = 0, spread: float = 0.3, d: int = 8) -> torch.Tensor:

@@ -7,9 +7,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from fairgen import filter as stage
-from fairgen import tables
-from fairgen.errors import FairgenError
+from fairgen.core import parquet
+from fairgen.core.errors import FairgenError
+from fairgen.generate import filter as stage
 
 COSINES = np.array([[0.30, 0.10], [0.20, 0.19], [0.10, 0.30], [0.25, 0.10], [0.10, 0.28]], dtype=np.float32)
 GROUP = np.array([0, 0, 0, 0, 1])
@@ -19,8 +19,8 @@ def write(folder: Path) -> SimpleNamespace:
     column = pa.FixedSizeListArray.from_arrays(pa.array(COSINES.ravel(), pa.float32()), 2)
     names = pa.array([["a", "b"][g] for g in GROUP])
     columns = {"id": pa.array(list("vwxyz")), "group": names, "cluster": pa.array([0] * 5), "file": pa.array(["f"] * 5)}
-    tables.write(folder / "scores.parquet", pa.table({**columns, "cosines": column}), {"groups": ["a", "b"], "scale": 20.0})
-    tables.write(folder / "split.parquet", {"id": []}, {"counts": {"train": {"a": 30, "b": 9}}})
+    parquet.write(folder / "scores.parquet", pa.table({**columns, "cosines": column}), {"groups": ["a", "b"], "scale": 20.0})
+    parquet.write(folder / "split.parquet", {"id": []}, {"counts": {"train": {"a": 30, "b": 9}}})
     return SimpleNamespace(scores=folder / "scores.parquet", selection=folder / "selection.parquet", split=[])
 
 
@@ -33,11 +33,11 @@ def test_probability_is_the_softmax_at_clips_temperature() -> None:
 def test_the_best_above_the_threshold_are_kept(tmp_path: Path) -> None:
     paths = write(tmp_path)
     stage.work(stage.Filter("probability", 0.5, "groups", 2, True), paths)
-    rows = {r["id"]: r for r in tables.rows(paths.selection)}
+    rows = {r["id"]: r for r in parquet.rows(paths.selection)}
     assert [i for i, r in rows.items() if r["kept"]] == ["v", "y", "z"]
     assert rows["w"]["reason"] == "over quota"
     assert rows["x"]["reason"] == "probability below threshold"
-    assert tables.facts(paths.selection)["groups"]["a"] == {"kept": 2, "sampled": 4, "accepted": 0.75}
+    assert parquet.facts(paths.selection)["groups"]["a"] == {"kept": 2, "sampled": 4, "accepted": 0.75}
 
 
 def test_a_shortfall_is_an_error_with_the_numbers(tmp_path: Path) -> None:
@@ -57,7 +57,7 @@ def test_random_keeps_the_quota_without_looking_at_the_scores(tmp_path: Path) ->
     assert np.allclose(score.reshape(4, 250).mean(1), 0.5, atol=0.06)
     paths = write(tmp_path)
     stage.work(stage.Filter("random", 0, "groups", 2, True), paths)
-    found = {r["id"]: r for r in tables.rows(paths.selection)}
+    found = {r["id"]: r for r in parquet.rows(paths.selection)}
     best = sorted("vwxy", key=lambda name: -stage.random_scores([name])[0])[:2]
     assert {name for name, r in found.items() if r["kept"]} == {*best, "z"}
     assert {r["reason"] for r in found.values()} == {"", "over quota"}
@@ -72,9 +72,9 @@ def test_the_control_keeps_the_proportions_of_the_training_images(tmp_path: Path
     paths = write(tmp_path)
     paths.split = [tmp_path / "split.parquet"]
     stage.work(stage.Filter("cosine", 0, "data", 2, False), paths)
-    found = tables.facts(paths.selection)["groups"]
+    found = parquet.facts(paths.selection)["groups"]
     assert {name: g["kept"] for name, g in found.items()} == {"a": 3, "b": 1}
-    tables.write(paths.split[0], {"id": []}, {"counts": {"train": {"a": 30}}})
+    parquet.write(paths.split[0], {"id": []}, {"counts": {"train": {"a": 30}}})
     stage.work(stage.Filter("cosine", 0, "data", 2, False), paths)
-    assert [r["id"] for r in tables.rows(paths.selection) if r["kept"]] == list("vwxy")
+    assert [r["id"] for r in parquet.rows(paths.selection) if r["kept"]] == list("vwxy")
     assert stage.quotas(stage.Filter("cosine", 0, "data", 200, False), [800, 8, 8, 800]) == [396, 4, 4, 396]

@@ -8,14 +8,18 @@ from pathlib import Path
 import pytest
 from conftest import PROJECT, copy_workflow
 
-from fairgen.fingerprint import fingerprint
+from fairgen.core.fingerprint import fingerprint
 
 STAGES = ("split", "decode", "embed", "cluster", "adapt", "sample", "filter", "pretrain", "finetune", "metrics")
 
 
+MOVES = [("core.seeds", "data.randoms"), ("core.images", "core.pictures"), ("generate.solver", "models.solver")]
+
+
 def fingerprints(folder: Path) -> dict[str, str]:
     """Fingerprints of all stages in a copy of the package."""
-    program = f"from fairgen.fingerprint import fingerprint\nfor s in {STAGES!r}: print(s, fingerprint('fairgen.' + s))"
+    imports = "from fairgen.core.fingerprint import fingerprint\nfrom fairgen.workflow.stages import module\n"
+    program = f"{imports}for s in {STAGES!r}: print(s, fingerprint(module(s)))"
     done = subprocess.run([sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, check=True)
     return dict(line.split() for line in done.stdout.splitlines())
 
@@ -23,16 +27,16 @@ def fingerprints(folder: Path) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("file", "old", "new", "changed"),
     [
-        ("cluster.py", "import numpy as np\n", "import numpy as np  # a comment\n", set()),
-        ("cluster.py", '"""Stage `cluster`:', '"""Another docstring:', set()),
-        ("denoising.py", "import Adapt\n", "import Adapt, Lora\n", set()),  # for type checkers only
-        ("split.py", "no test image is left", "there is no test image", set()),  # a message
-        ("split.py", "fewer images than ratio", "less images than ratio", set()),  # what a log says
-        ("cluster.py", "nredo=3", "nredo=4", {"cluster"}),
-        ("sampling.py", "flat.min(1) == flat.max(1)", "flat.max(1) == flat.min(1)", {"sample"}),
-        ("dreambooth.py", '"weight_decay": 1e-2', '"weight_decay": 1e-3', {"adapt"}),
-        ("training.py", "score > self.score", "score >= self.score", {"pretrain", "finetune"}),
-        ("pixels.py", "(-len(text) % 8)", "(-len(text) % 16)", {"decode", "pretrain", "finetune"}),
+        ("data/kmeans.py", "import numpy as np\n", "import numpy as np  # a comment\n", set()),
+        ("data/cluster.py", '"""Stage `cluster`:', '"""Another docstring:', set()),
+        ("generate/denoising.py", "import Adapt\n", "import Adapt, Recipe\n", set()),  # for type checkers only
+        ("data/split.py", "no test image is left", "there is no test image", set()),  # a message
+        ("data/split.py", "fewer images than ratio", "less images than ratio", set()),  # what a log says
+        ("data/kmeans.py", "nredo=3", "nredo=4", {"cluster"}),
+        ("generate/solver.py", "flat.min(1) == flat.max(1)", "flat.max(1) == flat.min(1)", {"sample"}),
+        ("generate/training.py", '"weight_decay": 1e-2', '"weight_decay": 1e-3', {"adapt"}),
+        ("classify/model_selection.py", "score > self.score", "score >= self.score", {"pretrain", "finetune"}),
+        ("data/pixels.py", "(-len(text) % 8)", "(-len(text) % 16)", {"decode", "pretrain", "finetune"}),
         ("models/clip.py", "/ 255", "/ 256", {"embed"}),
     ],
 )
@@ -64,7 +68,7 @@ def moved(folder: Path, old: str, new: str) -> None:
         path.write_text(text)
 
 
-@pytest.mark.parametrize(("old", "new"), [("seeds", "core.randoms"), ("images", "core.pictures"), ("tables", "tables.parquet")])
+@pytest.mark.parametrize(("old", "new"), MOVES)
 def test_a_module_that_moves_changes_nothing(tmp_path: Path, old: str, new: str) -> None:
     copy_workflow(tmp_path)
     before = fingerprints(tmp_path)
@@ -79,6 +83,6 @@ def test_no_imports_run_in_a_circle() -> None:
 
 
 def test_importing_fairgen_imports_no_torch() -> None:
-    program = "import fairgen, fairgen.config, fairgen.fingerprint, sys; print('torch' in sys.modules)"
+    program = "import fairgen, fairgen.workflow.stage_settings, fairgen.core.fingerprint, sys; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], cwd=PROJECT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

@@ -14,10 +14,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fairgen import formats
-from fairgen.errors import FairgenError
-from fairgen.formats import Reject, Row, delimited, fairface, folder, utkface
-from fairgen.formats.files import Files, leaves_root
+from fairgen.core.errors import FairgenError
+from fairgen.data import formats
+from fairgen.data.formats import Reject, Row, delimited, fairface, folder, utkface
+from fairgen.data.formats.files import Files, leaves_root
 
 TEXT = st.text(alphabet=st.characters(exclude_categories=("Cs",)), max_size=40)
 

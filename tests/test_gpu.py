@@ -21,17 +21,18 @@ from safetensors.torch import load_file
 from test_adapt import adapt_settings, changed
 from test_work import SETTINGS, build
 
-from fairgen import devices, dreambooth, dreambooth_shared, graphs
-from fairgen.blocks import merged
+from fairgen.core import devices
 from fairgen.embedded import birds
-from fairgen.models import adapters, diffusion, text_encoders
-from fairgen.sampling import Solver, draw
+from fairgen.generate import cuda_graphs, training, training_shared
+from fairgen.generate.solver import Solver, draw
+from fairgen.models import base_model, diffusion, lora, text_encoders
+from fairgen.workflow.method_chain import merged
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 
 TEXT, CLASS = "a landbird on land V", "a landbird on land"
 FULL = {"accumulate": 2, "ema": 0.9, "schedule": "cosine", "prior_weight": 1.0, "prior_batch": 2, "steps": 6}
-REPLAYED = FULL["steps"] - graphs.WARM_UP
+REPLAYED = FULL["steps"] - cuda_graphs.WARM_UP
 
 
 @pytest.fixture
@@ -59,10 +60,10 @@ def replays(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return found
 
 
-def trained(settings: object, base: diffusion.Base, pixels: np.ndarray) -> tuple[dict[str, torch.Tensor], list[float]]:
+def trained(settings: object, base: base_model.Base, pixels: np.ndarray) -> tuple[dict[str, torch.Tensor], list[float]]:
     """Tensors of one adapter and its losses."""
-    unet, losses = dreambooth.train(settings, base, (TEXT, pixels), [(CLASS, pixels)], "g/0")
-    state = adapters.lora_state(unet) if settings.kind == "lora" else unet.state_dict()
+    unet, losses = training.train(settings, base, (TEXT, pixels), [(CLASS, pixels)], "g/0")
+    state = lora.lora_state(unet) if settings.kind == "lora" else unet.state_dict()
     return {name: x.detach().float().cpu() for name, x in state.items()}, losses
 
 
@@ -90,7 +91,7 @@ def test_a_graph_changes_no_number(
     settings = changed(adapt_settings("full" if kind == "full" else "lora", base), **FULL, dora=kind == "dora")
     found, losses = trained(settings, base, pixels)
     assert len(replays) == REPLAYED
-    monkeypatch.setattr(graphs, "WARM_UP", 99)
+    monkeypatch.setattr(cuda_graphs, "WARM_UP", 99)
     wanted, plain = trained(settings, base, pixels)
     assert len(replays) == REPLAYED
     assert losses == pytest.approx(plain, rel=1e-3)
@@ -103,13 +104,13 @@ def test_what_cannot_be_recorded_goes_on_without(
     base = test_bases.base_of(folders["sd15"])
     settings = changed(adapt_settings("lora", base), **FULL)
     wanted, _ = trained(settings, base, pixels)
-    count, row_losses = len(replays), dreambooth.row_losses
+    count, row_losses = len(replays), training.row_losses
 
     def waiting(*words: object) -> torch.Tensor:
         loss = row_losses(*words)
         return loss + 0 * loss.sum().item()
 
-    monkeypatch.setattr(dreambooth, "row_losses", waiting)
+    monkeypatch.setattr(training, "row_losses", waiting)
     found, _ = trained(settings, base, pixels)
     assert count == len(replays) == REPLAYED
     assert "no CUDA graph" in caplog.text
@@ -118,7 +119,7 @@ def test_what_cannot_be_recorded_goes_on_without(
 
 @pytest.mark.parametrize("kind", ["lora", "full"])
 def test_training_agrees_with_the_cpu(
-    base: diffusion.Base, pixels: np.ndarray, gpu: None, monkeypatch: pytest.MonkeyPatch, kind: str
+    base: base_model.Base, pixels: np.ndarray, gpu: None, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     """Within float32 rounding, so without the TensorFloat-32 that convolutions take by default."""
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
@@ -131,14 +132,14 @@ def test_training_agrees_with_the_cpu(
     assert distance(found, wanted) < 1e-2
 
 
-def test_a_shared_batch_trains_the_same_adapters(base: diffusion.Base, pixels: np.ndarray, gpu: None, replays: list) -> None:
+def test_a_shared_batch_trains_the_same_adapters(base: base_model.Base, pixels: np.ndarray, gpu: None, replays: list) -> None:
     settings = changed(adapt_settings("lora", base), **FULL)
     clusters = {"g/0": pixels[:3], "g/1": pixels[3:]}
-    found = dreambooth_shared.train(settings, base, TEXT, clusters, [(CLASS, pixels)], "g")
+    found = training_shared.train(settings, base, TEXT, clusters, [(CLASS, pixels)], "g")
     assert len(replays) == REPLAYED
     for (name, own), (state, losses) in zip(clusters.items(), found, strict=True):
-        unet, alone = dreambooth.train(settings, base, (TEXT, own), [(CLASS, pixels)], name)
-        wanted = {key: x.detach() for key, x in adapters.lora_state(unet).items()}
+        unet, alone = training.train(settings, base, (TEXT, own), [(CLASS, pixels)], name)
+        wanted = {key: x.detach() for key, x in lora.lora_state(unet).items()}
         assert losses == pytest.approx(alone, rel=1e-2)
         assert distance({key: x.detach() for key, x in state.items()}, wanted) < 1e-2
 
@@ -153,7 +154,7 @@ def test_the_chain_runs_on_every_architecture(
     assert len({row["image"]["bytes"] for row in rows}) == 3
 
 
-def drawn(base: diffusion.Base, solver: Solver) -> np.ndarray:
+def drawn(base: base_model.Base, solver: Solver) -> np.ndarray:
     """Three images."""
     text = text_encoders.encode_prompts(base, ["a duck on lake", ""])
     unet, vae = diffusion.load_unet(base), diffusion.load_vae(base)
@@ -161,7 +162,7 @@ def drawn(base: diffusion.Base, solver: Solver) -> np.ndarray:
 
 
 def test_images_agree_with_the_cpu_and_do_not_depend_on_the_batch(
-    base: diffusion.Base, gpu: None, monkeypatch: pytest.MonkeyPatch
+    base: base_model.Base, gpu: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     solver = Solver("dpmsolver++", 4, 2.0, "", 3)
     together, apart = drawn(base, solver), drawn(base, dataclasses.replace(solver, batch=1))
@@ -175,7 +176,7 @@ def test_images_agree_with_the_cpu_and_do_not_depend_on_the_batch(
 
 
 @pytest.mark.slow
-def test_a_compiled_denoiser_draws_the_same_images(base: diffusion.Base, gpu: None) -> None:
+def test_a_compiled_denoiser_draws_the_same_images(base: base_model.Base, gpu: None) -> None:
     solver = Solver("dpmsolver++", 4, 2.0, "", 2)
     assert np.abs(drawn(base, dataclasses.replace(solver, compile=True)) - drawn(base, solver)).mean() < 0.5
 
@@ -186,7 +187,7 @@ def test_a_killed_job_goes_on(tmp_path: Path, name: str) -> None:
     name, *without_text = name.split(", ")
     bench, settings = build(tmp_path), SETTINGS[name]
     if name in ("lora", "shared", "full"):
-        changes = {"steps": 4 + graphs.WARM_UP + 2, **({"text_lr": 0} if without_text else {})}
+        changes = {"steps": 4 + cuda_graphs.WARM_UP + 2, **({"text_lr": 0} if without_text else {})}
         settings = {**settings, "recipe": {**settings["recipe"], **changes}}
     run = partial(bench.run, name, gpu=1, settings=settings)
     assert run().returncode == 0

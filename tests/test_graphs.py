@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from fairgen import graphs
-from fairgen.denoising import Noised
+from fairgen.generate import cuda_graphs
+from fairgen.generate.denoising import Noised
 
 STEPS = 6
 
@@ -22,7 +22,7 @@ def work(batches: list[Noised]) -> torch.Tensor:
     return sum(b.latents.sum() + b.weight.sum() for b in batches)
 
 
-def replayed(monkeypatch: pytest.MonkeyPatch, work: Callable) -> tuple[graphs.Replayed, list[str]]:
+def replayed(monkeypatch: pytest.MonkeyPatch, work: Callable) -> tuple[cuda_graphs.Replayed, list[str]]:
     """A step and a list of what becomes of it; a replay does again what was recorded, on the recorded tensors."""
     happened: list[str] = []
 
@@ -30,7 +30,7 @@ def replayed(monkeypatch: pytest.MonkeyPatch, work: Callable) -> tuple[graphs.Re
         happened.append("step")
         return work(batches)
 
-    found = graphs.Replayed(step)
+    found = cuda_graphs.Replayed(step)
 
     def replay() -> None:
         happened.append("replay")
@@ -50,8 +50,8 @@ def replayed(monkeypatch: pytest.MonkeyPatch, work: Callable) -> tuple[graphs.Re
 def test_a_step_is_recorded_once_and_then_replayed_on_new_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     step, happened = replayed(monkeypatch, work)
     assert [step([batch(i), batch(2 * i)]).item() for i in range(STEPS)] == [12 * i for i in range(STEPS)]
-    after = STEPS - graphs.WARM_UP
-    assert happened == ["step"] * graphs.WARM_UP + ["record", "step"] + ["replay"] * after
+    after = STEPS - cuda_graphs.WARM_UP
+    assert happened == ["step"] * cuda_graphs.WARM_UP + ["record", "step"] + ["replay"] * after
 
 
 def test_what_cannot_be_recorded_is_computed_as_before(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image, features
 
-from fairgen import images
-from fairgen.errors import FairgenError
+from fairgen.core import images
+from fairgen.core.errors import FairgenError
 
 FORMATS = ("JPEG", "PNG", "TIFF", "GIF", "BMP", "WEBP", "AVIF", "DDS", "JPEG2000", "ICO", "TGA", "PPM")
 

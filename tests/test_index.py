@@ -15,10 +15,11 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from fairgen import images, index, tables
-from fairgen.errors import FairgenError
-from fairgen.formats import printable, utkface
-from fairgen.labels import Attribute
+from fairgen.core import images, parquet
+from fairgen.core.errors import FairgenError
+from fairgen.data import index
+from fairgen.data.formats import printable, utkface
+from fairgen.data.labels import Attribute
 
 GROUPS = {f"{t}-{b}": index.GroupLabel(t, b) for t in ("male", "female") for b in ("young", "old")}
 
@@ -52,7 +53,7 @@ def run(root: Path, **changes: object) -> tuple[list[dict], list[dict]]:
     names = {"index": "index.parquet", "rejects": "rejects.parquet", "audit": "audit.json", "page": "audit.md"}
     paths = SimpleNamespace(workers="2", **{k: root.parent / v for k, v in names.items()})
     index.work(index.Index(**{**settings, **changes}), paths)
-    rows, rejects = tables.rows(paths.index), tables.rows(paths.rejects)
+    rows, rejects = parquet.rows(paths.index), parquet.rows(paths.rejects)
     named = Counter([r["path"] for r in rows] + [r["file"] for r in rejects])
     if changes.get("format") != "parquet":
         assert named == Counter(
@@ -371,11 +372,11 @@ def test_a_name_that_is_no_utf8_is_a_reject(root: Path) -> None:
 def test_rows_of_a_damaged_parquet_file_are_rejects(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shard = root.parent / "shards"
     shard.mkdir()
-    monkeypatch.setattr(tables, "ROW_GROUP", 30)
+    monkeypatch.setattr(parquet, "ROW_GROUP", 30)
     rows = [
         (p.read_bytes(), {k: utkface.parse(p.name).attributes[k] for k in ("gender", "age")}) for p in sorted(root.glob("*.jpg"))
     ]
-    tables.write_images(shard / "all.parquet", rows[::4] + rows, {"gender": pa.string(), "age": pa.string()}, {})
+    parquet.write_images(shard / "all.parquet", rows[::4] + rows, {"gender": pa.string(), "age": pa.string()}, {})
     with pq.ParquetFile(shard / "all.parquet") as file:
         chunk = file.metadata.row_group(1).column(0)  # of the images
     content = bytearray((shard / "all.parquet").read_bytes())
@@ -434,7 +435,7 @@ def test_parquet_files_of_images_are_indexed_and_read_back(root: Path) -> None:
     for path in files:
         attributes = utkface.parse(path.name).attributes
         rows.append((path.read_bytes(), {"gender": attributes["gender"], "age": int(attributes["age"])}))
-    tables.write_images(shard / "all.parquet", rows, fields, {})
+    parquet.write_images(shard / "all.parquet", rows, fields, {})
     (shard / "notes.csv").write_text("")
     found, rejects = run(shard, format="parquet")
     assert [r["file"] for r in rejects] == ["notes.csv"]

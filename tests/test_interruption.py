@@ -12,8 +12,8 @@ from conftest import TINY, Workflow
 from edited import edited
 from interrupt import VICTIMS, WORK, Disturbed, artifacts, disturbed, outputs, undisturbed
 
-from fairgen.errors import FairgenError
-from fairgen.workflow import check_writable
+from fairgen.core.errors import FairgenError
+from fairgen.workflow.command_line import check_writable
 
 INDEX = "results/birds/index.parquet"
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fairgen.intervals import differences, over_runs, ranking, shown, student, verdict, wilson, wilson_minimum
+from fairgen.evaluate.intervals import differences, over_runs, ranking, shown, student, verdict, wilson, wilson_minimum
 
 
 def test_wilson_by_hand() -> None:

@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from fairgen import job, lineage, tables
-from fairgen.fingerprint import SEEN, fingerprint, sources
-from fairgen.settings import canonical
+from fairgen.core import job, lineage, parquet
+from fairgen.core.fingerprint import SEEN, fingerprint, sources
+from fairgen.core.settings import canonical
+from fairgen.workflow import stages
 
 
 def command(stage: str, settings: dict, seen: str = "", **options: object) -> subprocess.CompletedProcess:
-    words = [sys.executable, "-m", f"fairgen.{stage}", "--settings", canonical(settings)]
+    words = [sys.executable, "-m", stages.module(stage), "--settings", canonical(settings)]
     for name, value in options.items():
         words += [f"--{name}", str(value)]
     return subprocess.run(words, capture_output=True, text=True, env={**os.environ, SEEN: seen})
@@ -29,7 +30,7 @@ class Nothing:
 
 def test_a_failing_stage_says_one_line_and_leaves_nothing(tmp_path: Path) -> None:
     settings = {"groups": {"a": {"target": "x", "role": "aligned"}}, "validation_floor": 1, "seed": 0}
-    tables.write(tmp_path / "index.parquet", {"id": [1], "group": ["b"], "split": ["train"]}, {"root": "."})
+    parquet.write(tmp_path / "index.parquet", {"id": [1], "group": ["b"], "split": ["train"]}, {"root": "."})
     options = {"index": tmp_path / "index.parquet", "split": tmp_path / "out/split.parquet", "log": tmp_path / "log"}
     done = command("split", settings, scope="bias-0.9", **options)
     assert done.returncode == 1
@@ -55,8 +56,8 @@ def test_unknown_and_missing_settings_are_named(tmp_path: Path) -> None:
 
 def test_metrics_as_a_command(tmp_path: Path) -> None:
     rows = {"group": ["a", "a"], "split": ["test", "test"], "predicted": ["x", "y"], "probabilities": [[0.9, 0.1], [0.3, 0.7]]}
-    tables.write(tmp_path / "p.parquet", rows, {"weights_sha256": "0"})
-    tables.write(tmp_path / "s.parquet", {"id": [1]}, {"counts": {"train": {"a": 5}}})
+    parquet.write(tmp_path / "p.parquet", rows, {"weights_sha256": "0"})
+    parquet.write(tmp_path / "s.parquet", {"id": [1]}, {"counts": {"train": {"a": 5}}})
     settings = {"groups": {"a": {"target": "x", "bias": "b", "role": "aligned"}}, "classes": ["x", "y"]}
     files = {"predictions": tmp_path / "p.parquet", "split": tmp_path / "s.parquet", "metrics": tmp_path / "m.json"}
     done = command("metrics", settings, **files)
@@ -71,8 +72,8 @@ def of_split(tmp_path: Path, code: str, seen: str) -> subprocess.CompletedProces
     settings = {"groups": {"a": {"target": "x", "role": "aligned"}}, "validation_floor": 1, "seed": 0}
     rows = {"id": [1, 2, 3], "split": ["train", "validation", "test"], "group": ["a"] * 3}
     texts = dict.fromkeys(("path", "target", "bias", "detail", "hash"), ["x"] * 3)
-    tables.write(tmp_path / "index.parquet", rows | texts, {"root": "."})
-    given = canonical({"hash": "00ff", "code": code, "modules": ["fairgen.split"], "inputs": {}})
+    parquet.write(tmp_path / "index.parquet", rows | texts, {"root": "."})
+    given = canonical({"hash": "00ff", "code": code, "modules": ["fairgen.data.split"], "inputs": {}})
     options = {"index": tmp_path / "index.parquet", "split": tmp_path / "split.parquet", "lineage": given}
     return command("split", settings, seen, scope="bias-0.9", **options)
 
@@ -83,12 +84,12 @@ def test_a_job_whose_code_was_edited_after_it_was_planned_is_refused(tmp_path: P
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
     assert "the code of split was edited after snakemake had planned this job" in done.stderr
     assert not (tmp_path / "split.parquet").exists()
-    assert of_split(tmp_path, fingerprint("fairgen.split"), "2.7 other").returncode == 1  # another Python cannot tell
+    assert of_split(tmp_path, fingerprint("fairgen.data.split"), "2.7 other").returncode == 1  # another Python cannot tell
 
 
 def test_an_edit_of_other_stages_or_of_comments_stops_no_job(tmp_path: Path) -> None:
     version = sources().split()[0]
-    for code, seen in ((fingerprint("fairgen.split"), f"{version} other"), ("whatever", sources())):
+    for code, seen in ((fingerprint("fairgen.data.split"), f"{version} other"), ("whatever", sources())):
         done = of_split(tmp_path, code, seen)
         assert done.returncode == 0, done.stderr
         assert lineage.read(tmp_path / "split.parquet")["code"] == code
@@ -101,7 +102,7 @@ def test_code_edited_while_a_job_runs_spoils_it(tmp_path: Path, monkeypatch: pyt
         lineage.write_json(paths.out, {})
         monkeypatch.setenv(SEEN, f"{sources().split()[0]} other")
 
-    given = canonical({"hash": "00ff", "code": "of another version", "modules": ["fairgen.split"], "inputs": {}})
+    given = canonical({"hash": "00ff", "code": "of another version", "modules": ["fairgen.data.split"], "inputs": {}})
     words = ["--settings", "{}", "--lineage", given, "--out", str(tmp_path / "out.json")]
     try:
         with pytest.raises(SystemExit):

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from fairgen.errors import FairgenError
-from fairgen.formats import Reject, Row
-from fairgen.labels import Attribute, check, check_fractions, check_group, label, spoken
+from fairgen.core.errors import FairgenError
+from fairgen.data.formats import Reject, Row
+from fairgen.data.labels import Attribute, check, check_fractions, check_group, label, spoken
 
 GENDER, RACE = Attribute("gender"), Attribute("race", values={"white": ["White"], "other": ["Black", "Asian"]})
 AGE = Attribute("age", ranges={"young": (0, 5), "old": (20, 50)})

@@ -13,9 +13,11 @@ import pytest
 import torch
 from conftest import TINY, Workflow, copy_workflow
 
-from fairgen import job, lineage, plots, tables
-from fairgen.errors import FairgenError
+from fairgen.core import job, lineage, parquet
+from fairgen.core.errors import FairgenError
+from fairgen.evaluate import plots
 from fairgen.models import adapters, classifier
+from fairgen.workflow import stages
 
 GIVEN = {"hash": "00ff", "code": "c0de", "inputs": {"index": ["0123", ""], "split": [""]}}
 SPLIT = "results/birds/bias-0.999/split.parquet"
@@ -34,8 +36,8 @@ def write_all(folder: Path) -> dict[str, Path]:
     """A file of every kind, by the functions that stages use."""
     names = "table.parquet images.parquet empty.safetensors lora.safetensors full.safetensors a.json a.md a.html a.png"
     files = {name: folder / name for name in names.split()}
-    tables.write(files["table.parquet"], {"id": [1]}, {"counts": 1})
-    tables.write_images(files["images.parquet"], [(b"png", {"group": "a"})], {"group": pa.string()}, {"seed": 1})
+    parquet.write(files["table.parquet"], {"id": [1]}, {"counts": 1})
+    parquet.write_images(files["images.parquet"], [(b"png", {"group": "a"})], {"group": pa.string()}, {"seed": 1})
     adapters.write_empty(files["empty.safetensors"], {"images": 0})
     adapters.write_lora(files["lora.safetensors"], {"x": torch.ones(2)}, {"kind": "lora"}, {"unet": {"r": 1}})
     torch.manual_seed(0)
@@ -58,7 +60,7 @@ def test_every_kind_of_artifact_records_its_lineage(tmp_path: Path, begun: None)
         if path.suffix in (".parquet", ".safetensors", ".json"):
             assert (found["stage"], found["code"], found["settings"]) == ("toy", "c0de", {"steps": 3}), path
     lineage.check_outputs(list(files.values()))
-    assert tables.facts(files["table.parquet"]) == {"counts": 1}
+    assert parquet.facts(files["table.parquet"]) == {"counts": 1}
     assert adapters.read_facts(files["empty.safetensors"]) == {"images": 0}
     assert lineage.without(files["a.md"].read_text()) == "# page\n\n<!-- lineage 77 -->\nmore\n"
 
@@ -87,18 +89,18 @@ def test_an_output_without_its_lineage_is_noticed(tmp_path: Path, begun: None) -
 
 def test_an_input_of_another_lineage_is_refused_by_name_with_the_remedy(tmp_path: Path, begun: None) -> None:
     other, untracked = tmp_path / "index.parquet", tmp_path / "weights.safetensors"
-    tables.write(other, {"id": [1]})
+    parquet.write(other, {"id": [1]})
     untracked.write_bytes(b"")
     with pytest.raises(FairgenError, match=rf"{other} is not of the present config .*; call snakemake again"):
         lineage.check_inputs({"index": [other, untracked]})
     lineage.begin({**GIVEN, "hash": "0123"}, "toy", {})
-    tables.write(other, {"id": [1]})
+    parquet.write(other, {"id": [1]})
     lineage.begin(GIVEN, "toy", {})
     lineage.check_inputs({"index": [other, untracked], "split": [untracked]})
 
 
 def test_artifacts_have_the_permissions_of_other_files(tmp_path: Path, begun: None) -> None:
-    from fairgen.work import place
+    from fairgen.core.workfolder import place
 
     adapters.write_empty(tmp_path / "a", {"images": 0})
     place(tmp_path / "a", tmp_path / "b.safetensors")
@@ -151,11 +153,11 @@ def test_verify_names_the_setting_that_differs_and_where(edited: Workflow) -> No
 
 
 def test_verify_names_changed_code_foreign_files_and_what_is_gone(edited: Workflow) -> None:
-    path = edited.folder / "fairgen/split.py"
+    path = edited.folder / "fairgen/data/split.py"
     path.write_text(path.read_text().replace("\n\n\n", "\n\nNEW = 1\n\n\n", 1))
     assert "  split: its code (1 artifact)\n" in verify(edited).stdout
     (edited.folder / INDEX).unlink()
-    tables.write(edited.folder / INDEX, {"id": [1]})
+    parquet.write(edited.folder / INDEX, {"id": [1]})
     assert "index: records no lineage" in verify(edited).stdout
     (edited.folder / SPLIT).unlink()
     assert verify(edited).stderr == f"fairgen verify: {SPLIT} is not there; make it: snakemake --cores all {SPLIT}\n"
@@ -177,7 +179,7 @@ def test_what_snakemake_overlooks_is_made_again(edited: Workflow, overlooked: st
     assert done.returncode == 0, done.stderr
     assert "made again (of another config or code): results/birds/" in done.stderr
     assert verify(edited).returncode == 0
-    assert tables.read(edited.folder / SPLIT).num_rows > 0
+    assert parquet.read(edited.folder / SPLIT).num_rows > 0
     assert (edited.folder / SPLIT).read_bytes() != before  # its lineage is another one
 
 
@@ -188,7 +190,7 @@ def test_a_forced_rerun_that_fails_is_made_again(edited: Workflow) -> None:
     expected = {name: (edited.folder / name).read_bytes() for name in (SPLIT, INDEX)}
     (edited.folder / "sitecustomize.py").write_text(FAILING)
     command = [sys.executable, "-m", "snakemake", "--cores=1", "--forcerun", "index", "--", SPLIT]
-    env = edited.environment() | {"FAIL": "fairgen.index"}
+    env = edited.environment() | {"FAIL": "fairgen.data.index"}
     assert subprocess.run(command, cwd=edited.folder, env=env, capture_output=True).returncode != 0
     assert not (edited.folder / INDEX).exists()
     assert (edited.folder / SPLIT).exists()
@@ -216,7 +218,7 @@ def test_an_intermediate_file_that_a_user_deletes_is_not_missed(edited: Workflow
 
 
 def test_every_rule_passes_its_stage_and_lineage(edited: Workflow, monkeypatch: pytest.MonkeyPatch) -> None:
-    from fairgen.verify import lineages
+    from fairgen.commands.verify import lineages
 
     monkeypatch.chdir(edited.folder)
     monkeypatch.setattr(sys, "argv", sys.argv)  # it is set there
@@ -224,12 +226,12 @@ def test_every_rule_passes_its_stage_and_lineage(edited: Workflow, monkeypatch: 
     shells = {rule.name: rule.shellcmd for rule in known.workflow.rules if rule.shellcmd}
     assert {name for name in shells} == known.stages.keys() == {rule.name for rule in known.stages.values()}
     for name, shell in shells.items():
-        assert f"python -m fairgen.{name} " in shell
+        assert f"python -m {stages.module(name)} " in shell
         assert "--lineage {params.lineage:q}" in shell
 
 
 def test_a_lineage_follows_wildcards_settings_code_and_sources(edited: Workflow, monkeypatch: pytest.MonkeyPatch) -> None:
-    from fairgen.verify import lineages
+    from fairgen.commands.verify import lineages
 
     monkeypatch.chdir(edited.folder)
     monkeypatch.setattr(sys, "argv", sys.argv)  # it is set there
@@ -258,20 +260,20 @@ def test_a_lineage_follows_wildcards_settings_code_and_sources(edited: Workflow,
 
 
 def test_samples_behind_a_selection_are_checked(tmp_path: Path, begun: None) -> None:
-    from fairgen import selection
+    from fairgen.generate import selection
 
     samples, file = tmp_path / "samples.parquet", tmp_path / "selection.parquet"
-    tables.write(samples, {"id": [1]})
+    parquet.write(samples, {"id": [1]})
     rows = {"group": ["a"], "file": [str(samples)], "kept": [True]}
-    tables.write(file, rows, {"samples": {str(samples): "00ff"}})
+    parquet.write(file, rows, {"samples": {str(samples): "00ff"}})
     assert selection.read(file)["a"].rows == [0]
-    tables.write(file, rows, {"samples": {str(samples): "another"}})
+    parquet.write(file, rows, {"samples": {str(samples): "another"}})
     with pytest.raises(FairgenError, match=r"samples\.parquet is not of the present config"):
         selection.read(file)
 
 
 def test_other_weights_are_another_lineage_whatever_their_time(tmp_path: Path) -> None:
-    from fairgen.ancestry import SAMPLE, SAMPLES, content
+    from fairgen.workflow.ancestry import SAMPLE, SAMPLES, content
 
     def of(name: str, size: int, changed: int = 0) -> str:
         values = np.random.default_rng(0).integers(0, 256, size, dtype=np.uint8)

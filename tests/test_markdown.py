@@ -1,7 +1,7 @@
 """Markdown tables."""
 
-from fairgen import audit_index
-from fairgen.markdown import plain, table
+from fairgen.core.markdown import plain, table
+from fairgen.data import ingest_report
 
 
 def test_cells_break_no_table_and_inject_nothing() -> None:
@@ -20,8 +20,8 @@ def test_repeats_across_official_splits_are_one_column() -> None:
     none = {"sets": 0, "images": 0, "conflicting_sets": 0, "conflicting_images": 0, "conflicting": []}
     audit = {
         **{"dataset": "d", "root": "r", "read": 2, "indexed": 2, "left_out": {"malformed": 0, "not_asked_for": 0}},
-        **{"counts": {s: {"g": 1} for s in audit_index.SPLITS}, "rejects": [], "outside": {}, "conversions": {}},
+        **{"counts": {s: {"g": 1} for s in ingest_report.SPLITS}, "rejects": [], "outside": {}, "conversions": {}},
         **{"identical": none, "near_identical": none},
         "across_splits": {"sets": 1, "images": 2, "examples": [["a.png (train)", "b.png (test)"]]},
     }
-    assert "| for example |\n| --- |\n| a.png (train), b.png (test) |" in audit_index.page(audit)
+    assert "| for example |\n| --- |\n| a.png (train), b.png (test) |" in ingest_report.page(audit)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fairgen.measures import Labels, auroc, calibration_error, demographic_parity, equalized_odds
+from fairgen.evaluate.prediction_metrics import Labels, auroc, calibration_error, demographic_parity, equalized_odds
 
 # bias a: x is predicted for 3 of 4 rows, true positive rate 1, false positive rate 1/2; bias b: 1 of 4, 1/2, 0
 BINARY = Labels(np.array(list("xxyyxxyy")), np.array(list("xxxyxyyy")), np.array(list("aaaabbbb")))

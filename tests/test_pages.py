@@ -10,7 +10,9 @@ from types import SimpleNamespace
 import pytest
 from conftest import result
 
-from fairgen import audit_synthetic, pages, webpage
+from fairgen.core import html as webpage
+from fairgen.evaluate import audit_synthetic
+from fairgen.report import pages
 
 LINK = "![x](http://example.org/x.png) [y](http://example.org) <http://example.org>"
 EVIL = '<script>document.title = "broken in"</script><img src=x onerror="document.title = \'broken in\'">'

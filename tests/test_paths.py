@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from fairgen.paths import Paths
+from fairgen.workflow.artifacts import Paths
 
 CELL = "results/birds/bias-0.9"
 

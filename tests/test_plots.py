@@ -8,7 +8,7 @@ import pytest
 from conftest import result
 from PIL import Image
 
-from fairgen import plots
+from fairgen.evaluate import plots
 
 METHODS = {f"method-{i}": [0.9 - 0.05 * i, 1 - 0.05 * i] for i in range(12)}
 

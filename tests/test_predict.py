@@ -14,7 +14,10 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from fairgen import cli, finetune, images, pixels, tables
+from fairgen import cli
+from fairgen.classify import finetune
+from fairgen.core import images, parquet
+from fairgen.data import pixels
 from fairgen.models import adapters, classifier
 
 SETTINGS = classifier.Classifier("resnet10t", {"channels": [8, 8, 16, 16], "stem_width": 8}, False, 32)
@@ -189,7 +192,7 @@ def test_finetune_writes_models_that_predict(folder: Path, tmp_path: Path) -> No
     split = {key: [r[key] for r in rows] for key in rows[0]} | {
         "split": ["train", "train", "validation", "validation", "test", "test"] * 2
     }
-    tables.write(tmp_path / "split.parquet", split, {"root": str(folder)})
+    parquet.write(tmp_path / "split.parquet", split, {"root": str(folder)})
     pixels.write(tmp_path / "pixels", 12, 32, enumerate(images.load(folder, split["path"], 32)))
     recipe = {"steps": 2, "batch": 4, "lr": 0.001, "weight_decay": 0.0, "evaluate_every": 1, "select": "groups", "patience": 0}
     settings = finetune.Finetune("erm", None, recipe, SETTINGS, "float32", ["a", "b"], {"a": "a", "b": "b"}, ["a", "b"])

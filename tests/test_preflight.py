@@ -12,13 +12,13 @@ import pytest
 import yaml
 from conftest import PROJECT, Workflow
 
-from fairgen import preflight
-from fairgen.blocks import merged
-from fairgen.config import expanded
-from fairgen.errors import FairgenError
-from fairgen.preflight import machine, models, probes, prompts
-from fairgen.preflight.findings import NOTE, Finding
-from fairgen.workflow import DEFAULT, Call, call, requested
+from fairgen.core.errors import FairgenError
+from fairgen.workflow import preflight
+from fairgen.workflow.command_line import DEFAULT, Call, call, requested
+from fairgen.workflow.method_chain import merged
+from fairgen.workflow.preflight import machine, models, probes, prompts
+from fairgen.workflow.preflight.findings import NOTE, Finding
+from fairgen.workflow.stage_settings import expanded
 
 TARGET = "results/birds/worst_group.json"
 BIRDS = ("datasets", "birds")

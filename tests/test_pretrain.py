@@ -6,19 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from fairgen.embedded import loop, pretrain, pretrain_clip, tiny
+from fairgen.embedded import tiny, train_clip, train_common, train_model
 
 
 def test_all_parts_write_the_folder_that_ships(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shipped = {str(p.relative_to(tiny.FOLDER)) for p in tiny.FOLDER.rglob("*") if p.is_file()}
-    for module in (loop, pretrain, pretrain_clip):
+    for module in (train_common, train_model, train_clip):
         monkeypatch.setattr(module, "DRAWINGS", 150)
-    for settings in (pretrain_clip.CLIP_SETTINGS, pretrain.VAE_SETTINGS, pretrain.UNET_SETTINGS):
+    for settings in (train_clip.CLIP_SETTINGS, train_model.VAE_SETTINGS, train_model.UNET_SETTINGS):
         monkeypatch.setitem(settings, "steps", 2)
     for name in ("FOLDER", "DIFFUSION", "CLIP"):
         monkeypatch.setattr(tiny, name, getattr(tiny, name))
     monkeypatch.setattr(sys, "argv", ["pretrain", "--folder", str(tmp_path), "--threads", "1"])
-    pretrain.main()
+    train_model.main()
     assert {str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file()} == shipped
     record = json.loads((tmp_path / "record.json").read_text())
     assert list(record["parts"]) == ["clip", "vae", "unet"]

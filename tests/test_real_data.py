@@ -9,9 +9,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from fairgen import config as table
-from fairgen import index, tables
-from fairgen.settings import read
+from fairgen.core import parquet
+from fairgen.core.settings import read
+from fairgen.data import index
+from fairgen.workflow import stage_settings as table
 
 FOLDER = Path(os.environ.get("FAIRGEN_SAMPLES", Path(__file__).parent.parent.parent / "shared/data"))
 
@@ -24,7 +25,11 @@ def indexed(config: dict, name: str, root: Path, out: Path) -> tuple[list[dict],
     settings = read(index.Index, {k: v for k, v in given.items() if k != "threads"} | {"root": str(root)}, "index")
     names = {"index": "index.parquet", "rejects": "rejects.parquet", "audit": "audit.json", "page": "audit.md"}
     index.work(settings, SimpleNamespace(workers="2", **{k: out / v for k, v in names.items()}))
-    return tables.rows(out / "index.parquet"), tables.rows(out / "rejects.parquet"), json.loads((out / "audit.json").read_text())
+    return (
+        parquet.rows(out / "index.parquet"),
+        parquet.rows(out / "rejects.parquet"),
+        json.loads((out / "audit.json").read_text()),
+    )
 
 
 def test_utkface(config: dict, tmp_path: Path) -> None:

@@ -8,10 +8,11 @@ import pytest
 from conftest import result
 from jsonschema import Draft202012Validator
 
-from fairgen import intervals, schemas
-from fairgen.errors import FairgenError
-from fairgen.job import main
-from fairgen.replicates import Replicates, work
+from fairgen.core import schemas
+from fairgen.core.errors import FairgenError
+from fairgen.core.job import main
+from fairgen.evaluate import intervals
+from fairgen.evaluate.replicates import Replicates, work
 
 
 def write(folder: Path, **accuracies: list[float]) -> Path:

@@ -15,7 +15,7 @@ import pytest
 import yaml
 from conftest import PROJECT, Workflow, copy_workflow
 
-from fairgen.blocks import merged
+from fairgen.workflow.method_chain import merged
 
 STUDY = {
     "ratios": [0.9, 0.99],
@@ -191,19 +191,24 @@ EDITS = [
             another={**of_birds(c)["groups"]["landbird-water"], "bias": "air", "prompt": "a landbird in a forest [V]"}
         ),
     ),
-    source("a comment in `fairgen/sample.py`", "fairgen/sample.py", "FIELDS = {", "# a comment\nFIELDS = {"),
-    source("a docstring in `fairgen/sampling.py`, which it imports", "fairgen/sampling.py", '"""', '"""Another. '),
-    touch("a source file touched (`fairgen/sample.py`)", "fairgen/sample.py"),
-    source("a statement in `fairgen/sample.py`", "fairgen/sample.py", "FIELDS = {", "FIELDS = {} or {"),
+    source("a comment in `fairgen/generate/sample.py`", "fairgen/generate/sample.py", "FIELDS = {", "# a comment\nFIELDS = {"),
+    source("a docstring in `fairgen/generate/solver.py`, which it imports", "fairgen/generate/solver.py", '"""', '"""Another. '),
+    touch("a source file touched (`fairgen/generate/sample.py`)", "fairgen/generate/sample.py"),
+    source("a statement in `fairgen/generate/sample.py`", "fairgen/generate/sample.py", "FIELDS = {", "FIELDS = {} or {"),
     source(
-        "a statement in `fairgen/sampling.py`, imported by `prior` and `sample`",
-        "fairgen/sampling.py",
+        "a statement in `fairgen/generate/solver.py`, imported by `prior` and `sample`",
+        "fairgen/generate/solver.py",
         "\n\n\n",
         "\n\nNEW = 1\n\n\n",
     ),
-    source("a statement in `fairgen/methods/erm.py`", "fairgen/methods/erm.py", "\n\n\n", "\n\nNEW = 1\n\n\n"),
-    source("a statement in `fairgen/job.py`, imported by every stage", "fairgen/job.py", "\n\n\n", "\n\nNEW = 1\n\n\n"),
-    source("the shell line of rule `filter`", "rules/generate.smk", "fairgen.filter --settings", "fairgen.filter  --settings"),
+    source("a statement in `fairgen/classify/methods/erm.py`", "fairgen/classify/methods/erm.py", "\n\n\n", "\n\nNEW = 1\n\n\n"),
+    source("a statement in `fairgen/core/job.py`, imported by every stage", "fairgen/core/job.py", "\n\n\n", "\n\nNEW = 1\n\n\n"),
+    source(
+        "the shell line of rule `filter`",
+        "rules/generate.smk",
+        "fairgen.generate.filter --settings",
+        "fairgen.generate.filter  --settings",
+    ),
     source("a rule's `threads`, a comment there", "rules/data.smk", "threads: 8", "threads: 4  # a comment"),
     source("`envs/generate.yaml` (without `--sdm conda`)", "envs/generate.yaml", "dependencies:", "# newer\ndependencies:"),
     touch("a result of up to 1 MB touched", "results/birds/index.parquet"),

@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fairgen import ablation, results, schemas
-from fairgen.errors import FairgenError
-from fairgen.metrics import Group, Metrics, Predictions, accuracies, summarise
-from fairgen.worst_group import WorstGroup, pairs, table_rows, terminal_table, work
-from fairgen.worst_group import summarise as over_runs
+from fairgen.core import schemas
+from fairgen.core.errors import FairgenError
+from fairgen.evaluate import ablation, results
+from fairgen.evaluate.comparison import WorstGroup, pairs, table_rows, terminal_table
+from fairgen.evaluate.comparison import summarise as over_runs
+from fairgen.evaluate.metrics import Group, Metrics, Predictions, accuracies, summarise
+from fairgen.evaluate.worst_group import work
 
 SETTINGS = Metrics(
     {"xa": Group("x", "a", "aligned"), "xb": Group("x", "b", "conflicting"), "yb": Group("y", "b", "aligned")}, ["x", "y"]

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from fairgen import images, pixels, tables
-from fairgen.rows import Joined, Labels, Rows, Stored, View, real, synthetic
-from fairgen.work import digest
+from fairgen.classify.examples import Joined, Labels, Rows, Stored, View, real, synthetic
+from fairgen.core import images, parquet
+from fairgen.core.workfolder import digest
+from fairgen.data import pixels
 
 
 class Guarded:
@@ -105,9 +106,9 @@ def test_images_in_memory_are_hashed_by_their_pixels() -> None:
 def test_a_selection_is_decoded_into_one_array(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, grey in (("x", 0), ("y", 10)):
         pictures = ((images.encode_png(np.full((4, 4, 3), grey + i, np.uint8)), {}) for i in range(3))
-        tables.write_images(tmp_path / name, pictures, {}, {})
+        parquet.write_images(tmp_path / name, pictures, {}, {})
     files = [str(tmp_path / name) for name in "xxxyyy"]
-    tables.write(tmp_path / "s", {"group": list("ggghhh"), "file": files, "kept": [True, False, True, False, True, True]})
+    parquet.write(tmp_path / "s", {"group": list("ggghhh"), "file": files, "kept": [True, False, True, False, True, True]})
     for name in ("stack", "concatenate"):
         monkeypatch.setattr(np, name, None)
     monkeypatch.setattr(torch, "cat", None)

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from fairgen import images, tables
+from fairgen.core import images, parquet
+from fairgen.core.errors import FairgenError
 from fairgen.embedded import birds
-from fairgen.errors import FairgenError
-from fairgen.models import adapters, autoencoder, diffusion, text_encoders
-from fairgen.prompts import instance_prompt, plain_prompt
-from fairgen.sample import FIELDS, Sample, Source, rows, shares, sources
-from fairgen.sampling import Solver, draw
+from fairgen.generate.prompts import instance_prompt, plain_prompt
+from fairgen.generate.sample import FIELDS, Sample, Source, rows, shares, sources
+from fairgen.generate.solver import Solver, draw
+from fairgen.models import adapters, autoencoder, base_model, diffusion, lora, text_encoders
 
 
 def record(path: Path, count: int, cluster: int = 0) -> Path:
@@ -53,7 +53,7 @@ def test_no_adapters_at_all_means_the_base_alone() -> None:
 
 
 @pytest.mark.parametrize("scheduler", ["dpmsolver++", "unipc"])
-def test_an_image_depends_on_its_seed_not_on_its_batch(base: diffusion.Base, scheduler: str) -> None:
+def test_an_image_depends_on_its_seed_not_on_its_batch(base: base_model.Base, scheduler: str) -> None:
     unet, vae, text = (
         diffusion.load_unet(base),
         diffusion.load_vae(base),
@@ -66,7 +66,7 @@ def test_an_image_depends_on_its_seed_not_on_its_batch(base: diffusion.Base, sch
     assert np.abs(together[0].astype(int) - together[1]).mean() > 5
 
 
-def parts(base: diffusion.Base) -> tuple:
+def parts(base: base_model.Base) -> tuple:
     """What `draw` needs of a base."""
     text = text_encoders.encode_prompts(base, ["a duck on lake", ""])
     return diffusion.load_unet(base), diffusion.load_vae(base), base, text
@@ -87,7 +87,7 @@ def spoil(monkeypatch: pytest.MonkeyPatch, row: int, kinds: tuple[torch.dtype, .
     return sizes
 
 
-def test_a_broken_image_is_drawn_once_more_in_float32(base: diffusion.Base, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broken_image_is_drawn_once_more_in_float32(base: base_model.Base, monkeypatch: pytest.MonkeyPatch) -> None:
     """Only that image: what the others look like does not depend on their neighbours."""
     solver, half = Solver("dpmsolver++", 4, 1.0, "", 3), dataclasses.replace(base, dtype="bfloat16")
     exact, rough = list(draw(*parts(base), [1, 2, 3], solver)), list(draw(*parts(half), [1, 2, 3], solver))
@@ -102,7 +102,7 @@ def test_a_broken_image_is_drawn_once_more_in_float32(base: diffusion.Base, monk
 
 @pytest.mark.parametrize(("dtype", "calls"), [("bfloat16", [3, 3, 1, 1]), ("float32", [3, 3])])
 def test_an_image_that_stays_broken_is_an_error(
-    base: diffusion.Base, monkeypatch: pytest.MonkeyPatch, dtype: str, calls: list[int]
+    base: base_model.Base, monkeypatch: pytest.MonkeyPatch, dtype: str, calls: list[int]
 ) -> None:
     sizes = spoil(monkeypatch, -1, (torch.bfloat16, torch.float32))
     with pytest.raises(FairgenError, match="the image of seed 3 is not finite or of one colour, in float32 too"):
@@ -110,14 +110,14 @@ def test_an_image_that_stays_broken_is_an_error(
     assert sizes == calls
 
 
-def test_guidance_doubles_the_batch_only_where_it_is_on(base: diffusion.Base, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_guidance_doubles_the_batch_only_where_it_is_on(base: base_model.Base, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes, given = spoil(monkeypatch, 0, ()), parts(base)
     for guidance in (1.0, 1.5):
         list(draw(*given, [1, 2, 3], Solver("unipc", 1, guidance, "", 3)))
     assert sizes == [3, 6]
 
 
-def test_a_compiled_denoiser_sees_one_batch_size(base: diffusion.Base, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_compiled_denoiser_sees_one_batch_size(base: base_model.Base, monkeypatch: pytest.MonkeyPatch) -> None:
     solver, given, compiled = Solver("dpmsolver++", 2, 2.0, "", 2), parts(base), []
     wanted = list(draw(*given, [1, 2, 3], solver))
     sizes = spoil(monkeypatch, 0, ())
@@ -130,13 +130,13 @@ def test_a_compiled_denoiser_sees_one_batch_size(base: diffusion.Base, monkeypat
 
 
 @pytest.mark.parametrize("kind", ["lora", "full"])
-def test_adapters_take_each_others_place_exactly(base: diffusion.Base, tmp_path: Path, kind: str) -> None:
+def test_adapters_take_each_others_place_exactly(base: base_model.Base, tmp_path: Path, kind: str) -> None:
     """One after the other in one denoiser, each is what it is in a fresh one."""
     facts = {"kind": kind, "base": diffusion.identity(base), "rank": 2, "alpha": 5, "dora": False, "images": 1}
     for seed, name in enumerate("ab"):
         unet = diffusion.load_unet(base)
         if kind == "lora":
-            adapters.inject_lora(unet, 2, 5)
+            lora.inject_lora(unet, 2, 5)
         torch.manual_seed(seed)
         with torch.no_grad():
             for weight in (p for n, p in unet.named_parameters() if kind == "full" or "lora_" in n):
@@ -152,7 +152,7 @@ def test_adapters_take_each_others_place_exactly(base: diffusion.Base, tmp_path:
         assert all(torch.equal(wanted[key], found[key]) for key in wanted)
 
 
-def test_drawing_goes_on_at_any_image(base: diffusion.Base) -> None:
+def test_drawing_goes_on_at_any_image(base: base_model.Base) -> None:
     """Batches of 3 over two sources of 4 images: image 5 is the second one of the second source."""
     settings = Sample(8, 1, 0, Solver("dpmsolver++", 2, 2.0, "", 3), "V", vars(base), {"g": "a duck on lake"}, {"g": None})
     chosen = [Source(None, 0, 4), Source(None, 1, 4)]
@@ -161,7 +161,7 @@ def test_drawing_goes_on_at_any_image(base: diffusion.Base) -> None:
         assert list(rows(settings, "g", chosen, False, "base", skip)) == whole[skip:]
 
 
-def test_the_autoencoder_works_in_slices(base: diffusion.Base, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_autoencoder_works_in_slices(base: base_model.Base, monkeypatch: pytest.MonkeyPatch) -> None:
     pixels, (unet, vae, _, text) = (
         np.stack([birds.users(5, "train", "landbird", "land", i).pixels for i in range(5)]),
         parts(base),
@@ -198,7 +198,7 @@ def test_samples_open_as_a_hugging_face_image_table(tmp_path: Path) -> None:
     row = {name: ("" if str(kind) == "string" else 0) for name, kind in FIELDS.items()}
     pixels = np.zeros((4, 4, 3), dtype=np.uint8)
     pixels[1, 2] = (10, 20, 30)
-    tables.write_images(tmp_path / "s.parquet", [(images.encode_png(pixels), row)], FIELDS, {})
-    schema = tables.read(tmp_path / "s.parquet").schema
+    parquet.write_images(tmp_path / "s.parquet", [(images.encode_png(pixels), row)], FIELDS, {})
+    schema = parquet.read(tmp_path / "s.parquet").schema
     assert b'"_type": "Image"' in schema.metadata[b"huggingface"]
     assert np.array_equal(images.load_column(tmp_path / "s.parquet", 4)[0], pixels)

@@ -63,7 +63,7 @@ def looks(workflow: Workflow) -> list[dict[str, str]]:
 
 def pretend(workflow: Workflow) -> None:
     """Let the jobs of this copy claim a GPU that is none."""
-    module = workflow.folder / "fairgen/devices.py"
+    module = workflow.folder / "fairgen/core/devices.py"
     assert GPU in module.read_text()
     module.write_text(module.read_text().replace(GPU, NO_GPU))
 

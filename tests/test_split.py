@@ -7,9 +7,10 @@ from types import SimpleNamespace
 import pyarrow as pa
 import pytest
 
-from fairgen import tables
-from fairgen.errors import FairgenError
-from fairgen.split import GroupRole, Split, cut, quotas, ratio_of, uncut, work
+from fairgen.core import parquet
+from fairgen.core.errors import FairgenError
+from fairgen.data.split import GroupRole, Split, quotas, ratio_of, uncut, work
+from fairgen.data.subset import cut
 
 UTKFACE = {
     "male-young": GroupRole("male", "aligned"),
@@ -43,7 +44,7 @@ def test_a_class_without_a_conflicting_group_is_told(tmp_path: Path) -> None:
     with pytest.raises(FairgenError):
         split_of(tmp_path, "train")
     split_of(tmp_path, "train", "validation", "test")
-    assert tables.facts(tmp_path / "split.parquet")["uncut"] == ["x", "y"]
+    assert parquet.facts(tmp_path / "split.parquet")["uncut"] == ["x", "y"]
     assert uncut(UTKFACE) == []
 
 
@@ -69,6 +70,6 @@ def split_of(tmp_path: Path, *splits: str) -> None:
         {"id": i, "group": g, "split": s, **dict.fromkeys(("path", "target", "bias", "detail", "hash"), "")}
         for i, (g, s) in enumerate((g, s) for g in "ab" for s in splits)
     ]
-    tables.write(tmp_path / "index.parquet", pa.Table.from_pylist(rows), {"root": "data"})
+    parquet.write(tmp_path / "index.parquet", pa.Table.from_pylist(rows), {"root": "data"})
     paths = SimpleNamespace(index=tmp_path / "index.parquet", split=tmp_path / "split.parquet", scope="bias-0.9")
     work(Split(groups, 10, 0), paths)

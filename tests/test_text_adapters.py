@@ -9,24 +9,25 @@ import pytest
 import torch
 from test_adapt import adapt_settings, changed
 
-from fairgen import cli, sample
-from fairgen.dreambooth import train
+from fairgen import cli
+from fairgen.core.errors import FairgenError
 from fairgen.embedded import birds
-from fairgen.errors import FairgenError
-from fairgen.models import adapters, diffusion, text_adapters, text_encoders
-from fairgen.sampling import Solver
+from fairgen.generate import sample, text_adapters
+from fairgen.generate.solver import Solver
+from fairgen.generate.training import train
+from fairgen.models import adapters, base_model, diffusion, text_encoders
 
 PROMPTS = ["a duck on lake", ""]
 ARCHITECTURES = ["sd15", "sd2", "sdxl"]
 
 
 @pytest.fixture(scope="module")
-def bases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, diffusion.Base]:
+def bases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, base_model.Base]:
     place = tmp_path_factory.mktemp("bases")
-    return {name: diffusion.Base(str(miniatures.build(place, name)), None, None, "float32", 32) for name in ARCHITECTURES}
+    return {name: base_model.Base(str(miniatures.build(place, name)), None, None, "float32", 32) for name in ARCHITECTURES}
 
 
-def trained(base: diffusion.Base, kind: str, path: Path, **recipe: object) -> tuple[diffusion.Encoders, torch.nn.Module]:
+def trained(base: base_model.Base, kind: str, path: Path, **recipe: object) -> tuple[diffusion.Encoders, torch.nn.Module]:
     """Train an adapter, write its file, and return its text encoders and denoiser."""
     recipe = {"text_lr": 0.05, "lr": 0.05, "rank": 2, "alpha": 5, "prior_weight": 1, **recipe}
     settings = changed(adapt_settings(kind, base), **recipe)
@@ -40,7 +41,7 @@ def trained(base: diffusion.Base, kind: str, path: Path, **recipe: object) -> tu
     return encoders, unet
 
 
-def said(base: diffusion.Base, encoders: diffusion.Encoders) -> torch.Tensor:
+def said(base: base_model.Base, encoders: diffusion.Encoders) -> torch.Tensor:
     """What the denoiser gets to read."""
     with torch.inference_mode():
         found = text_encoders.encode(base, encoders, PROMPTS)

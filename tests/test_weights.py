@@ -14,16 +14,18 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from fairgen import cli
+from fairgen.core import safetensors_file as tensors
+from fairgen.core.errors import FairgenError
 from fairgen.embedded import tiny
-from fairgen.errors import FairgenError
-from fairgen.models import adapters, classifier, clip, diffusion, encoder, text_adapters, text_encoders, weights
+from fairgen.generate import text_adapters
+from fairgen.models import adapters, base_model, classifier, clip, diffusion, encoder, lora, text_encoders, weights
 
 TINY = classifier.Classifier("resnet10t", {"channels": [8, 8, 16, 16], "stem_width": 8}, False, 32)
 WAYS = list(miniatures.SPOILT)
 
 
-def base_of(place: Path, **more: str) -> diffusion.Base:
-    return diffusion.Base(str(place), None, None, "bfloat16", 32, **more)
+def base_of(place: Path, **more: str) -> base_model.Base:
+    return base_model.Base(str(place), None, None, "bfloat16", 32, **more)
 
 
 def refused(load: Callable[[], object], file: Path, how: str, name: str, place: Path, said: str = "") -> None:
@@ -170,8 +172,8 @@ def test_adapters(folders: dict, tmp_path: Path, kind: str, part: str, how: str)
     base, file = replace(base_of(folders["sd15"]), dtype="float32"), tmp_path / "a.safetensors"
     identity, unet, encoders = diffusion.identity(base), diffusion.load_unet(base), text_encoders.load_text(base)
     if kind == "lora":
-        adapters.inject_lora(unet, 2, 4)
-        adapters.inject_lora(encoders["text_encoder"][1], 2, 4, targets=adapters.TEXT_TARGETS)
+        lora.inject_lora(unet, 2, 4)
+        lora.inject_lora(encoders["text_encoder"][1], 2, 4, targets=lora.TEXT_TARGETS)
     facts = {"kind": kind, "base": identity, "rank": 2, "alpha": 4, "dora": False, "images": 1}
     adapters.write(file, unet, facts, text_adapters.state(encoders, kind))
 
@@ -179,12 +181,12 @@ def test_adapters(folders: dict, tmp_path: Path, kind: str, part: str, how: str)
         adapters.apply(file, diffusion.load_unet(base), identity)
         text_adapters.adapted(file, base, identity)
 
-    lora = {
+    layers = {
         "unet": "down_blocks.1.attentions.0.transformer_blocks.0.attn1.to_q",
         "text_encoder": "encoder.layers.0.self_attn.q_proj",
     }
     name = (
-        f"{lora[part]}.lora_A.weight"
+        f"{layers[part]}.lora_A.weight"
         if kind == "lora"
         else {"unet": "conv_in.bias", "text_encoder": "final_layer_norm.bias"}[part]
     )
@@ -219,7 +221,7 @@ def test_tied_weights_can_be_stored(tmp_path: Path) -> None:
     """Some of timm's models use one layer in several places, which safetensors alone refuses, at the end of a training."""
     layer = torch.nn.Linear(2, 2)
     state = {**torch.nn.Sequential(layer, layer).state_dict(), "row": layer.weight.detach()[1]}
-    save_file(weights.storable(state), tmp_path / "a.safetensors")
+    save_file(tensors.storable(state), tmp_path / "a.safetensors")
     found = load_file(tmp_path / "a.safetensors")
     assert found.keys() == state.keys()
     assert all(torch.equal(found[name], x) for name, x in state.items())

@@ -15,10 +15,12 @@ import pyarrow as pa
 import pytest
 from conftest import PROJECT
 
-from fairgen import devices, images, pixels, tables
+from fairgen.core import devices, images, parquet
+from fairgen.core.errors import FairgenError
+from fairgen.core.workfolder import Work, differences
+from fairgen.data import pixels
 from fairgen.embedded import birds
-from fairgen.errors import FairgenError
-from fairgen.work import Work, differences
+from fairgen.workflow import stages
 
 BASE = {"model": "fairgen:embedded/weights/diffusion", "revision": None, "variant": None, "dtype": "float32", "resolution": 32}
 COMMON = {"base": BASE, "prompts": {"g": "a landbird on land [V]"}, "donors": {"g": None}, "token": "V", "seed": 0, "threads": 1}
@@ -54,7 +56,7 @@ SETTINGS |= {
 }
 KILLED = """
 import os, runpy, signal, sys
-from fairgen.work import Work
+from fairgen.core.workfolder import Work
 save = Work.save
 def last_words(self, *words, **more):
     save(self, *words, **more)
@@ -76,7 +78,7 @@ class Bench:
         """Start the stage on so many GPUs; `killed` ends it by SIGKILL after its fourth step or image."""
         names = {**dict.fromkeys(("lora", "full"), "adapt"), "shared": "adapt_shared", **dict.fromkeys(RECIPES, "finetune")}
         stage = names.get(name, name)
-        words = ["-c", KILLED, f"fairgen.{stage}"] if killed else ["-m", f"fairgen.{stage}"]
+        words = ["-c", KILLED, stages.module(stage)] if killed else ["-m", stages.module(stage)]
         words += ["--settings", json.dumps(settings or SETTINGS[name]), "--log", str(self.folder / "log"), "--gpu", str(gpu)]
         words += [str(word) for word in self.options(stage)]
         env = {**os.environ, "PYTHONPATH": str(PROJECT), "FAIRGEN_CHECKPOINT_SECONDS": "0" if killed else "600"}
@@ -126,18 +128,18 @@ class Bench:
 def build(folder: Path) -> Bench:
     """Write the inputs."""
     drawn = [images.encode_png(birds.users(5, "train", "landbird", "land", i).pixels) for i in range(8)]
-    tables.write_images(folder / "drawn.parquet", [(x, {"prompt": "a bird"}) for x in drawn], {"prompt": pa.string()}, {})
+    parquet.write_images(folder / "drawn.parquet", [(x, {"prompt": "a bird"}) for x in drawn], {"prompt": pa.string()}, {})
     files = [f"drawn.parquet#{i}" for i in range(8)]
     hashes = [hashlib.sha256(x).hexdigest() for x in drawn]
     columns = {"id": range(8), "path": files, "group": ["g"] * 8, "hash": hashes}
-    tables.write(folder / "s.parquet", columns, {"root": str(folder)})
-    tables.write(folder / "c.parquet", {"id": range(8), "group": ["g"] * 8, "cluster": [0] * 5 + [1] * 3})
+    parquet.write(folder / "s.parquet", columns, {"root": str(folder)})
+    parquet.write(folder / "c.parquet", {"id": range(8), "group": ["g"] * 8, "cluster": [0] * 5 + [1] * 3})
     labelled = {"id": range(8), "path": files, "group": ["g", "h"] * 4, "target": ["x", "y"] * 4}
     labelled["split"] = ["train"] * 4 + ["validation"] * 2 + ["test"] * 2
-    tables.write(folder / "labelled.parquet", labelled, {"root": str(folder)})
+    parquet.write(folder / "labelled.parquet", labelled, {"root": str(folder)})
     pixels.write(folder / "32.safetensors", 8, 32, enumerate(images.load(folder, files, 32)))
     kept = {"group": ["g"] * 8, "file": [str(folder / "drawn.parquet")] * 8, "kept": [True] * 8, "score": [0.5] * 8}
-    tables.write(folder / "selection.parquet", kept)
+    parquet.write(folder / "selection.parquet", kept)
     return Bench(folder)
 
 
@@ -263,7 +265,7 @@ def test_other_inputs_start_afresh_for_good(tmp_path: Path) -> None:
 
 def test_two_jobs_never_hold_one_folder(tmp_path: Path) -> None:
     program = (
-        "import pathlib, sys, time; from fairgen.work import Work\n"
+        "import pathlib, sys, time; from fairgen.core.workfolder import Work\n"
         "for _ in range(30):\n"
         "    work = Work(pathlib.Path(sys.argv[1], 'a'), {}); work.lock(lambda said: None)\n"
         "    mine = work.fresh() / 'mine'; mine.open('x').close(); time.sleep(0.002); mine.unlink(); work.close(True)"

@@ -15,7 +15,7 @@ from conftest import Workflow, copy_workflow
 from PIL import Image
 from test_pages import needs_browser, shown
 
-from fairgen import tables
+from fairgen.core import parquet
 from fairgen.models import adapters
 
 TARGET = "results/birds/worst_group.json"
@@ -208,20 +208,20 @@ def test_groups_without_images_borrow_their_donors_generators(finished: Workflow
     folder = finished.folder / "results/birds/bias-0.999/clustered"
     facts = adapters.read_facts(folder / "adapters/landbird-water/0.safetensors")
     assert facts["reason"].startswith("borrows from landbird-land")
-    rows = tables.rows(folder / "samples/landbird-water.parquet", ["prompt", "borrowed_from", "adapter", "cluster"])
+    rows = parquet.rows(folder / "samples/landbird-water.parquet", ["prompt", "borrowed_from", "adapter", "cluster"])
     assert len(rows) == 24
     for row in rows:
         assert row["prompt"] == "a landbird on water V"
         assert row["borrowed_from"] == "landbird-land"
         assert "/adapters/landbird-land/" in row["adapter"]
-    own = tables.rows(folder / "samples/landbird-land.parquet", ["prompt", "borrowed_from", "adapter_hash", "cluster"])
+    own = parquet.rows(folder / "samples/landbird-land.parquet", ["prompt", "borrowed_from", "adapter_hash", "cluster"])
     assert {(r["prompt"], r["borrowed_from"]) for r in own} == {("a landbird on land V", "")}
     assert len({r["adapter_hash"] for r in own}) == len({r["cluster"] for r in own}) > 1
 
 
 @pytest.mark.slow
 def test_vanilla_is_drawn_without_adapters_or_token(finished: Workflow) -> None:
-    rows = tables.rows(finished.folder / "results/birds/any/vanilla/samples/waterbird-land.parquet", ["prompt", "adapter"])
+    rows = parquet.rows(finished.folder / "results/birds/any/vanilla/samples/waterbird-land.parquet", ["prompt", "adapter"])
     assert {(r["prompt"], r["adapter"]) for r in rows} == {("a waterbird on land", "")}
 
 

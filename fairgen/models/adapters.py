@@ -7,17 +7,16 @@ one file, its keys prefixed by the cluster; the path `landbird-land.safetensors#
 
 import hashlib
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from fairgen import tensors
-from fairgen.errors import FairgenError
+from fairgen.core import safetensors_file as tensors
+from fairgen.core.errors import FairgenError
 from fairgen.models import weights
+from fairgen.models.lora import TEXT_TARGETS, inject_lora, lora_config, lora_state, lora_tensors, mixed_precision
 
 WANTED = "give a file of an `adapters` folder of a finished run"
-LORA_TARGETS = ("to_q", "to_k", "to_v", "to_out.0")
-TEXT_TARGETS = ("q_proj", "k_proj", "v_proj", "out_proj")  # attention projections of the text encoders
 
 
 def write_empty(path: Path, facts: dict[str, Any]) -> None:
@@ -83,73 +82,6 @@ def digest(path: Path) -> str:
     found = hashlib.sha256(cluster.encode())
     found.update(file.read_bytes())
     return found.hexdigest()[:16]
-
-
-def inject_lora(unet: Any, rank: int, alpha: float, dora: bool = False, targets: Sequence[str] = LORA_TARGETS) -> None:
-    """Put trainable LoRA layers (arXiv 2106.09685) on all layers with the names `targets`; everything else stays frozen.
-
-    `dora` trains the norms of the columns apart from their directions (DoRA, arXiv 2402.09353).
-
-    Raises:
-        FairgenError: no layer of the UNet has one of the names, which peft would pass over.
-    """
-    from peft import LoraConfig, inject_adapter_in_model
-
-    names = [name for name, _ in unet.named_modules()]
-    for target in targets:
-        if not any(name == target or name.endswith(f".{target}") for name in names):
-            raise FairgenError(f"adapt.lora.targets: no layer of the base is named {target}; usual are {', '.join(LORA_TARGETS)}")
-    config = LoraConfig(**lora_config(rank, alpha, dora, targets), init_lora_weights="gaussian")
-    try:
-        inject_adapter_in_model(config, unet)
-    except ValueError as error:
-        raise FairgenError(f"adapt.lora: {error}") from error
-    for layer in lora_layers(unet).values() if dora else ():
-        norms, weight = layer.lora_magnitude_vector["default"], layer.get_base_layer().weight.float()
-        norms.weight.data = norms.get_weight_norm(weight, 0, layer.scaling["default"])  # peft rounds them to the base's dtype
-
-
-def lora_layers(module: Any) -> dict[str, Any]:
-    """peft's LoRA layers in a module, by their names."""
-    from peft.tuners.lora import LoraLayer
-
-    return {name: layer for name, layer in module.named_modules() if isinstance(layer, LoraLayer)}
-
-
-def mixed_precision(module: Any) -> None:
-    """Give LoRA layers float32 matrices that compute in the dtype of the layers that they adapt.
-
-    Autocast around the whole module would do that too, but compute its norms in float32: a seventh to a quarter more time
-    for a step on an H200.
-    """
-    import torch
-
-    for layer in lora_layers(module).values():
-        for name, p in layer.named_parameters():
-            if not name.startswith("base_layer."):
-                p.data = p.data.float()
-        weight = layer.get_base_layer().weight
-        if weight.dtype != torch.float32:
-            layer.cast_input_dtype_enabled = layer.use_dora["default"]  # it takes its norms in the input's dtype
-            layer.forward = torch.autocast(weight.device.type, weight.dtype)(layer.forward)
-
-
-def lora_config(rank: int, alpha: float, dora: bool, targets: Collection[str] = LORA_TARGETS) -> dict[str, Any]:
-    """What a loader needs beside the tensors; without it, one that finds alpha ≠ rank scales them wrongly, silently."""
-    listed = [*(name for name in LORA_TARGETS if name in targets), *sorted(set(targets) - set(LORA_TARGETS))]  # peft has a set
-    return {"r": rank, "lora_alpha": alpha, "use_dora": dora, "target_modules": listed}
-
-
-def lora_tensors(module: Any) -> dict[str, Any]:
-    """The LoRA tensors of an injected module."""
-    from peft import get_peft_model_state_dict
-
-    return get_peft_model_state_dict(module, save_embedding_layers=False)
-
-
-def lora_state(unet: Any) -> dict[str, Any]:
-    """The LoRA tensors of an injected UNet, with the names of a pipeline's LoRA file."""
-    return {f"unet.{name}": p for name, p in lora_tensors(unet).items()}
 
 
 def write(path: Path, unet: Any, facts: dict[str, Any], text: dict[str, Any] | None = None) -> None:

@@ -5,8 +5,9 @@ from typing import Any
 
 import torch
 
-from fairgen.errors import FairgenError
-from fairgen.models import missing, weights
+from fairgen.core.errors import FairgenError
+from fairgen.models import weights
+from fairgen.models.checkpoints import missing
 
 HEAD = "fairgen_head"  # our linear layer in a model whose classifier is another thing
 

@@ -11,10 +11,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from tqdm import tqdm
 
-from fairgen import devices, tensors
-from fairgen.errors import FairgenError
+from fairgen.core import devices, safetensors_file
+from fairgen.core.errors import FairgenError
+from fairgen.core.settings import read
 from fairgen.models import backbone, weights
-from fairgen.settings import read
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def probe(settings: Classifier, classes: int) -> None:
 
 def save(path: Path, network: Network, history: dict[str, Any] | None = None) -> None:
     """Write the weights as safetensors; `history`, what they have behind them, goes into the metadata."""
-    tensors.save(path, weights.storable(network.net.state_dict()), history or {})
+    safetensors_file.save(path, safetensors_file.storable(network.net.state_dict()), history or {})
 
 
 def restore(path: Path, network: Network) -> dict[str, Any]:

@@ -6,10 +6,12 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from fairgen import devices
-from fairgen.errors import FairgenError
-from fairgen.models import check_tokenizer, locate, missing, quiet, tokenize, weights
-from fairgen.models.lean import lean
+from fairgen.core import devices
+from fairgen.core.errors import FairgenError
+from fairgen.models import weights
+from fairgen.models.checkpoints import locate, missing, quiet
+from fairgen.models.lazy_imports import lean
+from fairgen.models.tokens import check_tokenizer, tokenize
 
 
 @dataclass

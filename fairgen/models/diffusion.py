@@ -13,33 +13,17 @@ from typing import Any
 
 import torch
 
-from fairgen import devices
-from fairgen.errors import FairgenError
-from fairgen.models import locate, missing, quiet, single_file, weights
-from fairgen.models.lean import lean
+from fairgen.core import devices
+from fairgen.core.errors import FairgenError
+from fairgen.models import single_file, weights
+from fairgen.models.base_model import Base
+from fairgen.models.checkpoints import locate, missing, quiet
+from fairgen.models.lazy_imports import lean
 from fairgen.models.pipelines import ARCHITECTURES
 
 Encoders = dict[str, tuple[Any, torch.nn.Module]]  # tokenizer and text encoder, by the encoder's name in a pipeline
 PREDICTIONS = ("epsilon", "v_prediction")  # what a denoiser may be trained to answer
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-
-
-@dataclass(frozen=True)
-class Base:
-    """The base model, the dtype of its frozen parts, and the picture size."""
-
-    model: str  # hub id, folder in diffusers' layout, or single file
-    revision: str | None
-    variant: str | None
-    dtype: str
-    resolution: int
-    config: str | None = None  # of a single file: the folder that describes it
-
-    @property
-    def layout(self) -> str:
-        """Hub id or folder in diffusers' layout: the base itself, or what describes its file."""
-        single = single_file.is_one(self.model)
-        return str(single_file.config_folder(self.model, self.config)) if single else locate(self.model)
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from fairgen import devices
-from fairgen.errors import FairgenError
-from fairgen.models import clip, missing, weights
+from fairgen.core import devices
+from fairgen.core.errors import FairgenError
+from fairgen.models import clip, weights
+from fairgen.models.checkpoints import missing
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,9 @@ that of the model which the file was trained from; of its weights none are neede
 from pathlib import Path
 from typing import Any
 
-from fairgen.errors import FairgenError
-from fairgen.models import locate, weights
+from fairgen.core.errors import FairgenError
+from fairgen.models import weights
+from fairgen.models.checkpoints import locate
 
 SUFFIXES = (".safetensors", ".ckpt")
 PREFIXES = ("model.diffusion_model.", "first_stage_model.", "cond_stage_model.", "conditioner.")  # of the parts in a file

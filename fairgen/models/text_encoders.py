@@ -4,12 +4,13 @@ from typing import Any
 
 import torch
 
-from fairgen import devices
-from fairgen.models import check_tokenizer, diffusion, tokenize
-from fairgen.models.lean import lean
+from fairgen.core import devices
+from fairgen.models import base_model, diffusion
+from fairgen.models.lazy_imports import lean
+from fairgen.models.tokens import check_tokenizer, tokenize
 
 
-def load_tokenizer(base: diffusion.Base, suffix: str = "") -> Any:
+def load_tokenizer(base: base_model.Base, suffix: str = "") -> Any:
     """The tokenizer of the base's text encoder; SDXL's second one has the suffix `_2`.
 
     Raises:
@@ -23,7 +24,7 @@ def load_tokenizer(base: diffusion.Base, suffix: str = "") -> Any:
     return tokenizer
 
 
-def load_text(base: diffusion.Base, dtype: torch.dtype | None = None) -> diffusion.Encoders:
+def load_text(base: base_model.Base, dtype: torch.dtype | None = None) -> diffusion.Encoders:
     """Every text encoder by its name, frozen and in evaluation mode, with its tokenizer; `dtype` overrides the base's."""
     with lean():
         from transformers.models.clip.modeling_clip import CLIPTextModel, CLIPTextModelWithProjection
@@ -37,12 +38,12 @@ def load_text(base: diffusion.Base, dtype: torch.dtype | None = None) -> diffusi
 
 
 @torch.inference_mode()
-def encode_prompts(base: diffusion.Base, prompts: list[str]) -> diffusion.Conditioning:
+def encode_prompts(base: base_model.Base, prompts: list[str]) -> diffusion.Conditioning:
     """One row of conditioning per prompt; the text encoders are released afterwards."""
     return encode(base, load_text(base), prompts)
 
 
-def encode(base: diffusion.Base, encoders: diffusion.Encoders, prompts: list[str]) -> diffusion.Conditioning:
+def encode(base: base_model.Base, encoders: diffusion.Encoders, prompts: list[str]) -> diffusion.Conditioning:
     """One row of conditioning per prompt by these text encoders; gradients flow.
 
     SDXL concatenates the states before the last layer of both encoders and takes the pooled vector of the second one; where

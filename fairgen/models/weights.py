@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fairgen.errors import FairgenError
+from fairgen.core.errors import FairgenError
 
 if TYPE_CHECKING:
     import torch
@@ -91,17 +91,6 @@ def fitting(place: object, found: "Mapping[str, torch.Tensor]", wanted: "Mapping
         if x.shape != own.shape or x.is_floating_point() != own.is_floating_point()
     ]
     complete(place, wanted.keys() - found.keys(), found.keys() - wanted.keys(), wrong, remedy=remedy)
-
-
-def storable(tensors: "Mapping[str, torch.Tensor]") -> "dict[str, torch.Tensor]":
-    """Tensors as safetensors takes them: on the CPU, contiguous, each in memory of its own; some of timm's models tie weights."""
-    found, taken = {}, set()
-    for name, x in tensors.items():
-        own = x.detach().cpu().contiguous()
-        place = own.untyped_storage().data_ptr()
-        found[name] = own.clone() if place in taken else own
-        taken.add(place)
-    return found
 
 
 def shown(x: "torch.Tensor") -> str:

@@ -1,0 +1,1 @@
+"""Classifiers: pretrain on generated images, finetune on real ones, and the methods that do it."""

@@ -1,0 +1,92 @@
+"""Stage `finetune`: train the classifier on the real, biased data by the chosen method, and predict.
+
+Weights are selected on validation rows only. Predictions of the validation and test rows are stored, so that a new
+metric never trains or infers again. The weights and the predictions say what is behind them: gradient steps in all, and
+what group labels were used for (generation, training, selection).
+"""
+
+import hashlib
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import torch
+
+from fairgen.classify import examples, methods
+from fairgen.classify.model_selection import Best
+from fairgen.classify.problem import Problem
+from fairgen.core import job, parquet
+from fairgen.core.seeds import seed_of
+from fairgen.core.settings import read
+from fairgen.data import pixels
+from fairgen.models import classifier
+
+
+@dataclass(frozen=True)
+class Finetune:
+    """The method with its recipe, where it starts, the classifier, the classes, and the groups in the config's order."""
+
+    kind: str
+    start: str | None  # method whose finished model comes in as weights
+    recipe: dict[str, Any]  # read by the method's own `Recipe`
+    classifier: classifier.Classifier
+    precision: str  # float32 | bfloat16: of training
+    classes: list[str]
+    targets: dict[str, str]  # group → class
+    groups: list[str]
+
+
+def history(before: dict[str, Any], method: ModuleType, recipe: Any, best: Best) -> dict[str, Any]:
+    """What the weights have behind them, with what their start had (`before`)."""
+    used = {*before.get("group_labels", []), *method.LABELS, *(["selection"] if best.select == "groups" else [])}
+    steps = before.get("gradient_steps", 0) + recipe.gradient_steps - best.unspent
+    return {"gradient_steps": steps, "group_labels": sorted(used)}
+
+
+def prediction_columns(judged: list[dict[str, Any]], logits: torch.Tensor, classes: list[str]) -> dict[str, list[Any]]:
+    """Columns of the predictions: the rows' labels, the predicted class, and its probabilities in the classes' order."""
+    columns = {key: [r[key] for r in judged] for key in ("id", "group", "split", "target")}
+    columns["predicted"] = [classes[i] for i in logits.argmax(1)]
+    return columns | {"probabilities": logits.softmax(1).tolist()}
+
+
+def work(settings: Finetune, paths: SimpleNamespace) -> None:
+    """Train, select, save, predict."""
+    method = methods.method(settings.kind)
+    recipe = read(method.Recipe, settings.recipe, f"finetune.{settings.kind}")
+    table = parquet.rows(paths.split, ["id", "group", "split", "target"])
+    stored = pixels.read(paths.pixels, settings.classifier.resolution)
+    parts = {name: [r for r in table if r["split"] == name] for name in ("train", "validation", "test")}
+    seed = seed_of("classifier", paths.seed)
+    network = classifier.build(settings.classifier, len(settings.classes), seed, settings.precision)
+    job.ready()
+    before = classifier.restore(paths.weights[0], network) if paths.weights else {}
+    labels = examples.Labels(settings.classes, settings.targets, settings.groups)
+    load = partial(examples.real, file=stored, labels=labels)
+    drawn = examples.synthetic(paths.selection[0], settings.classifier.resolution, labels) if paths.selection else None
+    train, validation = load(parts["train"]), load(parts["validation"])
+    problem = Problem(train, validation, settings.groups, seed, bool(paths.weights), drawn, paths.work)
+    best = method.train(network, problem, recipe)
+    job.log.info("selected %s", best.facts())
+    behind = history(before, method, recipe, best)
+    classifier.save(paths.model, network, {**behind, **classifier.identity(settings.classifier, settings.classes)})
+    logits = torch.cat([classifier.predict(network, r.pixels) for r in (validation, load(parts["test"]))])
+    unseen = sorted(set(settings.groups) - {r["group"] for r in parts["validation"]}, key=settings.groups.index)
+    if unseen:
+        job.log.warning("the selection of weights has not seen groups without validation images: %s", ", ".join(unseen))
+    facts = {
+        "weights_sha256": hashlib.sha256(Path(paths.model).read_bytes()).hexdigest(),
+        "start": settings.start,
+        "training_rows": len(train),
+        "validation_rows": len(validation),
+        "groups_without_validation": unseen,
+    }
+    columns = prediction_columns(parts["validation"] + parts["test"], logits, settings.classes)
+    parquet.write(paths.predictions, columns, {**facts, **behind, **best.facts()})
+
+
+if __name__ == "__main__":
+    given, made = ["split", "pixels", "weights*", "selection*"], ["model", "predictions"]
+    job.main(work, Finetune, reads=given, values=["seed"], writes=made)

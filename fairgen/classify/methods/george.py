@@ -1,0 +1,103 @@
+"""Groups that nobody labelled, inferred from features (GEORGE, Sohoni et al. 2020, arXiv 2011.12945), then Group-DRO.
+
+As in the paper, a first network is trained by ERM, its features are clustered inside each class, the number of clusters
+of a class is the one of the best silhouette, and a second network is trained anew by Group-DRO on the clusters. Weights
+are selected by the worst cluster of the validation rows, so no group label is used. Ours: spherical k-means on features
+centred inside the class, where the paper has Gaussian mixtures on projected features and splits clusters further.
+"""
+
+import copy
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from sklearn.metrics import silhouette_score
+
+from fairgen.classify.examples import Rows
+from fairgen.classify.methods import groupdro
+from fairgen.classify.model_selection import Best
+from fairgen.classify.problem import Problem
+from fairgen.classify.training import first_network
+from fairgen.core.seeds import seed_of
+from fairgen.data.kmeans import agreement, clusters_for, kmeans
+from fairgen.models.classifier import Network, embed
+
+LABELS = ()
+ITERATIONS = 25  # of k-means
+JUDGED = 2000  # rows of a class that the silhouette looks at; it takes all their pairs
+
+
+@dataclass(frozen=True)
+class Recipe(groupdro.Recipe):
+    """`steps` are those of the second network; `select` is also `clusters`: by the inferred groups."""
+
+    identify_steps: int  # of the first network
+    max_clusters: int  # of a class
+    min_images: int  # fewest training rows that make a cluster
+
+    @property
+    def gradient_steps(self) -> int:
+        """Of both networks."""
+        return self.identify_steps + self.steps
+
+
+@dataclass(frozen=True)
+class Clusters:
+    """The clusters of one class: the mean of its features (d,), and a unit vector (k, d) for each cluster."""
+
+    mean: np.ndarray
+    centres: np.ndarray
+
+    def __call__(self, features: np.ndarray) -> np.ndarray:
+        """The nearest cluster (n,) of features (n, d) by cosine."""
+        return ((features - self.mean) @ self.centres.T).argmax(1)
+
+
+def split_class(features: np.ndarray, recipe: Recipe, seed: int) -> Clusters:
+    """Cluster the features (n, d) of one class; k from 2 to `max_clusters` by the silhouette, 1 for a small class."""
+    centred = features - features.mean(0)
+    found = {1: np.zeros(len(features), dtype=np.int64)}
+    for k in range(2, clusters_for(len(features), recipe.max_clusters, recipe.min_images) + 1):
+        found[k] = kmeans(centred, k, seed, ITERATIONS)
+    best = max(found, key=lambda k: separation(centred, found[k], seed))
+    unit = centred / np.linalg.norm(centred, axis=1, keepdims=True).clip(1e-12)
+    sums = np.stack([unit[found[best] == c].sum(0) for c in range(best)])
+    centres = sums / np.linalg.norm(sums, axis=1, keepdims=True).clip(1e-12)
+    return Clusters(features.mean(0), centres[np.unique((centred @ centres.T).argmax(1))])
+
+
+def separation(features: np.ndarray, label: np.ndarray, seed: int) -> float:
+    """Mean silhouette by cosine; −1, the least that there is, for a single cluster."""
+    chosen = np.random.default_rng(seed).permutation(len(label))[:JUDGED]
+    seen = len(np.unique(label[chosen]))
+    return float(silhouette_score(features[chosen], label[chosen], metric="cosine")) if seen > 1 else -1.0
+
+
+def inferred(network: Network, problem: Problem, recipe: Recipe) -> tuple[list[Rows], list[str]]:
+    """Training and validation rows with clusters for groups, by the network's features; and the clusters' names."""
+    parts = [problem.train, problem.validation]
+    features = [embed(network, rows.pixels).numpy() for rows in parts]
+    groups, names = [torch.zeros_like(rows.group) for rows in parts], []
+    for number in range(int(problem.train.target.max()) + 1):
+        own = [(rows.target == number).numpy() for rows in parts]
+        clusters = split_class(features[0][own[0]], recipe, seed_of("george", problem.seed, number))
+        for group, x, mine in zip(groups, features, own, strict=True):
+            group[mine] = torch.from_numpy(len(names) + clusters(x[mine]))
+        names += [f"cluster {i} of class {number}" for i in range(len(clusters.centres))]
+    return [replace(rows, group=group) for rows, group in zip(parts, groups, strict=True)], names
+
+
+def train(network: Network, problem: Problem, recipe: Recipe) -> Best:
+    """Train a first network, infer groups, and train again by Group-DRO from the weights that the network comes with."""
+    fresh = copy.deepcopy(network.state_dict())
+    first_network(network, problem, recipe)
+    (rows, judged), names = inferred(network, problem, recipe)
+    network.load_state_dict(fresh)
+    validation = judged if recipe.select == "clusters" else problem.validation
+    best = groupdro.train(network, replace(problem, train=rows, validation=validation, groups=names), recipe)
+    classes = [rows.target == number for number in rows.target.unique()]
+    best.notes |= {
+        "inferred_groups": torch.bincount(rows.group).tolist(),  # training rows of each
+        "inferred_groups_nmi": [agreement(rows.group[c].numpy(), problem.train.group[c].tolist()) for c in classes],
+    }
+    return best

@@ -1,0 +1,87 @@
+"""Stage `pretrain` (stage 1 of the paper): train the classifier on the selected synthetic images, CE + λ · SupCon.
+
+As the control for extra data, the images of another data set can take their place: those that the base model has seen.
+"""
+
+from dataclasses import dataclass
+from types import SimpleNamespace
+
+import torch
+from tqdm import tqdm
+
+from fairgen.classify import examples
+from fairgen.classify.losses import cross_entropy, supcon
+from fairgen.classify.recipe import Optimisation
+from fairgen.classify.training import optimiser, step
+from fairgen.core import devices, job, parquet
+from fairgen.core.batches import Batches
+from fairgen.core.checkpoint import Training
+from fairgen.core.seeds import seed_of
+from fairgen.core.workfolder import digest
+from fairgen.data import pixels
+from fairgen.generate import selection
+from fairgen.models import classifier
+
+
+@dataclass(frozen=True)
+class Pretrain:
+    """The classifier, its optimisation, the SupCon term, and each group's class."""
+
+    classifier: classifier.Classifier
+    precision: str  # float32 | bfloat16: of training
+    recipe: Optimisation
+    supcon: float  # λ, the weight of the contrastive term; 0 leaves it out
+    temperature: float
+    projection: int  # width of the projection head, which is dropped afterwards
+    weights: str  # none | score: how much an image counts in both terms
+    extra: str | None  # the data set whose training images are taken instead of generated ones
+    classes: list[str]
+    targets: dict[str, str]  # group → class
+
+
+def images_of(settings: Pretrain, paths: SimpleNamespace) -> tuple[examples.Rows, torch.Tensor | None]:
+    """What stage 1 learns from: the selection, or the training rows of another data set; with the images' weights (n,)."""
+    labels = examples.Labels(settings.classes, settings.targets, list(settings.targets))
+    if settings.extra:
+        index, stored = paths.extra
+        others = [r for r in parquet.rows(index, ["id", "group", "split"]) if r["split"] == "train"]
+        return examples.real(others, pixels.read(stored, settings.classifier.resolution), labels), None
+    weighed = settings.weights == "score"
+    weights = torch.tensor(selection.scores(paths.selection[0])).clamp(min=0) if weighed else None
+    return examples.synthetic(paths.selection[0], settings.classifier.resolution, labels), weights
+
+
+def work(settings: Pretrain, paths: SimpleNamespace) -> None:
+    """Train on these images only; the last step's weights are kept, no row of the data set is looked at."""
+    seed = seed_of("classifier", paths.seed)
+    network = classifier.build(settings.classifier, len(settings.classes), seed, settings.precision)
+    job.ready()
+    drawn, weights = images_of(settings, paths)
+    width = network.head.in_features
+    layers = torch.nn.Linear(width, width), torch.nn.ReLU(), torch.nn.Linear(width, settings.projection)
+    projection = torch.nn.Sequential(*layers).to(devices.current())
+    optimizer, schedule = optimiser([*network.parameters(), *projection.parameters()], settings.recipe)
+    generator = torch.Generator().manual_seed(seed)
+    network.train()
+    order = Batches(len(drawn), settings.recipe.batch, generator)
+    state = [*network.state_dict().values(), *projection.state_dict().values()]
+    training = Training({"state": state}, optimizer, schedule, generator, [order])
+    seen = [*drawn.content(), *([] if weights is None else [weights.numpy()])]
+    training.resume(paths.work, {"images": digest(*seen)})
+    steps = range(training.step, settings.recipe.steps)
+    for _ in tqdm(steps, total=settings.recipe.steps, initial=training.step, desc="pretrain", disable=None):
+        batch = next(order)
+        features = network.features(classifier.augment(drawn.pixels[batch], generator))
+        target, own = drawn.target[batch], None if weights is None else weights[batch]
+        loss = cross_entropy(network.head(features).cpu(), target, own)
+        if settings.supcon:
+            loss = loss + settings.supcon * supcon(projection(features).cpu(), target, settings.temperature, own)
+        step(loss, optimizer, schedule)
+        training.step += 1
+        training.save(paths.work)
+    history = {"gradient_steps": settings.recipe.steps, "group_labels": [] if settings.extra else ["generation"]}
+    classifier.save(paths.weights, network, history)
+
+
+if __name__ == "__main__":
+    job.main(work, Pretrain, reads=["selection*", "extra*"], values=["seed"], writes=["weights"])

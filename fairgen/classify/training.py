@@ -1,0 +1,138 @@
+"""What the classifier methods share: the data of a run, the loop over minibatches, and selection on validation rows."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch.nn import functional as F
+from tqdm import tqdm
+
+from fairgen.classify.examples import Rows
+from fairgen.classify.model_selection import Best, selection_score
+from fairgen.classify.problem import Kept, Problem
+from fairgen.classify.recipe import Optimisation, Recipe
+from fairgen.core.batches import Batches
+from fairgen.core.checkpoint import Training
+from fairgen.core.errors import FairgenError
+from fairgen.core.seeds import seed_of
+from fairgen.core.workfolder import digest
+from fairgen.models.classifier import Network, augment, predict
+
+# per-sample losses (n,) and groups (n,) to one loss
+Objective = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+
+
+def weighted_batches(weights: torch.Tensor, size: int, generator: torch.Generator) -> Iterator[torch.Tensor]:
+    """Endless batches of row numbers, drawn with replacement in proportion to the rows' weights (n,).
+
+    By the inverse of their sums in float64: exact, and not limited to 2²⁴ rows as `torch.multinomial` is.
+    """
+    sums = weights.double().cumsum(0)
+    while True:
+        drawn = torch.rand(size, dtype=torch.float64, generator=generator) * sums[-1]
+        yield torch.searchsorted(sums, drawn, right=True)
+
+
+def group_weights(groups: torch.Tensor, count: int) -> torch.Tensor:
+    """Weight (count,) of each group in inverse proportion to its rows, one on average over the rows (n,); 0 without rows."""
+    sizes = torch.bincount(groups, minlength=count).float()
+    return torch.where(sizes > 0, len(groups) / ((sizes > 0).sum() * sizes), 0.0)
+
+
+def optimiser(weights: Iterator[torch.nn.Parameter], recipe: Optimisation) -> tuple[Any, Any]:
+    """AdamW with a cosine schedule to zero."""
+    chosen = torch.optim.AdamW(weights, lr=recipe.lr, weight_decay=recipe.weight_decay)
+    return chosen, torch.optim.lr_scheduler.CosineAnnealingLR(chosen, recipe.steps)
+
+
+def step(loss: torch.Tensor, optimizer: Any, schedule: Any) -> None:
+    """One update.
+
+    Raises:
+        FairgenError: the loss is not finite.
+    """
+    if not torch.isfinite(loss):
+        raise FairgenError("the classifier's loss is not finite; lower its learning rate in the config")
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    optimizer.step()
+    schedule.step()
+
+
+def mean_loss(losses: torch.Tensor, groups: torch.Tensor) -> torch.Tensor:
+    """The objective of empirical risk minimisation."""
+    return losses.mean()
+
+
+def descend(
+    network: Network,
+    rows: Rows,
+    recipe: Optimisation,
+    objective: Objective,
+    generator: torch.Generator,
+    weights: torch.Tensor | None = None,
+    kept: Kept | None = None,
+) -> Iterator[int]:
+    """Train all weights on augmented batches; yields the number of each step that is done.
+
+    `weights` (n,) makes the batches draw rows in that proportion. With `kept` it goes on from an interrupted training.
+    """
+    optimizer, schedule = optimiser(network.parameters(), recipe)
+    uniform = Batches(len(rows), recipe.batch, generator)
+    plan = uniform if weights is None else weighted_batches(weights, recipe.batch, generator)
+    state = [*network.state_dict().values()]
+    changing = {"state": state, "more": kept.state if kept else []}
+    training = Training(changing, optimizer, schedule, generator, [uniform])
+    if kept:
+        start = digest(*(x.detach().cpu().contiguous().numpy() for x in state))
+        training.resume(kept.work, {**kept.inputs, "start": start})
+    steps = range(training.step, recipe.steps)
+    for _ in tqdm(steps, total=recipe.steps, initial=training.step, desc="finetune", disable=None):
+        batch = next(plan)
+        network.train()
+        logits = network(augment(rows.pixels[batch], generator)).cpu()  # losses and group weights are small
+        losses = F.cross_entropy(logits, rows.target[batch], reduction="none")
+        step(objective(losses, rows.group[batch]), optimizer, schedule)
+        training.step += 1
+        yield training.step
+        if kept:
+            training.save(kept.work)
+
+
+def first_network(network: Network, problem: Problem, recipe: Any) -> None:
+    """Train by ERM for `recipe.identify_steps`, for the methods that learn from a first network what the second one needs."""
+    generator = torch.Generator().manual_seed(seed_of("identify", problem.seed))
+    first, kept = replace(recipe, steps=recipe.identify_steps), problem.kept("identify")
+    for _ in descend(network, problem.train, first, mean_loss, generator, kept=kept):
+        pass
+
+
+def fit_all(
+    network: Network,
+    problem: Problem,
+    recipe: Recipe,
+    objective: Objective = mean_loss,
+    weights: torch.Tensor | None = None,
+    state: Sequence[torch.Tensor] = (),
+) -> Best:
+    """Train all weights (see `descend`); the network ends with the selected weights.
+
+    `state` is what the objective changes in place.
+    """
+    generator, best = torch.Generator().manual_seed(problem.seed), Best(recipe.select)
+    kept = problem.kept("train", [*best.tensors(network), *state])
+
+    def look(number: int) -> None:
+        logits = predict(network, problem.validation.pixels)
+        best.offer(selection_score(logits, problem.validation, recipe.select), number, network)
+
+    if problem.trained:
+        look(0)
+    for number in descend(network, problem.train, recipe, objective, generator, weights, kept):
+        if number % recipe.evaluate_every == 0 or number == recipe.steps:
+            look(number)
+            if best.stops(number, recipe):
+                break
+    network.load_state_dict(best.state)
+    return best

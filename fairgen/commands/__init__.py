@@ -1,0 +1,1 @@
+"""The subcommands of `fairgen`, one module each."""

@@ -1,0 +1,242 @@
+"""`fairgen estimate`: jobs, time, GPU hours, images and disk of a target, before anything runs.
+
+Jobs come from snakemake's dry run. Where a like job of the same data has run, its time and size are taken; else they are
+reckoned from reference rates (`rates`). All amounts are ranges, and what is not known is named, not counted as nothing.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from argparse import ArgumentParser, Namespace
+from dataclasses import dataclass
+from functools import cache
+from itertools import takewhile
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from fairgen.commands.amounts import Amount, plus, text, total
+from fairgen.commands.rates import PEAK, Reference
+from fairgen.core import parquet
+from fairgen.core.errors import FairgenError
+from fairgen.report.costs import Past, past, settings_of, work_of
+from fairgen.workflow import config_file
+from fairgen.workflow.preflight.machine import smi
+from fairgen.workflow.stage_settings import Config, block, dataset_block, expanded, merged, settings
+from fairgen.workflow.stages import STAGES
+
+JOB = re.compile(r"^(?:local)?rule (\w+):\n((?: {4}.*\n)+)", re.M)
+PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".avif")
+
+
+@dataclass(frozen=True)
+class Job:
+    """A planned job: its rule and wildcards, and the settings that it would get."""
+
+    rule: str
+    wildcards: dict[str, str]
+    settings: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What the jobs of one rule cost together, and how that is known; None for what is not."""
+
+    rule: str
+    jobs: int
+    seconds: Amount
+    megabytes: Amount
+    source: str
+
+
+def arguments(parser: ArgumentParser) -> None:
+    """The subcommand's command line."""
+    parser.add_argument("target", type=Path, help="for example results/utkface/worst_group.json")
+    parser.add_argument("--configfile", type=Path, help="a config file to merge over config.yaml")
+    parser.add_argument("--card", choices=list(PEAK), help="the GPU that jobs will run on (default: this machine's)")
+
+
+def planned(target: Path, configfile: Path | None, config: Config) -> list[Job]:
+    """Jobs that snakemake would run.
+
+    Raises:
+        FairgenError: snakemake refuses; with its last words.
+    """
+    extra = ["--configfile", str(configfile)] if configfile else []
+    command = [sys.executable, "-m", "snakemake", "--cores", "1", "--dry-run", *extra, "--", str(target)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    said = done.stdout + done.stderr
+    if done.returncode:
+        lines = [line.strip() for line in said.splitlines() if line.strip()]
+        own = [*takewhile(lambda line: line.startswith("fairgen: "), reversed(lines))][::-1]
+        why = [line.removeprefix("fairgen: ") for line in own] or [" ".join(lines[-3:]) or "snakemake gave no reason"]
+        raise FairgenError("\n".join([f"{target} cannot be planned: {why[0]}", *why[1:]]))
+    found, of = [], cache(lambda *names: json.loads(settings(config, *names)))
+    for rule, about in JOB.findall(said):
+        named = re.search(r"^ {4}wildcards: (.+)$", about, re.M)
+        wildcards = dict(part.split("=", 1) for part in named[1].split(", ")) if named else {}
+        if "dataset" in wildcards:
+            given = (wildcards.get(name) for name in ("method", "group", "ablation"))
+            size = {"resolution": int(wildcards["resolution"])} if "resolution" in wildcards else {}
+            found.append(Job(rule, wildcards, of(wildcards["dataset"], rule, *given) | size))
+    return found
+
+
+def same_data(config: Config, dataset: str, results: Path) -> bool:
+    """Whether the index, and the drawings of birds, that lie there are of the config's data."""
+    files = {"index": results / "index.parquet", "draw": results / "drawings.parquet"}
+    if dataset_block(config, dataset)["format"] != "birds":
+        del files["draw"]
+    found = {stage: settings_of(path) if path.is_file() else None for stage, path in files.items()}
+    return all(
+        s is not None and work_of(s) == work_of(json.loads(settings(config, dataset, stage))) for stage, s in found.items()
+    )
+
+
+def like(job: Job, before: dict[str, list[Past]], data: bool) -> list[Past]:
+    """Finished jobs that did the same work.
+
+    Args:
+        job: the planned one.
+        before: finished jobs of its data set by rule.
+        data: whether they were of the same data.
+    """
+    if not data and STAGES[job.rule].of_data:
+        return []
+    return [one for one in before.get(job.rule, []) if work_of(one.settings) == work_of(job.settings)]
+
+
+def costs(jobs: list[Job], before: dict[str, list[Past]], data: bool, reference: Reference, config: Config) -> list[Cost]:
+    """Time and size of all jobs of each rule.
+
+    Args:
+        jobs: planned, of one data set.
+        before: finished jobs of that data set by rule.
+        data: whether they were of the same data.
+        reference: for jobs of which no like one is among them.
+        config: the expanded config.
+    """
+    sampled = [*(job.settings for job in jobs if job.rule == "sample"), *(one.settings for one in before.get("sample", []))]
+    alike = len({s["per_group"] for s in sampled}) == 1
+    found: dict[str, list[tuple[Amount, Amount, str]]] = {}
+    for job in jobs:
+        known = like(job, before, data) if not STAGES[job.rule].of_samples or alike else []
+        if known:
+            times, sizes = [one.seconds for one in known], [one.megabytes for one in known]
+            own = (min(times), max(times)), (min(sizes), max(sizes)), "like jobs"
+        else:
+            drawn, adapters = extent(job, config)
+            seconds = reference.seconds(job.rule, job.settings, drawn, adapters)
+            own = seconds, reference.megabytes(job.rule, job.settings, adapters), "reference" if seconds else "not known"
+        found.setdefault(job.rule, []).append(own)
+    return [
+        Cost(rule, len(own), plus(*(o[0] for o in own)), plus(*(o[1] for o in own)), ", ".join(dict.fromkeys(o[2] for o in own)))
+        for rule, own in found.items()
+    ]
+
+
+def extent(job: Job, config: Config) -> tuple[int, int]:
+    """Images of the synthetic set that a job looks at, and adapters that it trains together."""
+    dataset, method = job.wildcards["dataset"], job.wildcards.get("method")
+    per_group, k = (block(config, dataset, method, name)[key] for name, key in (("sample", "per_group"), ("cluster", "k")))
+    return per_group * len(dataset_block(config, dataset)["groups"]), k if job.rule == "adapt_shared" else 1
+
+
+def images_of(config: Config, dataset: str, index: Path | None) -> int | None:
+    """Images of a data set: of its index, of what will be drawn, or pictures in its folder; None if there are none."""
+    if index:
+        return parquet.count(index)
+    data = dataset_block(config, dataset)
+    if data["format"] == "birds":
+        return sum(data["options"][split] for split in ("train", "validation", "test")) * len(data["groups"])
+    names = [Path(folder, name) for folder, _, files in os.walk(data["root"]) for name in files]
+    rows = sum(parquet.count(path) for path in names if path.suffix == ".parquet")
+    return rows + sum(path.suffix.lower() in PICTURES for path in names) or None
+
+
+def this_card() -> str | None:
+    """The GPU of this machine, as `PEAK` names it; None if there is none or it is not in the table."""
+    said = " ".join(smi("name") or [])
+    return next((name for name in sorted(PEAK, key=len, reverse=True) if re.search(rf"\b{name}\b", said)), None)
+
+
+def report(found: list[Cost], gpus: int, images: int, machine: str) -> str:
+    """The table with its sums: a screen.
+
+    Args:
+        found: of every rule.
+        gpus: of each job.
+        images: to draw.
+        machine: what the reference rates stand for.
+    """
+    lines = [f"{'rule':<16}{'jobs':>6}{'hours':>18}{'MB':>22}   from"]
+    for cost in sorted(found, key=lambda c: -(c.seconds or (0, 0))[1]):
+        lines.append(f"{cost.rule:<16}{cost.jobs:>6}{text(cost.seconds, 3600):>18}{text(cost.megabytes):>22}   {cost.source}")
+    hours, disk = total([c.seconds for c in found], 3600), total([c.megabytes for c in found])
+    lines += [f"{'together':<16}{sum(c.jobs for c in found):>6}{hours:>18}{disk:>22}", ""]
+    on_device = [c.seconds for c in found if STAGES[c.rule].computes]
+    used = total(on_device, 3600 / gpus) if gpus else "none, jobs compute on the CPU (gpu: 0)"
+    lines += [f"GPU hours: {used}", f"synthetic images to draw: {images}"]
+    lines += [f"reference: {machine}; one job after the other"]
+    unknown = [c.rule for c in found if c.seconds is None]
+    return "\n".join(
+        lines + ([f"not counted, for neither a like job nor a reference tells: {', '.join(unknown)}"] if unknown else [])
+    )
+
+
+def run(options: Namespace) -> None:
+    """Print the estimate.
+
+    Raises:
+        FairgenError: the target is no artifact of a data set, or snakemake refuses it.
+    """
+    parts = options.target.parts
+    if len(parts) < 3 or parts[0] != "results":
+        raise FairgenError(f"{options.target}: give a file below results/<data set>, for example results/birds/worst_group.json")
+    for file in filter(None, (Path("config.yaml"), options.configfile)):
+        config_file.check(file)
+    config = yaml.safe_load(Path("config.yaml").read_text())
+    if options.configfile:
+        config = merged(config, yaml.safe_load(options.configfile.read_text()))
+    config = expanded(config)
+    jobs = planned(options.target, options.configfile, config)
+    if not jobs:
+        print("Nothing to be done.")
+        return
+    found, card = [], options.card or this_card()
+    for dataset in dict.fromkeys(job.wildcards["dataset"] for job in jobs):  # several for replicates
+        results = Path("results", dataset)
+        same, own = same_data(config, dataset, results), [job for job in jobs if job.wildcards["dataset"] == dataset]
+        images = images_of(config, dataset, results / "index.parquet" if same else None)
+        reference = Reference(card, dataset_block(config, dataset)["gpu"], images)
+        found += costs(own, past(Path("results/benchmarks", dataset), results), same, reference, config)
+    draws = sum(job.settings["per_group"] for job in jobs if job.rule == "sample")
+    gpus = dataset_block(config, parts[1])["gpu"]
+    print(report(together(found), gpus, draws, machine(gpus, card)))
+
+
+def together(found: list[Cost]) -> list[Cost]:
+    """One entry for each rule, over data sets."""
+    rules: dict[str, list[Cost]] = {}
+    for cost in found:
+        rules.setdefault(cost.rule, []).append(cost)
+    return [
+        Cost(
+            rule,
+            sum(c.jobs for c in own),
+            plus(*(c.seconds for c in own)),
+            plus(*(c.megabytes for c in own)),
+            ", ".join(dict.fromkeys(c.source for c in own)),
+        )
+        for rule, own in rules.items()
+    ]
+
+
+def machine(gpus: int, card: str | None) -> str:
+    """What the reference rates stand for."""
+    if not gpus:
+        return "rates of two shared CPU cores, at 0.4 to 2.5 times their time"
+    return f"an NVIDIA {card}" if card else "from an H100 or H200 (low) to an A100 (high); --card names another"

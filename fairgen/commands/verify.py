@@ -1,0 +1,161 @@
+"""`fairgen verify`: whether a result and all that it was made from belong to the present config and code, and if not, why.
+
+Nothing is run or written: the lineages that the workflow means are compared with those that the artifacts record.
+"""
+
+import json
+import os
+import sys
+from argparse import ArgumentParser, Namespace
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fairgen.core import lineage
+from fairgen.core.errors import FairgenError, shortened
+from fairgen.core.workfolder import differences
+from fairgen.workflow import config_file
+
+if TYPE_CHECKING:
+    from fairgen.workflow.ancestry import Ancestry, Made
+
+DERIVED = ("config", "table")  # of a comparison: the whole config, which its sources tell by their own settings
+SHOWN = 20  # lines of one kind
+SHORT = 60  # characters of a setting's value
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One artifact that is not what the workflow means: what differs in its own making; nothing where only a source does."""
+
+    path: str
+    rule: str
+    why: tuple[str, ...]
+
+
+def arguments(parser: ArgumentParser) -> None:
+    """The subcommand's command line."""
+    parser.add_argument("target", type=Path, help="for example results/birds/worst_group.json")
+    parser.add_argument("--configfile", type=Path, nargs="+", default=[], help="config files to merge over config.yaml")
+
+
+def lineages(configfiles: list[Path]) -> "Ancestry":
+    """The lineages of the workflow in the current folder.
+
+    Raises:
+        FairgenError: there is none, or it or a config file cannot be read.
+    """
+    for file in configfiles:
+        if not file.is_file():
+            raise FairgenError(f"{file}: no such config file; check the path")
+        config_file.check(file)
+    from snakemake.api import SnakemakeApi
+    from snakemake.exceptions import WorkflowError
+    from snakemake.settings.types import ConfigSettings, OutputSettings, Quietness, ResourceSettings
+
+    snakefile = next((path for path in (Path("Snakefile"), Path("workflow/Snakefile")) if path.is_file()), None)
+    if snakefile is None:
+        raise FairgenError("no Snakefile here; call fairgen in the workflow's folder")
+    sys.argv = ["snakemake", "--list-rules"]  # what the rules see: nothing is planned, so nothing is checked for a run
+    given = ConfigSettings(configfiles=[file.resolve() for file in configfiles])
+    try:
+        with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
+            workflow = api.workflow(resource_settings=ResourceSettings(), config_settings=given, snakefile=snakefile)._workflow
+            return workflow.globals["lineages"]
+    except (WorkflowError, KeyError, OSError) as error:
+        raise FairgenError(f"{snakefile} is no workflow of fairgen ({shortened(str(error), 160)})") from error
+
+
+def ancestors(known: "Ancestry", target: str) -> Iterator[tuple[str, "Made"]]:
+    """An artifact and all that it is made from, sources first, each once.
+
+    Raises:
+        FairgenError: no rule makes it.
+    """
+    seen: dict[str, Any] = {}
+
+    def visit(path: str) -> None:
+        if path not in seen and (made := known.of(path)):
+            seen[path] = None  # keeps its place behind its sources
+            for sources in made.inputs.values():
+                for source in sources:
+                    visit(source)
+            seen[path] = seen.pop(path) or made
+
+    visit(target)
+    if not seen:
+        raise FairgenError(f"{target}: no rule makes this; give an artifact, for example results/birds/worst_group.json")
+    yield from seen.items()
+
+
+def value(settings: Any, dotted: str) -> str:
+    """A setting by its dotted name, as JSON, shortened."""
+    for key in dotted.split("."):
+        settings = settings.get(key) if isinstance(settings, dict) else None
+    return shortened(json.dumps(settings, ensure_ascii=False), SHORT)
+
+
+def own_difference(found: lineage.Record, made: "Made") -> tuple[str, ...]:
+    """What of an artifact's own settings and code differs from the present ones."""
+    if "settings" not in found:
+        return ()
+    wanted = json.loads(made.settings)
+    changed = [name for name in differences(found["settings"], wanted) if not name.startswith(DERIVED)]
+    why = [f"{name}: {value(found['settings'], name)}, now {value(wanted, name)}" for name in changed]
+    return (*why, *(["its code"] if found["code"] != made.code else []))
+
+
+def difference(path: str, made: "Made") -> tuple[str, ...] | None:
+    """What differs in an artifact; None if it is what the workflow means."""
+    known = Path(path).with_suffix(".json") if path.endswith(".csv") else Path(path)  # its record stands in the JSON of its job
+    if known.suffix not in lineage.READERS or not known.exists():
+        return None
+    found = lineage.read(known)
+    if not found:
+        return ("records no lineage: of another program, an older fairgen, or changed by hand",)
+    return None if found["hash"] == made.hash else own_difference(found, made)
+
+
+def compare(known: "Ancestry", target: str) -> tuple[list[Finding], list[str], int]:
+    """What does not belong, what is not there, and how many artifacts belong."""
+    listed = list(ancestors(known, target))
+    gone = [path for path, _ in listed if not Path(path).exists()]
+    there = [(path, made) for path, made in listed if path not in gone]
+    other = [Finding(path, made.rule, why) for path, made in there if (why := difference(path, made)) is not None]
+    return other, gone, len(there) - len(other)
+
+
+def causes(other: list[Finding]) -> list[str]:
+    """What differs, each difference once with the number of artifacts that it shows in."""
+    found = Counter((finding.rule, why) for finding in other for why in finding.why)
+    return [f"{rule}: {why} ({count} artifact{'s' if count > 1 else ''})" for (rule, why), count in found.items()]
+
+
+def first_of(lines: list[str]) -> list[str]:
+    """The first of some lines, and how many more there are."""
+    return [*lines[:SHOWN], *([f"… and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else [])]
+
+
+def run(options: Namespace) -> None:
+    """Print what belongs and what does not.
+
+    Raises:
+        FairgenError: the target, or something that it was made from, is not of the present config and code, or is not there.
+    """
+    target = os.path.relpath(options.target)
+    other, gone, right = compare(lineages(options.configfile), target)
+    files = "".join(f" {file}" for file in options.configfile)
+    again = f"make it again: snakemake --cores all{f' --configfile{files} --' if files else ''} {target}"
+    if target in gone:
+        raise FairgenError(f"{target} is not there; {again.replace('it again', 'it', 1)}")
+    if other:
+        told = first_of(causes(other)) or ["only files that no rule makes, such as a model's weights"]
+        print("\n".join(["What differs:", *(f"  {line}" for line in told)]))
+        print("\n".join(["Where:", *(f"  {line}" for line in first_of([finding.path for finding in other]))]))
+        differ = "1 artifact differs" if len(other) == 1 else f"{len(other)} artifacts differ"
+        raise FairgenError(f"{target} is not of the present config and code ({differ}); {again}")
+    print(f"{target} and all that it was made from ({right} artifacts) belong to the present config and code.")
+    if gone:
+        print("\n".join(["Not there any more, so not looked at:", *(f"  {line}" for line in first_of(gone))]))

@@ -1,0 +1,280 @@
+"""Reading image files: any mode becomes RGB, EXIF orientation is applied, content decides the format.
+
+An image's path is relative to the data set's root; `drawings.parquet#17` is row 17 of a Parquet file of images.
+"""
+
+import hashlib
+import io
+import os
+import re
+import warnings
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from fairgen.core import depth, image_notes, parquet
+from fairgen.core.errors import FairgenError, shortened
+
+Item, Result = TypeVar("Item"), TypeVar("Result")
+
+MAX_PIXELS = 100_000_000
+CHUNK = 256  # images that wait for a decoder at a time
+AGAIN = "snakemake --forcerun index with your target"
+PACKED = re.compile(r"(.+\.parquet)#([0-9]+)", re.S)
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """First frame, upright, RGB; transparency is composited on white, deep greys are scaled to 8 bits."""
+    exif = image.getexif()
+    if depth.is_deep(image):
+        image = depth.to_grey(image)
+        image.getexif().update({0x0112: exif.get(0x0112, 1)})
+    image = ImageOps.exif_transpose(image)
+    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+        layer = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", layer.size, (255, 255, 255, 255)), layer)
+    return image.convert("RGB")
+
+
+def decode(content: bytes) -> Image.Image:
+    """Decode fully and convert to RGB.
+
+    Raises:
+        Exception: the bytes are no complete image, or one with more than `MAX_PIXELS` pixels or of unknown scale. Decoders
+            raise errors of many types; `attempt` makes a reason of any.
+    """
+    with opened(content) as image:
+        return to_rgb(image)
+
+
+def attempt(work: Callable[[], Result]) -> Result | str:
+    """What `work` makes of an image, or in words why it cannot be decoded, whatever the decoder raises."""
+    try:
+        return work()
+    except MemoryError:
+        raise  # the machine's fault, not the image's
+    except Exception as error:
+        return fault(error)
+
+
+def fault(error: Exception) -> str:
+    """Why an image could not be decoded."""
+    if isinstance(error, UnidentifiedImageError):
+        return "not an image: its content is of no known image format"
+    spoken = isinstance(error, OSError | ValueError | SyntaxError) and str(error)  # others say little without their type
+    told = str(error) if spoken else f"{type(error).__name__}: {error}".removesuffix(": ")
+    return f"image cannot be decoded: {shortened(ascii_only(told), 200)}"
+
+
+def ascii_only(text: str) -> str:
+    """A decoder's words, which may hold bytes of the image, as text that can be stored."""
+    return text.encode("ascii", errors="backslashreplace").decode()
+
+
+def inspect(content: bytes, name: str) -> tuple[Image.Image, list[str]]:
+    """Decode like `decode`, and list what had to be converted; `name` is the file's, for its extension."""
+    with opened(content) as image:
+        return to_rgb(image), image_notes.notes(image, name)
+
+
+@contextmanager
+def opened(content: bytes) -> Iterator[Image.Image]:
+    """A fully loaded image, as it is stored."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        try:
+            image = Image.open(io.BytesIO(content))
+        except Image.DecompressionBombError:
+            raise ValueError(f"it has more than {MAX_PIXELS:,} pixels") from None
+    with image:
+        if image.width * image.height > MAX_PIXELS:
+            raise ValueError(f"it has more than {MAX_PIXELS:,} pixels")
+        deep = depth.states_16_bits(image)
+        image.load()
+        if deep:
+            depth.check_upper_bits(image)
+        yield image
+
+
+def fit(image: Image.Image, size: int) -> Image.Image:
+    """Scale the shorter side to `size` and cut the centre square."""
+    return image if image.size == (size, size) else ImageOps.fit(image, (size, size), Image.Resampling.BICUBIC)
+
+
+def origin(image: Image.Image, size: int) -> tuple[int, int, int, int]:
+    """Height and width of an upright image, and the top and left of the square that `fit` cuts, in pixels after its scaling."""
+    width, height = image.size
+    top, left = (round((size * side // min(width, height) - size) / 2) for side in (height, width))
+    return height, width, top, left
+
+
+def place(path: str) -> tuple[str, int | None]:
+    """The file of an image, and its row if that is a Parquet file of images."""
+    packed = PACKED.fullmatch(path)
+    return (packed[1], int(packed[2])) if packed else (path, None)
+
+
+def encoded(root: Path, items: Iterable[Item], path: Callable[[Item], str]) -> Iterator[tuple[Item, bytes | str | None]]:
+    """Each item with its encoded image, None for an image that is a file of its own, which is left to be read later.
+
+    `path` names an item's image. Parquet files of images are read once, from the first row to the last, so their items come in
+    that order, after all others. For rows that a damaged Parquet file no longer gives, it says in words why.
+    """
+    packed: dict[str, dict[int, list[Item]]] = defaultdict(lambda: defaultdict(list))
+    for item in items:
+        file, number = place(path(item))
+        if number is None:
+            yield item, None
+        else:
+            packed[file][number].append(item)
+    for file, by_number in packed.items():
+        why = "it is shorter than its labels"
+        try:
+            for number, content in parquet.image_bytes(root / file, list(by_number)):
+                yield from ((item, content or b"") for item in by_number.pop(number))
+        except MemoryError:
+            raise
+        except Exception as error:  # of a damaged file, Arrow says it in many ways
+            why = shortened(str(error))
+        for item in (item for own in by_number.values() for item in own):
+            yield item, f"image cannot be read from its Parquet file: {why}"
+
+
+def in_threads(work: Callable[[Item], Result], items: Iterable[Item], threads: int | None = None) -> Iterator[Result]:
+    """What `work` makes of each item, in order; by OMP_NUM_THREADS threads where nothing else is said."""
+    items = iter(items)
+    with ThreadPoolExecutor(threads or int(os.environ.get("OMP_NUM_THREADS", 1))) as pool:
+        while chunk := list(islice(items, CHUNK)):
+            yield from pool.map(work, chunk)
+
+
+def gone(path: object, how: str) -> FairgenError:
+    """What to say of an image that is not what was indexed."""
+    return FairgenError(f"{path}: the image {how} since it was indexed; restore it, or index again ({AGAIN})")
+
+
+def check(path: str, content: bytes, hashes: Mapping[str, str] | None) -> None:
+    """Raise if an image's bytes are not those that were indexed; see `pictures`."""
+    if not content:
+        raise gone(path, "is gone")
+    if hashes is not None and hashlib.sha256(content).hexdigest() != hashes[path]:
+        raise gone(path, "has changed")
+
+
+def pictures(
+    root: Path,
+    paths: Sequence[str],
+    size: int,
+    hashes: Mapping[str, str] | None = None,
+    threads: int | None = None,
+    origins: np.ndarray | None = None,
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Decode, scale and cut; yields each image's number in `paths` with its pixels (size, size, 3) uint8, in reading order.
+
+    Args:
+        root: the data set's folder.
+        paths: of the images, relative to it.
+        size: of the pictures, in pixels.
+        hashes: by path, SHA-256 of the images' bytes when they were indexed, to be checked; None checks nothing.
+        threads: decoders.
+        origins: (n, 4), if given, is filled with each image's `origin`.
+
+    Raises:
+        FairgenError: an image is no longer there, or no longer what was indexed.
+    """
+
+    def picture(number: int, content: bytes) -> np.ndarray:
+        image = decode(content)
+        if origins is not None:
+            origins[number] = origin(image, size)
+        return np.asarray(fit(image, size))
+
+    def one(pair: tuple[int, bytes | str | None]) -> tuple[int, np.ndarray]:
+        number, content = pair
+        content = (root / paths[number]).read_bytes() if content is None else content
+        if isinstance(content, bytes):
+            check(paths[number], content, hashes)
+        found = attempt(lambda: picture(number, content)) if isinstance(content, bytes) else content
+        if isinstance(found, str):
+            raise FairgenError(f"{paths[number]}: {found}; it was good when it was indexed: restore it, or index again ({AGAIN})")
+        return number, found
+
+    try:
+        yield from in_threads(one, encoded(root, range(len(paths)), paths.__getitem__), threads)
+    except FileNotFoundError as error:
+        raise gone(error.filename, "is gone") from None
+
+
+def load(
+    root: Path,
+    paths: Sequence[str],
+    size: int,
+    hashes: Mapping[str, str] | None = None,
+    origins: np.ndarray | None = None,
+) -> np.ndarray:
+    """The images of `pictures` as one array (n, size, size, 3) uint8, in the order of `paths`."""
+    pixels = np.empty((len(paths), size, size, 3), dtype=np.uint8)
+    for number, picture in pictures(root, paths, size, hashes, origins=origins):
+        pixels[number] = picture
+    return pixels
+
+
+def load_column(path: Path, size: int, keep: Sequence[int] | None = None, into: np.ndarray | None = None) -> np.ndarray:
+    """Images of a Parquet file of images: all rows, or the rows `keep` in that order.
+
+    Returns:
+        (n, size, size, 3) uint8: `into`, if it is given.
+
+    Raises:
+        FairgenError: the file has no such row.
+    """
+    wanted = range(parquet.count(path)) if keep is None else keep
+    pixels = np.empty((len(wanted), size, size, 3), dtype=np.uint8) if into is None else into
+    places: dict[int, list[int]] = defaultdict(list)
+    for i, row in enumerate(wanted):
+        places[row].append(i)
+
+    def one(pair: tuple[int, bytes]) -> int:
+        pixels[places[pair[0]]] = np.asarray(fit(decode(pair[1]), size))
+        return pair[0]
+
+    for row in in_threads(one, parquet.image_bytes(path, list(places))):
+        del places[row]
+    if places:
+        raise FairgenError(f"{path}: the file has no row {min(places)}; delete it and call snakemake again")
+    return pixels
+
+
+def strip(pixels: np.ndarray, columns: int) -> np.ndarray:
+    """The first `columns` of some images (n, size, size, 3) side by side, padded with white to that width."""
+    _, size, _, _ = pixels.shape
+    row = np.full((size, size * columns, 3), 255, dtype=np.uint8)
+    for i, image in enumerate(pixels[:columns]):
+        row[:, i * size : (i + 1) * size] = image
+    return row
+
+
+def encode_png(pixels: np.ndarray) -> bytes:
+    """Encode (h, w, 3) uint8 as PNG."""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, format="PNG", compress_level=1)
+    return buffer.getvalue()
+
+
+def encode_all(pictures: Iterable[np.ndarray], ahead: int) -> Iterator[bytes]:
+    """The PNG of each picture (h, w, 3) uint8, in order; a thread encodes up to `ahead` of them while the next ones are made."""
+    waiting: deque[Future[bytes]] = deque()
+    with ThreadPoolExecutor(1) as pool:
+        for pixels in pictures:
+            waiting.append(pool.submit(encode_png, pixels))
+            if len(waiting) > ahead:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()

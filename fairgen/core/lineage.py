@@ -1,0 +1,181 @@
+"""What an artifact belongs to: the settings and the code that it was made with, and those of all that it was made from.
+
+The workflow gives every job its lineage, one hash over all of that (`fairgen.workflow.ancestry`). A job refuses inputs of another
+lineage, and what it writes carries its own: Parquet and safetensors in their metadata, JSON in a field, each with the
+stage's settings; a PNG in a text chunk, Markdown and HTML in a comment, as the hash alone. A CSV goes with the JSON beside it.
+"""
+
+import json
+import re
+import struct
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fairgen.core import safetensors_header
+from fairgen.core.errors import FairgenError
+from fairgen.core.fingerprint import unchanged
+
+KEY = "lineage"
+COMMENT = re.compile(r"<!-- lineage ([0-9a-f]+) -->\s*$")
+Record = dict[str, Any]  # hash, and where there is room for it: stage, code, settings
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """A job's lineage; without a hash, as of a stage that is called by hand, nothing is recorded and nothing is checked."""
+
+    hash: str = ""
+    code: str = ""  # fingerprint of the stage's code
+    stage: str = ""
+    settings: Record = field(default_factory=dict)
+    inputs: dict[str, list[str]] = field(default_factory=dict)  # hashes of the files of an option; "" for what has none
+    modules: list[str] = field(default_factory=list)  # what `code` is the fingerprint of
+
+    def record(self) -> Record:
+        """What its artifacts say."""
+        return {"hash": self.hash, "stage": self.stage, "code": self.code, "settings": self.settings}
+
+
+current = Lineage()  # of this process's job
+
+
+def begin(given: Record, stage: str, settings: Record) -> None:
+    """Take the job's lineage, as the workflow gives it on the command line."""
+    global current
+    current = Lineage(stage=stage, settings=settings, **given)
+
+
+def stamped(metadata: dict[str, str]) -> dict[str, str]:
+    """The metadata of a Parquet or safetensors file, with the job's lineage."""
+    return {**metadata, KEY: json.dumps(current.record(), sort_keys=True)} if current.hash else metadata
+
+
+def pictured() -> dict[str, str]:
+    """The metadata of a PNG, with the job's lineage."""
+    return {KEY: current.hash} if current.hash else {}
+
+
+def write_json(path: Path, document: dict[str, Any], sort_keys: bool = False) -> None:
+    """Write a document with the job's lineage as its last field.
+
+    Raises:
+        ValueError: a number is not finite.
+    """
+    whole = {**document, KEY: current.record()} if current.hash else document
+    path.write_text(json.dumps(whole, indent=1, sort_keys=sort_keys, allow_nan=False, ensure_ascii=False) + "\n", "utf-8")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write Markdown or HTML with the job's lineage in a comment at the end."""
+    path.write_text(f"{text.rstrip()}\n\n<!-- lineage {current.hash} -->\n" if current.hash else text)
+
+
+def without(text: str) -> str:
+    """A text as it was given to `write_text`, for a reader."""
+    return COMMENT.sub("", text).rstrip() + "\n"
+
+
+def read(path: Path) -> Record | None:
+    """What an artifact records; None for a file that records nothing, or whose kind cannot."""
+    reader = READERS.get(path.suffix)
+    try:
+        return reader(path) if reader else None
+    except (ValueError, TypeError, AttributeError, struct.error):  # changed by hand, or cut short
+        return None
+
+
+def _parquet(path: Path) -> Record | None:
+    import pyarrow.parquet as pq
+
+    found = (pq.read_schema(path).metadata or {}).get(KEY.encode())
+    return json.loads(found) if found else None
+
+
+def _safetensors(path: Path) -> Record | None:
+    found = safetensors_header.metadata(path).get(KEY)
+    return json.loads(found) if found else None
+
+
+def _json(path: Path) -> Record | None:
+    return json.loads(path.read_text()).get(KEY)
+
+
+def _comment(path: Path) -> Record | None:
+    found = COMMENT.search(path.read_text())
+    return {"hash": found[1]} if found else None
+
+
+def _png(path: Path) -> Record | None:
+    with path.open("rb") as file:
+        kind = file.read(8)
+        while kind not in (b"IDAT", b""):
+            length, kind = struct.unpack(">I4s", file.read(8))
+            content = file.read(length + 4)[:-4]
+            if kind == b"tEXt" and content.startswith(KEY.encode() + b"\0"):
+                return {"hash": content.partition(b"\0")[2].decode()}
+    return None
+
+
+READERS: dict[str, Callable[[Path], Record | None]] = {
+    ".parquet": _parquet,
+    ".safetensors": _safetensors,
+    ".json": _json,
+    ".md": _comment,
+    ".html": _comment,
+    ".png": _png,
+}
+
+
+def check_code() -> None:
+    """Refuse to make, or to keep, what other code has made than the workflow means.
+
+    Raises:
+        FairgenError: a file that the stage uses was edited since.
+    """
+    if not unchanged(current.code, current.modules):
+        raise FairgenError(
+            f"the code of {current.stage} was edited after snakemake had planned this job, so its result would be of neither"
+            " version; call snakemake again"
+        )
+
+
+def check_inputs(files: dict[str, list[Path]]) -> None:
+    """Refuse inputs that are not what the workflow means: of other settings or code, or without a record.
+
+    Args:
+        files: the job's input files, by the option that names them.
+
+    Raises:
+        FairgenError: names the first of them, and what to do.
+    """
+    for name, paths in files.items():
+        for path, wanted in zip(paths, current.inputs.get(name) or [""] * len(paths), strict=True):
+            check_file(path, wanted)
+
+
+def check_file(path: Path, wanted: str) -> None:
+    """Refuse one file; see `check_inputs`."""
+    if wanted and (read(path) or {}).get("hash") != wanted:
+        raise FairgenError(
+            f"{path} is not of the present config and code (`fairgen verify {path}` says what differs);"
+            " call snakemake again: it makes anew what is not"
+        )
+
+
+def check_files(wanted: Mapping[str, str]) -> None:
+    """Refuse files, by their paths, that are not of these lineages; see `check_inputs`."""
+    for path, found in wanted.items():
+        check_file(Path(path), found)
+
+
+def check_outputs(files: list[Path]) -> None:
+    """Every output that can say what it belongs to says so.
+
+    Raises:
+        RuntimeError: a stage has written one past the functions above.
+    """
+    for path in files:
+        if current.hash and path.suffix in READERS and (read(path) or {}).get("hash") != current.hash:
+            raise RuntimeError(f"{path.name} was written without its lineage")

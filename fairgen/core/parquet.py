@@ -1,0 +1,117 @@
+"""Parquet in and out: the only table format that fairgen reads back."""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from fairgen.core import lineage
+
+ROW_GROUP = 256  # images a row group: bounded memory, and far from the 2 GiB limit of one column chunk
+IMAGE = pa.struct([("bytes", pa.large_binary()), ("path", pa.string())])
+
+
+def write(path: Path, columns: dict[str, Sequence[Any]] | pa.Table, facts: dict[str, Any] | None = None) -> None:
+    """Write a table; `facts` go into the schema's metadata as JSON under the key `fairgen`."""
+    table = columns if isinstance(columns, pa.Table) else pa.table(columns)
+    metadata = {**(table.schema.metadata or {}), **lineage.stamped({"fairgen": json.dumps(facts or {}, sort_keys=True)})}
+    pq.write_table(table.replace_schema_metadata(metadata), path, row_group_size=1 << 16)
+
+
+def read(path: Path, columns: list[str] | None = None) -> pa.Table:
+    """Read a table, or some of its columns."""
+    return pq.read_table(path, columns=columns)
+
+
+def facts(path: Path) -> dict[str, Any]:
+    """The facts that `write` stored beside the rows."""
+    return json.loads((pq.read_schema(path).metadata or {}).get(b"fairgen", b"{}"))
+
+
+def count(path: Path) -> int:
+    """Number of rows."""
+    return pq.read_metadata(path).num_rows
+
+
+def rows(path: Path, columns: list[str] | None = None) -> list[dict[str, Any]]:
+    """All rows as dictionaries; for tables without image bytes."""
+    return read(path, columns).to_pylist()
+
+
+def vectors(values: np.ndarray) -> pa.Array:
+    """(n, d) as a column of float32 lists, which `matrix` reads back."""
+    return pa.FixedSizeListArray.from_arrays(pa.array(values.ravel(), pa.float32()), values.shape[1])
+
+
+def matrix(table: pa.Table, column: str) -> np.ndarray:
+    """A column of lists of one length as (n, d)."""
+    flat = table[column].combine_chunks()
+    return flat.values.to_numpy().reshape(len(flat), -1)
+
+
+def schema(path: Path) -> pa.Schema:
+    """The columns of a file, with the metadata of its writer."""
+    return pq.read_schema(path)
+
+
+def image_column(found: pa.Schema) -> str | None:
+    """The first column of encoded images (a struct with a field `bytes`)."""
+    structs = [field for field in found if pa.types.is_struct(field.type)]
+    return next((f.name for f in structs if "bytes" in {f.type.field(i).name for i in range(f.type.num_fields)}), None)
+
+
+def image_bytes(path: Path, wanted: Sequence[int] | None = None) -> Iterator[tuple[int, bytes | None]]:
+    """Yield (row number, encoded image) of all rows or of `wanted` ones, a row group at a time, in the file's order."""
+    with pq.ParquetFile(path) as file:
+        column, start = image_column(file.schema_arrow), 0
+        asked = None if wanted is None else set(wanted)
+        for group in range(file.num_row_groups):
+            count = file.metadata.row_group(group).num_rows
+            rows = [n for n in range(count) if asked is None or start + n in asked]
+            if rows:
+                content = file.read_row_group(group, columns=[f"{column}.bytes"])[column].combine_chunks().field("bytes")
+                yield from ((start + n, content[n].as_py()) for n in rows)
+            start += count
+
+
+def image_rows(path: Path) -> Iterator[tuple[bytes, dict[str, Any]]]:
+    """Yield what `write_images` was given."""
+    for row in read(path).to_pylist():
+        yield row.pop("image")["bytes"], row
+
+
+def image_schema(fields: dict[str, pa.DataType]) -> pa.Schema:
+    """Schema with an `image` column that Hugging Face `datasets` opens as images."""
+    features = {"image": {"_type": "Image"}} | {
+        name: {"dtype": str(kind).replace("double", "float64").replace("bool", "bool_"), "_type": "Value"}
+        for name, kind in fields.items()
+    }
+    features = {k: ({**v, "dtype": "bool"} if v.get("dtype") == "bool_" else v) for k, v in features.items()}
+    described = json.dumps({"info": {"features": features}}).encode()
+    return pa.schema([("image", IMAGE), *fields.items()], metadata={b"huggingface": described})
+
+
+def write_images(
+    path: Path, images: Iterable[tuple[bytes, dict[str, Any]]], fields: dict[str, pa.DataType], about: dict[str, Any]
+) -> int:
+    """Write encoded images with their columns in bounded row groups; returns the number of rows."""
+    schema, count, pending = image_schema(fields), 0, []
+    schema = schema.with_metadata({**schema.metadata, **lineage.stamped({"fairgen": json.dumps(about, sort_keys=True)})})
+    with pq.ParquetWriter(path, schema) as writer:
+
+        def flush() -> None:
+            if pending:
+                writer.write_table(pa.Table.from_pylist(pending, schema=schema))
+                pending.clear()
+
+        for encoded, row in images:
+            pending.append({"image": {"bytes": encoded, "path": None}, **row})
+            count += 1
+            if len(pending) == ROW_GROUP:
+                flush()
+        flush()
+    return count

@@ -1,0 +1,52 @@
+"""Stage `cluster`: spherical k-means (faiss) inside each group's training images.
+
+A group with fewer than k × `min_images` images gets fewer clusters, with the reason in the facts and in the log.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+from types import SimpleNamespace
+
+import numpy as np
+
+from fairgen.core import job, parquet
+from fairgen.core.errors import FairgenError
+from fairgen.data.kmeans import agreement, clusters_for, kmeans
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Clusters per group, the fewest images that make one, and the seed and iterations of k-means."""
+
+    k: int
+    min_images: int
+    seed: int
+    iterations: int
+
+
+def work(settings: Cluster, paths: SimpleNamespace) -> None:
+    """Cluster every group and write the assignments."""
+    rows = [r for r in parquet.rows(paths.split) if r["split"] == "train"]
+    embedded = parquet.read(paths.embeddings)
+    place = {i: n for n, i in enumerate(embedded["id"].to_pylist())}
+    vectors = parquet.matrix(embedded, "vector")
+    if not np.isfinite(vectors).all():
+        raise FairgenError(f"{paths.embeddings}: features are not finite; delete the file and run embed again")
+    result = {"id": [], "group": [], "cluster": []}
+    facts = {}
+    for group in sorted({r["group"] for r in rows}):
+        own = [r for r in rows if r["group"] == group]
+        k = clusters_for(len(own), settings.k, settings.min_images)
+        label = kmeans(vectors[[place[r["id"]] for r in own]], k, settings.seed, settings.iterations)
+        reason = "" if k == settings.k else f"{len(own)} images carry {k} of {settings.k} clusters of {settings.min_images}"
+        sizes = [n for _, n in sorted(Counter(label.tolist()).items())]
+        facts[group] = {"k": k, "reason": reason, "sizes": sizes, "nmi": agreement(label, [r["detail"] for r in own])}
+        job.log.info("group %s: %s", group, facts[group])
+        result["id"] += [r["id"] for r in own]
+        result["group"] += [group] * len(own)
+        result["cluster"] += label.tolist()
+    parquet.write(paths.clusters, result, facts)
+
+
+if __name__ == "__main__":
+    job.main(work, Cluster, reads=["split", "embeddings"], writes=["clusters"])

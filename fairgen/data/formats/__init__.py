@@ -1,0 +1,94 @@
+"""One reader per data set layout; each has `read(root, options)` that yields every file or row of a label table, as `Row` or
+`Reject`.
+
+A reader states what a file says about itself, as raw attributes (`age: 31`, `Male: -1`). What of that is the target and
+what the bias is the config's business, in `fairgen.data.labels`.
+"""
+
+import importlib
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+NAMES = ("birds", "celeba", "fairface", "folder", "parquet", "table", "utkface", "waterbirds")
+SPLITS = {
+    "train": ("0", "train", "training"),
+    "validation": ("1", "val", "valid", "validation", "dev"),
+    "test": ("2", "test", "testing"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What is said of one image; of one that a label table names twice, there are two rows.
+
+    `split` is "" where the data set has no official one, `detail` a finer class if known, `where` the place in a label table.
+    """
+
+    path: str
+    attributes: dict[str, str]
+    split: str = ""
+    detail: str = ""
+    where: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """One file that is left out; `malformed` files count towards `index.max_rejected`, others are merely not asked for.
+
+    What stands before the colon of a reason names its kind: rejects are counted by it.
+    """
+
+    file: str
+    reason: str
+    malformed: bool = True
+
+
+def reader(name: str) -> ModuleType:
+    """The module that reads one layout."""
+    return importlib.import_module(f"fairgen.data.formats.{name}")
+
+
+def plain(word: str) -> str:
+    """A word of the data; a whole number that another program has written as `1.0` is `1`."""
+    found = re.fullmatch(r"([+-]?[0-9]+)\.0*", word)
+    return found[1] if found else word
+
+
+@lru_cache  # the same few words come in every row
+def split_of(value: object) -> str | None:
+    """The split that a data set's own word means, for example `val` or 1; "" for none, None for an unknown word."""
+    word = plain(str("" if value is None else value).strip().lower())
+    return next((split for split, words in SPLITS.items() if word in words), None if word else "")
+
+
+@lru_cache
+def split_of_folder(name: str) -> str:
+    """The split that a folder is for by its name (`test`, `split=test`), "" for none; a number is no split's name."""
+    word = name.rpartition("=")[2].strip()
+    return (split_of(word) or "") if word.isalpha() else ""
+
+
+def printable(name: str) -> str:
+    """A file's name as text that can be stored anywhere: bytes that are no UTF-8 are written as `\\xff`."""
+    return os.fsencode(name).decode("utf-8", errors="backslashreplace")
+
+
+def stored(found: Row | Reject) -> Row | Reject:
+    """A row or reject as it may be stored; a file whose name is no UTF-8 becomes a reject."""
+    name = found.path if isinstance(found, Row) else found.file
+    if (escaped := printable(name)) == name:
+        return found
+    if isinstance(found, Reject):
+        return Reject(escaped, printable(found.reason), found.malformed)
+    return Reject(escaped, "file name is not UTF-8: rename the file")
+
+
+def rows(name: str, root: Path, options: dict[str, Any]) -> Iterator[Row | Reject]:
+    """Read a data set's labels."""
+    return map(stored, reader(name).read(root, options))

@@ -1,0 +1,65 @@
+"""Any data set with a label table: CSV, TSV or Parquet, whose columns the config names."""
+
+import os
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from fairgen.core import parquet
+from fairgen.core.errors import FairgenError, shortened
+from fairgen.data.formats import Reject, Row, delimited, split_of
+from fairgen.data.formats.files import Entry, Files
+
+LAYOUT = "a label table (options.file) with a column of image paths (options.path), relative to the folder"
+
+
+def read(root: Path, options: dict[str, Any]) -> Iterator[Row | Reject]:
+    """Yield every image once; all columns are attributes.
+
+    Args:
+        root: the folder that the paths are relative to.
+        options: `file` (the table, relative to the root), `path` (the column of paths), and `split` (the column with
+            train, validation, test or 0, 1, 2; null for none).
+
+    Raises:
+        FairgenError: the table or a column is missing.
+    """
+    path, column = root / options["file"], options.get("split")
+    if not path.is_file():
+        raise FairgenError(f"{path}: no such table; expected {LAYOUT}")
+    files = Files(root, [Path(os.path.relpath(path, root)).as_posix()])
+    named = (options["path"], *([column] if column else []))
+    yield from files.rows(lambda: delimited.each(content(path, named), partial(entry, options["path"], column)))
+    yield from files.rest()
+
+
+def entry(named: str, column: str | None, where: str, row: dict[str, str]) -> Entry | Reject:
+    """One row of the table; `named` is the column of paths, `column` that of splits."""
+    name, split = row.pop(named), split_of(row.pop(column)) if column else ""
+    if split is None or (column and not split):
+        return Reject(where, f"row cannot be read: its {column} is none of train, validation, test or 0, 1, 2")
+    return Entry(where, name, row, split)
+
+
+def content(path: Path, required: tuple[str, ...]) -> Iterator[tuple[str, dict[str, str]] | Reject]:
+    """The rows of a text table or of a Parquet file, every value as text.
+
+    Raises:
+        FairgenError: the table cannot be read, or lacks a column.
+    """
+    if path.suffix != ".parquet":
+        yield from delimited.rows(path, required)
+        return
+    try:
+        table = parquet.read(path)
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise FairgenError(f"{path}: no Parquet table: {shortened(str(error))}; write it again") from error
+    delimited.check_columns(path, table.column_names)
+    for name in required:
+        if name not in table.column_names:
+            raise FairgenError(f"{path}: no column '{name}'; the table has {', '.join(table.column_names)}")
+    for number, row in enumerate(table.to_pylist()):
+        yield f"{path.name} row {number}", {k: "" if v is None else str(v) for k, v in row.items()}

@@ -1,0 +1,244 @@
+"""Stage `index`: read the user's files into one table; every file ends in the index or, with its reason, in the rejects.
+
+Images are decoded fully here, in parallel, so a truncated file is found before any training. Identical and
+near-identical images never straddle the splits that fairgen makes; official splits are kept, and only reported on.
+"""
+
+import hashlib
+from collections import Counter, defaultdict
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pyarrow as pa
+from tqdm import tqdm
+
+from fairgen.core import images, job, parquet
+from fairgen.core.errors import FairgenError
+from fairgen.core.seeds import seed_of
+from fairgen.data import duplicates, formats, ingest_report, labels
+from fairgen.data.formats import Reject, plain
+from fairgen.data.labels import Attribute, Labelled, label
+
+TEXTS = ("path", "target", "bias", "group", "split", "detail", "hash")
+NUMBERS = {"id": pa.int64(), "set": pa.int64(), "width": pa.int32(), "height": pa.int32()}
+SCHEMA = pa.schema({**dict.fromkeys(TEXTS, pa.string()), **NUMBERS})
+
+
+@dataclass(frozen=True)
+class GroupLabel:
+    """The labels of one group."""
+
+    target: str
+    bias: str
+
+
+@dataclass(frozen=True)
+class Index:
+    """Where the files are, which groups they form, and how splits are made where the data set has none."""
+
+    dataset: str
+    format: str
+    root: str
+    options: dict[str, Any]
+    target: list[Attribute]
+    bias: list[Attribute]  # several are combined into one, `female+Asian`
+    groups: dict[str, GroupLabel]
+    max_rejected: float  # share of malformed files over which the run stops
+    fractions: tuple[float, float, float]  # train, validation, test
+    near: int  # bits of 256 in which the perceptual hashes of near-identical images may differ; 0 looks for identical ones only
+    copies: str  # drop | keep
+    conflicts: str  # drop | drop_near | keep
+    seed: int
+
+
+def read_labels(settings: Index) -> tuple[list[Labelled], list[Reject], dict[str, Counter]]:
+    """Every file's labels, or why it has none; and the data's own words for the attributes that the config asks for."""
+    words: dict[str, Counter] = {one.attribute: Counter() for one in (*settings.target, *settings.bias)}
+    said: dict[str, list[tuple[str, Labelled | Reject]]] = defaultdict(list)
+    labelled, rejects = [], []
+    for row in formats.rows(settings.format, Path(settings.root), settings.options):
+        if isinstance(row, Reject):
+            rejects.append(row)
+            continue
+        said[row.path].append((row.where, label(row, settings.target, settings.bias)))
+        for name, counts in words.items():
+            counts[row.attributes[name]] += 1
+    for file, of_file in said.items():
+        found, repeats = one_of(file, of_file)
+        (rejects if isinstance(found, Reject) else labelled).append(found)
+        rejects += repeats
+    return labelled, rejects, words
+
+
+def one_of(file: str, said: list[tuple[str, Labelled | Reject]]) -> tuple[Labelled | Reject, list[Reject]]:
+    """What counts of all that rows of a label table say of one file, and the rows beyond the first one."""
+    first, others = said[0][1], [where for where, _ in said[1:]]
+    if not others:
+        return first, []
+    things = sorted({in_words(found) for _, found in said})
+    if len(things) == 1:
+        return first, [Reject(where, "row for a file that an earlier row names: they say the same") for where in others]
+    reason = f"rows that say different things of one file, so that none counts: {'; '.join(things)}"
+    return Reject(file, reason), [Reject(where, reason) for where in others]
+
+
+def in_words(found: Labelled | Reject) -> str:
+    """What a row says of its file."""
+    if isinstance(found, Reject):
+        return "no label"
+    values = " | ".join(value or "a value that is not asked for" for value in (found.target, found.bias))
+    return f"{values} ({found.split})" if found.split else values
+
+
+def inspect(row: Labelled, content: bytes | None, near: int) -> dict[str, Any] | Reject:
+    """Decode one image: its size, hashes and conversions, or the reason why it is left out."""
+    if not content:
+        return Reject(row.path, "file is empty: it has no bytes")
+
+    def seen() -> dict[str, Any]:
+        image, notes = images.inspect(content, "" if images.place(row.path)[1] is not None else row.path)
+        perceptual = duplicates.perceptual_hash(image) if near else b""
+        return {"width": image.width, "height": image.height, "notes": notes, "perceptual": perceptual}
+
+    facts = images.attempt(seen)
+    if isinstance(facts, str):
+        return Reject(row.path, facts)
+    return {"id": seed_of(row.path), **asdict(row), "hash": hashlib.sha256(content).hexdigest(), **facts}
+
+
+def inspect_all(root: Path, rows: list[Labelled], near: int, workers: int) -> tuple[list[dict[str, Any]], list[Reject]]:
+    """Decode all images, a bounded number of them at a time."""
+
+    def one(pair: tuple[Labelled, bytes | str | None]) -> dict[str, Any] | Reject:
+        row, content = pair
+        if isinstance(content, str):
+            return Reject(row.path, content)
+        try:
+            return inspect(row, (root / row.path).read_bytes() if content is None else content, near)
+        except OSError as error:
+            return Reject(row.path, f"file cannot be read: {error.strerror}")
+
+    good, rejects = [], []
+    inspected = images.in_threads(one, images.encoded(root, rows, lambda row: row.path), workers)
+    for found in tqdm(inspected, total=len(rows), desc="index", unit="image", disable=None):
+        (rejects if isinstance(found, Reject) else good).append(found)
+    return good, rejects
+
+
+def spelled(value: str | None) -> str:
+    """A value of a group, or of a row ("" for none), in one spelling: `1` for `1.0`."""
+    return "+".join(map(plain, (value or "").split("+")))
+
+
+def name_groups(rows: list[dict[str, Any]], groups: dict[str, GroupLabel]) -> tuple[list[dict[str, Any]], list[Reject]]:
+    """Add each row's group; rows of no group are left out."""
+    names = {(spelled(g.target), spelled(g.bias)): name for name, g in groups.items()}
+    kept, rejects = [], []
+    for row in rows:
+        row["group"] = names.get((spelled(row["target"]), spelled(row["bias"])))
+        if row["group"]:
+            kept.append(row)
+        else:
+            nowhere = f"no group in the config: target {row['target']}, bias {row['bias']}"
+            rejects.append(Reject(row["path"], row["outside"] or nowhere, malformed=False))
+    return kept, rejects
+
+
+def assign_splits(rows: list[dict[str, Any]], fractions: tuple[float, float, float], seed: int) -> None:
+    """Fill in the split of rows without an official one, stratified by group; sets of duplicates stay together.
+
+    The fractions are of images. A large set goes into training, so that it fills no other split.
+    Where the data set has an official test split but no validation rows, those are cut from its training rows. A row without a
+    split that (nearly) repeats a row with one gets that: a copy of a test image is no training image.
+    """
+    official = {r["split"] for r in rows} - {""}
+    if official and "test" not in official:
+        raise FairgenError(
+            f"the data set's own split has {', '.join(sorted(official))} but no test rows; name them in its labels"
+        )
+    given = {r["set"]: r["split"] for name in ("train", "validation", "test") for r in rows if r["split"] == name}
+    for row in rows:
+        row["split"] = row["split"] or given.get(row["set"], "")
+    train, validation, test = fractions
+    free = {""}
+    if official and "validation" not in official:
+        free, train, validation, test = {"", "train"}, train / (train + validation), validation / (train + validation), 0.0
+    sets: dict[str, dict[str, list]] = defaultdict(dict)
+    home: dict[str, str] = {}
+    for row in rows:
+        if row["split"] in free:
+            group = home.setdefault(row["set"], row["group"])
+            sets[group].setdefault(row["set"], []).append(row)
+    for group, by_set in sets.items():
+        order = sorted(by_set, key=lambda s: (seed_of(seed, group, s), s))
+        images = sum(map(len, by_set.values()))
+        large = [s for s in order if duplicates.is_large(len(by_set[s]), images)]
+        before = sum(len(by_set[s]) for s in large)
+        edges = round(train * images), round((train + validation) * images)
+        if before > edges[0]:
+            edges = before, before + round((images - before) * validation / (validation + test))
+        places = dict.fromkeys(large, "train")
+        for name in (s for s in order if s not in places):
+            places[name] = "train" if before < edges[0] else "validation" if before < edges[1] or not test else "test"
+            before += len(by_set[name])
+        for name, split in places.items():
+            for row in by_set[name]:
+                row["split"] = split
+
+
+def check(
+    total: int, rows: list[dict[str, Any]], rejects: list[Reject], settings: Index, words: dict[str, Counter] | None = None
+) -> None:
+    """Stop when too much is malformed or a group is empty; `words` are the data's own, with their counts."""
+    bad = [r for r in rejects if r.malformed]
+    if not total:
+        raise FairgenError(f"{settings.root}: no files found; expected {formats.reader(settings.format).LAYOUT}")
+    if len(bad) > settings.max_rejected * total:
+        reasons = Counter(r.reason.split(":")[0] for r in bad).most_common(5)
+        listed = "; ".join(f"{n} × {reason}" for reason, n in reasons)
+        raise FairgenError(
+            f"{settings.root}: {len(bad)} of {total} files are malformed, over index.max_rejected = {settings.max_rejected}:"
+            f" {listed}; mend the files or raise index.max_rejected"
+        )
+    present = Counter(r["group"] for r in rows)
+    for name, group in settings.groups.items():
+        if not present[name]:
+            raise FairgenError(
+                f"group {name} is empty: no usable image under {settings.root} has target {group.target} and bias"
+                f" {group.bias}; the data has {labels.spoken(words or {}) or 'no labels'}: check values and groups of this data"
+                f" set in the config"
+            )
+
+
+def work(settings: Index, paths: SimpleNamespace) -> None:
+    """Read, decode, find duplicates, group, split, and write index, rejects and audit."""
+    root = Path(settings.root)
+    if not root.is_dir():
+        raise FairgenError(f"{root}: no such folder; expected {formats.reader(settings.format).LAYOUT}")
+    labelled, rejects, words = read_labels(settings)
+    seen, undecodable = inspect_all(root, labelled, settings.near, int(paths.workers))
+    total = len(seen) + len(rejects) + len(undecodable)
+    duplicates.mark_sets(seen, settings.near)
+    near = settings.conflicts == "drop_near"
+    rows, clashes = (seen, []) if settings.conflicts == "keep" else duplicates.conflicts(seen, near)
+    rows, strangers = name_groups(rows, settings.groups)
+    rows, repeats = duplicates.copies(rows) if settings.copies == "drop" else (rows, [])
+    rejects += undecodable + clashes + strangers + repeats
+    if rows:
+        assign_splits(rows, settings.fractions, settings.seed)
+    audit = ingest_report.summarise(settings.dataset, settings.root, total, seen, rows, rejects, list(settings.groups))
+    page = ingest_report.page(audit)
+    job.log.info("audit\n%s", page)
+    check(total, rows, rejects, settings, words)
+    for line in ingest_report.warnings(audit):
+        job.log.warning(line)
+    ingest_report.write(audit, page, paths.audit, paths.page)
+    parquet.write(paths.index, pa.table({k: [r[k] for r in rows] for k in SCHEMA.names}, SCHEMA), {"root": str(root)})
+    fields = {"file": pa.string(), "reason": pa.string(), "malformed": pa.bool_()}
+    parquet.write(paths.rejects, pa.Table.from_pylist([asdict(r) for r in rejects], schema=pa.schema(fields)))
+
+
+if __name__ == "__main__":
+    job.main(work, Index, reads=["drawings*"], values=["workers"], writes=["index", "rejects", "audit", "page"])

@@ -1,0 +1,45 @@
+"""Spherical k-means (faiss), how many clusters a group can carry, and their agreement with finer classes that are known."""
+
+import numpy as np
+
+
+def clusters_for(count: int, k: int, min_images: int) -> int:
+    """How many clusters `count` images can carry, at least one."""
+    return max(1, min(k, count // min_images))
+
+
+def kmeans(vectors: np.ndarray, k: int, seed: int, iterations: int) -> np.ndarray:
+    """Spherical k-means; (n, d) float32 to (n,) cluster numbers, the largest cluster first."""
+    if k == 1:
+        return np.zeros(len(vectors), dtype=np.int64)
+    import faiss
+
+    unit = np.ascontiguousarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True).clip(1e-12), dtype=np.float32)
+    faiss.omp_set_num_threads(1)
+    run = faiss.Kmeans(
+        unit.shape[1],
+        k,
+        niter=iterations,
+        nredo=3,
+        spherical=True,
+        seed=seed % 2**31,
+        max_points_per_centroid=len(unit),
+    )
+    run.train(unit)
+    label = run.index.search(unit, 1)[1][:, 0]
+    order = np.argsort(-np.bincount(label, minlength=k), kind="stable")
+    return np.argsort(order)[label]
+
+
+def agreement(label: np.ndarray, truth: list[str]) -> float | None:
+    """Normalised mutual information (arithmetic mean) of clusters with known finer classes; None where none is known."""
+    names, codes = np.unique(truth, return_inverse=True)
+    if len(names) < 2:
+        return None
+    joint = np.zeros((label.max() + 1, len(names)))
+    np.add.at(joint, (label, codes), 1 / len(label))
+    rows, columns = joint.sum(1), joint.sum(0)
+    seen = joint > 0
+    mutual = float((joint[seen] * np.log(joint[seen] / np.outer(rows, columns)[seen])).sum())
+    entropy = -sum(float((p[p > 0] * np.log(p[p > 0])).sum()) for p in (rows, columns)) / 2
+    return mutual / entropy if entropy else 0.0

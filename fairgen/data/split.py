@@ -1,0 +1,98 @@
+"""Stage `split`: the biased training subset of one bias ratio, the validation and the test rows.
+
+At ratio r, in (0, 1), every bias-conflicting group of a class is cut to n_aligned · (1 − r) / r images, divided by the number of
+those groups. Subsets of different ratios are nested. Validation is cut likewise but never below a floor; test is not.
+The ratio `natural` keeps every image.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+from types import SimpleNamespace
+
+import pyarrow as pa
+
+from fairgen.core import job, parquet
+from fairgen.core.errors import FairgenError
+from fairgen.data.subset import cut
+
+
+@dataclass(frozen=True)
+class GroupRole:
+    """A group's class and whether the bias attribute agrees with it."""
+
+    target: str
+    role: str  # aligned | conflicting
+
+
+@dataclass(frozen=True)
+class Split:
+    """Which rows are kept."""
+
+    groups: dict[str, GroupRole]
+    validation_floor: int  # images per group below which validation is never cut
+    seed: int
+
+
+def quotas(counts: Counter, groups: dict[str, GroupRole], ratio: float | None) -> dict[str, int]:
+    """Images to keep per conflicting group; no quota without a ratio."""
+    kept: dict[str, int] = {}
+    if ratio is None:
+        return kept
+    for target in {g.target for g in groups.values()}:
+        conflicting = [n for n, g in groups.items() if g.target == target and g.role == "conflicting"]
+        aligned = sum(counts[n] for n, g in groups.items() if g.target == target and g.role == "aligned")
+        for name in conflicting:
+            kept[name] = int(aligned * (1 - ratio) / ratio / len(conflicting) + 0.5)
+    return kept
+
+
+def uncut(groups: dict[str, GroupRole]) -> list[str]:
+    """The classes that no bias ratio cuts, since none of their groups is conflicting."""
+    classes = dict.fromkeys(g.target for g in groups.values())
+    return [c for c in classes if not any(g.target == c and g.role == "conflicting" for g in groups.values())]
+
+
+def ratio_of(scope: str) -> float | None:
+    """The bias ratio in a scope's name, `bias-0.99`; None for `bias-natural`, which cuts nothing."""
+    return None if scope == "bias-natural" else float(scope.removeprefix("bias-"))
+
+
+def work(settings: Split, paths: SimpleNamespace) -> None:
+    """Write the rows of one scope with the counts per split and group."""
+    rows, ratio = parquet.rows(paths.index), ratio_of(paths.scope)
+    result, counts, short = [], {}, []
+    for split in ("train", "validation", "test"):
+        part = [r for r in rows if r["split"] == split]
+        available = Counter(r["group"] for r in part)
+        quota = {} if split == "test" else quotas(available, settings.groups, ratio)
+        if split == "validation":
+            quota = {g: max(n, settings.validation_floor) for g, n in quota.items()}
+        short += [f"{split} {g}: {available[g]} of {n}" for g, n in quota.items() if available[g] < n]
+        kept = cut(part, quota, settings.seed)
+        counts[split] = dict(Counter(r["group"] for r in kept))
+        result += kept
+    for name, group in settings.groups.items():
+        if group.role == "aligned" and not counts["train"].get(name):
+            raise FairgenError(f"group {name} has no training image; an aligned group needs some: check the data set's split")
+    if not any(counts["validation"].values()):
+        raise FairgenError(
+            "no validation image is left, and weights are chosen by them; give index.fractions a share for validation, or the"
+            " data set's own split some validation rows; large sets of near-identical images stay together (index.near)"
+        )
+    if not any(counts["test"].values()):
+        raise FairgenError(
+            "no test image is left, and nothing could be reported; give index.fractions a share for test, or the data set's own"
+            " split some test rows; large sets of near-identical images stay together (index.near)"
+        )
+    for line in short:
+        job.log.warning("fewer images than ratio %s asks for, all are kept: %s", ratio, line)
+    whole = [] if ratio is None else uncut(settings.groups)
+    for target in whole:
+        job.log.warning("class %s has no conflicting group: ratio %s leaves all its images", target, ratio)
+    keep = ("id", "path", "target", "bias", "group", "split", "detail", "hash")
+    facts = {"root": parquet.facts(paths.index)["root"], "ratio": ratio, "counts": counts, "short": short, "uncut": whole}
+    parquet.write(paths.split, pa.Table.from_pylist([{k: r[k] for k in keep} for r in result]), facts)
+
+
+if __name__ == "__main__":
+    job.main(work, Split, reads=["index"], values=["scope"], writes=["split"])

@@ -1,0 +1,222 @@
+"""Stage `audit`: what a method's selected synthetic images are like, group by group, beside the real training images.
+
+The real side is always the training rows of the index, before the bias ratio's cut, so that figures of all methods and
+ratios have one reference. Distances and diversity are of features of the CLIP that scores; near-copies are looked for
+with the encoder that clusters, among the training rows of every group.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import faiss  # noqa: F401 (used by duplicates; both bring an OpenMP runtime, and faiss has to be loaded before torch)
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from fairgen.core import images, job, lineage, parquet
+from fairgen.core.errors import FairgenError
+from fairgen.core.seeds import seed_of
+from fairgen.data import duplicates
+from fairgen.data.subset import cut
+from fairgen.evaluate import closest_pairs, fidelity
+from fairgen.evaluate import data_card as card
+from fairgen.generate import selection
+from fairgen.models import clip, encoder
+
+FLAT, BLACK = 8, 16  # grey levels of 256: widest range of a constant image, brightest pixel of a black one
+REAL = "training rows of the index, before the bias ratio's cut"
+
+
+@dataclass(frozen=True)
+class Audit:
+    """How the figures are taken, the two models, and what the data card says of the set."""
+
+    min_images: int
+    real_images: int
+    blocks: int
+    block_size: int
+    neighbours: int
+    similarity: float
+    near: int
+    shown: int
+    clip: str
+    encoder: encoder.Encoder
+    batch: int
+    groups: list[str]
+    card: card.Recipe
+
+
+@dataclass(frozen=True)
+class Models:
+    """The two models that look at images, and how many images go through them at once."""
+
+    clip: clip.Clip
+    encoder: encoder.Features
+    batch: int
+
+    def features(self, pictures: list[Any]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Unit features (n, d) of decoded images by the CLIP and by the encoder."""
+        seen = {size: np.stack([np.asarray(images.fit(p, size)) for p in pictures]) for size in self.sizes}
+        encoded = torch.from_numpy(self.encoder(seen[self.encoder.size]))
+        return self.clip.images(seen[self.clip.size]), F.normalize(encoded, dim=1)
+
+    @property
+    def sizes(self) -> set[int]:
+        """Picture sizes of the two."""
+        return {self.clip.size, self.encoder.size}
+
+
+@dataclass(frozen=True)
+class Real:
+    """The training rows of the index with the encoder's unit features (n, d)."""
+
+    root: Path
+    rows: list[dict[str, Any]]
+    features: torch.Tensor
+
+
+def flaws(picture: Any, near: int) -> dict[str, Any]:
+    """Whether an image is constant or black, and what its copies share."""
+    pixels = np.asarray(picture)
+    flat = bool((pixels.max((0, 1)).astype(int) - pixels.min((0, 1)) <= FLAT).all())
+    return {
+        "constant": flat,
+        "black": flat and int(pixels.max()) <= BLACK,
+        "hash": hashlib.sha256(pixels.tobytes()).hexdigest(),
+        "perceptual": duplicates.perceptual_hash(picture) if near else b"",
+    }
+
+
+def chunks(contents: Iterator[bytes] | list[bytes], size: int) -> Iterator[list[Any]]:
+    """Decoded images, `size` at a time."""
+    waiting = []
+    for content in contents:
+        waiting.append(images.decode(content))
+        if len(waiting) == size:
+            yield waiting
+            waiting = []
+    if waiting:
+        yield waiting
+
+
+def examine(models: Models, file: Path, numbers: list[int], near: int) -> tuple[torch.Tensor, torch.Tensor, list[dict[str, Any]]]:
+    """Features of some generated images by both models, and their flaws."""
+    parts, found = [], []
+    for pictures in chunks((content for _, content in parquet.image_bytes(file, numbers)), models.batch):
+        parts.append(models.features(pictures))
+        found += [{"id": len(found) + i, **flaws(p, near)} for i, p in enumerate(pictures)]
+    seen, encoded = (torch.cat(part) for part in zip(*parts, strict=True))
+    return seen, encoded, found
+
+
+def real_features(models: Models, root: Path, rows: list[dict[str, Any]]) -> torch.Tensor:
+    """CLIP features (n, d) of some real rows."""
+    paths = [r["path"] for r in rows]
+    steps = [paths[i : i + models.batch] for i in range(0, len(paths), models.batch)]
+    return torch.cat([models.clip.images(images.load(root, step, models.clip.size)) for step in steps])
+
+
+def fidelity_figures(real: torch.Tensor, generated: torch.Tensor, settings: Audit, seed: int) -> dict[str, Any]:
+    """Distance, precision, recall and diversity; null, with the reason, where either side has too few images."""
+    names = ("kid_on_clip_features", "precision", "recall", "vendi_score", "vendi_score_real", "compared_images")
+    n = min(len(real), len(generated))
+    if n < settings.min_images:
+        reason = f"{len(generated)} generated and {len(real)} real images; audit.min_images asks for {settings.min_images}"
+        return {**dict.fromkeys(names), "null_because": reason}
+    generator = torch.Generator().manual_seed(seed)
+    x, y = (features[torch.randperm(len(features), generator=generator)[:n]] for features in (real, generated))
+    distance = fidelity.kernel_distance(real, generated, settings.blocks, settings.block_size, seed)
+    precision, recall = fidelity.precision_recall(x, y, settings.neighbours)
+    values = (distance, precision, recall, fidelity.vendi(y), fidelity.vendi(x), n)
+    return {**dict(zip(names, values, strict=True)), "null_because": None}
+
+
+def copies(cosine: torch.Tensor, reference: torch.Tensor, settings: Audit) -> dict[str, Any]:
+    """Share of generated images as similar to a training row as `similarity`, and of real rows to another real row."""
+    enough = min(len(cosine), len(reference)) >= settings.min_images
+    values = [float((c >= settings.similarity).double().mean()) if enough else None for c in (cosine, reference)]
+    return {
+        "flagged": int((cosine >= settings.similarity).sum()),
+        **dict(zip(("share", "share_among_real"), values, strict=True)),
+    }
+
+
+def audit_group(
+    group: str, settings: Audit, own: selection.Kept, models: Models, real: Real
+) -> tuple[dict[str, Any], list[closest_pairs.Pair]]:
+    """A group's figures, and its generated images closest to a training row."""
+    seen, encoded, found = examine(models, own.file, own.rows, settings.near)
+    duplicates.mark_sets(found, settings.near)
+    chosen = cut([r for r in real.rows if r["group"] == group], {group: settings.real_images}, 0)
+    place = torch.tensor([r["place"] for r in chosen])
+    cosine, neighbour = fidelity.nearest(encoded, real.features)
+    among, _ = fidelity.nearest(real.features[place], real.features, place)
+    closest = cosine.argsort(descending=True, stable=True)[: settings.shown].tolist()
+    names = own.column("id")
+    shown = [
+        closest_pairs.Pair(group, names[i], own.rows[i], own.file, real.rows[int(neighbour[i])], float(cosine[i]))
+        for i in closest
+    ]
+    figures = {
+        "borrowed_from": parquet.facts(own.file)["borrowed_from"],
+        "real_images": len(chosen),
+        **fidelity_figures(real_features(models, real.root, chosen), seen, settings, seed_of("audit", group)),
+        "near_copies": copies(cosine, among, settings),
+        "constant": sum(f["constant"] for f in found),
+        "black": sum(f["black"] for f in found),
+        "duplicates": len(found) - len({f["set"] for f in found}),
+    }
+    return figures, shown
+
+
+def read_real(index: Path, embeddings: Path) -> Real:
+    """The training rows of the index.
+
+    Raises:
+        FairgenError: they have other features than the index has rows.
+    """
+    embedded = parquet.read(embeddings)
+    place = {i: n for n, i in enumerate(embedded["id"].to_pylist())}
+    rows = [r for r in parquet.rows(index, ["id", "path", "group", "split"]) if r["split"] == "train"]
+    if place.keys() != {r["id"] for r in rows}:
+        raise FairgenError(f"{embeddings}: made from another index; delete the file and run embed again")
+    vectors = F.normalize(torch.tensor(parquet.matrix(embedded, "vector")), dim=1)
+    rows = sorted(({**r, "place": place[r["id"]]} for r in rows), key=lambda r: r["place"])
+    return Real(Path(parquet.facts(index)["root"]), rows, vectors)
+
+
+def work(settings: Audit, paths: SimpleNamespace) -> None:
+    """Write the figures, the closest pairs, and the data card."""
+    models = Models(clip.load(settings.clip, "score.model"), encoder.load(settings.encoder), settings.batch)
+    real = read_real(paths.index, paths.embeddings)
+    job.ready()
+    kept, filtered = selection.read(paths.selection), parquet.facts(paths.selection)["groups"]
+    groups, shown = {}, []
+    for group in settings.groups:
+        figures, closest = audit_group(group, settings, kept[group], models, real)
+        groups[group] = {**filtered[group], **figures}
+        shown += closest
+        job.log.info("group %s: %s", group, groups[group])
+    document = {
+        **{"scope": paths.scope, "method": paths.method, "clip": settings.clip, "encoder": settings.encoder.model},
+        **{"real": REAL, "similarity": settings.similarity, "min_images": settings.min_images},
+        "groups": groups,
+        "closest_pairs": [pair.facts() for pair in shown],
+    }
+    lineage.write_json(paths.audit, document)
+    lineage.write_text(paths.card, card.page(settings.card, document, paths.samples))
+    closest_pairs.draw(shown, real.root, settings.similarity, paths.pairs)
+
+
+if __name__ == "__main__":
+    job.main(
+        work,
+        Audit,
+        reads=["index", "embeddings", "selection", "samples*"],
+        values=["scope", "method"],
+        writes=["audit", "card", "pairs"],
+    )

@@ -1,0 +1,64 @@
+"""Stage `audit_synthetic`: the audits of all synthetic sets of a data set as one file, and one page in Markdown and HTML."""
+
+import json
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+from fairgen.core import job, lineage
+from fairgen.core.html import render
+from fairgen.core.markdown import clean, table
+from fairgen.evaluate import data_card
+
+SCHEMA_VERSION = 1
+
+READING = """\
+- **accepted**: share of the drawn images that pass the CLIP filter's threshold. Where it differs between the groups of one
+  method, the generator's own bias shows.
+- **KID on CLIP features**: kernel distance to the real images, the KID estimator on features of the scoring CLIP (mean ± sd
+  over random blocks). 0: no difference seen. Not comparable with KID on Inception features.
+- **precision**, **recall**: share of generated images near real ones, and of real images near generated ones.
+- **Vendi score**: effective number of different images, and in brackets that of as many real images.
+- **near copies**: share of images that are very similar to a training image, and in brackets the share of real training
+  images that are as similar to another one. Only a share above that suggests copying.
+- **black**, **constant**, **duplicates**: counts among the kept images."""
+
+
+@dataclass(frozen=True)
+class AuditSynthetic:
+    """The data set's name."""
+
+    dataset: str
+
+
+def page(dataset: str, audits: list[dict[str, Any]]) -> str:
+    """One table over all sets, how to read it, and what has no figure."""
+    lines = [[a["method"], a["scope"], *data_card.figures_row(g, f)] for a in audits for g, f in a["groups"].items()]
+    first = audits[0]
+    nulls = [line for a in audits for line in data_card.without_figures(a, a["method"], a["scope"])]
+    parts = [
+        f"# Audit of the synthetic images of {clean(dataset)}",
+        f"The images that the filter kept, beside real ones ({first['real']}). CLIP: `{clean(first['clip'])}`; encoder for near"
+        f" copies: `{clean(first['encoder'])}`, threshold {first['similarity']}.",
+        table(("method", "scope", *data_card.FIGURES), lines),
+        "## How to read it",
+        READING,
+        *(["## Without figures (–)", "\n".join(nulls)] if nulls else []),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def work(settings: AuditSynthetic, paths: SimpleNamespace) -> None:
+    """Gather the audits."""
+    audits = [{k: v for k, v in json.loads(path.read_text()).items() if k != lineage.KEY} for path in paths.audits]
+    document: dict[str, Any] = {"schema_version": SCHEMA_VERSION, "dataset": settings.dataset, "results": {}}
+    for audit in audits:
+        document["results"].setdefault(audit["scope"], {})[audit["method"]] = audit
+    lineage.write_json(paths.table, document)
+    text = page(settings.dataset, audits)
+    lineage.write_text(paths.page, text)
+    lineage.write_text(paths.html, render(text, f"Synthetic images of {settings.dataset}"))
+
+
+if __name__ == "__main__":
+    job.main(work, AuditSynthetic, reads=["audits*"], writes=["table", "page", "html"])

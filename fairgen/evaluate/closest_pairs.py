@@ -1,0 +1,54 @@
+"""Generated images beside the training images that they are most similar to, as data and as a picture sheet."""
+
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from fairgen.core import images
+from fairgen.evaluate import plots
+
+TILE = 96  # pixels
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A generated image (its id, and its row in a file of samples) and its nearest training row by cosine similarity."""
+
+    group: str
+    id: str
+    row: int
+    file: Path
+    real: dict[str, Any]
+    similarity: float
+
+    def facts(self) -> dict[str, Any]:
+        """What the audit says of it."""
+        real = {"real": self.real["path"], "real_group": self.real["group"]}
+        return {"group": self.group, "generated": self.id, **real, "similarity": self.similarity}
+
+
+def draw(pairs: list[Pair], root: Path, similarity: float, path: Path) -> None:
+    """A sheet of two rows per group, generated above real; pairs at or over `similarity` are marked."""
+    groups = [(name, list(own)) for name, own in groupby(pairs, key=lambda pair: pair.group)]
+    columns = max(len(own) for _, own in groups)
+    figure = plt.figure(figsize=(0.9 * columns + 1.1, 2.3 * len(groups)))
+    for part, (name, own) in zip(np.atleast_1d(figure.subfigures(len(groups), 1)), groups, strict=True):
+        axes = part.subplots(2, columns, squeeze=False)
+        part.subplots_adjust(left=0.14, right=0.99, top=0.82, bottom=0.02, wspace=0.06, hspace=0.06)
+        part.suptitle(name, fontsize=9, weight="bold", x=0.14, y=0.97, ha="left")
+        for ax in axes.flat:
+            ax.set_axis_off()
+        for row, word in enumerate(("generated", "nearest\nreal")):
+            part.text(0.12, 0.62 - 0.4 * row, word, fontsize=8, ha="right", va="center")
+        real = images.load(root, [pair.real["path"] for pair in own], TILE)
+        for i, (pair, nearest) in enumerate(zip(own, real, strict=True)):
+            flagged = pair.similarity >= similarity
+            axes[0, i].imshow(images.load_column(pair.file, TILE, [pair.row])[0])
+            axes[1, i].imshow(nearest)
+            text = f"{pair.similarity:.3f}{' ●' if flagged else ''}"
+            axes[0, i].set_title(text, fontsize=7, pad=3, color=plots.COLOURS[5] if flagged else "black")
+    plots.save(figure, path)

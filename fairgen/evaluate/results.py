@@ -1,0 +1,48 @@
+"""Reading a published `worst_group.json`, and what every table of its figures says."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from fairgen.core import schemas
+from fairgen.core.errors import FairgenError
+
+SCHEMA_VERSION = 3  # of worst_group.json
+
+
+MISSING = {  # what it means that a group has no row in a split
+    "train": "no training image, so no method has seen a real one",
+    "validation": "no validation image, so the selection of weights did not see it",
+    "test": "no test image, so no figure speaks about it",
+}
+
+
+def empty_groups(methods: dict[str, Any]) -> dict[str, list[str]]:
+    """The groups of a ratio without rows, split by split; its methods share the split."""
+    return next(iter(methods.values()))["empty_groups"]
+
+
+def missing(empty: dict[str, list[str]]) -> list[str]:
+    """One line for each split in which groups have no row."""
+    return [f"group {', '.join(empty[split])}: {what}" for split, what in MISSING.items() if empty[split]]
+
+
+def load(path: Path) -> dict[str, Any]:
+    """Read a result file.
+
+    Raises:
+        FairgenError: there is no such file, it is no result, or one of another schema version.
+    """
+    try:
+        document = json.loads(path.read_text())
+    except OSError as error:
+        raise FairgenError(f"cannot read {path}: {error.strerror}; give the path of a worst_group.json") from error
+    except ValueError as error:
+        raise FairgenError(f"{path} is not JSON ({error}); give the path of a worst_group.json") from error
+    found = document.get("schema_version") if isinstance(document, dict) else None
+    if found != SCHEMA_VERSION:
+        raise FairgenError(
+            f"{path}: schema_version is {found}, this fairgen reads {SCHEMA_VERSION}; make the file again with this version"
+        )
+    schemas.check(document, schemas.published("worst_group"), str(path))
+    return document

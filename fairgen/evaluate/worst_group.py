@@ -1,0 +1,29 @@
+"""Stage `worst_group`: the comparison of all methods over ratios and seeds, as JSON, CSV and a table on the terminal.
+
+Worst-group accuracy is the minimum over groups for each seed, then the mean over seeds. Intervals are Student-t over
+seeds, which vary the classifier only: not the split, not the generators. `worst_group.schema.json` describes the file,
+which also holds the config that it belongs to.
+"""
+
+import csv
+from pathlib import Path
+from types import SimpleNamespace
+
+from fairgen.core import job, lineage
+from fairgen.evaluate.comparison import WorstGroup, compare, table_rows, terminal_table
+
+
+def work(settings: WorstGroup, paths: SimpleNamespace) -> None:
+    """Gather all metrics and write the comparison."""
+    document = compare(settings, paths.metrics)
+    lineage.write_json(paths.table, document)
+    rows = table_rows(document["results"])
+    with Path(paths.csv).open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    print(terminal_table(document))
+
+
+if __name__ == "__main__":
+    job.main(work, WorstGroup, reads=["metrics*"], writes=["table", "csv"])

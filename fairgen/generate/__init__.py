@@ -1,0 +1,1 @@
+"""Generators and their images: prior, adapt, adapt_shared, sample, score, filter."""

@@ -1,0 +1,40 @@
+"""Stage `adapt`: train one generator on one cluster of one group, by LoRA or by full DreamBooth (arXiv 2208.12242).
+
+A slot with nothing to train (a group that borrows its donor's generators, or a cluster that does not exist) writes an
+empty record with the reason and ends before anything heavy is imported.
+"""
+
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from fairgen.core import job
+from fairgen.models import adapters
+
+if TYPE_CHECKING:
+    pass
+from fairgen.generate.material import assignment, material, reason_to_skip
+from fairgen.generate.recipe import Adapt
+
+
+def work(settings: Adapt, paths: SimpleNamespace) -> None:
+    """Train the slot, or record why not."""
+    group, cluster, assigned = paths.group, int(paths.cluster), assignment(paths)
+    reason = reason_to_skip(group, cluster, list(assigned.values()), settings)
+    facts: dict[str, Any] = {"group": group, "cluster": cluster, "kind": settings.kind, "reason": reason}
+    if reason:
+        job.log.info("nothing to train: %s", reason)
+        adapters.write_empty(paths.adapter, {**facts, "images": 0})
+        return
+    from fairgen.generate import text_adapters
+    from fairgen.generate.training import train
+
+    given = material(settings, paths, assigned, [cluster])
+    (pixels,), (origins,) = given.pixels, given.origins
+    encoders, name = text_adapters.load(settings, given.base), f"{group}/{cluster}"
+    unet, losses = train(settings, given.base, (given.prompt, pixels), given.priors, name, given.kept, encoders, origins)
+    text = text_adapters.state(encoders, settings.kind)
+    adapters.write(paths.adapter, unet, facts | given.facts(settings, given.sizes[0], losses), text)
+
+
+if __name__ == "__main__":
+    job.main(work, Adapt, reads=["clusters", "split", "prior*"], writes=["adapter"], values=["group", "cluster"])

@@ -1,0 +1,39 @@
+"""Stage `adapt_shared`: train the LoRA adapters of all clusters of one group in one shared batch, as `adapt` would one by one.
+
+A group that borrows its donor's generators writes an empty record with the reason and ends before anything heavy is
+imported.
+"""
+
+from types import SimpleNamespace
+
+from fairgen.core import job
+from fairgen.generate.material import assignment, material, reason_to_skip
+from fairgen.generate.recipe import Adapt
+from fairgen.models import adapters, lora
+
+
+def work(settings: Adapt, paths: SimpleNamespace) -> None:
+    """Train the group's adapters, or record why not."""
+    group, assigned = paths.group, assignment(paths)
+    clusters = sorted(set(assigned.values()))
+    facts = {"group": group, "kind": settings.kind}
+    reason = reason_to_skip(group, 0, list(assigned.values()), settings)
+    if reason:
+        job.log.info("nothing to train: %s", reason)
+        adapters.write_empty(paths.adapters, {**facts, "reason": reason, "images": 0})
+        return
+    from fairgen.generate.training_shared import train
+
+    given = material(settings, paths, assigned, clusters)
+    named = {f"{group}/{cluster}": pixels for cluster, pixels in zip(clusters, given.pixels, strict=True)}
+    trained = train(settings, given.base, given.prompt, named, given.priors, group, given.kept, given.origins)
+    found = {}
+    for cluster, size, (state, losses) in zip(clusters, given.sizes, trained, strict=True):
+        about = {**facts, "cluster": cluster, "reason": "", **given.facts(settings, size, losses)}
+        found[str(cluster)] = (state, about)
+    recipe = settings.recipe
+    adapters.write_group(paths.adapters, found, lora.lora_config(recipe.rank, recipe.alpha, recipe.dora, recipe.targets))
+
+
+if __name__ == "__main__":
+    job.main(work, Adapt, reads=["clusters", "split", "prior*"], writes=["adapters"], values=["group"])

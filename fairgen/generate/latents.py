@@ -1,0 +1,71 @@
+"""What an adapter is trained on: batches of cached latents with a random stream, and their conditioning.
+
+Image latents (moments, flipped ones included) and prompt states are encoded once, never per step.
+"""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from fairgen.core.batches import Batches
+from fairgen.models import autoencoder, diffusion
+
+if TYPE_CHECKING:
+    from fairgen.generate.recipe import Recipe
+
+
+class Latents:
+    """Moments of a set of images and their mirror images, from which a fresh latent is drawn each time."""
+
+    def __init__(self, vae: torch.nn.Module, pixels: np.ndarray, origins: np.ndarray | None = None):
+        self.mean, self.std = autoencoder.encode(vae, np.concatenate([pixels, pixels[:, :, ::-1]]))
+        self.time_ids = time_ids(pixels, origins).repeat(2, 1)  # a mirror image's centre square is the same
+
+    def draw(self, rows: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """A sample of the posterior for each row."""
+        return self.mean[rows] + self.std[rows] * torch.randn(self.mean[rows].shape, generator=generator)
+
+    def __len__(self) -> int:
+        return len(self.mean)
+
+
+def time_ids(pixels: np.ndarray, origins: np.ndarray | None) -> torch.Tensor:
+    """What SDXL reads of each training image (n, 6): its height and width, the corner of its crop, and the size of `pixels`.
+
+    As diffusers' DreamBooth script for SDXL computes them (arXiv 2307.01952, section 2.2). Images without `origins` (n, 4) are
+    taken as they are: not scaled, not cut.
+    """
+    _, height, width, _ = pixels.shape
+    whole = np.tile([height, width, 0, 0], (len(pixels), 1)) if origins is None else origins
+    return torch.cat([torch.from_numpy(whole).float(), torch.tensor([height, width]).float().expand(len(pixels), 2)], dim=1)
+
+
+class Feed:
+    """Batches of one adapter's own images and of class images, with a random stream of their own."""
+
+    def __init__(self, sets: list[Latents], sizes: list[int], seed: int):
+        self.generator = torch.Generator().manual_seed(seed)
+        self.sets = sets
+        self.streams = [Batches(len(latents), size, self.generator) for latents, size in zip(sets, sizes, strict=True)]
+
+    def draw(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Clean latents of the next batch, and their images' `time_ids`."""
+        drawn = []
+        for latents, stream in zip(self.sets, self.streams, strict=True):
+            rows = next(stream)
+            drawn.append((latents.draw(rows, self.generator), latents.time_ids[rows]))
+        clean, sizes = (torch.cat(part) for part in zip(*drawn, strict=True))
+        return clean, sizes
+
+
+def portions(recipe: "Recipe", priors: int) -> tuple[list[int], torch.Tensor]:
+    """Rows that a batch takes of the cluster's images and of each set of class images, and each row's part of the loss."""
+    each = max(1, recipe.prior_batch // max(1, priors))
+    parts = [(recipe.batch, 1.0), *[(each, recipe.prior_weight / max(1, priors))] * priors]
+    return [size for size, _ in parts], torch.cat([torch.full((size,), weight / size) for size, weight in parts])
+
+
+def conditions(prompts: diffusion.Conditioning, sizes: list[int]) -> diffusion.Conditioning:
+    """The conditioning of a batch: each prompt's row as often as a batch takes rows of its images."""
+    return diffusion.joined([prompts[i : i + 1].expand(size) for i, size in enumerate(sizes)])

@@ -1,0 +1,89 @@
+"""What the adapters of a group are trained on: its clusters' images, the prompt, the class images."""
+
+import random
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from fairgen.core import parquet
+from fairgen.core.errors import FairgenError
+from fairgen.core.seeds import seed_of
+from fairgen.generate.prompts import instance_prompt
+from fairgen.generate.recipe import Adapt
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from fairgen.core.workfolder import Work
+    from fairgen.models.base_model import Base
+
+
+def reason_to_skip(group: str, cluster: int, labels: list[int], settings: Adapt) -> str:
+    """Why this slot has nothing to train; "" if it has."""
+    donor = settings.donors[group]
+    if donor and len(labels) < settings.borrow_below:
+        return f"borrows from {donor}: {len(labels)} images, adapt.borrow_below = {settings.borrow_below}"
+    if not labels:
+        raise FairgenError(f"group {group} has no training image and no donor; give it one (donor) in the config")
+    return "" if cluster in labels else f"the group has {len(set(labels))} clusters"
+
+
+def assignment(paths: SimpleNamespace) -> dict[str, int]:
+    """Cluster of each training image of the group, by the image's id."""
+    return {r["id"]: r["cluster"] for r in parquet.rows(paths.clusters) if r["group"] == paths.group}
+
+
+@dataclass(frozen=True)
+class Material:
+    """What the adapters of some clusters of a group are trained on."""
+
+    base: "Base"
+    identity: str  # of the base
+    prompt: str
+    pixels: "list[np.ndarray]"  # (n, h, w, 3) uint8 of each cluster
+    origins: "list[np.ndarray]"  # (n, 4) of each cluster: the images' own sizes and the corners of their crops
+    sizes: list[int]  # images of each cluster, the unread ones included
+    priors: "list[tuple[str, np.ndarray]]"  # prompt and class images
+    kept: "tuple[Work, dict[str, str]]"  # the work folder with the hashes of the inputs
+
+    def facts(self, settings: Adapt, images: int, losses: list[float]) -> dict[str, Any]:
+        """What the file of an adapter says about its training."""
+        about = {"images": images, "base": self.identity, "prompt": self.prompt, "token": settings.token}
+        recipe = settings.recipe
+        about |= {"rank": recipe.rank, "alpha": recipe.alpha, "dora": recipe.dora}
+        return about | {"loss": losses, "settings": asdict(settings)}
+
+
+def enough(files: list[str], settings: Adapt, name: str) -> list[str]:
+    """The images that a training of so many steps can see: all, or a random part of more.
+
+    It draws their mirror images as well, so of a part it sees about three quarters.
+    """
+    recipe = settings.recipe
+    most = recipe.steps * recipe.accumulate * recipe.batch
+    return files if len(files) <= most else random.Random(seed_of("images", settings.seed, name)).sample(files, most)
+
+
+def material(settings: Adapt, paths: SimpleNamespace, assigned: dict[str, int], clusters: list[int]) -> Material:
+    """Read the images of some clusters, and the class images."""
+    import numpy as np
+
+    from fairgen.core import images
+    from fairgen.core.workfolder import digest
+    from fairgen.models import base_model, diffusion
+
+    base = base_model.Base(**settings.base)
+    split, root = parquet.rows(paths.split), Path(parquet.facts(paths.split)["root"])
+    files = [[r["path"] for r in split if assigned.get(r["id"]) == cluster] for cluster in clusters]
+    seen = [enough(listed, settings, f"{paths.group}/{c}") for c, listed in zip(clusters, files, strict=True)]
+    origins = [np.empty((len(listed), 4), dtype=np.int64) for listed in seen]
+    hashes = {r["path"]: r["hash"] for r in split}
+    pixels = [images.load(root, listed, base.resolution, hashes, own) for listed, own in zip(seen, origins, strict=True)]
+    priors = [
+        (parquet.read(path, ["prompt"])["prompt"][0].as_py(), images.load_column(path, base.resolution)) for path in paths.prior
+    ]
+    identity, texts = diffusion.identity(base), [text.encode() for text, _ in priors]
+    inputs = {"base": identity, "images": digest(*pixels, *origins), "prior": digest(*texts, *(x for _, x in priors))}
+    prompt = instance_prompt(settings.prompts[paths.group], settings.token)
+    return Material(base, identity, prompt, pixels, origins, [len(listed) for listed in files], priors, (paths.work, inputs))

@@ -1,0 +1,52 @@
+"""Stage `prior`: class images from the base model, for DreamBooth's prior preservation."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+import pyarrow as pa
+
+from fairgen.core import images, job, parquet
+from fairgen.core.seeds import seed_of
+from fairgen.generate import resumable
+from fairgen.generate.prompts import plain_prompt
+from fairgen.generate.solver import Solver, draw
+from fairgen.models import base_model, diffusion, text_encoders
+
+FIELDS = {"prompt": pa.string(), "seed": pa.int64()}
+
+
+@dataclass(frozen=True)
+class Prior:
+    """How many class images, and how they are drawn."""
+
+    count: int
+    seed: int
+    solver: Solver
+    base: dict[str, Any]
+    prompts: dict[str, str]
+
+
+def rows(settings: Prior, base: base_model.Base, group: str, skip: int) -> Iterator[resumable.Row]:
+    """Draw the class images of one group, without the first `skip`."""
+    prompt = plain_prompt(settings.prompts[group])
+    text = text_encoders.encode_prompts(base, [prompt, settings.solver.negative_prompt])
+    seeds = [seed_of("prior", settings.seed, group, i) for i in range(settings.count)]
+    unet, vae = diffusion.load_unet(base), diffusion.load_vae(base)
+    job.ready()
+    drawn = images.encode_all(draw(unet, vae, base, text, seeds, settings.solver, skip), settings.solver.batch)
+    for content, seed in zip(drawn, seeds[skip:], strict=True):
+        yield content, {"prompt": prompt, "seed": seed}
+
+
+def work(settings: Prior, paths: SimpleNamespace) -> None:
+    """Write the class images of one group."""
+    base = base_model.Base(**settings.base)
+    identity = diffusion.identity(base)
+    drawn = resumable.resumed(paths.work, {"base": identity}, FIELDS, lambda skip: rows(settings, base, paths.group, skip))
+    parquet.write_images(paths.prior, drawn, FIELDS, {"base": identity})
+
+
+if __name__ == "__main__":
+    job.main(work, Prior, values=["group"], writes=["prior"])

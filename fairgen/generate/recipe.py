@@ -1,0 +1,44 @@
+"""How a generator is finetuned: the settings of `adapt` and `adapt_shared`."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from fairgen.models import lora
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How one kind of adapter is trained; `rank`, `alpha`, `dora` and `targets` are LoRA's."""
+
+    lr: float
+    steps: int
+    batch: int
+    schedule: str  # of the learning rate, a name of diffusers.optimization: constant, cosine, linear, …
+    warmup: int  # steps over which the learning rate rises from 0
+    ema: float  # decay of the running mean of the weights, which is then what is kept; 0 keeps the last weights
+    prior_weight: float  # weight of the prior-preservation loss; 0 trains without prior images
+    prior_batch: int
+    accumulate: int  # batches of a step, one after the other
+    gradient_checkpointing: bool  # compute activations again in the backward pass: less memory, more time
+    optimizer: str = "adamw"  # or adamw8bit: moments in 8 bits (arXiv 2110.02861), by the package bitsandbytes
+    text_lr: float = 0.0  # of the text encoders; 0 leaves them as they are
+    rank: int = 0
+    alpha: float = 0.0
+    dora: bool = False
+    targets: tuple[str, ...] = lora.LORA_TARGETS  # names of the layers with LoRA
+
+
+@dataclass(frozen=True)
+class Adapt:
+    """The base, the rare token, the kind of adapter with its recipe, and the prompts of the groups."""
+
+    kind: str  # lora | full
+    recipe: Recipe
+    token: str
+    borrow_below: int  # groups with fewer training images are sampled from their donor's adapters
+    min_snr: float  # gamma of the min-SNR loss weight (arXiv 2303.09556); 0 weights all steps alike
+    offset_noise: float  # part of the noise that is one number per channel; 0 for none
+    base: dict[str, Any]
+    prompts: dict[str, str]
+    donors: dict[str, str | None]
+    seed: int

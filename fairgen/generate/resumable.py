@@ -1,0 +1,38 @@
+"""Drawn images, kept in parts while a job runs: a killed job goes on at its first missing image."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import pyarrow as pa
+
+from fairgen.core import job, parquet
+from fairgen.core.workfolder import Work
+
+Row = tuple[bytes, dict[str, Any]]
+
+
+def resumed(
+    work: Work, inputs: dict[str, str], fields: dict[str, pa.DataType], draw: Callable[[int], Iterator[Row]]
+) -> Iterator[Row]:
+    """All rows in order: those that an interrupted job has left, then those that are drawn.
+
+    Args:
+        work: the job's work folder.
+        inputs: content hashes of what the images come from.
+        fields: columns beside the image.
+        draw: yields the encoded images with their rows, from a number on.
+    """
+    if said := work.begin(inputs):
+        job.log.info("%s", said)
+    for path in work.paths():
+        yield from parquet.image_rows(path)
+    done, pending = work.progress.get("images", 0), []
+    for row in draw(done):
+        pending.append(row)
+        yield row
+        if work.due() or len(pending) == parquet.ROW_GROUP:
+            done += len(pending)
+            part = partial(parquet.write_images, images=pending, fields=fields, about={})
+            work.save(f"part-{len(work.files):05}.parquet", part, {"images": done}, keep=work.files)
+            pending = []

@@ -1,0 +1,152 @@
+"""Stage `sample`: draw a group's synthetic images through all its adapters, or its donor's when it borrows.
+
+The base is loaded once. Each cluster gets a share of the images proportional to its size, with a floor. Every image has its own
+seed, derived from the group, the cluster and its number, and a row that says how it came about.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pyarrow as pa
+from tqdm import tqdm
+
+from fairgen.core import devices, images, job, parquet
+from fairgen.core.errors import FairgenError
+from fairgen.core.seeds import seed_of
+from fairgen.generate import resumable, text_adapters
+from fairgen.generate.prompts import instance_prompt, plain_prompt
+from fairgen.generate.solver import Solver, draw
+from fairgen.models import adapters, base_model, diffusion, text_encoders
+
+FIELDS = {
+    "id": pa.string(),
+    "group": pa.string(),
+    "cluster": pa.int32(),
+    "prompt": pa.string(),
+    "negative_prompt": pa.string(),
+    "seed": pa.int64(),
+    "steps": pa.int32(),
+    "guidance": pa.float64(),
+    "base": pa.string(),
+    "adapter": pa.string(),
+    "adapter_hash": pa.string(),
+    "borrowed_from": pa.string(),
+}
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Images per group, at least so many of each cluster, and how they are drawn."""
+
+    per_group: int
+    floor: int
+    seed: int
+    solver: Solver
+    token: str
+    base: dict[str, Any]
+    prompts: dict[str, str]
+    donors: dict[str, str | None]
+
+
+@dataclass(frozen=True)
+class Source:
+    """One generator: an adapter file (None: the base alone) with its hash, its cluster, and how many images it draws."""
+
+    path: Path | None
+    cluster: int
+    count: int
+    digest: str = ""
+
+
+def shares(sizes: list[int], total: int, floor: int) -> list[int]:
+    """Split `total` images over clusters in proportion to their sizes (largest remainder), but none below `floor`.
+
+    Where the floor is too high for all of them, every cluster gets as many as any other.
+    """
+    floor = min(floor, total // len(sizes))
+    exact = [total * size / sum(sizes) for size in sizes]
+    small = [x < floor for x in exact]
+    if any(small):
+        others = [size for size, few in zip(sizes, small, strict=True) if not few]
+        rest = iter(shares(others, total - floor * sum(small), floor))
+        return [floor if few else next(rest) for few in small]
+    counts = [int(x) for x in exact]
+    for i in sorted(range(len(sizes)), key=lambda i: counts[i] - exact[i])[: total - sum(counts)]:
+        counts[i] += 1
+    return counts
+
+
+def sources(own: list[Path], donors: list[Path], total: int, floor: int, group: str) -> tuple[list[Source], bool]:
+    """The generators to draw from, each with its share of `total` images, and whether they are the donor's."""
+    if not own:
+        return [Source(None, 0, total)], False
+    for files, borrowed in ((own, False), (donors, True)):
+        listed = [path for file in files for path in adapters.members(file)]
+        trained = [(path, facts) for path in listed if (facts := adapters.read_facts(path))["images"]]
+        if trained:
+            counts = shares([facts["images"] for _, facts in trained], total, floor)
+            drawn = zip(trained, counts, strict=True)
+            found = [Source(path, facts["cluster"], count, adapters.digest(path)) for (path, facts), count in drawn]
+            return found, borrowed
+    raise FairgenError(f"group {group}: neither it nor its donor has a trained adapter; lower adapt.borrow_below")
+
+
+def rows(
+    settings: Sample, group: str, chosen: list[Source], borrowed: bool, identity: str, skip: int = 0
+) -> Iterator[tuple[bytes, dict[str, Any]]]:
+    """Draw every image of the group with its provenance, without the first `skip`; `identity` is the base's."""
+    base = base_model.Base(**settings.base)
+    adapted = chosen[0].path is not None
+    prompt = settings.prompts[group]
+    prompt = instance_prompt(prompt, settings.token) if adapted else plain_prompt(prompt)
+    solver = settings.solver
+    prompts = [prompt, solver.negative_prompt]
+    plain = text_encoders.encode_prompts(base, prompts)
+    exact = adapters.drawing_dtype(adapters.read_facts(chosen[0].path)) if adapted else None
+    unet, vae = diffusion.load_unet(base, exact), diffusion.load_vae(base)
+    if exact and base.dtype != "float32":
+        devices.fast_float32()
+    job.ready()
+    about = {
+        "group": group,
+        "prompt": prompt,
+        "negative_prompt": solver.negative_prompt,
+        "steps": solver.steps,
+        "guidance": solver.guidance,
+        "base": f"{settings.base['model']}#{identity}",
+        "borrowed_from": settings.donors[group] if borrowed else "",
+    }
+    for source in chosen:
+        behind, skip = min(skip, source.count), max(0, skip - source.count)
+        text = plain
+        if source.path is not None and behind < source.count:
+            adapters.apply(source.path, unet, identity)
+            if text_adapters.there(source.path):
+                text = text_adapters.encode(source.path, base, identity, prompts)
+        file = {"adapter": str(source.path or ""), "adapter_hash": source.digest}
+        seeds = [seed_of("sample", settings.seed, group, source.cluster, i) for i in range(source.count)]
+        drawn = images.encode_all(draw(unet, vae, base, text, seeds, solver, behind), solver.batch)
+        for i, content in enumerate(drawn, behind):
+            name = f"{group}/{source.cluster}/{i}"
+            yield content, {"id": name, "cluster": source.cluster, "seed": seeds[i], **about, **file}
+
+
+def work(settings: Sample, paths: SimpleNamespace) -> None:
+    """Write the group's images."""
+    group = paths.group
+    chosen, borrowed = sources(paths.adapters, paths.donors, settings.per_group, settings.floor, group)
+    if borrowed:
+        job.log.info("group %s borrows the adapters of %s", group, settings.donors[group])
+    identity = diffusion.identity(base_model.Base(**settings.base))
+    inputs = {"base": identity, "adapters": ",".join(source.digest for source in chosen if source.path)}
+    drawn = resumable.resumed(paths.work, inputs, FIELDS, lambda skip: rows(settings, group, chosen, borrowed, identity, skip))
+    drawn = tqdm(drawn, total=settings.per_group, desc=f"sample {group}", disable=None)
+    facts = {"borrowed_from": settings.donors[group] if borrowed else "", "sources": len(chosen)}
+    parquet.write_images(paths.samples, drawn, FIELDS, facts)
+
+
+if __name__ == "__main__":
+    job.main(work, Sample, reads=["adapters*", "donors*"], values=["group"], writes=["samples"])

@@ -1,0 +1,114 @@
+"""The sampling loop: latents from per-image seeds through a fast solver with classifier-free guidance, then pixels."""
+
+import copy
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from fairgen.core import job
+from fairgen.core.errors import FairgenError
+from fairgen.models import autoencoder, base_model, diffusion
+
+
+@dataclass(frozen=True)
+class Solver:
+    """How images are drawn."""
+
+    scheduler: str  # dpmsolver++ | unipc
+    steps: int
+    guidance: float  # 1 or less: no guidance, half the work
+    negative_prompt: str
+    batch: int
+    compile: bool = False  # compile the denoiser (torch.compile), which then sees batches of one size only
+
+
+def initial_noise(unet: torch.nn.Module, base: base_model.Base, seeds: list[int], scale: int) -> torch.Tensor:
+    """One standard normal latent per seed, so that an image does not depend on its batch."""
+    side = base.resolution // scale
+    shape = (unet.config.in_channels, side, side)
+    return torch.stack([torch.randn(shape, generator=torch.Generator().manual_seed(seed)) for seed in seeds])
+
+
+@torch.inference_mode()
+def denoise(
+    unet: torch.nn.Module, scheduler: object, latents: torch.Tensor, text: diffusion.Conditioning, solver: Solver
+) -> torch.Tensor:
+    """Run the solver from noise; `text` has a row for the prompt and one for the negative prompt."""
+    scheduler = copy.deepcopy(scheduler)
+    scheduler.set_timesteps(solver.steps, device=unet.device)
+    latents, count = latents.to(unet.device) * scheduler.init_noise_sigma, len(latents)
+    guided = solver.guidance > 1
+    rows = text[:1].expand(count)
+    if guided:
+        rows = diffusion.joined([rows, text[1:].expand(count)])
+    for step in scheduler.timesteps:
+        model_input = scheduler.scale_model_input(torch.cat([latents, latents]) if guided else latents, step)
+        model_input = model_input.to(unet.dtype, memory_format=diffusion.drawing_layout(unet))
+        predicted = diffusion.predict(unet, model_input, step, rows)
+        if guided:
+            wanted, unwanted = predicted.chunk(2)
+            predicted = unwanted + solver.guidance * (wanted - unwanted)
+        latents = scheduler.step(predicted, step, latents).prev_sample
+    return latents
+
+
+def render(
+    unet: torch.nn.Module,
+    vae: torch.nn.Module,
+    base: base_model.Base,
+    scheduler: object,
+    text: diffusion.Conditioning,
+    seeds: list[int],
+    solver: Solver,
+) -> np.ndarray:
+    """One batch of images (n, h, w, 3) uint8; a compiled denoiser gets the last seed again and again up to a full batch."""
+    padded = seeds + seeds[-1:] * (solver.batch - len(seeds) if solver.compile else 0)
+    noise = initial_noise(unet, base, padded, autoencoder.scale(vae))
+    latents = denoise(unet, scheduler, noise, text, solver)
+    return autoencoder.decode(vae, latents[: len(seeds)])
+
+
+def constant(pixels: np.ndarray) -> np.ndarray:
+    """Which images (n, h, w, 3) are of one colour: those that are not finite, and what a broken model draws."""
+    flat = pixels.reshape(len(pixels), -1)
+    return flat.min(1) == flat.max(1)
+
+
+def draw(
+    unet: torch.nn.Module,
+    vae: torch.nn.Module,
+    base: base_model.Base,
+    text: diffusion.Conditioning,
+    seeds: list[int],
+    solver: Solver,
+    skip: int = 0,
+) -> Iterator[np.ndarray]:
+    """Yield one (h, w, 3) uint8 image per seed, without the first `skip`; batches are the same with and without them.
+
+    Images that are not finite, or constant, are drawn once more in float32.
+
+    Raises:
+        FairgenError: an image is not finite, or constant, even so.
+    """
+    scheduler = diffusion.sampler(base, solver.scheduler)
+    unet.to(memory_format=diffusion.drawing_layout(unet))
+    if solver.compile:
+        unet.compile()
+    for i in range(skip - skip % solver.batch, len(seeds), solver.batch):
+        batch = seeds[i : i + solver.batch]
+        pixels = render(unet, vae, base, scheduler, text, batch, solver)
+        bad = np.flatnonzero(constant(pixels))
+        if len(bad) and base.dtype != "float32":
+            job.log.warning("%d images are constant or not finite in %s; drawn again in float32", len(bad), base.dtype)
+            exact, again = (copy.deepcopy(x).float() for x in (unet, vae)), [batch[row] for row in bad]
+            pixels[bad] = render(*exact, base, scheduler, text, again, dataclasses.replace(solver, compile=False))
+            bad = bad[constant(pixels[bad])]
+        if len(bad):
+            raise FairgenError(
+                f"the image of seed {batch[bad[0]]} is not finite or of one colour, in float32 too; check diffusion.model"
+                " and the learning rate of its adapter"
+            )
+        yield from pixels[max(0, skip - i) :]

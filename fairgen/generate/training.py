@@ -1,0 +1,240 @@
+"""The training loop of one adapter on cached latents: LoRA or all UNet weights, with prior preservation."""
+
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from fairgen.core import devices, job
+from fairgen.core.batches import Batches, Generators
+from fairgen.core.checkpoint import Training
+from fairgen.core.errors import FairgenError
+from fairgen.core.seeds import seed_of
+from fairgen.generate import cuda_graphs, text_adapters
+from fairgen.generate.denoising import Noised, noised, precision, row_losses
+from fairgen.generate.latents import Feed, Latents, conditions, portions
+from fairgen.models import base_model, diffusion, lora, text_encoders
+
+if TYPE_CHECKING:
+    from fairgen.core.workfolder import Work
+    from fairgen.generate.recipe import Adapt, Recipe
+
+# keeps gradients that pass through float16 above its smallest numbers (arXiv 1710.03740, section 3.2)
+LOSS_SCALE = 1024.0
+
+
+def trainable(unet: torch.nn.Module, settings: "Adapt") -> list[torch.nn.Parameter]:
+    """Prepare the UNet for training and list its float32 trainable weights."""
+    if settings.kind == "lora":
+        recipe = settings.recipe
+        lora.inject_lora(unet, recipe.rank, recipe.alpha, recipe.dora, recipe.targets)
+        lora.mixed_precision(unet)
+    else:
+        unet.float().requires_grad_(True)
+    weights = [p for p in unet.parameters() if p.requires_grad]
+    if settings.recipe.gradient_checkpointing:
+        unet.enable_gradient_checkpointing()
+    return weights
+
+
+def adamw(weights: list[torch.nn.Parameter], settings: "Adapt", text: Sequence[torch.nn.Parameter] = ()) -> torch.optim.Optimizer:
+    """AdamW (arXiv 1711.05101), its moments in 32 or 8 bits; `text` has a learning rate of its own.
+
+    Raises:
+        FairgenError: 8 bits are asked for, and bitsandbytes is not installed.
+    """
+    options = {"lr": settings.recipe.lr, "weight_decay": 1e-2}
+    groups = [{"params": weights}, *([{"params": list(text), "lr": settings.recipe.text_lr}] if text else [])]
+    if settings.recipe.optimizer == "adamw":
+        return torch.optim.AdamW(groups, **options, fused=devices.current().type == "cuda" or None)
+    try:
+        from bitsandbytes.optim import AdamW8bit
+    except ImportError as error:
+        raise FairgenError(
+            f"adapt.{settings.kind}.optimizer: adamw8bit needs the package bitsandbytes ({error});"
+            " install it (pip install bitsandbytes) or set adamw"
+        ) from error
+    return AdamW8bit(groups, **options)
+
+
+def learning_rate(optimizer: torch.optim.Optimizer, recipe: "Recipe") -> torch.optim.lr_scheduler.LRScheduler:
+    """One of diffusers' schedules over the whole run."""
+    from diffusers.optimization import get_scheduler
+
+    return get_scheduler(recipe.schedule, optimizer, num_warmup_steps=recipe.warmup, num_training_steps=recipe.steps)
+
+
+class RunningMean:
+    """Exponential moving average of trainable weights, with a decay that starts low: min(decay, (1 + t) / (10 + t))."""
+
+    def __init__(self, weights: list[torch.nn.Parameter], decay: float):
+        self.weights, self.decay = weights, decay
+        self.mean = [w.detach().clone() for w in weights] if decay else []
+
+    @torch.no_grad()
+    def update(self, steps: int) -> None:
+        """Take in the weights after so many steps."""
+        if self.mean:
+            torch._foreach_lerp_(self.mean, list(self.weights), 1 - min(self.decay, (1 + steps) / (10 + steps)))
+
+    @torch.no_grad()
+    def install(self) -> None:
+        """Put the average in the place of the weights."""
+        for weight, mean in zip(self.weights, self.mean, strict=False):
+            weight.copy_(mean)
+
+
+def train(
+    settings: "Adapt",
+    base: base_model.Base,
+    instance: tuple[str, np.ndarray],
+    priors: list[tuple[str, np.ndarray]],
+    name: str,
+    kept: "tuple[Work, dict[str, str]] | None" = None,
+    encoders: diffusion.Encoders | None = None,
+    origins: np.ndarray | None = None,
+) -> tuple[torch.nn.Module, list[float]]:
+    """Train one adapter.
+
+    Args:
+        settings: the stage's settings.
+        base: the base model.
+        instance: the prompt with the rare token, and the cluster's images (n, h, w, 3) uint8.
+        priors: sets of class images with their prompts, for prior preservation; they share its weight and batch.
+        name: what the random stream is derived from.
+        kept: the work folder with the hashes of the inputs, for a run that can be interrupted.
+        encoders: text encoders that are trained too, in place.
+        origins: `images.origin` of each of the cluster's images, for SDXL; None: they are as they were stored. Class images
+            always are, for the base has drawn them at this size.
+
+    Returns:
+        The trained UNet and the mean loss of each tenth of the run.
+    """
+    seed = seed_of(settings.seed, name)
+    prompts = [prompt for prompt, _ in (instance, *priors)]
+    states = None if encoders else text_encoders.encode_prompts(base, prompts)
+    schedule, vae = diffusion.noise_schedule(base), diffusion.load_vae(base)
+    job.ready()
+    sizes, share = portions(settings.recipe, len(priors))
+    feed = Feed([Latents(vae, instance[1], origins), *(Latents(vae, pixels) for _, pixels in priors)], sizes, seed)
+    unet = diffusion.load_unet(base, torch.float32 if settings.kind == "full" else None)
+    torch.manual_seed(seed)
+    weights, of_text = trainable(unet, settings), text_adapters.trainable(encoders or {}, settings)
+    unet.train()
+    fixed = None if states is None else conditions(states, sizes)
+
+    def text() -> diffusion.Conditioning:
+        with precision(settings):
+            return conditions(text_encoders.encode(base, encoders, prompts), sizes)
+
+    def draw() -> Noised:
+        return noised(schedule, feed.draw(), share, settings, feed.generator)
+
+    def loss(batch: Noised) -> torch.Tensor:
+        return row_losses(unet, batch, fixed or text(), settings).sum()
+
+    losses = fit(settings, name, weights, feed.generator, feed.streams, draw, loss, clip_gradients, kept, of_text)
+    return unet.eval(), by_tenths(losses)
+
+
+def clip_gradients(weights: list[torch.nn.Parameter]) -> None:
+    """Scale the gradients of one adapter down to norm 1."""
+    torch.nn.utils.clip_grad_norm_(weights, 1.0)
+
+
+def gradients(
+    weights: list[torch.nn.Parameter],
+    losses: Callable[[Noised], torch.Tensor],
+    clip: Callable[[list[torch.nn.Parameter]], None],
+    scale: float,
+) -> cuda_graphs.Step:
+    """What a step computes before its update: fresh, clipped gradients of the mean loss of its batches, and that loss."""
+
+    def step(batches: Sequence[Noised]) -> torch.Tensor:
+        total = torch.zeros((), dtype=torch.float64, device=devices.current())
+        for weight in weights:
+            weight.grad = None
+        for batch in batches:
+            loss = losses(batch) / len(batches)
+            (loss.sum() * scale).backward()
+            total = total + loss.detach()
+        if scale != 1:
+            torch._foreach_div_([w.grad for w in weights if w.grad is not None], scale)
+        clip(weights)
+        return total
+
+    return step
+
+
+def recordable(recipe: "Recipe") -> bool:
+    """Whether a step can be a CUDA graph.
+
+    Text encoders read their prompts from the CPU, gradient checkpointing its random state, and 8-bit Adam (bitsandbytes)
+    works on the default stream, where nothing can be recorded.
+    """
+    return not (recipe.text_lr or recipe.gradient_checkpointing) and recipe.optimizer == "adamw"
+
+
+def fit(
+    settings: "Adapt",
+    name: str,
+    weights: list[torch.nn.Parameter],
+    generator: torch.Generator | Generators,
+    streams: list[Batches],
+    draw: Callable[[], Noised],
+    losses: Callable[[Noised], torch.Tensor],
+    clip: Callable[[list[torch.nn.Parameter]], None],
+    kept: "tuple[Work, dict[str, str]] | None" = None,
+    text: Sequence[torch.nn.Parameter] = (),
+) -> list[Any]:
+    """Train weights as the recipe says.
+
+    Args:
+        settings: the stage's settings.
+        name: what is trained, for messages.
+        weights: float32, in place; at the end the running mean takes their place, if the recipe has one.
+        generator: where the batches' chance comes from.
+        streams: row numbers of the batches.
+        draw: the next batch.
+        losses: its loss, a number or one for each adapter (then their sum is trained).
+        clip: what is done to the gradients of a step.
+        kept: the work folder with the hashes of the inputs, for a run that can be interrupted.
+        text: weights of text encoders, trained in the same way at a learning rate of their own.
+
+    Returns:
+        What `losses` gave in each step: its mean over the step's batches.
+    """
+    recipe, scale = settings.recipe, LOSS_SCALE if settings.base["dtype"] == "float16" else 1.0
+    optimizer = adamw(weights, settings, text)
+    weights = [*weights, *text]
+    schedule_lr, mean = learning_rate(optimizer, recipe), RunningMean(weights, recipe.ema)
+    training = Training({"weights": weights, "mean": mean.mean}, optimizer, schedule_lr, generator, streams)
+    if kept:
+        training.resume(*kept)
+    step, stream = gradients(weights, losses, clip, scale), nullcontext()
+    if devices.current().type == "cuda" and recordable(recipe):
+        step, stream = cuda_graphs.Replayed(step), cuda_graphs.own_stream()
+    steps = range(training.step, recipe.steps)
+    with stream:
+        for _ in tqdm(steps, total=recipe.steps, initial=training.step, desc=f"adapt {name}", mininterval=10, disable=None):
+            loss = step([draw() for _ in range(recipe.accumulate)])
+            optimizer.step()
+            schedule_lr.step()
+            mean.update(training.step + 1)
+            told = loss.cpu()  # the only wait for the GPU in a step
+            if not torch.isfinite(told).all():
+                raise FairgenError(f"adapt {name}: the loss is not finite; lower adapt.{settings.kind}.lr")
+            training.step += 1
+            training.losses.append(told.tolist())
+            if kept:
+                training.save(kept[0])
+        mean.install()
+    return training.losses
+
+
+def by_tenths(losses: list[float]) -> list[float]:
+    """The mean loss of each tenth of a run."""
+    return [float(np.mean(part)) for part in np.array_split(losses, 10) if len(part)]

@@ -1,0 +1,84 @@
+"""Training of several LoRA adapters in one shared batch on one frozen base.
+
+The batch holds one batch of each adapter, drawn from that adapter's own random stream. The sum of the adapters' losses is
+trained: it has in each adapter's matrices the gradient of that adapter's loss alone, so each becomes what it would have
+become alone, up to rounding.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from fairgen.core import job
+from fairgen.core.batches import Generators
+from fairgen.core.seeds import seed_of
+from fairgen.generate.denoising import Noised, noised, row_losses
+from fairgen.generate.latents import Feed, Latents, conditions, portions
+from fairgen.generate.training import by_tenths, fit, trainable
+from fairgen.models import base_model, diffusion, stacked_lora, text_encoders
+
+if TYPE_CHECKING:
+    from fairgen.core.workfolder import Work
+    from fairgen.generate.recipe import Adapt
+
+
+def begin(unet: torch.nn.Module, settings: "Adapt", seeds: list[int]) -> dict[str, stacked_lora.StackedLora]:
+    """Stacked LoRA layers whose adapters start where each would start alone."""
+    layers = []
+    for seed in seeds:
+        torch.manual_seed(seed)
+        trainable(unet, settings)
+        layers.append(stacked_lora.take_out(unet))
+    return stacked_lora.put_in(unet, layers)
+
+
+def train(
+    settings: "Adapt",
+    base: base_model.Base,
+    prompt: str,
+    clusters: dict[str, np.ndarray],
+    priors: list[tuple[str, np.ndarray]],
+    name: str,
+    kept: "tuple[Work, dict[str, str]] | None" = None,
+    origins: Sequence[np.ndarray | None] | None = None,
+) -> list[tuple[dict[str, torch.Tensor], list[float]]]:
+    """Train the LoRA adapters of several clusters.
+
+    Args:
+        settings: the stage's settings.
+        base: the base model.
+        prompt: with the rare token, the same for all clusters.
+        clusters: what each adapter's random stream is derived from, with its images (n, h, w, 3) uint8.
+        priors: sets of class images with their prompts, the same for all clusters.
+        name: of them all, for messages.
+        kept: the work folder with the hashes of the inputs, for a run that can be interrupted.
+        origins: for each cluster `images.origin` of its images, for SDXL; None: they are as they were stored.
+
+    Returns:
+        For each cluster its tensors, named as in a LoRA file, and the mean loss of each tenth of the run.
+    """
+    seeds = [seed_of(settings.seed, cluster) for cluster in clusters]
+    prompts = text_encoders.encode_prompts(base, [prompt, *(text for text, _ in priors)])
+    schedule, vae = diffusion.noise_schedule(base), diffusion.load_vae(base)
+    job.ready()
+    sizes, share = portions(settings.recipe, len(priors))
+    common = [Latents(vae, pixels) for _, pixels in priors]
+    own = [Latents(vae, *given) for given in zip(clusters.values(), origins or [None] * len(clusters), strict=True)]
+    feeds = [Feed([latents, *common], sizes, seed) for latents, seed in zip(own, seeds, strict=True)]
+    unet = diffusion.load_unet(base)
+    layers = begin(unet, settings, seeds)
+    unet.train()
+    text = diffusion.joined([conditions(prompts, sizes)] * len(feeds))
+
+    def draw() -> Noised:
+        return Noised.joined([noised(schedule, feed.draw(), share, settings, feed.generator) for feed in feeds])
+
+    def losses(batch: Noised) -> torch.Tensor:
+        return row_losses(unet, batch, text, settings).view(len(feeds), -1).sum(1)
+
+    weights = [weight for layer in layers.values() for weight in (layer.down, layer.up)]
+    streams, chance = [stream for feed in feeds for stream in feed.streams], Generators([feed.generator for feed in feeds])
+    told = np.array(fit(settings, name, weights, chance, streams, draw, losses, stacked_lora.clip_gradients, kept))
+    return list(zip(stacked_lora.states(layers), map(by_tenths, told.T), strict=True))

@@ -1,0 +1,197 @@
+"""The lineage of every artifact, read off the workflow's own rules; and what snakemake forgets or overlooks.
+
+A lineage is a hash over an artifact's wildcards, its rule's settings and code, the lineages of the artifacts that the rule reads,
+and the content of the model files that it reads: a function of wildcards, so snakemake sees it change with everything upstream.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+from fairgen.core import lineage
+from fairgen.core.settings import canonical
+
+SAMPLES, SAMPLE = 64, 1 << 14  # of a large file so many blocks of so many bytes are looked at, and its start and end
+
+
+@dataclass(frozen=True)
+class Made:
+    """How one job's artifacts come about by the present config and code."""
+
+    rule: str
+    settings: str  # canonical JSON
+    code: str
+    inputs: dict[str, list[str]]  # paths by the name of the input
+    parents: dict[str, list[str]]  # their lineages; "" for files that no rule makes
+    hash: str
+
+
+class Ancestry:
+    """Lineages of all artifacts of a workflow; the rules are looked at when the first one is asked for."""
+
+    def __init__(self, workflow: Any):
+        self.workflow = workflow
+        self.known: dict[tuple[str, ...], Made] = {}
+        self.paths: dict[str, Made | None] = {}
+
+    def params(self, stage: str) -> Callable[[Any], str]:
+        """Params function of a stage's rule: its lineage and those of its inputs, as a job gets them."""
+
+        def of(wildcards: Any) -> str:
+            made = self.made(self.stages[stage], dict(wildcards.items()))
+            modules = self.stages[stage].params.code.modules(wildcards)
+            return canonical({"hash": made.hash, "code": made.code, "modules": modules, "inputs": made.parents})
+
+        of.stage = stage  # type: ignore[attr-defined]
+        return of
+
+    @cached_property
+    def stages(self) -> dict[str, Any]:
+        """The rules that have a lineage, by their stage; as a module, a workflow's rules may have other names."""
+        found = ((rule.params.get("lineage"), rule) for rule in self.workflow.rules)
+        return {function.stage: rule for function, rule in found if hasattr(function, "stage")}
+
+    @cached_property
+    def _index(self) -> Any:
+        from snakemake.output_index import OutputIndex
+
+        return OutputIndex(self.workflow.rules)
+
+    def of(self, path: str) -> Made | None:
+        """How an artifact comes about; None for a file that no rule with a lineage makes."""
+        if path not in self.paths:
+            self.paths[path] = self._find(path)
+        return self.paths[path]
+
+    def _find(self, path: str) -> Made | None:
+        rules = [rule for rule in self._index.match(path) if rule.is_producer(path) and rule in self.stages.values()]
+        return self.made(rules[0], rules[0].get_wildcards(path)) if rules else None
+
+    def made(self, rule: Any, wildcards: dict[str, str]) -> Made:
+        """How the artifacts of one job come about."""
+        key = (rule.name, *(f"{name}={value}" for name, value in sorted(wildcards.items())))
+        if key not in self.known:
+            self.known[key] = self._make(rule, wildcards)
+        return self.known[key]
+
+    def _make(self, rule: Any, wildcards: dict[str, str]) -> Made:
+        from snakemake.iocontainers import Wildcards
+
+        given = Wildcards(fromdict=wildcards)
+        settings, code = (rule.params.get(name)(given) for name in ("settings", "code"))
+        inputs = {name: paths for name, paths in named(rule.expand_input(wildcards)[0]) if paths}
+        parents = {name: [self._hash(path) for path in paths] for name, paths in inputs.items()}
+        parents = {name: hashes for name, hashes in parents.items() if any(hashes)}
+        given_files = [content(path) for name in inputs.keys() - parents.keys() for path in inputs[name]]
+        whole = json.dumps([rule.params.lineage.stage, wildcards, settings, code, parents, sorted(given_files)], sort_keys=True)
+        found = hashlib.sha256(whole.encode()).hexdigest()[:16]
+        return Made(rule.params.lineage.stage, settings, code, inputs, parents, found)
+
+    def _hash(self, path: str) -> str:
+        made = self.of(path)
+        return made.hash if made else ""
+
+
+def named(inputs: Any) -> Iterator[tuple[str, list[str]]]:
+    """The named inputs of a rule with their paths."""
+    for name, value in inputs.items():
+        yield name, [str(value)] if isinstance(value, str) else [str(path) for path in value]
+
+
+@cache
+def content(path: str) -> str:
+    """Hash of a file that no rule makes (weights, configs, words), whatever its time says; of a large one by samples."""
+    size, found = Path(path).stat().st_size if Path(path).is_file() else -1, hashlib.sha256()
+    if size < 0:
+        return ""
+    found.update(str(size).encode())
+    with open(path, "rb") as file:
+        if size <= SAMPLES * SAMPLE:
+            found.update(file.read())
+        else:
+            for i in range(SAMPLES):
+                file.seek(i * (size - SAMPLE) // (SAMPLES - 1))
+                found.update(file.read(SAMPLE))
+    return found.hexdigest()[:16]
+
+
+def make_again(known: Ancestry) -> None:
+    """Let snakemake make again what a failed or killed job has left unmade, and what is of another config or code.
+
+    Before a job begins, and when it fails, snakemake removes its outputs; while their consumers are still there, the next call
+    does not miss them (`DAG.update_needrun`), and what was made from the outputs before passes for finished. Lineages show
+    that after an edit of config or code; not after a forced rerun or another input file. And what snakemake itself records of an
+    artifact may be gone (a copied folder, `--cleanup-metadata`) or wrong (`--touch`): the artifact's own record counts.
+    """
+    from snakemake.dag import DAG
+
+    original = getattr(DAG.check_incomplete, "original", DAG.check_incomplete)
+    DAG.check_incomplete = _watching(original, known)
+
+
+def _watching(check: Callable[[Any], Any], known: Ancestry) -> Callable[[Any], Any]:
+    async def check_incomplete(dag: Any) -> None:
+        await check(dag)
+        if dag.workflow.is_main_process:
+            _force(dag, [path async for path in unmade(dag)], "the last attempt failed or was cut short")
+            _force(dag, [path async for path in foreign(dag, known)], "of another config or code")
+
+    check_incomplete.original = check  # type: ignore[attr-defined]
+    return check_incomplete
+
+
+def _force(dag: Any, paths: list[Any], why: str) -> None:
+    from snakemake.logging import logger
+
+    if paths:
+        logger.info(f"fairgen: made again ({why}): {', '.join(paths[:3])}{', …' if len(paths) > 3 else ''}")
+        dag.forcefiles.update(paths)
+
+
+async def foreign(dag: Any, known: Ancestry) -> Any:
+    """Yield outputs whose own record says another lineage, though snakemake would not see that their params have changed.
+
+    What records nothing is left to snakemake.
+    """
+    from snakemake.settings.enums import RerunTrigger
+
+    looks = RerunTrigger.PARAMS in dag.workflow.rerun_triggers
+    for job in dag.jobs:
+        seen = looks and dag.workflow.persistence.has_metadata(job) and dag.workflow.persistence.params_changed(job)
+        if job.rule in known.stages.values() and not seen:
+            wanted = known.made(job.rule, job.wildcards_dict).hash
+            for path in job.output:
+                if await path.exists() and (found := lineage.read(Path(path))) and found.get("hash") != wanted:
+                    yield path
+
+
+async def unmade(dag: Any) -> Any:
+    """Yield outputs that are gone although a job has begun to make them after their consumers were made.
+
+    A user may delete an intermediate file to save space: then its record is older than its consumers, and it is not missed.
+    """
+    records = dag.workflow.persistence
+    for job in dag.jobs:
+        lost = [path for path in job.output if not await path.exists()]
+        if lost and (_begun(records, lost) or _later(records, lost, consumers(dag, job))):
+            for path in lost:
+                yield path
+
+
+def _begun(records: Any, paths: list[Any]) -> bool:
+    return bool(records._filter_incomplete_keys([records._get_key(path) for path in paths]))
+
+
+def consumers(dag: Any, job: Any) -> Iterable[Any]:
+    """Outputs of the jobs that read what a job makes."""
+    return [path for other in dag.depending[job] for path in other.output]
+
+
+def _later(records: Any, paths: list[Any], consumers: Iterable[Any]) -> bool:
+    ends = [found.endtime for path in paths if (found := records.metadata(path)) and found.endtime]
+    starts = [found.starttime for path in consumers if (found := records.metadata(path)) and found.starttime]
+    return bool(ends and starts) and max(ends) > min(starts)

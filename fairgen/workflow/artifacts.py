@@ -1,0 +1,174 @@
+"""Where every artifact lies: input functions of the rules, each from wildcards `w` to the paths of earlier stages.
+
+An artifact belongs to the first method in the chain of bases that changed its stage or an earlier one, so whatever
+methods and ratios have in common is made once.
+"""
+
+import functools
+import os
+from collections.abc import Callable
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from fairgen.models.checkpoints import locate
+from fairgen.workflow import method_chain
+from fairgen.workflow import stage_settings as table
+
+
+@functools.cache
+def weight_files(place: str) -> list[str]:
+    """Files of a local model, a folder or one file: weights, configs, words; none of a hub id. Thousands of jobs ask for few."""
+    found = [path for path in sorted(Path(place).rglob("*")) if path.suffix in (".safetensors", ".json", ".txt", ".model")]
+    found = [Path(place)] if Path(place).is_file() else found
+    return [os.path.relpath(path) for path in found]
+
+
+class Paths:
+    """Input functions for one config; wildcards are objects with `dataset`, `scope`, `method`, … as attributes."""
+
+    def __init__(self, config: method_chain.Config):
+        self.config = config
+
+    def place(self, w: Any, stage: str, name: str, method: str | None = None, scope: str | None = None, **more: Any) -> str:
+        """Path of an artifact under the method and scope that own it."""
+        method = method or w.method
+        owner = method_chain.owner(self.config, method, stage)
+        scope = method_chain.scope(self.config, w.dataset, method, stage, scope or w.scope)
+        return f"results/{w.dataset}/{scope}/{owner}/{name}".format(**{**dict(w.items()), **more})
+
+    def at(self, stage: str, name: str) -> Callable[[Any], str]:
+        """Input function: the artifact of an earlier stage under its owner."""
+        return lambda w: self.place(w, stage, name)
+
+    def groups(self, w: Any) -> method_chain.Config:
+        """Groups of the data set, in the config's order."""
+        return self.config["datasets"][w.dataset]["groups"]
+
+    def adapters(self, w: Any, group: str | None) -> list[str]:
+        """Adapter files of every cluster slot of a group, or its one file of a shared batch; none without finetuning."""
+        recipe = method_chain.block(self.config, w.dataset, w.method, "adapt")
+        if group is None or recipe["kind"] == "none":
+            return []
+        if recipe["shared"]:
+            return [self.place(w, "adapt", "adapters/{group}.safetensors", group=group)]
+        slots = range(method_chain.block(self.config, w.dataset, w.method, "cluster")["k"])
+        return [self.place(w, "adapt", "adapters/{group}/{cluster}.safetensors", group=group, cluster=c) for c in slots]
+
+    def own_adapters(self, w: Any) -> list[str]:
+        """Adapters of the group itself."""
+        return self.adapters(w, w.group)
+
+    def donor_adapters(self, w: Any) -> list[str]:
+        """Adapters of the group's donor."""
+        return self.adapters(w, self.groups(w)[w.group]["donor"])
+
+    def prior_images(self, w: Any) -> list[str]:
+        """The group's class images, for recipes with prior preservation."""
+        recipe = method_chain.block(self.config, w.dataset, w.method, "adapt")
+        wanted = recipe["kind"] != "none" and recipe[recipe["kind"]]["prior_weight"] > 0
+        return [f"results/{w.dataset}/prior/{w.group}.parquet"] if wanted else []
+
+    def samples(self, w: Any) -> list[str]:
+        """Sample files of every group."""
+        return [self.place(w, "sample", "samples/{group}.parquet", group=g) for g in self.groups(w)]
+
+    def proportions(self, w: Any) -> list[str]:
+        """The split whose group sizes the filter follows; none when it keeps the same number of every group."""
+        wanted = method_chain.block(self.config, w.dataset, w.method, "filter")["balance"] == "data"
+        return [f"results/{w.dataset}/{w.scope}/split.parquet"] if wanted else []
+
+    def backbone(self, w: Any) -> list[str]:
+        """A local file of pretrained weights, so that new weights rerun what uses them."""
+        found = method_chain.block(self.config, w.dataset, w.method, "classifier")["pretrained"]
+        return [found] if isinstance(found, str) else []
+
+    def trained(self, w: Any) -> list[str]:
+        """Weights that the classifier starts from: a finished model's (`finetune.start`), stage 1's, or none."""
+        start = method_chain.block(self.config, w.dataset, w.method, "finetune")["start"]
+        if start is not None:
+            return [self.place(w, "finetune", "seed-{seed}/model.safetensors", method=start)]
+        wanted = method_chain.stage_one(self.config, w.dataset, w.method)
+        return [self.place(w, "pretrain", "pretrain/seed-{seed}.safetensors")] if wanted else []
+
+    def drawn(self, files: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        """Input function of stage 1: `files` unless it takes the images of another data set."""
+        return lambda w: [] if method_chain.extra(self.config, w.dataset, w.method) else files(w)
+
+    def extra(self, w: Any) -> list[str]:
+        """The other data set's index and decoded images, where stage 1 takes its images."""
+        name = method_chain.extra(self.config, w.dataset, w.method)
+        return [f"results/{name}/index.parquet", self._pixels(w, name)] if name else []
+
+    def pixels(self, w: Any) -> str:
+        """The data set's images, decoded at the size that the classifier sees."""
+        return self._pixels(w, w.dataset)
+
+    def _pixels(self, w: Any, dataset: str) -> str:
+        size = method_chain.block(self.config, w.dataset, w.method, "classifier")["resolution"]
+        return f"results/{dataset}/pixels/{size}.safetensors"
+
+    def mixed(self, files: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        """Input function: `files` for recipes that train on real and synthetic images together, else none."""
+        return lambda w: files(w) if method_chain.mixes(self.config, w.dataset, w.method) else []
+
+    def drawings(self, w: Any) -> list[str]:
+        """The embedded data set's drawings; other data sets have files of their own."""
+        drawn = self.config["datasets"][w.dataset]["format"] == "birds"
+        return [f"results/{w.dataset}/drawings.parquet"] if drawn else []
+
+    def weights(self, name: str, key: str | None = None) -> Callable[[Any], list[str]]:
+        """Input function: local weight files of a block's model, so that new weights rerun what uses them."""
+
+        def files(w: Any) -> list[str]:
+            value = method_chain.block(self.config, w.dataset, getattr(w, "method", None), name)
+            return weight_files(locate(value[key]["model"] if key else value["model"]))
+
+        return files
+
+    def compared(self, w: Any) -> list[tuple[str, str, int]]:
+        """(scope, method, seed) of every cell of the data set's table, or of an ablation's."""
+        names = table.comparison(self.config, w.dataset, getattr(w, "ablation", None))
+        return [(f"bias-{r}", m, s) for r, m, s in product(names["ratios"], names["compare"], names["seeds"])]
+
+    def metrics(self, w: Any) -> list[str]:
+        """Metrics of every cell, in the order of `compared`."""
+        return [f"results/{w.dataset}/{scope}/{m}/seed-{seed}/metrics.json" for scope, m, seed in self.compared(w)]
+
+    def replicates(self, w: Any) -> list[str]:
+        """Comparisons of every replicate of the data set."""
+        return [f"results/{name}/worst_group.json" for name in table.replicates(self.config, w.dataset)]
+
+    def splits(self, w: Any) -> list[str]:
+        """Split of every ratio, in the config's order."""
+        return [f"results/{w.dataset}/bias-{r}/split.parquet" for r in table.comparison(self.config, w.dataset)["ratios"]]
+
+    def first_split(self, w: Any) -> str:
+        """Split of the data set's first ratio."""
+        return self.splits(w)[0]
+
+    def selections(self, w: Any) -> list[str]:
+        """Selections of the compared methods that draw images, each once, at the data set's first ratio."""
+        first = self.compared(w)[0][0]
+        drawing = [m for _, m, _ in self.compared(w) if method_chain.synthetic(self.config, m)]
+        return list(dict.fromkeys(self.place(w, "filter", "selection.parquet", method=m, scope=first) for m in drawing))
+
+    def finest_clusters(self, w: Any) -> list[str]:
+        """Clusters of the compared method with the most of them, at the first ratio; none without a clustered method."""
+        first, drawing = self.compared(w)[0][0], [m for _, m, _ in self.compared(w) if method_chain.synthetic(self.config, m)]
+        counts = {m: method_chain.block(self.config, w.dataset, m, "cluster")["k"] for m in drawing}
+        finest = max(counts, key=counts.get, default=None)
+        return [self.place(w, "cluster", "clusters.parquet", method=finest, scope=first)] if counts.get(finest, 1) > 1 else []
+
+    def clustered_features(self, w: Any) -> list[str]:
+        """The features behind `finest_clusters`."""
+        return [f"results/{w.dataset}/embeddings.parquet"] if self.finest_clusters(w) else []
+
+    def audits(self, w: Any) -> list[str]:
+        """Audits of every synthetic set that the data set's table uses, each once."""
+        drawing = [(s, m) for s, m, _ in self.compared(w) if method_chain.synthetic(self.config, m)]
+        return list(dict.fromkeys(self.place(w, "filter", "audit.json", method=m, scope=s) for s, m in drawing))
+
+    def gpus(self, w: Any) -> int:
+        """GPUs of one job, an untracked number per data set."""
+        return self.config["datasets"][w.dataset]["gpu"]

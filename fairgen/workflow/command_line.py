@@ -1,0 +1,98 @@
+"""What the rules need of the machine: the Python that runs the jobs, and the data sets that the command line names."""
+
+import contextlib
+import io
+import os
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from fairgen.core.errors import FairgenError
+from fairgen.core.fingerprint import SEEN, sources
+
+PACKAGE = Path(__file__).parents[1]
+DEFAULT = ("results/birds/worst_group.json",)  # what `rule all` compares
+MANAGES = (  # options with which snakemake neither plans nor runs jobs
+    *("unlock", "list_rules", "list_target_rules", "lint", "summary", "detailed_summary", "touch", "archive"),
+    *("print_compilation", "cleanup_metadata", "cleanup_shadow", "delete_all_output", "delete_temp_output", "containerize"),
+    *("dag", "rulegraph", "filegraph", "d3dag", "list_changes", "list_input_changes", "list_params_changes", "list_untracked"),
+    *("generate_unit_tests", "report", "conda_create_envs_only", "conda_cleanup_envs", "list_conda_envs", "deploy_sources"),
+)
+
+
+def use_this_python() -> None:
+    """Let jobs run the Python that runs snakemake, whether or not its environment is activated, and this very package.
+
+    They are told which code this call has read, and refuse to go on with another (`fingerprint.unchanged`).
+    """
+    os.environ[SEEN] = sources()
+    for name, first in (("PATH", os.path.dirname(sys.executable)), ("PYTHONPATH", str(PACKAGE.parent))):
+        os.environ[name] = os.pathsep.join([first, *filter(None, [os.environ.get(name)])])
+
+
+@dataclass(frozen=True)
+class Call:
+    """What the command line asks of snakemake."""
+
+    targets: tuple[str, ...] = ()  # files, relative to the working folder; those of `rule all` if none is named
+    plans: bool = False  # jobs are planned, or run; not so for --unlock, --summary, --list-rules and the like
+    runs: bool = False  # and run, not only shown
+    here: bool = True  # on this machine
+    outer: bool = False  # by a workflow that uses this one as a module, whose own targets say nothing of ours
+
+
+def call(outer: bool) -> Call:
+    """The command line as snakemake's own parser reads it, options of its profiles included.
+
+    The parsed targets are not handed out while rules are read. A snakemake that Python code calls has no command line here.
+    """
+    from snakemake.cli import parse_args
+
+    try:
+        with contextlib.redirect_stderr(io.StringIO()):  # it says again which profile it takes, or that it cannot parse
+            options = vars(parse_args(None)[1])
+    except (Exception, SystemExit):
+        return Call(outer=outer)
+    named = [os.path.normpath(word) for word in options.get("targets") or () if word != "all"]
+    whole = "all" in (options.get("targets") or ()) or not (named or options.get("target_jobs"))
+    first = str(options.get("mode") or "default").lower().endswith("default")  # not a job that reads the rules again
+    plans = first and not any(options.get(name) for name in MANAGES)
+    here = options.get("executor") in (None, "local", "dryrun", "touch")
+    targets = (*(DEFAULT if whole and not outer else ()), *named)
+    return Call(targets, plans, plans and not options.get("dryrun"), here, outer)
+
+
+def check_module(prefix: str | None) -> None:
+    """Refuse a module's prefix: fairgen's stages know their files by their places below `results`.
+
+    Raises:
+        FairgenError: says what to do instead.
+    """
+    if prefix:
+        raise FairgenError(f"module: prefix {prefix} would move fairgen's files away from results/; leave prefix out")
+
+
+def requested(targets: Iterable[str], ending: str = "") -> list[str]:
+    """Data sets among some targets, or among those that end so."""
+    parts = [target.split("/") for target in targets if target.endswith(ending)]
+    return sorted({part[1] for part in parts if len(part) > 2 and part[0] == "results"} - {"logs", "benchmarks"})
+
+
+def check_writable(results: Path, datasets: list[str]) -> None:
+    """Before the first job: fairgen may write into the results, and into those of the data sets.
+
+    Raises:
+        FairgenError: names the folder.
+    """
+    for folder in (results, *(results / name for name in datasets)):
+        if not os.access(folder if folder.exists() else results.parent, os.W_OK):
+            raise FairgenError(f"cannot write into {folder}: make it writable, or run in a folder that is")
+
+
+def stop(error: Exception) -> NoReturn:
+    """End with one line for each mistake and no traceback."""
+    for line in str(error).splitlines():
+        print(f"fairgen: {line}", file=sys.stderr)
+    sys.exit(1)

@@ -1,0 +1,179 @@
+"""What a schema cannot say of a config: each check takes what it looks at and raises one line for each mistake."""
+
+import os
+import re
+from typing import Any
+
+from fairgen.core import schemas
+from fairgen.core.errors import FairgenError
+from fairgen.data import labels
+from fairgen.generate.prompts import PLACE, plain_prompt
+from fairgen.workflow.method_chain import SECOND, Config, block, dataset_block, stage_one, starts, synthetic
+from fairgen.workflow.stage_settings import attributes
+
+
+def check_compare(config: Config, dataset: str) -> None:
+    """The compared methods are known."""
+    own = "compare" in config["datasets"][dataset]["settings"]
+    where = f"datasets.{dataset}.settings.compare" if own else "compare"
+    check_methods(config, block(config, dataset, None, "compare"), where)
+
+
+def check_methods(config: Config, listed: list[str], key: str) -> None:
+    """The methods of a list are known."""
+    known = config["methods"]
+    tell([f"config: {key}: unknown method '{m}'; {schemas.nearest(m, known)}" for m in listed if m not in known])
+
+
+def check_root(dataset: str, data: Config) -> None:
+    """fairgen's own drawings lie in one place."""
+    if data["format"] == "birds" and os.path.normpath(data["root"]) != f"results/{dataset}":
+        raise FairgenError(
+            f"config: datasets.{dataset}.root: fairgen draws into results/{dataset}; write that instead of {data['root']}"
+        )
+
+
+def check_groups(dataset: str, groups: Config) -> None:
+    """Every donor is an aligned group of the same class, and no two groups are the same (target, bias) pair."""
+    seen: dict[tuple[str, str], str] = {}
+    found = []
+    for name, group in groups.items():
+        donor, where = group["donor"], f"config: datasets.{dataset}.groups.{name}"
+        if donor is not None and (donor not in groups or groups[donor]["role"] != "aligned"):
+            found.append(f"{where}.donor: '{donor}' is no aligned group of this data set; name one, or null")
+        elif donor is not None and groups[donor]["target"] != group["target"]:
+            found.append(f"{where}.donor: '{donor}' has another target; name an aligned group of target {group['target']}")
+        first = seen.setdefault((group["target"], group["bias"]), name)
+        if first != name:
+            found.append(f"{where}: target {group['target']} and bias {group['bias']} are those of {first}; leave one out")
+    tell(found)
+
+
+def check_classes(dataset: str, groups: Config) -> None:
+    """There are two classes or more, and each has an aligned group, which the bias ratio leaves its images."""
+    roles: dict[str, set[str]] = {}
+    for group in groups.values():
+        roles.setdefault(group["target"], set()).add(group["role"])
+    where = f"config: datasets.{dataset}.groups"
+    found = [
+        f"{where}: every group of target {target} is conflicting, so that no bias ratio leaves it training images;"
+        " set role: aligned for the common one"
+        for target in roles
+        if "aligned" not in roles[target]
+    ]
+    if len(roles) == 1:
+        found.append(f"{where}: all have the target {next(iter(roles))}; a classifier needs two classes or more")
+    tell(found)
+
+
+def check_prompts(dataset: str, groups: Config) -> None:
+    """Every prompt says something beside its token, and the token's place is written as it is looked for."""
+    found = []
+    for name, group in groups.items():
+        where, prompt = f"config: datasets.{dataset}.groups.{name}.prompt", group["prompt"]
+        if wrong := [word for word in re.findall(r"\[\s*v\s*\]", prompt, re.I) if word != PLACE]:
+            found.append(f"{where}: '{wrong[0]}' stands for nothing; write {PLACE} where the rare word goes")
+        elif not plain_prompt(prompt):
+            found.append(f"{where}: it says nothing beside {PLACE}; describe the group's images")
+    tell(found)
+
+
+def tell(found: list[str]) -> None:
+    """Raise what was found, a line each."""
+    if found:
+        raise FairgenError("\n".join(found))
+
+
+def check_labels(config: Config, dataset: str) -> None:
+    """Each word of the data has one name, the fractions of the split are all of it, and what is left out can be found."""
+    data, index = dataset_block(config, dataset), block(config, dataset, None, "index")
+    for part in ("target", "bias"):
+        listed = attributes(data[part])
+        labels.check(listed, f"datasets.{dataset}.{part}")
+        for name, group in data["groups"].items():
+            labels.check_group(listed, group[part], f"datasets.{dataset}.groups.{name}.{part}")
+    labels.check_fractions(index["fractions"], f"index.fractions of {dataset}")
+    if index["conflicts"] == "drop_near" and not index["near"]:
+        raise FairgenError(f"config: index.conflicts of {dataset}: drop_near needs index.near above 0, or write drop")
+
+
+def check_start(config: Config, dataset: str, method: str) -> None:
+    """A method's recipe has what it starts from: synthetic images, stage-1 weights, or a finished model of the same network."""
+    found, drawn = block(config, dataset, method, "finetune"), synthetic(config, method)
+    kind, where = found["kind"], f"config: methods.{method}.finetune"
+    for start in starts(config, dataset, method)[1:]:
+        if drawn:
+            raise FairgenError(
+                f"{where}.start: {method} uses synthetic images and cannot start from {start} too;"
+                " set synthetic: false or start: null"
+            )
+        if block(config, dataset, start, "classifier") != block(config, dataset, method, "classifier"):
+            raise FairgenError(
+                f"{where}.start: {start} has other classifier settings than {method} on {dataset}; make them equal"
+            )
+    if kind == "augment" and not drawn:
+        raise FairgenError(f"{where}.kind: augment mixes in synthetic images; leave out synthetic: false")
+    if kind in SECOND and not stage_one(config, dataset, method) and found["start"] is None:
+        raise FairgenError(
+            f"{where}.kind: {kind} goes on from trained weights; name a method in start, or leave out synthetic: false"
+        )
+
+
+def check_weights(config: Config, dataset: str, method: str) -> None:
+    """Scores that weigh images are CLIP's."""
+    weights, by = block(config, dataset, method, "pretrain")["weights"], block(config, dataset, method, "filter")["by"]
+    if (weights, by) == ("score", "random"):
+        raise FairgenError(
+            f"config: methods.{method}.pretrain.weights: the scores of filter.by: random say nothing about an image;"
+            f" choose another filter.by for {method}, or weights: none"
+        )
+
+
+def check_extra(config: Config, dataset: str, method: str) -> None:
+    """Stage 1 on another data set's images takes the place of generators, and of a finished model."""
+    found, where = block(config, dataset, method, "pretrain")["extra"], f"config: methods.{method}"
+    if found is None:
+        return
+    if found not in config["datasets"]:
+        raise FairgenError(f"{where}.pretrain.extra: unknown data set '{found}'; {schemas.nearest(found, config['datasets'])}")
+    if synthetic(config, method):
+        raise FairgenError(f"{where}.pretrain.extra: {method} uses synthetic images already; set synthetic: false or extra: null")
+    if block(config, dataset, method, "finetune")["start"] is not None:
+        raise FairgenError(f"{where}.finetune.start: {method} starts from pretrain.extra; set one of them to null")
+
+
+def check_shared(config: Config, dataset: str, method: str) -> None:
+    """A shared batch is for plain LoRA adapters, and its optimizer takes each number apart from the others."""
+    found = block(config, dataset, method, "adapt")
+    if not found["shared"] or found["kind"] == "none":
+        return
+    lora = found["lora"]
+    refused = {"kind: full": found["kind"] == "full", "lora.dora: true": lora["dora"]}
+    refused["lora.optimizer: adamw8bit"] = lora["optimizer"] == "adamw8bit"  # its blocks would mix adapters
+    refused["lora.text_lr"] = lora["text_lr"] > 0
+    for why in (name for name, there in refused.items() if there):
+        raise FairgenError(
+            f"config: methods.{method}.adapt.shared: a shared batch trains plain LoRA with adamw, but {method} has {why} on"
+            f" {dataset}; set shared: false there"
+        )
+
+
+def check_ablation(config: Config, name: str) -> None:
+    """The methods of an ablation are known."""
+    check_methods(config, config["ablations"][name], f"ablations.{name}")
+
+
+def check_replicates(config: Config, name: str) -> None:
+    """The replicates of a data set are data sets of the same groups, and compare the same methods at the same ratios."""
+
+    def compared(dataset: str) -> tuple[Any, ...]:
+        return dataset_block(config, dataset)["groups"].keys(), *(block(config, dataset, None, k) for k in ("ratios", "compare"))
+
+    for other in [name, *config["replicates"][name]]:
+        if other not in config["datasets"]:
+            raise FairgenError(
+                f"config: replicates.{name}: unknown data set '{other}' ({schemas.nearest(other, config['datasets'])});"
+                f" or add an entry {other} that says `like: {name}`"
+            )
+        if compared(other) != compared(name):
+            raise FairgenError(f"config: replicates.{name}: {other} has other groups, ratios or methods than {name}")

@@ -1,0 +1,66 @@
+"""The config's text before it is merged and checked: YAML mistakes, empty files, keys that stand twice, and `--config`."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from fairgen.core.errors import FairgenError
+
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+MERGE, TEXT = "tag:yaml.org,2002:merge", "tag:yaml.org,2002:str"
+
+
+def check(path: Path) -> None:
+    """Check a config file's text; one that is not there is left to snakemake.
+
+    Raises:
+        FairgenError: names the file, and each mistake with its line, a line each.
+    """
+    if not path.is_file():
+        return
+    try:
+        tree = yaml.compose(path.read_text(encoding="utf-8"), LOADER)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        what = " ".join(f"{error.context or ''} {error.problem or ''}".split())
+        raise FairgenError(f"config: {path}, line {mark.line + 1}: no YAML: {what}; mend this line or the one above") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise FairgenError(f"config: {path}: no YAML: {' '.join(str(error).split())}; save it as UTF-8 text") from error
+    if not isinstance(tree, yaml.MappingNode):
+        what = "is empty" if tree is None else "holds no keys at its top level"
+        raise FairgenError(f"config: {path} {what}; start from fairgen's own config.yaml")
+    if found := [f"config: {path}, line {line}" for line in mistakes(tree)]:
+        raise FairgenError("\n".join(found))
+
+
+def as_yaml(value: Any) -> Any:
+    """A value of `--config` with its numbers, truth values and nulls: inside of lists and blocks snakemake reads all as text."""
+    if isinstance(value, dict):
+        return {key: as_yaml(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [as_yaml(inner) for inner in value]
+    if not isinstance(value, str):
+        return value
+    try:
+        found = yaml.load(value, LOADER)
+    except yaml.YAMLError:
+        return value
+    return found if isinstance(found, int | float | None) else value
+
+
+def mistakes(node: Any, path: tuple[str, ...] = ()) -> Iterator[str]:
+    """Yield every key that stands twice in one block, and every key that is no text, each with its line."""
+    if isinstance(node, yaml.SequenceNode):
+        for i, inner in enumerate(node.value):
+            yield from mistakes(inner, (*path, str(i)))
+    seen: dict[str, int] = {}
+    for key, inner in node.value if isinstance(node, yaml.MappingNode) else ():
+        line, name = key.start_mark.line + 1, ".".join([*path, str(key.value)])
+        if key.tag not in (TEXT, MERGE):
+            yield f'{line}: {name}: YAML does not read this key as text; write it in quotes, as "{key.value}"'
+        if str(key.value) in seen:
+            yield f"{line}: {name} stands there twice, first in line {seen[str(key.value)]}; keep one of them"
+        seen[str(key.value)] = line
+        yield from mistakes(inner, (*path, str(key.value)))

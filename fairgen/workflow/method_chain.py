@@ -1,0 +1,154 @@
+"""The table of methods, which carries all sharing: the settings that a method sees, and who owns an artifact.
+
+A method is a chain of settings with an optional base. An artifact belongs to the first method in the chain that changed
+its stage or an earlier one. Pure functions of the config.
+"""
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+from fairgen.core.errors import FairgenError
+from fairgen.core.schemas import nearest
+
+Config = dict[str, Any]
+
+# The chain of stages that depend on a method, with the config blocks that each one reads.
+CHAIN = {
+    "cluster": ("cluster",),
+    "adapt": ("adapt",),
+    "sample": ("sample",),
+    "score": ("score",),
+    "filter": ("filter",),
+    "pretrain": ("pretrain", "classifier"),
+    "finetune": ("finetune", "classifier"),
+}
+GENERATED = ("sample", "score", "filter", "pretrain")
+# recipes that go on from trained weights; the others count their steps from the very start
+SECOND = ("head", "ffr", "dfr", "none")
+
+
+def dataset_block(config: Config, dataset: str) -> Config:
+    """A data set's own entry."""
+    if dataset not in config["datasets"]:
+        raise FairgenError(f"unknown data set '{dataset}'; {nearest(dataset, config['datasets'])}")
+    return config["datasets"][dataset]
+
+
+def merged(below: Config, above: Config) -> Config:
+    """`above` laid over `below`, dictionaries merged key by key."""
+    result = copy.copy(below)
+    for key, value in above.items():
+        deeper = isinstance(value, dict) and isinstance(result.get(key), dict) and key != "args"
+        result[key] = merged(result[key], value) if deeper else value
+    return result
+
+
+def follow(config: Config, method: str, key: str, after: Callable[[str], str | None]) -> list[str]:
+    """The method and those that `after` leads to, one after the other; `key` is the setting that names them.
+
+    Raises:
+        FairgenError: a method is unknown, or the chain is a circle.
+    """
+    names: list[str] = []
+    while method is not None:
+        where = f"config: methods.{names[-1]}.{key}: " if names else ""
+        if method not in config["methods"]:
+            raise FairgenError(f"{where}unknown method '{method}'; {nearest(method, config['methods'])}")
+        if method in names:
+            circle = names[names.index(method) :]  # told from the same method on, wherever it was entered
+            first = min(range(len(circle)), key=lambda i: list(config["methods"]).index(circle[i]))
+            circle = [*circle[first:], *circle[:first]]
+            raise FairgenError(
+                f"config: methods.{circle[-1]}.{key}: the chain {' → '.join([*circle, circle[0]])} is a circle; break it here"
+            )
+        names.append(method)
+        method = after(method)
+    return names
+
+
+def chain(config: Config, method: str) -> list[str]:
+    """The method and its bases, the root last."""
+    return follow(config, method, "base", lambda name: config["methods"][name].get("base"))
+
+
+def starts(config: Config, dataset: str, method: str) -> list[str]:
+    """The method and those whose finished models it goes on from, the first to be trained last."""
+    return follow(config, method, "finetune.start", lambda name: block(config, dataset, name, "finetune")["start"])
+
+
+def block(config: Config, dataset: str, method: str | None, name: str) -> Any:
+    """A block as one method sees it: top level, then the data set's settings, then each base's, then its own."""
+    value = {name: config[name]}
+    layers = [dataset_block(config, dataset)["settings"]]
+    layers += [config["methods"][m] for m in reversed(chain(config, method))] if method else []
+    for layer in layers:
+        value = merged(value, {name: layer[name]} if name in layer else {})
+    return value[name]
+
+
+def synthetic(config: Config, method: str) -> bool:
+    """Whether a method uses generated images at all."""
+    return next((config["methods"][m]["synthetic"] for m in chain(config, method) if "synthetic" in config["methods"][m]), True)
+
+
+def mixes(config: Config, dataset: str, method: str) -> bool:
+    """Whether a method's recipe trains on real and synthetic images together, without stage 1."""
+    return block(config, dataset, method, "finetune")["kind"] == "augment"
+
+
+def extra(config: Config, dataset: str, method: str) -> str | None:
+    """The data set whose images stage 1 takes instead of generated ones."""
+    return None if synthetic(config, method) else block(config, dataset, method, "pretrain")["extra"]
+
+
+def stage_one(config: Config, dataset: str, method: str) -> bool:
+    """Whether a method starts from stage-1 weights."""
+    drawn = synthetic(config, method) and not mixes(config, dataset, method)
+    return drawn or extra(config, dataset, method) is not None
+
+
+def owner(config: Config, method: str, stage: str) -> str:
+    """The first method in the chain of bases that changed this stage or an earlier one."""
+    stages = list(CHAIN)
+    watched = {name for s in stages[: stages.index(stage) + 1] for name in CHAIN[s]}
+    for name in (names := chain(config, method)):
+        if watched & config["methods"][name].keys():
+            return name
+    return names[-1]
+
+
+def scope(config: Config, dataset: str, method: str, stage: str, wanted: str) -> str:
+    """`any` for what no bias ratio changes (the samples of an untouched base model), else the wanted scope."""
+    untouched = block(config, dataset, method, "adapt")["kind"] == "none" or extra(config, dataset, method) is not None
+    follows = block(config, dataset, method, "filter")["balance"] == "data" and stage in ("filter", "pretrain")
+    return "any" if stage in GENERATED and untouched and not follows else wanted
+
+
+def chosen(values: Config, key: str = "kind") -> Config:
+    """A block's kind with only that kind's sub-block in it, as `recipe`."""
+    kind = values[key]
+    rest = {k: v for k, v in values.items() if not isinstance(v, dict)}
+    return {**rest, "recipe": values[kind]} if isinstance(values.get(kind), dict) else rest
+
+
+def recipe(config: Config, dataset: str, method: str) -> Config:
+    """The method's `finetune` block; after stage 1, a recipe that counts from the very start keeps the steps that are left.
+
+    Raises:
+        FairgenError: no step is left.
+    """
+    found = chosen(block(config, dataset, method, "finetune"))
+    if found["kind"] in SECOND or not stage_one(config, dataset, method):
+        return found
+    steps = {key: found["recipe"][key] for key in ("identify_steps", "steps") if key in found["recipe"]}
+    total, spent = sum(steps.values()), block(config, dataset, method, "pretrain")["steps"]
+    left = total - spent
+    if left < len(steps):
+        raise FairgenError(
+            f"config: finetune.{found['kind']}.steps: stage 1 of {method} takes pretrain.steps = {spent} of the {total} steps"
+            f" of {found['kind']} on {dataset} and leaves too few; raise it"
+        )
+    scaled = {key: max(1, n * left // total) for key, n in steps.items()}
+    scaled["steps"] += left - sum(scaled.values())
+    return {**found, "recipe": {**found["recipe"], **scaled}}

@@ -1,0 +1,78 @@
+"""What the checks before the first job look at, and what they find."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from fairgen.workflow.method_chain import Config, block, dataset_block, synthetic
+
+WRONG = "wrong"  # no run can succeed: it stops
+MACHINE = "machine"  # no run on this machine can: it stops only what computes here
+NOTE = "note"  # may be meant so: it is told, and never stops
+ABSENT = "absent"  # a file that a download may bring; `settled` makes one of the others of it
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line about one mistake: what is wrong where, and what to do."""
+
+    text: str
+    kind: str = WRONG
+
+
+@dataclass(frozen=True)
+class Case:
+    """A data set with the methods that the targets need of it."""
+
+    config: Config
+    dataset: str
+    methods: tuple[str, ...] = ()
+
+    @property
+    def data(self) -> Config:
+        """The data set's entry."""
+        return dataset_block(self.config, self.dataset)
+
+    @property
+    def groups(self) -> Config:
+        """The data set's groups."""
+        return self.data["groups"]
+
+    @property
+    def drawing(self) -> list[str]:
+        """The methods that draw images."""
+        return [method for method in self.methods if synthetic(self.config, method)]
+
+    @property
+    def adapting(self) -> list[str]:
+        """The methods that finetune a generator."""
+        return [method for method in self.drawing if self.block("adapt", method)["kind"] != "none"]
+
+    def block(self, name: str, method: str | None = None) -> Any:
+        """A block of settings as a method on this data set sees it."""
+        return block(self.config, self.dataset, method, name)
+
+    def sharing(self, methods: list[str], *names: str) -> list[tuple[str, list[Any]]]:
+        """The blocks of these names that some methods see, each combination once, with the methods that see it in words."""
+        found: list[tuple[list[str], list[Any]]] = []
+        for method in methods:
+            blocks = [self.block(name, method) for name in names]
+            same = next((listed for listed, known in found if known == blocks), None)
+            if same is None:
+                found.append(([method], blocks))
+            else:
+                same.append(method)
+        return [(", ".join(listed), blocks) for listed, blocks in found]
+
+
+def settled(found: Iterable[Finding], fetchable: str) -> Iterator[Finding]:
+    """Findings of a model, those of absent files as mistakes; as one note where the hub would bring them (`fetchable`)."""
+    absent = False
+    for finding in found:
+        if finding.kind != ABSENT:
+            yield finding
+        elif not fetchable:
+            yield replace(finding, kind=WRONG)
+        absent = absent or finding.kind == ABSENT
+    if absent and fetchable:
+        yield Finding(fetchable, NOTE)

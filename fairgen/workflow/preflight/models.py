@@ -1,0 +1,260 @@
+"""Before the first job: every checkpoint that the methods need is there, and its configs and headers can be read.
+
+By headers alone: torch, diffusers and transformers are never imported here.
+"""
+
+import json
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from fairgen.core import safetensors_header
+from fairgen.core.errors import FairgenError, shortened
+from fairgen.core.schemas import nearest
+from fairgen.models import single_file
+from fairgen.models.checkpoints import check_moved, locate
+from fairgen.models.pipelines import ARCHITECTURES
+from fairgen.workflow.method_chain import Config
+from fairgen.workflow.preflight.findings import ABSENT, NOTE, Case, Finding, settled
+
+# how the name of a weight of each part starts, or ends if that has a dot in front
+UNET, VAE, TEXT, CLIP = "conv_in.weight", "decoder.conv_in.weight", ".token_embedding.weight", "visual_projection.weight"
+SINGLE = "model.diffusion_model."  # the denoiser in a single file
+
+
+def is_local(model: str) -> bool:
+    """Whether a model is a place on this machine, there or not, rather than a hub id."""
+    return Path(model).exists() or model.startswith((".", "/", "~", "fairgen:")) or model.count("/") > 1 or "\\" in model
+
+
+@cache
+def snapshot(model: str, revision: str | None, file: str) -> Path | None:
+    """The folder of a hub id in the local cache, by one of its files."""
+    from huggingface_hub import try_to_load_from_cache
+
+    try:
+        found = try_to_load_from_cache(model, file, revision=revision)
+    except ValueError:  # no hub id
+        return None
+    return Path(found).parent if isinstance(found, str) else None
+
+
+def offline() -> bool:
+    """Whether the hub is not to be asked."""
+    from huggingface_hub import constants
+
+    return bool(constants.HF_HUB_OFFLINE)
+
+
+def base_folder(diffusion: Config) -> Path | None:
+    """The local folder in diffusers' layout that describes the base; None where there is none (yet)."""
+    model = diffusion["model"]
+    if single_file.is_one(model):
+        place = Path(locate(diffusion["config"] or ""))
+    elif is_local(model):
+        place = Path(locate(model))
+    else:
+        place = snapshot(model, diffusion["revision"], "model_index.json")
+    return place if place and (place / "model_index.json").is_file() else None
+
+
+def denoiser_files(diffusion: Config) -> list[Path]:
+    """The weight files of the denoiser of a base in diffusers' layout; none for one that is not there (yet)."""
+    folder = base_folder(diffusion)
+    files = sorted((folder / "unet").glob("*.safetensors")) if folder else []
+    if diffusion["variant"]:
+        return [file for file in files if f".{diffusion['variant']}." in file.name]
+    return [file for file in files if file.name.count(".") == 1] or files[:1]
+
+
+def clip_folder(score: Config) -> Path | None:
+    """The local folder of a CLIP in transformers' layout; None where there is none (yet)."""
+    model = score["model"]
+    return Path(locate(model)) if is_local(model) else snapshot(model, None, "config.json")
+
+
+def read(path: Path) -> dict[str, Any] | None:
+    """A JSON file's object; None where it is none."""
+    try:
+        found = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def layout(folder: Path) -> tuple[str, ...] | None:
+    """The suffixes of a base's text encoders; None for an architecture that fairgen does not know."""
+    return ARCHITECTURES.get((read(folder / "model_index.json") or {}).get("_class_name"))
+
+
+def there(key: str, model: str, revision: str | None, file: str) -> Iterator[Finding]:
+    """Yield why a model cannot be looked into: it is not there, or still at the hub."""
+    if is_local(model):
+        place = Path(locate(model))
+        if not place.is_dir():
+            yield Finding(f"config: {key}: there is no folder {place}; check the path, or give a hub id")
+        elif not (place / file).is_file():
+            yield Finding(f"config: {key}: the folder {place} holds no {file}; give the folder that does")
+    elif snapshot(model, revision, file) is None:
+        fetch = f"hf download {model}{f' --revision {revision}' if revision else ''}"
+        if offline():
+            yield Finding(
+                f"config: {key}: {model} is not in the local cache, and HF_HUB_OFFLINE keeps to that; fetch it with"
+                f" `{fetch}` where there is a network, or give a local folder"
+            )
+        else:
+            yield Finding(f"config: {key}: {model} will be downloaded; `{fetch}` does so before", NOTE)
+
+
+def base(case: Case) -> Iterator[Finding]:
+    """The base model of every method that draws: its index, and each part's config, weights and tokenizer."""
+    if not case.drawing:
+        return
+    given = case.block("diffusion")
+    model, key = given["model"], "diffusion.model"
+    try:
+        check_moved(model, key)
+        if single_file.is_one(model):
+            single_file.config_folder(model, given["config"])
+    except FairgenError as error:
+        yield Finding(f"config: {error}")
+        return
+    single = single_file.is_one(model)
+    if not single:
+        yield from there(key, model, given["revision"], "model_index.json")
+    folder = base_folder(given)
+    if folder is None:
+        return
+    suffixes = layout(folder)
+    if suffixes is None:
+        kind = (read(folder / "model_index.json") or {}).get("_class_name", "file that cannot be read")
+        yield Finding(f"config: {key}: {folder}/model_index.json: a {kind}; give one of {', '.join(ARCHITECTURES)}")
+        return
+    if single:
+        yield from header([Path(locate(model))], f"config: {key}", SINGLE)
+    found = parts(folder, suffixes, None if single else given["variant"] or "", key)
+    yield from settled(found, "" if single else rest_of(model, key))
+
+
+def rest_of(model: str, key: str) -> str:
+    """What to say of files that the local cache lacks of a hub id; "" where they are to be there."""
+    if is_local(model) or offline():
+        return ""
+    return f"config: {key}: of {model} the local cache has a part; the rest will be downloaded"
+
+
+def parts(folder: Path, suffixes: tuple[str, ...], variant: str | None, key: str) -> Iterator[Finding]:
+    """Check the parts of a base's folder; `variant` None asks for no weights, as beside a single file."""
+    named = [("unet", "diffusion_pytorch_model", UNET), ("vae", "diffusion_pytorch_model", VAE)]
+    named += [(f"text_encoder{suffix}", "model", TEXT) for suffix in suffixes]
+    for name, stem, sign in named:
+        where = f"config: {key}: {folder / name}"
+        if read(folder / name / "config.json") is None:
+            yield Finding(f"{where} holds no readable config.json; fetch the model again", ABSENT)
+        elif variant is not None:
+            yield from weights(folder / name, stem, variant, where, sign)
+    schedule = folder / "scheduler"
+    if read(schedule / "scheduler_config.json") is None:
+        yield Finding(f"config: {key}: {schedule} holds no readable scheduler_config.json; fetch the model again", ABSENT)
+    for suffix in suffixes:
+        yield from tokenizer(folder / f"tokenizer{suffix}", f"config: {key}: {folder / f'tokenizer{suffix}'}")
+
+
+def weights(folder: Path, stem: str, variant: str, where: str, sign: str) -> Iterator[Finding]:
+    """Check a part's weights, in one file or in shards, for a `variant` of them if that is no empty word."""
+    name = f"{stem}.{variant}.safetensors" if variant else f"{stem}.safetensors"
+    index = f"{stem}.safetensors.index.{variant}.json" if variant else f"{stem}.safetensors.index.json"
+    shards = read(folder / index)
+    files = sorted({folder / file for file in shards["weight_map"].values()}) if shards else [folder / name]
+    missing = [file.name for file in files if not file.is_file()]
+    if missing:
+        others = sorted(path.name for path in folder.glob(f"{stem}*"))
+        alike = any(other.endswith(".safetensors") for other in others)
+        remedy = "check diffusion.variant" if alike else "fetch the model with its safetensors files"
+        yield Finding(f"{where} holds no {missing[0]} but {', '.join(others) or 'nothing alike'}; {remedy}", ABSENT)
+    else:
+        yield from header(files, where, sign)
+
+
+def header(files: list[Path], where: str, sign: str) -> Iterator[Finding]:
+    """Check that files of safetensors are whole, and that one of them has a weight that is named like `sign`."""
+    from safetensors import SafetensorError, safe_open
+
+    names: list[str] = []
+    for file in files:
+        try:
+            with safe_open(file, framework="numpy") as opened:
+                names += list(opened.keys())
+        except (OSError, SafetensorError) as error:
+            reason = shortened(str(error))
+            yield Finding(f"{where}: {file.name} is damaged or no safetensors file ({reason}); fetch it again")
+            return
+    if not any(name.endswith(sign) if sign.startswith(".") else name.startswith(sign) for name in names):
+        what = f"of other weights, for example {names[0]}" if names else "without weights"
+        yield Finding(f"{where}: {files[0].name} is a file {what} {f' (expected {sign})' if sign else ''}; give the right model")
+
+
+def tokenizer(folder: Path, where: str) -> Iterator[Finding]:
+    """Check that a tokenizer's words are there; transformers would make one without words."""
+    words = [name for name in ("vocab.json", "merges.txt") if not (folder / name).is_file()]
+    if words and not (folder / "tokenizer.json").is_file():
+        yield Finding(f"{where} holds no {words[0]} of a tokenizer; fetch the model again", ABSENT)
+
+
+def clip(model: str, key: str) -> Iterator[Finding]:
+    """Check a CLIP in transformers' layout."""
+    yield from there(key, model, None, "config.json")
+    folder = clip_folder({"model": model})
+    if folder is not None and (folder / "config.json").is_file():
+        yield from settled(clip_files(folder, f"config: {key}: {folder}"), rest_of(model, key))
+
+
+def clip_files(folder: Path, where: str) -> Iterator[Finding]:
+    """Check the files of a CLIP's folder."""
+    for name in ("config.json", "preprocessor_config.json"):
+        if read(folder / name) is None:
+            yield Finding(f"{where} holds no readable {name}; fetch the model again", ABSENT)
+    yield from weights(folder, "model", "", where, CLIP)
+    yield from tokenizer(folder, where)
+
+
+def judges(case: Case) -> Iterator[Finding]:
+    """The CLIPs that score samples, and the one whose features are clustered."""
+    asked = {(score["model"], "score.model"): None for _, (score,) in case.sharing(case.drawing, "score")}
+    encoder = case.block("embed")["encoder"]
+    if case.adapting and encoder["kind"] == "clip":
+        asked[encoder["model"], "embed.encoder.model"] = None
+    for model, key in asked:
+        yield from clip(model, key)
+
+
+def layers(case: Case) -> Iterator[Finding]:
+    """The denoiser has every layer that LoRA is asked to adapt."""
+    given = case.block("diffusion")
+    if not case.adapting or single_file.is_one(given["model"]):
+        return
+    try:
+        names = [name.removesuffix(".weight") for file in denoiser_files(given) for name in safetensors_header.shapes(file)]
+    except (OSError, ValueError, KeyError, TypeError):  # told by `base`
+        return
+    for methods, (adapt,) in case.sharing(case.adapting, "adapt"):
+        for target in adapt["lora"]["targets"] if names and adapt["kind"] == "lora" else ():
+            if not any(name == target or name.endswith(f".{target}") for name in names):
+                known = {name.rpartition(".")[2] for name in names} - {"0", "2"}
+                yield Finding(
+                    f"config: adapt.lora.targets: the base of {methods} on {case.dataset} has no layer '{target}';"
+                    f" {nearest(target, sorted(known))}"
+                )
+
+
+def backbones(case: Case) -> Iterator[Finding]:
+    """Local files of weights that classifiers start from."""
+    for methods, (settings,) in case.sharing(list(case.methods), "classifier"):
+        start = settings["pretrained"]
+        if not isinstance(start, str):
+            continue
+        if not Path(start).is_file():
+            yield Finding(f"config: classifier.pretrained: no file {start} for {methods} on {case.dataset}; give a file, or true")
+        else:
+            yield from header([Path(start)], "config: classifier.pretrained", "")

@@ -1,0 +1,51 @@
+"""Before the first job: what the settings of one method cannot do together, by arithmetic alone."""
+
+from collections.abc import Iterator
+from importlib.util import find_spec
+
+from fairgen.workflow.preflight.findings import NOTE, Case, Finding
+
+
+def quotas(case: Case) -> Iterator[Finding]:
+    """A group cannot keep more images than are drawn of it, nor than the threshold lets through."""
+    for methods, (found, sample) in case.sharing(case.drawing, "filter", "sample"):
+        by, threshold, quota, drawn = found["by"], found["threshold"], found["quota"], sample["per_group"]
+        where = f"of {methods} on {case.dataset}"
+        if by != "cosine" and threshold > 1:
+            yield Finding(f"config: filter.threshold: a {by} is never over 1, and {where} it is {threshold}; lower it")
+            continue
+        passed = sum((i + 0.5) / drawn >= threshold for i in range(drawn)) if by == "quantile" else drawn
+        if quota > passed and not found["allow_shortfall"]:
+            of = f"{drawn} images of sample.per_group" + (f" of which {passed} pass filter.threshold" if passed < drawn else "")
+            yield Finding(
+                f"config: filter.quota: {quota} images {where} are more than the {of}; lower it, raise sample.per_group,"
+                " or set filter.allow_shortfall: true"
+            )
+
+
+def shares(case: Case) -> Iterator[Finding]:
+    """Every cluster's generator draws some images."""
+    for methods, (cluster, sample) in case.sharing(case.adapting, "cluster", "sample"):
+        k, least = cluster["k"], max(1, sample["floor"]) * cluster["k"]
+        if least > sample["per_group"]:
+            yield Finding(
+                f"config: sample.floor: {k} clusters of {methods} on {case.dataset} draw {least} images at least, over"
+                f" sample.per_group = {sample['per_group']}; lower cluster.k or sample.floor, or raise sample.per_group",
+                NOTE,
+            )
+
+
+def recipes(case: Case) -> Iterator[Finding]:
+    """The optimizer's package is there, and a weight on class images comes with class images in a batch."""
+    for methods, (adapt,) in case.sharing(case.adapting, "adapt"):
+        kind, recipe = adapt["kind"], adapt[adapt["kind"]]
+        if recipe["prior_weight"] > 0 and not recipe["prior_batch"]:
+            yield Finding(
+                f"config: adapt.{kind}.prior_batch: {methods} on {case.dataset} weighs class images by prior_weight ="
+                f" {recipe['prior_weight']}, but takes none of them; set prior_batch to 1 or more, or prior_weight: 0"
+            )
+        if recipe["optimizer"] == "adamw8bit" and find_spec("torch") and not find_spec("bitsandbytes"):
+            yield Finding(
+                f"config: adapt.{kind}.optimizer: adamw8bit of {methods} on {case.dataset} needs bitsandbytes;"
+                " `pip install bitsandbytes`, or set adamw"
+            )

@@ -1,0 +1,105 @@
+"""Before the first job: prompts that the generators, their text encoders and CLIP can tell apart and read to the end."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from fairgen.generate.prompts import PLACE, instance_prompt, plain_prompt
+from fairgen.workflow.preflight.findings import Case, Finding
+from fairgen.workflow.preflight.models import base_folder, clip_folder, layout
+
+LIMIT = 77  # tokens that Stable Diffusion's text encoders and CLIP read, where the tokenizer does not say
+UNKNOWN = "<|endoftext|>"
+WORDS = r"""<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"""  # as CLIP splits text
+
+
+def tokens_placed(case: Case) -> Iterator[Finding]:
+    """Where a generator is finetuned, every group's prompt says where its rare word goes."""
+    if not case.adapting:
+        return
+    for name, group in case.groups.items():
+        if PLACE not in group["prompt"]:
+            yield Finding(
+                f"config: datasets.{case.dataset}.groups.{name}.prompt: '{group['prompt']}' has no {PLACE}, and"
+                f" {case.adapting[0]} finetunes a generator; write {PLACE} where the rare word goes"
+            )
+
+
+def told_apart(case: Case) -> Iterator[Finding]:
+    """Groups whose prompts are the same share CLIP's probability between them, so that it says nothing."""
+    if not any(case.block("filter", method)["by"] == "probability" for method in case.drawing):
+        return
+    seen: dict[str, str] = {}
+    for name, group in case.groups.items():
+        first = seen.setdefault(plain_prompt(group["prompt"]).lower(), name)
+        if first != name:
+            yield Finding(
+                f"config: datasets.{case.dataset}.groups.{name}.prompt: it is that of {first}, and filter.by: probability"
+                " tells groups apart by their prompts; reword it, or set filter.by: cosine"
+            )
+
+
+def lengths(case: Case) -> Iterator[Finding]:
+    """No prompt is longer than what reads it; cut off, it would lose its end token."""
+    if not case.drawing:
+        return
+    groups = {f"datasets.{case.dataset}.groups.{name}.prompt": group["prompt"] for name, group in case.groups.items()}
+    plain = {where: plain_prompt(text) for where, text in groups.items()}
+    words = {case.block("adapt", method)["token"] for method in case.adapting}
+    asked = [(where, instance_prompt(text, word)) for where, text in groups.items() for word in sorted(words)]
+    for block in ("sample", "prior"):
+        asked.append((f"{block}.solver.negative_prompt", case.block(block)["solver"]["negative_prompt"]))
+    base = base_folder(case.block("diffusion"))
+    readers = [(base / f"tokenizer{suffix}", [*plain.items(), *asked]) for suffix in layout(base) or ()] if base else []
+    clips = [clip_folder(score) for _, (score,) in case.sharing(case.drawing, "score")]
+    readers += [(place, list(plain.items())) for place in clips if place]
+    told = set()
+    for place, prompts in readers:
+        for where, text in too_long(place, prompts):
+            if where not in told:
+                yield Finding(f"config: {where}: {text}")
+            told.add(where)
+
+
+def too_long(folder: Path, prompts: list[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """Yield the name of each prompt that a tokenizer's folder finds too long, and what to say about it."""
+    limit, tokenizer = limit_of(folder), None
+    for where, text in prompts:
+        if len("".join(text.split()).encode()) + 2 <= limit:  # no token is shorter than a byte; start and end are two more
+            continue
+        tokenizer = tokenizer or load(folder)
+        if tokenizer is None:
+            return
+        count = len(tokenizer.encode(text, add_special_tokens=False).ids) + 2
+        if count > limit:
+            yield where, f"'{text}' has {count} tokens, and {folder} reads {limit}; shorten it"
+
+
+def limit_of(folder: Path) -> int:
+    """Tokens that a text encoder reads, start and end included."""
+    try:
+        stated = json.loads((folder / "tokenizer_config.json").read_text()).get("model_max_length")
+    except (OSError, ValueError):
+        return LIMIT
+    return int(stated) if isinstance(stated, int | float) and stated < 1e6 else LIMIT
+
+
+def load(folder: Path) -> Any:
+    """CLIP's byte-pair tokenizer from its vocabulary and merges, without transformers; None where they are not there."""
+    from tokenizers import Regex, Tokenizer, normalizers, pre_tokenizers
+    from tokenizers.models import BPE
+
+    try:
+        if not (folder / "vocab.json").is_file():
+            return Tokenizer.from_file(str(folder / "tokenizer.json"))
+        files = (str(folder / "vocab.json"), str(folder / "merges.txt"))
+        pairs = BPE.from_file(*files, end_of_word_suffix="</w>", unk_token=UNKNOWN)
+    except Exception:  # the library's own, without a class: an unreadable tokenizer is told by the check of its folder
+        return None
+    tokenizer = Tokenizer(pairs)
+    spaces = normalizers.Replace(Regex(r"\s+"), " ")
+    tokenizer.normalizer = normalizers.Sequence([normalizers.NFC(), spaces, normalizers.Lowercase()])
+    parts = pre_tokenizers.Split(Regex(WORDS), behavior="removed", invert=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([parts, pre_tokenizers.ByteLevel(add_prefix_space=False)])
+    return tokenizer
