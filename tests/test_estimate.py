@@ -126,7 +126,7 @@ def test_numbers_are_short_and_plain() -> None:
 
 
 def test_references_follow_the_settings(config: dict) -> None:
-    """The README's H200: a LoRA step of four images 45 ms, a full one of two and two 70 ms."""
+    """The H200 of docs/machines.md: a LoRA step of four images 45 ms, a full one of two and two 70 ms."""
     card = rates.Reference("H200", 1, 1000)
     lora, full = (json.loads(table.settings(config, "utkface", "adapt", name, "male-young")) for name in ("lora", "dreambooth"))
     assert card.seconds("adapt", lora)[0] == pytest.approx(0.8 * (25 + 500 * 0.045))

@@ -1,4 +1,4 @@
-"""The rerun matrix: edits, and exactly which jobs each one makes snakemake run again, as the README's table says.
+"""The rerun matrix: edits, and exactly which jobs each one makes snakemake run again, as the table in docs/reruns.md says.
 
 It is tried on a finished run whose artifacts are stand-ins: `snakemake --touch` has recorded for each of them what it
 records after a job (settings, code, inputs with their checksums). test_workflow.py tries some edits after real jobs.
@@ -35,7 +35,7 @@ TARGETS = (
     "audit_synthetic.json",
     "ablations/generators.json",
 )
-TABLES = {"ablation": 1, "worst_group": 1, "figures": 1, "pages": 1, "audit_synthetic": 1}  # `tables` in the README
+TABLES = {"ablation": 1, "worst_group": 1, "figures": 1, "pages": 1, "audit_synthetic": 1}  # `tables` in docs/reruns.md
 LARGE = 1_000_001  # bytes from which snakemake compares files by time, not by content
 
 
@@ -43,7 +43,7 @@ LARGE = 1_000_001  # bytes from which snakemake compares files by time, not by c
 class Edit:
     """One edit of a file."""
 
-    what: str  # as the README says it
+    what: str  # as the table says it
     file: str
     change: Callable[[str], str | None]  # of the file's text; None deletes the file
 
@@ -224,8 +224,8 @@ EDITS = [
 
 
 def expected() -> dict[str, dict[str, int]]:
-    """The README's table: jobs by rule of each edit."""
-    text = (PROJECT / "README.md").read_text().split("<!-- reruns -->")[1].split("<!-- /reruns -->")[0]
+    """The table of docs/reruns.md: jobs by rule of each edit."""
+    text = (PROJECT / "docs/reruns.md").read_text().split("<!-- reruns -->")[1].split("<!-- /reruns -->")[0]
     found = {}
     for what, jobs in re.findall(r"^\| (.+) \| (.+) \|$", text, re.M)[1:]:
         found[what] = {rule: int(count) for rule, count in re.findall(r"(\w+) (\d+)", jobs)}
@@ -259,7 +259,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Workflow:
     return workflow
 
 
-def test_the_readme_has_every_edit() -> None:
+def test_the_table_has_every_edit() -> None:
     assert list(expected()) == [edit.what for edit in EDITS]
 
 

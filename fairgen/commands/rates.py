@@ -1,8 +1,8 @@
 """What jobs cost by reference: seconds, images and bytes from their settings, where no like job has run yet.
 
 Every amount is a range [low, high]; None stands for what no reference knows. Rates of generators on a GPU were measured on
-one NVIDIA H200 (Stable Diffusion 1.5's architecture at 512 pixels in bfloat16, see the README) and are scaled to other cards
-by their peak, to other bases and sizes by the work of one pass. Rates on the CPU are of the embedded model and its
+one NVIDIA H200 (Stable Diffusion 1.5's architecture at 512 pixels in bfloat16, see docs/machines.md) and are scaled to other
+cards by their peak, to other bases and sizes by the work of one pass. Rates on the CPU are of the embedded model and its
 classifier, measured on two shared cores.
 """
 
