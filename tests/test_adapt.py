@@ -191,8 +191,8 @@ def test_reasons_to_skip(base: base_model.Base) -> None:
 def test_an_empty_slot_imports_nothing_heavy(tmp_path: Path, stage: str) -> None:
     program = (
         "import sys; from pathlib import Path; from types import SimpleNamespace as N\n"
-        f"from fairgen import tables, {stage} as stage\n"
-        f"folder = Path({str(tmp_path)!r}); tables.write(folder / 'c.parquet', dict(id=[1], group=['g'], cluster=[0]))\n"
+        f"from fairgen.core import parquet\nfrom fairgen.generate import {stage} as stage\n"
+        f"folder = Path({str(tmp_path)!r}); parquet.write(folder / 'c.parquet', dict(id=[1], group=['g'], cluster=[0]))\n"
         "settings = stage.Adapt('full', None, 'V', 20, 5, 0, {}, {}, {'g': 'd'}, 0)\n"
         "file = folder / 'a.safetensors'\n"
         "paths = N(group='g', cluster='0', clusters=folder / 'c.parquet', adapter=file, adapters=file)\n"

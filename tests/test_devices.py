@@ -15,7 +15,7 @@ from fairgen.core.errors import FairgenError
 
 PROGRAM = """
 import os, sys, time
-from fairgen import devices
+from fairgen.core import devices
 devices.WAIT = 0.02
 devices.ask(int(sys.argv[1]))
 devices.acquire()
