@@ -14,6 +14,7 @@ from fairgen.core import images
 from fairgen.core.settings import read
 from fairgen.core.workfolder import Work
 from fairgen.generate import adapt, adapt_shared, sample
+from fairgen.generate.recipe import Adapt
 from fairgen.models import adapters, base_model, diffusion, lora
 
 
@@ -25,7 +26,7 @@ def trained(bench: Bench, stage: object, name: str, recipe: dict | None = None, 
     given.prior, path = [bench.folder / "drawn.parquet"], bench.folder / name
     given.work, given.adapter, given.adapters = Work(path, {}), path, path
     given.work.lock(print)
-    stage.work(read(recipe.Adapt, values), given)
+    stage.work(read(Adapt, values), given)
     given.work.close(done=True)
     return path
 

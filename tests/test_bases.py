@@ -24,6 +24,7 @@ from fairgen.core.workfolder import Work
 from fairgen.embedded import birds
 from fairgen.generate import adapt, prior, sample, score
 from fairgen.generate.denoising import min_snr_weights
+from fairgen.generate.recipe import Adapt
 from fairgen.models import adapters, base_model, diffusion, lora, text_encoders
 
 PROMPTS = {"prompts": {"g": "a landbird on land [V]"}, "seed": 0}
@@ -60,7 +61,7 @@ def chain(folder: Path, base: base_model.Base, kind: str) -> list[dict]:
     settings = {**common, "kind": kind, "recipe": recipe, "token": "V", "borrow_below": 0, "donors": {"g": None}}
     settings |= {"min_snr": 5, "offset_noise": 0}
     more = {"clusters": folder / "clusters.parquet", "split": folder / "split.parquet", "prior": [class_images], "cluster": "0"}
-    adapter = run(adapt, recipe.Adapt, settings, "adapter.safetensors", **more)
+    adapter = run(adapt, Adapt, settings, "adapter.safetensors", **more)
     settings = {**common, "per_group": 3, "floor": 1, "solver": SOLVER, "token": "V", "donors": {"g": None}}
     drawn = run(sample, sample.Sample, settings, "samples.parquet", adapters=[adapter], donors=[])
     facts = adapters.read_facts(adapter)
@@ -220,7 +221,7 @@ def test_another_architecture_is_refused_by_name(folders: dict, tmp_path: Path) 
 HUB = """
 import sys
 from fairgen.core.errors import FairgenError
-from fairgen.models import diffusion, text_encoders
+from fairgen.models import base_model, diffusion, text_encoders
 for revision in (None, "c0ffee" + "0" * 34):
     for model in sys.argv[1:]:
         base = base_model.Base(model, revision, None, "float32", 32)

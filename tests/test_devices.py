@@ -91,7 +91,7 @@ def test_jobs_get_the_gpus_of_their_data_set(workflow: Workflow) -> None:
     workflow.edit({"datasets": {"birds": {"gpu": 2}}})
     done = workflow.run("--dry-run", "--printshellcmds", "results/birds/bias-0.99/erm/seed-0/metrics.json")
     assert re.findall(r"resources: .*gpu=(\d)", done.stdout) == ["2"], done.stdout + done.stderr
-    assert re.findall(r"-m fairgen\.(\w+) .*--gpu (\d)", done.stdout) == [("finetune", "2")]
+    assert re.findall(r"-m fairgen\.\w+\.(\w+) .*--gpu (\d)", done.stdout) == [("finetune", "2")]
 
 
 def test_allocations_do_not_wait_for_each_others_devices(tmp_path: Path) -> None:
