@@ -1,0 +1,309 @@
+"""What an artifact belongs to: recorded in every kind of file, checked by every job, told by `fairgen verify`."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+from workflows import TINY, Workflow, copy_workflow
+
+from fairgen.core import job, lineage, parquet
+from fairgen.core.errors import FairgenError
+from fairgen.evaluate import plots
+from fairgen.models import adapters, classifier
+from fairgen.workflow import stages
+
+GIVEN = {"hash": "00ff", "code": "c0de", "inputs": {"index": ["0123", ""], "split": [""]}}
+SPLIT = "results/birds/bias-0.999/split.parquet"
+INDEX = "results/birds/index.parquet"
+
+
+@pytest.fixture
+def begun() -> Iterator[None]:
+    """A job with a lineage; taken back afterwards."""
+    lineage.begin(GIVEN, "toy", {"steps": 3})
+    yield
+    lineage.current = lineage.Lineage()
+
+
+def write_all(folder: Path) -> dict[str, Path]:
+    """A file of every kind, by the functions that stages use."""
+    names = "table.parquet images.parquet empty.safetensors lora.safetensors full.safetensors a.json a.md a.html a.png"
+    files = {name: folder / name for name in names.split()}
+    parquet.write(files["table.parquet"], {"id": [1]}, {"counts": 1})
+    parquet.write_images(files["images.parquet"], [(b"png", {"group": "a"})], {"group": pa.string()}, {"seed": 1})
+    adapters.write_empty(files["empty.safetensors"], {"images": 0})
+    adapters.write_lora(files["lora.safetensors"], {"x": torch.ones(2)}, {"kind": "lora"}, {"unet": {"r": 1}})
+    torch.manual_seed(0)
+    network = torch.nn.Module()
+    network.net = torch.nn.Linear(2, 2)
+    classifier.save(files["full.safetensors"], network, {"gradient_steps": 1})
+    lineage.write_json(files["a.json"], {"figure": 1.5})
+    lineage.write_text(files["a.md"], "# page\n\n<!-- lineage 77 -->\nmore\n")
+    lineage.write_text(files["a.html"], "<p>é</p>\n")
+    plots.save(plt.figure(figsize=(1, 1)), files["a.png"])
+    return files
+
+
+def test_every_kind_of_artifact_records_its_lineage(tmp_path: Path, begun: None) -> None:
+    files = write_all(tmp_path)
+    assert {path.suffix for path in files.values()} == lineage.READERS.keys()
+    for path in files.values():
+        found = lineage.read(path)
+        assert found["hash"] == "00ff", path
+        if path.suffix in (".parquet", ".safetensors", ".json"):
+            assert (found["stage"], found["code"], found["settings"]) == ("toy", "c0de", {"steps": 3}), path
+    lineage.check_outputs(list(files.values()))
+    assert parquet.facts(files["table.parquet"]) == {"counts": 1}
+    assert adapters.read_facts(files["empty.safetensors"]) == {"images": 0}
+    assert lineage.without(files["a.md"].read_text()) == "# page\n\n<!-- lineage 77 -->\nmore\n"
+
+
+def test_the_same_content_has_the_same_bytes(tmp_path: Path, begun: None) -> None:
+    written = [{name: path.read_bytes() for name, path in write_all(tmp_path).items()} for _ in range(5)]
+    assert all(found == written[0] for found in written)  # safetensors orders the keys of its header by chance
+
+
+def test_without_a_lineage_nothing_is_recorded(tmp_path: Path) -> None:
+    assert [lineage.read(path) for path in write_all(tmp_path).values()] == [None] * 9
+
+
+def test_damaged_files_record_nothing(tmp_path: Path, begun: None) -> None:
+    for path in write_all(tmp_path).values():
+        for damaged in (path.read_bytes()[:20], b"text of another program\n" * 9, b""):
+            path.write_bytes(damaged)
+            assert lineage.read(path) is None, path
+
+
+def test_an_output_without_its_lineage_is_noticed(tmp_path: Path, begun: None) -> None:
+    (tmp_path / "a.json").write_text("{}")
+    with pytest.raises(RuntimeError, match=r"a\.json was written without its lineage"):
+        lineage.check_outputs([tmp_path / "a.json"])
+
+
+def test_an_input_of_another_lineage_is_refused_by_name_with_the_remedy(tmp_path: Path, begun: None) -> None:
+    other, untracked = tmp_path / "index.parquet", tmp_path / "weights.safetensors"
+    parquet.write(other, {"id": [1]})
+    untracked.write_bytes(b"")
+    with pytest.raises(FairgenError, match=rf"{other} is not of the present config .*; call snakemake again"):
+        lineage.check_inputs({"index": [other, untracked]})
+    lineage.begin({**GIVEN, "hash": "0123"}, "toy", {})
+    parquet.write(other, {"id": [1]})
+    lineage.begin(GIVEN, "toy", {})
+    lineage.check_inputs({"index": [other, untracked], "split": [untracked]})
+
+
+def test_artifacts_have_the_permissions_of_other_files(tmp_path: Path, begun: None) -> None:
+    from fairgen.core.workfolder import place
+
+    adapters.write_empty(tmp_path / "a", {"images": 0})
+    place(tmp_path / "a", tmp_path / "b.safetensors")
+    (tmp_path / "other").touch()
+    assert (tmp_path / "b.safetensors").stat().st_mode == (tmp_path / "other").stat().st_mode
+
+
+def test_a_stage_by_hand_needs_no_lineage(tmp_path: Path) -> None:
+    assert job.listed(None) == []
+    assert job.listed(tmp_path) == job.listed([tmp_path]) == [tmp_path]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Workflow:
+    """A finished run up to the split."""
+    workflow = copy_workflow(tmp_path_factory.mktemp("lineage"))
+    workflow.edit(TINY)
+    done = workflow.run(SPLIT)
+    assert done.returncode == 0, done.stderr
+    return workflow
+
+
+@pytest.fixture
+def edited(finished: Workflow, tmp_path: Path) -> Workflow:
+    """A copy of that run, to be changed."""
+    shutil.copytree(finished.folder, tmp_path / "copy", symlinks=True)
+    return Workflow(tmp_path / "copy")
+
+
+def verify(workflow: Workflow, target: str = SPLIT) -> subprocess.CompletedProcess:
+    """Call `fairgen verify` there."""
+    command = [sys.executable, "-m", "fairgen", "verify", target]
+    return subprocess.run(command, cwd=workflow.folder, env=workflow.environment(), capture_output=True, text=True)
+
+
+def test_verify_says_that_a_result_belongs(edited: Workflow) -> None:
+    done = verify(edited)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"{SPLIT} and all that it was made from (3 artifacts) belong to the present config and code.\n"
+
+
+def test_verify_names_the_setting_that_differs_and_where(edited: Workflow) -> None:
+    edited.edit({"index": {"max_rejected": 0.2}})
+    done = verify(edited)
+    assert done.returncode == 1
+    assert "  index: max_rejected: 0.05, now 0.2 (1 artifact)\n" in done.stdout
+    assert f"Where:\n  {INDEX}\n  {SPLIT}\n" in done.stdout
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.endswith(f"(2 artifacts differ); make it again: snakemake --cores all {SPLIT}\n")
+
+
+def test_verify_names_changed_code_foreign_files_and_what_is_gone(edited: Workflow) -> None:
+    path = edited.folder / "fairgen/data/split.py"
+    path.write_text(path.read_text().replace("\n\n\n", "\n\nNEW = 1\n\n\n", 1))
+    assert "  split: its code (1 artifact)\n" in verify(edited).stdout
+    (edited.folder / INDEX).unlink()
+    parquet.write(edited.folder / INDEX, {"id": [1]})
+    assert "index: records no lineage" in verify(edited).stdout
+    (edited.folder / SPLIT).unlink()
+    assert verify(edited).stderr == f"fairgen verify: {SPLIT} is not there; make it: snakemake --cores all {SPLIT}\n"
+    assert "no rule makes this" in verify(edited, "results/birds/nothing").stderr
+
+
+@pytest.mark.parametrize("overlooked", ["mtime", "touch", "copied"])
+def test_what_snakemake_overlooks_is_made_again(edited: Workflow, overlooked: str) -> None:
+    """An edit that only times are looked at for, that `--touch` has covered, or of which a copied folder has no records."""
+    edited.edit({"index": {"max_rejected": 0.2}})
+    before, words = (edited.folder / SPLIT).read_bytes(), []
+    if overlooked == "mtime":
+        words = ["--rerun-triggers", "mtime", "--"]
+    elif overlooked == "touch":
+        assert edited.run("--touch", SPLIT).returncode == 0
+    else:
+        shutil.rmtree(edited.folder / ".snakemake")
+    done = edited.run(*words, SPLIT)
+    assert done.returncode == 0, done.stderr
+    assert "made again (of another config or code): results/birds/" in done.stderr
+    assert verify(edited).returncode == 0
+    assert parquet.read(edited.folder / SPLIT).num_rows > 0
+    assert (edited.folder / SPLIT).read_bytes() != before  # its lineage is another one
+
+
+def test_a_forced_rerun_that_fails_is_made_again(edited: Workflow) -> None:
+    """The fault: snakemake removes the index, the split stays, and the next call finds nothing to do."""
+    from edited import FAILING
+
+    expected = {name: (edited.folder / name).read_bytes() for name in (SPLIT, INDEX)}
+    (edited.folder / "sitecustomize.py").write_text(FAILING)
+    command = [sys.executable, "-m", "snakemake", "--cores=1", "--forcerun", "index", "--", SPLIT]
+    env = edited.environment() | {"FAIL": "fairgen.data.index"}
+    assert subprocess.run(command, cwd=edited.folder, env=env, capture_output=True).returncode != 0
+    assert not (edited.folder / INDEX).exists()
+    assert (edited.folder / SPLIT).exists()
+    done = edited.run(SPLIT)
+    assert done.returncode == 0
+    assert f"made again (the last attempt failed or was cut short): {INDEX}" in done.stderr
+    assert {name: (edited.folder / name).read_bytes() for name in expected} == expected
+    assert "Nothing to be done" in edited.run("--dry-run", SPLIT).stdout
+
+
+def test_a_check_that_fails_once_fails_again(edited: Workflow) -> None:
+    """The fault: the index fails on a misspelt value, is gone, and the check page of before passes for the present one."""
+    page = "results/birds/check.md"
+    assert edited.run(page).returncode == 0
+    edited.edit({"datasets": {"birds": {"groups": {"landbird-land": {"bias": "lnad"}}}}})
+    for _ in range(2):
+        done = edited.run(page)
+        assert done.returncode != 0
+        assert "group landbird-land is empty" in done.stderr.splitlines()[-2] + done.stderr.splitlines()[-1], done.stderr
+
+
+def test_an_intermediate_file_that_a_user_deletes_is_not_missed(edited: Workflow) -> None:
+    (edited.folder / INDEX).unlink()
+    assert "Nothing to be done" in edited.run("--dry-run", SPLIT).stdout
+
+
+def test_every_rule_passes_its_stage_and_lineage(edited: Workflow, monkeypatch: pytest.MonkeyPatch) -> None:
+    from fairgen.commands.verify import lineages
+
+    monkeypatch.chdir(edited.folder)
+    monkeypatch.setattr(sys, "argv", sys.argv)  # it is set there
+    known = lineages([])
+    shells = {rule.name: rule.shellcmd for rule in known.workflow.rules if rule.shellcmd}
+    assert {name for name in shells} == known.stages.keys() == {rule.name for rule in known.stages.values()}
+    for name, shell in shells.items():
+        assert f"python -m {stages.module(name)} " in shell
+        assert "--lineage {params.lineage:q}" in shell
+
+
+def test_a_lineage_follows_wildcards_settings_code_and_sources(edited: Workflow, monkeypatch: pytest.MonkeyPatch) -> None:
+    from fairgen.commands.verify import lineages
+
+    monkeypatch.chdir(edited.folder)
+    monkeypatch.setattr(sys, "argv", sys.argv)  # it is set there
+    files = [
+        *("results/birds/drawings.parquet", INDEX, SPLIT, "results/birds/embeddings.parquet"),
+        *(f"results/birds/bias-0.999/{m}/seed-{s}/metrics.json" for m in ("erm", "lora") for s in (0, 1)),
+        *("results/birds/worst_group.json", "results/birds/any/vanilla/scores.parquet"),
+    ]
+
+    def hashes(change: dict | None = None) -> dict[str, str]:
+        if change:
+            edited.edit(change)
+        known = lineages([])
+        return {path: known.of(path).hash for path in files}
+
+    first = hashes()
+    assert len(set(first.values())) == len(files)
+    assert hashes() == first
+    assert hashes({"datasets": {"birds": {"gpu": 1}}}) == first
+    other = hashes({"split": {"seed": 5}})
+    changed = {path for path in files if other[path] != first[path]}
+    assert changed == {SPLIT, "results/birds/worst_group.json", *(path for path in files if path.endswith("metrics.json"))}
+    third = hashes({"datasets": {"birds": {"settings": {"finetune": {"erm": {"steps": 9}}}}}})
+    changed = {path for path in files if third[path] != other[path]}
+    assert changed == {path for path in files if "/erm/" in path} | {"results/birds/worst_group.json"}
+
+
+def test_samples_behind_a_selection_are_checked(tmp_path: Path, begun: None) -> None:
+    from fairgen.generate import selection
+
+    samples, file = tmp_path / "samples.parquet", tmp_path / "selection.parquet"
+    parquet.write(samples, {"id": [1]})
+    rows = {"group": ["a"], "file": [str(samples)], "kept": [True]}
+    parquet.write(file, rows, {"samples": {str(samples): "00ff"}})
+    assert selection.read(file)["a"].rows == [0]
+    parquet.write(file, rows, {"samples": {str(samples): "another"}})
+    with pytest.raises(FairgenError, match=r"samples\.parquet is not of the present config"):
+        selection.read(file)
+
+
+def test_other_weights_are_another_lineage_whatever_their_time(tmp_path: Path) -> None:
+    from fairgen.workflow.ancestry import SAMPLE, SAMPLES, content
+
+    def of(name: str, size: int, changed: int = 0) -> str:
+        values = np.random.default_rng(0).integers(0, 256, size, dtype=np.uint8)
+        values[:: max(1, size // 4096)] += np.uint8(changed)
+        (tmp_path / name).write_bytes(values.tobytes())
+        return content(str(tmp_path / name))
+
+    for size in (10, SAMPLES * SAMPLE, 3 * SAMPLES * SAMPLE):
+        assert of(f"a{size}", size) == of(f"b{size}", size) != of(f"c{size}", size, changed=1)
+    assert of("short", 9) != of("long", 10)
+    assert content(str(tmp_path / "nothing")) == ""
+
+
+def test_verify_judges_a_csv_by_the_json_beside_it(edited: Workflow) -> None:
+    table = edited.folder / "results/birds/worst_group"
+    lineage.begin({"hash": "77", "code": "1", "inputs": {}}, "worst_group", {})
+    lineage.write_json(table.with_suffix(".json"), {})
+    lineage.current = lineage.Lineage()
+    table.with_suffix(".csv").write_text("ratio\n")
+    done = verify(edited, "results/birds/worst_group.csv")
+    assert done.returncode == 1
+    assert "results/birds/worst_group.csv" in done.stdout
+
+
+def test_verify_names_what_it_cannot_read(edited: Workflow) -> None:
+    command = [sys.executable, "-m", "fairgen", "verify", SPLIT, "--configfile", "nothing.yaml"]
+    done = subprocess.run(command, cwd=edited.folder, env=edited.environment(), capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (1, "fairgen verify: nothing.yaml: no such config file; check the path\n")
+    shutil.rmtree(edited.folder / "rules")
+    done = verify(edited)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("fairgen verify: Snakefile is no workflow of fairgen")
+    assert "Traceback" not in done.stderr

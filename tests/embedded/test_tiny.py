@@ -1,0 +1,117 @@
+"""The weights that ship: small enough, in the ordinary layout, and good enough for what they are for."""
+
+import hashlib
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from workflows import PROJECT
+
+from fairgen.embedded import birds, tiny
+from fairgen.generate.solver import Solver, draw
+from fairgen.models import autoencoder, base_model, clip, diffusion, text_encoders
+
+PROMPTS = [f"a {kind} on {place}" for kind in birds.KINDS for place in birds.PLACES]
+
+
+@pytest.fixture(scope="module")
+def model() -> clip.Clip:
+    return clip.load("fairgen:embedded/weights/clip", "score.model")
+
+
+def accuracy(model: clip.Clip, pixels: np.ndarray, kind: np.ndarray, place: np.ndarray) -> tuple[float, float]:
+    """Zero-shot accuracy of the two attributes."""
+    best = (model.images(pixels) @ model.texts(PROMPTS).T).argmax(1).numpy()
+    return float((best // 2 == kind).mean()), float((best % 2 == place).mean())
+
+
+def test_weights_are_recorded_and_small() -> None:
+    record = json.loads((tiny.FOLDER / "record.json").read_text())
+    files = sorted(tiny.FOLDER.rglob("*.safetensors"))
+    assert sum(f.stat().st_size for f in files) <= 25e6
+    found = {str(f.relative_to(tiny.FOLDER)): hashlib.sha256(f.read_bytes()).hexdigest() for f in files}
+    assert record["sha256"] == found
+
+
+def test_the_tokenizer_knows_its_words_and_spells_others() -> None:
+    from transformers import CLIPTokenizer
+
+    tokenizer = CLIPTokenizer.from_pretrained(tiny.DIFFUSION / "tokenizer")
+    assert all(len(tokenizer(word).input_ids) == 3 for word in tiny.WORDS)
+    assert tokenizer.decode(tokenizer("young").input_ids, skip_special_tokens=True).replace(" ", "") == "young"
+    assert tokenizer.eos_token_id != 2
+
+
+def test_zero_shot_accuracy_on_held_out_drawings(model: clip.Clip) -> None:
+    drawn = [birds.world(11, i, "held-out") for i in range(300)]
+    kind = np.array([d.species in birds.WATERBIRDS for d in drawn])
+    place = np.array([d.scene in birds.WATER for d in drawn])
+    assert min(accuracy(model, np.stack([d.pixels for d in drawn]), kind, place)) >= 0.9
+
+
+def test_vanilla_samples_follow_the_prompt(model: clip.Clip, base: base_model.Base) -> None:
+    solver = Solver("dpmsolver++", 12, 2.0, "", 50)
+    unet, vae = diffusion.load_unet(base), diffusion.load_vae(base)
+    pixels = []
+    for prompt in PROMPTS:
+        text = text_encoders.encode_prompts(base, [prompt, ""])
+        pixels += list(draw(unet, vae, base, text, list(range(50)), solver))
+    truth = np.repeat(np.arange(4), 50)
+    assert min(accuracy(model, np.stack(pixels), truth // 2, truth % 2)) >= 0.85
+
+
+def test_the_autoencoder_keeps_the_users_style(base: base_model.Base) -> None:
+    drawn = np.stack([birds.world(11, i, "held-out-style", birds.USER_STYLE).pixels for i in range(100)])
+    vae = diffusion.load_vae(base)
+    again = autoencoder.decode(vae, autoencoder.encode(vae, drawn)[0])
+    assert 10 * np.log10(255**2 / np.square(again.astype(float) - drawn).mean()) >= 28
+
+
+def test_the_folder_opens_as_an_ordinary_pipeline() -> None:
+    from diffusers import StableDiffusionPipeline
+
+    pipeline = StableDiffusionPipeline.from_pretrained(tiny.DIFFUSION, safety_checker=None)
+    assert pipeline("a swan on lake", num_inference_steps=2, output_type="np").images.shape == (1, 32, 32, 3)
+
+
+def test_lean_imports_hide_nothing_that_was_seen_before() -> None:
+    script = """
+import transformers.utils
+assert transformers.utils.is_scipy_available()
+from fairgen.models import base_model, diffusion, text_encoders
+base = base_model.Base("fairgen:embedded/weights/diffusion", None, None, "float32", 32)
+text_encoders.encode_prompts(base, ["a landbird on land"])
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=PROJECT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_lean_imports_defer_packages_that_work_all_the_same() -> None:
+    """In a fresh process: loading the UNet leaves other architectures and scipy alone, and diffusers works as always."""
+    script = """
+import sys
+from fairgen.models import base_model, diffusion, text_encoders
+base = base_model.Base("fairgen:embedded/weights/diffusion", None, None, "float32", 32)
+diffusion.load_unet(base), diffusion.load_vae(base), text_encoders.encode_prompts(base, ["a landbird on land"])
+assert "diffusers.models.unets.unet_3d_condition" not in sys.modules
+assert "scipy" not in sys.modules
+from diffusers import UNet2DModel, StableDiffusionPipeline
+from diffusers.models.unets import UNet3DConditionModel
+from diffusers.models.transformers import Transformer2DModel
+import scipy.stats
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=PROJECT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_parts_load_in_any_order() -> None:
+    """In a fresh process: the schedule first, for which transformers is imported only to be silenced."""
+    script = """
+from fairgen.models import base_model, diffusion, text_encoders
+base = base_model.Base("fairgen:embedded/weights/diffusion", None, None, "float32", 32)
+diffusion.noise_schedule(base), diffusion.load_vae(base), text_encoders.encode_prompts(base, ["a landbird on land"])
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=PROJECT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,77 @@
+"""The audit of a synthetic set with planted copies and flaws, its data card, and the page over all sets."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pictures import photo
+from PIL import Image
+
+from fairgen.core import parquet
+from fairgen.evaluate import audit
+
+
+def test_flaws_of_kept_images_are_counted(audit_document: dict) -> None:
+    found = audit_document["groups"]["a"]
+    assert {k: found[k] for k in ("black", "constant", "duplicates", "kept", "accepted")} == {
+        **{"black": 1, "constant": 2, "duplicates": 1, "kept": 13, "accepted": 0.5}
+    }
+
+
+def test_a_copy_of_a_training_photograph_is_found_in_any_group(audit_document: dict) -> None:
+    found = audit_document["groups"]["a"]["near_copies"]
+    assert found == {"flagged": 1, "share": pytest.approx(1 / 13), "share_among_real": 0}
+    first = audit_document["closest_pairs"][0]
+    assert (first["generated"], first["real"], first["real_group"]) == ("a/11", "3.png", "b")
+    assert first["similarity"] == pytest.approx(1, abs=1e-4)
+    assert [p["group"] for p in audit_document["closest_pairs"]] == ["a", "a", "a", "b"]
+
+
+def test_figures_of_few_images_are_null_with_the_reason(audit_document: dict) -> None:
+    figures = ("kid_on_clip_features", "precision", "recall", "vendi_score", "vendi_score_real", "compared_images")
+    a, b = audit_document["groups"].values()
+    assert all(a[name] is not None for name in figures)
+    assert a["null_because"] is None
+    assert (a["compared_images"], a["kid_on_clip_features"]["block_size"], a["real_images"]) == (12, 6, 12)
+    assert all(b[name] is None for name in (*figures,))
+    assert b["near_copies"]["share"] is None
+    assert b["null_because"] == "1 generated and 12 real images; audit.min_images asks for 10"
+
+
+def test_the_card_says_how_the_set_was_made(folder: Path) -> None:
+    text = (folder / "selection.md").read_text()
+    for part in (
+        "# Data card: synthetic images of toy\\|set, m, any",
+        "| a | a a | none | 5 | 2.0 | 1 finetuned |",
+        "| b | a b | none | 5 | 2.0 | 1 finetuned, those of a |",
+        "`tiny#1`",
+        "Seed of the set: 4",
+        "probability of at least 0.3, then the best 14",
+        "| a | 14 | 13 | 0.500 |",
+        "- b: 1 generated and 12 real images",
+        "## Licence",
+        "## Limits",
+    ):
+        assert part in text, part
+
+
+def test_the_sheet_shows_the_pairs(folder: Path) -> None:
+    with Image.open(folder / "nearest.png") as picture:
+        assert min(picture.size) > 200
+        assert np.asarray(picture.convert("L")).std() > 5
+
+
+def test_features_of_another_index_are_refused(folder: Path, tmp_path: Path) -> None:
+    rows = parquet.read(folder / "embeddings.parquet")
+    parquet.write(tmp_path / "embeddings.parquet", rows.slice(1))
+    with pytest.raises(audit.FairgenError, match="made from another index"):
+        audit.read_real(folder / "index.parquet", tmp_path / "embeddings.parquet")
+
+
+def test_repeats_are_found_by_perceptual_hash_too() -> None:
+    buffer = io.BytesIO()
+    photo(1).save(buffer, "JPEG", quality=70)
+    found = [{"id": i, **audit.flaws(p, 40)} for i, p in enumerate([photo(1), Image.open(buffer), photo(2)])]
+    audit.duplicates.mark_sets(found, 40)
+    assert [f["set"] for f in found] == [0, 0, 2]

@@ -1,0 +1,58 @@
+"""Worst-group accuracy over whole-chain replicates."""
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from jsonschema import Draft202012Validator
+from workflows import result
+
+from fairgen.core import schemas
+from fairgen.core.errors import FairgenError
+from fairgen.core.job import main
+from fairgen.evaluate import intervals
+from fairgen.evaluate.replicates import Replicates, work
+
+
+def write(folder: Path, **accuracies: list[float]) -> Path:
+    """A replicate's comparison."""
+    path = folder / f"{len(list(folder.iterdir()))}.json"
+    path.write_text(json.dumps(result(**accuracies)))
+    return path
+
+
+def test_the_interval_is_over_replicates_not_seeds(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    """Means over seeds 0.5, 0.6, 0.7: sd 0.1, t(2, 0.975) = 4.30265."""
+    files = [write(tmp_path, erm=[0.1, 0.2], lora=[m - 0.1, m + 0.1]) for m in (0.5, 0.6, 0.7)]
+    settings = '{"dataset":"toy","replicates":["toy","toy-1","toy-2"]}'
+    words = ["--settings", settings, "--replicates", str(tmp_path / "replicates.json"), "--tables", *map(str, files)]
+    main(work, Replicates, reads=["tables*"], writes=["replicates"], argv=words)
+    document = json.loads((tmp_path / "replicates.json").read_text())
+    found = document["results"]["0.99"]["lora"]
+    worst = found["worst_group_accuracy"]
+    assert (worst["mean"], worst["sd"]) == (pytest.approx(0.6), pytest.approx(0.1))
+    assert worst["per_replicate"] == pytest.approx([0.5, 0.6, 0.7])
+    assert worst["ci95"][1] - 0.6 == pytest.approx(4.30265 * 0.1 / 3**0.5, rel=1e-4)
+    assert [seeds["per_seed"] for seeds in found["over_seeds"]] == [pytest.approx([m - 0.1, m + 0.1]) for m in (0.5, 0.6, 0.7)]
+    assert document["comparisons"]["0.99"]["minus_erm"]["lora"]["mean"] == pytest.approx(0.45)
+    schema = schemas.published("replicates")
+    Draft202012Validator.check_schema(schema)
+    schemas.check(document, schema, "replicates.json")
+    assert all("description" in entry for entry in schema["properties"].values() if "const" not in entry)
+    assert "3 replicates" in capsys.readouterr().out
+
+
+def test_a_file_that_does_not_fit_the_schema_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A comparison without its leader."""
+    files = [write(tmp_path, erm=[0.1, 0.2], lora=[m, m]) for m in (0.5, 0.6, 0.7)]
+    paths = SimpleNamespace(tables=files, replicates=tmp_path / "replicates.json")
+    ranking = intervals.ranking
+
+    def without_leader(*given: object) -> dict:
+        return {name: value for name, value in ranking(*given).items() if name != "leader"}
+
+    monkeypatch.setattr(intervals, "ranking", without_leader)
+    with pytest.raises(FairgenError, match=r"replicates\.json: comparisons\.0\.99\.leader: the key is missing"):
+        work(Replicates("toy", ["toy", "toy-1", "toy-2"]), paths)
+    assert not paths.replicates.exists()

@@ -1,0 +1,278 @@
+"""The rerun matrix: edits, and exactly which jobs each one makes snakemake run again, as the table in docs/reruns.md says.
+
+It is tried on a finished run whose artifacts are stand-ins: `snakemake --touch` has recorded for each of them what it
+records after a job (settings, code, inputs with their checksums). test_workflow.py tries some edits after real jobs.
+"""
+
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from workflows import PROJECT, Workflow, copy_workflow
+
+from fairgen.workflow.method_chain import merged
+
+STUDY = {
+    "ratios": [0.9, 0.99],
+    "seeds": [0, 1],
+    "compare": ["erm", "vanilla", "lora", "clustered"],
+    "methods": {"clustered": {"cluster": {"k": 2}}},
+    "ablations": {"generators": ["vanilla", "lora"]},
+}
+REPLICATES = {
+    "datasets": {name: {"like": "birds", "root": f"results/{name}"} for name in ("birds-r1", "birds-r2")},
+    "replicates": {"birds": ["birds", "birds-r1", "birds-r2"]},
+}
+TARGETS = (
+    "worst_group.json",
+    "figures/worst_group.png",
+    "pages/result.html",
+    "audit_synthetic.json",
+    "ablations/generators.json",
+)
+TABLES = {"ablation": 1, "worst_group": 1, "figures": 1, "pages": 1, "audit_synthetic": 1}  # `tables` in docs/reruns.md
+LARGE = 1_000_001  # bytes from which snakemake compares files by time, not by content
+
+
+@dataclass(frozen=True)
+class Edit:
+    """One edit of a file."""
+
+    what: str  # as the table says it
+    file: str
+    change: Callable[[str], str | None]  # of the file's text; None deletes the file
+
+    def apply(self, folder: Path) -> Callable[[], None]:
+        """Make the edit; returns what takes it back."""
+        path = folder / self.file
+        before, times = path.read_text(), path.stat()
+        after = self.change(before)
+        path.unlink() if after is None else path.write_text(after)
+
+        def undo() -> None:
+            path.write_text(before)
+            os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+        return undo
+
+
+def config(what: str, change: dict[str, Any] | Callable[[dict], object]) -> Edit:
+    """An edit of config.yaml: a dictionary to merge over it, or a function that changes it in place."""
+
+    def edited(text: str) -> str:
+        value = yaml.safe_load(text)
+        if isinstance(change, dict):
+            value = merged(value, change)
+        else:
+            change(value)
+        return yaml.safe_dump(value, sort_keys=False)
+
+    return Edit(what, "config.yaml", edited)
+
+
+def own(what: str, settings: dict[str, Any]) -> Edit:
+    """An edit of the data set's own settings."""
+    return config(what, {"datasets": {"birds": {"settings": settings}}})
+
+
+def source(what: str, file: str, old: str, new: str) -> Edit:
+    """A replacement in a source file."""
+
+    def replaced(text: str) -> str:
+        assert old in text, f"{file} no longer has: {old}"
+        return text.replace(old, new, 1)
+
+    return Edit(what, file, replaced)
+
+
+def touch(what: str, file: str) -> Edit:
+    """A file written again as it is."""
+    return Edit(what, file, lambda text: text)
+
+
+def reordered(value: Any) -> Any:
+    """The stage blocks' keys, last to first."""
+    return {k: reordered(value[k]) for k in reversed(value)} if isinstance(value, dict) else value
+
+
+def floats(value: Any) -> Any:
+    """Every integer written as a float."""
+    if isinstance(value, dict):
+        return {k: floats(v) for k, v in value.items()}
+    return float(value) if type(value) is int else value
+
+
+def on_blocks(change: Callable[[Any], Any], *names: str) -> Callable[[dict], object]:
+    """Apply a change to whole blocks of the config."""
+    return lambda whole: whole.update({name: change(whole[name]) for name in names})
+
+
+def swap(block: dict, one: str, other: str) -> None:
+    """Exchange two settings."""
+    block[one], block[other] = block[other], block[one]
+
+
+def of_birds(whole: dict) -> dict:
+    """The data set's entry."""
+    return whole["datasets"]["birds"]
+
+
+BLOCKS = (
+    "index",
+    "split",
+    "embed",
+    "cluster",
+    "diffusion",
+    "prior",
+    "adapt",
+    "sample",
+    "score",
+    "filter",
+    "pretrain",
+    "finetune",
+)
+EDITS = [
+    Edit("a comment, the text's layout", "config.yaml", lambda text: "# a comment\n" + text.replace("\n", "\n\n")),
+    config("the order of keys in a block", on_blocks(reordered, *BLOCKS)),
+    config("`1` written as `1.0`", on_blocks(floats, *BLOCKS)),
+    config("`datasets.birds.gpu`", {"datasets": {"birds": {"gpu": 1}}}),
+    config("another data set's entry, `replicates`", REPLICATES),
+    config("a method that is not compared", {"methods": {"ffr": {"pretrain": {"supcon": 0}}}}),
+    config("`ratios`: one more", {"ratios": [0.9, 0.95, 0.99]}),
+    config("`ratios`: one less", {"ratios": [0.9]}),
+    config("`seeds`: one more", {"seeds": [0, 1, 2]}),
+    config("`seeds`: one less", {"seeds": [0]}),
+    config("`compare`: one more (`groupdro`)", {"compare": [*STUDY["compare"], "groupdro"]}),
+    config("`compare`: one less (`erm`)", {"compare": STUDY["compare"][1:]}),
+    config("`ablations.generators`: one more (`clustered`)", {"ablations": {"generators": ["vanilla", "lora", "clustered"]}}),
+    config("`methods.clustered.cluster.k`", {"methods": {"clustered": {"cluster": {"k": 3}}}}),
+    config("`methods.lora.filter.threshold`, new", {"methods": {"lora": {"filter": {"threshold": 0.4}}}}),
+    config("`methods.lora.filter.balance`, new", {"methods": {"lora": {"filter": {"balance": "data"}}}}),
+    config("`methods.lora.pretrain.weights`, new", {"methods": {"lora": {"pretrain": {"weights": "score"}}}}),
+    config("`threads`", {"threads": 2}),
+    config("`index.max_rejected`", {"index": {"max_rejected": 0.1}}),
+    config("`split.seed`", {"split": {"seed": 1}}),
+    own("`embed.batch`", {"embed": {"batch": 128}}),
+    config("`cluster.iterations`", {"cluster": {"iterations": 30}}),
+    own("`diffusion.dtype`", {"diffusion": {"dtype": "bfloat16"}}),
+    config("`prior.seed`", {"prior": {"seed": 1}}),
+    config("`adapt.min_snr`", {"adapt": {"min_snr": 0}}),
+    own("`adapt.lora.lr`", {"adapt": {"lora": {"lr": 2.0e-3}}}),
+    own("`adapt.full.lr`", {"adapt": {"full": {"lr": 2.0e-4}}}),
+    config("`methods.lora.adapt.shared`, new", {"methods": {"lora": {"adapt": {"shared": True}}}}),
+    config("`sample.seed`", {"sample": {"seed": 1}}),
+    own("`score.batch`", {"score": {"batch": 128}}),
+    own("`filter.quota`", {"filter": {"quota": 100}}),
+    config("`audit.shown`", {"audit": {"shown": 4}}),
+    own("`classifier.args`", {"classifier": {"args": {"channels": [16, 32, 64, 128], "stem_width": 16}}}),
+    own("`classifier.resolution`", {"classifier": {"resolution": 48}}),
+    config("`classifier.precision`", {"classifier": {"precision": "bfloat16"}}),
+    config(
+        "`pretrain.lr` and `pretrain.weight_decay` swapped",
+        lambda c: swap(of_birds(c)["settings"]["pretrain"], "lr", "weight_decay"),
+    ),
+    own("`finetune.erm.steps`", {"finetune": {"erm": {"steps": 300}}}),
+    own("`finetune.erm.patience`", {"finetune": {"erm": {"patience": 5}}}),
+    own("`finetune.head.lr`", {"finetune": {"head": {"lr": 2.0e-3}}}),
+    own("`finetune.dfr.refits`, of no compared method", {"finetune": {"dfr": {"refits": 5}}}),
+    config("`datasets.birds.options.seed`", {"datasets": {"birds": {"options": {"seed": 8}}}}),
+    config("a group's `prompt`", lambda c: of_birds(c)["groups"]["landbird-land"].update(prompt="a landbird in a forest [V]")),
+    config("a group's `donor`", lambda c: of_birds(c)["groups"]["landbird-water"].update(donor=None)),
+    config("a group's `role`", lambda c: of_birds(c)["groups"]["landbird-water"].update(role="aligned")),
+    config("one group less", lambda c: of_birds(c)["groups"].pop("waterbird-land")),
+    config(
+        "one group more",
+        lambda c: of_birds(c)["groups"].update(
+            another={**of_birds(c)["groups"]["landbird-water"], "bias": "air", "prompt": "a landbird in a forest [V]"}
+        ),
+    ),
+    source("a comment in `fairgen/generate/sample.py`", "fairgen/generate/sample.py", "FIELDS = {", "# a comment\nFIELDS = {"),
+    source("a docstring in `fairgen/generate/solver.py`, which it imports", "fairgen/generate/solver.py", '"""', '"""Another. '),
+    touch("a source file touched (`fairgen/generate/sample.py`)", "fairgen/generate/sample.py"),
+    source("a statement in `fairgen/generate/sample.py`", "fairgen/generate/sample.py", "FIELDS = {", "FIELDS = {} or {"),
+    source(
+        "a statement in `fairgen/generate/solver.py`, imported by `prior` and `sample`",
+        "fairgen/generate/solver.py",
+        "\n\n\n",
+        "\n\nNEW = 1\n\n\n",
+    ),
+    source("a statement in `fairgen/classify/methods/erm.py`", "fairgen/classify/methods/erm.py", "\n\n\n", "\n\nNEW = 1\n\n\n"),
+    source("a statement in `fairgen/core/job.py`, imported by every stage", "fairgen/core/job.py", "\n\n\n", "\n\nNEW = 1\n\n\n"),
+    source(
+        "the shell line of rule `filter`",
+        "rules/generate.smk",
+        "fairgen.generate.filter --settings",
+        "fairgen.generate.filter  --settings",
+    ),
+    source("a rule's `threads`, a comment there", "rules/data.smk", "threads: 8", "threads: 4  # a comment"),
+    source("`envs/generate.yaml` (without `--sdm conda`)", "envs/generate.yaml", "dependencies:", "# newer\ndependencies:"),
+    touch("a result of up to 1 MB touched", "results/birds/index.parquet"),
+    touch("a larger result touched (`drawings.parquet`)", "results/birds/drawings.parquet"),
+    Edit("a result changed by hand (`embeddings.parquet`)", "results/birds/embeddings.parquet", lambda text: text + "x"),
+    Edit(
+        "a result deleted that others were made from (`scores.parquet`)",
+        "results/birds/any/vanilla/scores.parquet",
+        lambda text: None,
+    ),
+    Edit("the target deleted (`worst_group.json`)", "results/birds/worst_group.json", lambda text: None),
+]
+
+
+def expected() -> dict[str, dict[str, int]]:
+    """The table of docs/reruns.md: jobs by rule of each edit."""
+    text = (PROJECT / "docs/reruns.md").read_text().split("<!-- reruns -->")[1].split("<!-- /reruns -->")[0]
+    found = {}
+    for what, jobs in re.findall(r"^\| (.+) \| (.+) \|$", text, re.M)[1:]:
+        found[what] = {rule: int(count) for rule, count in re.findall(r"(\w+) (\d+)", jobs)}
+        found[what] |= TABLES if jobs.endswith("tables") else {}
+    return found
+
+
+def plan(workflow: Workflow) -> dict[str, int]:
+    """Jobs by rule that snakemake would run."""
+    done = workflow.run("--dry-run", *(f"results/birds/{name}" for name in TARGETS))
+    assert done.returncode == 0, done.stdout + done.stderr
+    counts = {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", done.stdout + done.stderr, re.M)}
+    counts.pop("total", None)
+    return counts
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Workflow:
+    """A workflow with stand-ins for all its artifacts, recorded by snakemake as made by the present config and code."""
+    workflow = copy_workflow(tmp_path_factory.mktemp("finished"))
+    workflow.edit(STUDY)
+    words = [f"results/birds/{name}" for name in TARGETS]
+    listed = workflow.run("--summary", *words)
+    assert listed.returncode == 0, listed.stderr
+    for line in listed.stdout.splitlines()[1:]:
+        path = workflow.folder / line.split("\t")[0]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"{path.name}\n" * (LARGE // len(path.name) if path.name == "drawings.parquet" else 1))
+    done = workflow.run("--touch", "--forceall", *words)
+    assert done.returncode == 0, done.stderr
+    return workflow
+
+
+def test_the_table_has_every_edit() -> None:
+    assert list(expected()) == [edit.what for edit in EDITS]
+
+
+def test_every_block_of_the_config_is_edited(config: dict) -> None:
+    named = {name for edit in EDITS for name in re.findall(r"`(\w+)[`.]", edit.what)}
+    assert config.keys() <= named
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("edit", EDITS, ids=lambda edit: re.sub(r"\W+", "-", edit.what).strip("-"))
+def test_an_edit_reruns_exactly_what_uses_it(finished: Workflow, edit: Edit) -> None:
+    undo = edit.apply(finished.folder)
+    try:
+        assert plan(finished) == expected()[edit.what]
+    finally:
+        undo()

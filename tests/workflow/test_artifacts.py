@@ -1,0 +1,79 @@
+"""What the rules ask for: the inputs of `finetune` for each kind of recipe and of `sample`, shared selections, weight files."""
+
+from pathlib import Path
+
+import pytest
+from workflows import Wildcards
+
+from fairgen.workflow.artifacts import Paths
+
+CELL = "results/birds/bias-0.9"
+
+
+@pytest.mark.parametrize(
+    ("method", "weights", "mixed"),
+    [
+        ("erm", [], []),
+        ("dfr", [f"{CELL}/erm/seed-3/model.safetensors"], []),
+        ("clustered-dfr", [f"{CELL}/clustered/pretrain/seed-3.safetensors"], []),
+        ("clustered-groupdro", [f"{CELL}/clustered/pretrain/seed-3.safetensors"], []),
+        ("clustered-lora", [f"{CELL}/clustered-lora/pretrain/seed-3.safetensors"], []),
+        ("ffr", ["results/birds/any/vanilla/pretrain/seed-3.safetensors"], []),
+        ("augment", [], "results/birds/any/vanilla/selection.parquet"),
+    ],
+)
+def test_inputs_of_finetune(config: dict, method: str, weights: list, mixed: list | str) -> None:
+    paths = Paths(config)
+    w = Wildcards(dataset="birds", scope="bias-0.9", method=method, seed="3")
+    assert paths.trained(w) == weights
+    assert paths.mixed(paths.at("filter", "selection.parquet"))(w) == mixed
+
+
+def test_decoded_images_are_shared_by_methods_of_one_picture_size(config: dict) -> None:
+    """And stage 1 on another data set takes that one's, at the method's own size."""
+    larger = {"base": "erm", "classifier": {"resolution": 48}}
+    extra = {**larger, "pretrain": {"extra": "utkface"}}
+    paths = Paths({**config, "methods": {**config["methods"], "larger": larger, "extra": extra}})
+    given = {"dataset": "birds", "scope": "bias-0.9", "seed": "0"}
+    found = {m: paths.pixels(Wildcards(**given, method=m)) for m in ("erm", "clustered-groupdro", "larger", "extra")}
+    one, other = (f"results/birds/pixels/{size}.safetensors" for size in (32, 48))
+    assert found == {"erm": one, "clustered-groupdro": one, "larger": other, "extra": other}
+    w = Wildcards(**given, method="extra")
+    assert paths.extra(w) == ["results/utkface/index.parquet", "results/utkface/pixels/48.safetensors"]
+    assert paths.extra(Wildcards(**given, method="erm")) == []
+
+
+def test_local_backbone_weights_are_an_input(config: dict) -> None:
+    changed = {**config, "classifier": {**config["classifier"], "pretrained": "w.safetensors"}}
+    assert Paths(changed).backbone(Wildcards(dataset="utkface", method="erm")) == ["w.safetensors"]
+    assert Paths(config).backbone(Wildcards(dataset="utkface", method="erm")) == []
+
+
+def test_a_selection_that_methods_share_is_drawn_once(config: dict) -> None:
+    shared = {**config, "compare": ["erm", "clustered", "clustered-groupdro", "ffr", "vanilla"]}
+    w = Wildcards(dataset="birds")
+    assert Paths(shared).selections(w) == [
+        "results/birds/bias-0.99/clustered/selection.parquet",
+        "results/birds/any/vanilla/selection.parquet",
+    ]
+
+
+def test_sample_takes_one_file_of_a_shared_batch(config: dict) -> None:
+    methods = {"methods": {**config["methods"], "shared": {"base": "clustered-lora", "adapt": {"shared": True}}}}
+    w = Wildcards(dataset="birds", scope="bias-0.9", method="shared", group="landbird-water")
+    paths = Paths({**config, **methods})
+    assert paths.own_adapters(w) == [f"{CELL}/shared/adapters/landbird-water.safetensors"]
+    assert paths.donor_adapters(w) == [f"{CELL}/shared/adapters/landbird-land.safetensors"]
+    w.method = "clustered-lora"
+    assert paths.own_adapters(w) == [f"{CELL}/clustered-lora/adapters/landbird-water/{i}.safetensors" for i in range(4)]
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_the_file_of_a_single_file_base_is_an_input(config: dict, tmp_path: Path, there: bool) -> None:
+    file = tmp_path / "sd.safetensors"
+    if there:
+        file.touch()
+    given = {**config, "datasets": {**config["datasets"], "birds": {**config["datasets"]["birds"], "settings": {}}}}
+    given["diffusion"] = {**config["diffusion"], "model": str(file)}
+    found = Paths(given).weights("diffusion")(Wildcards(dataset="birds"))
+    assert [Path(name).resolve() for name in found] == [file] * there

@@ -1,0 +1,595 @@
+"""The config and its method table."""
+
+import copy
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from workflows import PROJECT, Wildcards, Workflow
+
+from fairgen.core import schemas
+from fairgen.core.errors import FairgenError
+from fairgen.workflow import config_file, method_chain, stages, validation
+from fairgen.workflow import stage_settings as table
+from fairgen.workflow.artifacts import Paths
+
+LATER = (
+    "metrics",
+    "worst_group",
+    "figures",
+    "pages",
+    "check",
+    "audit",
+    "audit_synthetic",
+)  # stages that read what the chain has made
+
+
+def leaves(value: dict, path: tuple = ()) -> set:
+    """Dotted keys of a nested dictionary."""
+    return {p for k, v in value.items() for p in (leaves(v, (*path, k)) if isinstance(v, dict) else {(*path, k)})}
+
+
+def test_config_fits_its_schema(config: dict, schema: dict) -> None:
+    validation.validate(config, schema)
+
+
+def test_schema_names_no_key_that_the_config_lacks(config: dict, schema: dict) -> None:
+    """The config is complete: every property of every block stands in it."""
+
+    def properties(node: dict) -> dict:
+        if "$ref" in node:
+            return properties(schema["$defs"][node["$ref"].rsplit("/", 1)[1]])
+        found = {}
+        for part in node.get("allOf", []):
+            found |= properties(part)
+        return found | {k: properties(v) for k, v in node.get("properties", {}).items()}
+
+    def compare(node: dict, value: dict, path: str) -> None:
+        for key, inner in node.items():
+            assert key in value, f"{path}{key} is in the schema only"
+            if inner and key in value and value[key]:
+                compare(inner, value[key], f"{path}{key}.")
+
+    compare({k: v for k, v in properties(schema).items() if k not in ("methods", "datasets")}, config, "")
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "named"),
+    [
+        (("filter", "treshold"), 0.3, "treshold"),
+        (("finetune", "erm", "lr"), "1e-4", "finetune.erm.lr"),
+        (("ratios",), [1.5], "ratios.0"),
+        (("ratios",), [0], "ratios.0"),
+        (("finetune", "erm", "step_size"), 0.1, "finetune.erm.*step_size"),
+        (("finetune", "groupdro", "upweight"), 5, "finetune.groupdro.*upweight"),
+        (("finetune", "dfr", "steps"), 5, "finetune.dfr.*steps"),
+        (("finetune", "jtt", "select"), "labels", "finetune.jtt.select"),
+        (("finetune", "kind"), "drf", "finetune.kind"),
+        (("methods", "dfr", "finetune", "start"), "emr", "methods.dfr.finetune.start: unknown method 'emr'"),
+        (("methods", "dfr", "finetune", "start"), "dfr", "methods.dfr.finetune.start.*circle"),
+        (("methods", "erm", "finetune", "start"), "dfr", "erm → dfr → erm is a circle"),
+        (("methods", "dfr", "finetune", "start"), None, "methods.dfr.finetune.kind: dfr goes on from trained weights"),
+        (("methods", "erm", "classifier"), {"resolution": 64}, "methods.dfr.finetune.start: erm has other classifier settings"),
+        (("methods", "clustered-dfr", "finetune", "start"), "erm", "methods.clustered-dfr.finetune.start.*synthetic: false"),
+        (("methods", "augment", "synthetic"), False, "methods.augment.finetune.kind"),
+        (("methods", "ffr", "synthetic"), False, "methods.ffr.finetune.kind"),
+        (("adapt", "kind"), "dora", "adapt.kind"),
+        (("classifier", "pretrained"), "weights.pth", "classifier.pretrained"),
+        (("filter", "balance"), "classes", "filter.balance"),
+        (("methods", "lora", "pretrain"), {"extra": "utkface"}, "methods.lora.pretrain.extra.*synthetic: false"),
+        (("methods", "erm", "pretrain"), {"extra": "utkfaces"}, "methods.erm.pretrain.extra: unknown data set 'utkfaces'"),
+        (("methods", "dfr", "pretrain"), {"extra": "utkface"}, "methods.dfr.finetune.start.*pretrain.extra"),
+        (("methods", "lora"), {"filter": {"by": "random"}, "pretrain": {"weights": "score"}}, "methods.lora.pretrain.weights"),
+        (("methods", "clustered", "adapt"), {"shared": True}, r"methods\.clustered\.adapt\.shared: .* kind: full"),
+        (
+            ("methods", "clustered-lora", "adapt"),
+            {"kind": "lora", "shared": True, "lora": {"dora": True}},
+            r"methods\.clustered-lora\.adapt\.shared: .* lora\.dora: true",
+        ),
+        (
+            ("methods", "clustered-lora", "adapt"),
+            {"kind": "lora", "shared": True, "lora": {"optimizer": "adamw8bit"}},
+            r"methods\.clustered-lora\.adapt\.shared: .* lora\.optimizer: adamw8bit",
+        ),
+        (
+            ("methods", "clustered-lora", "adapt"),
+            {"kind": "lora", "shared": True, "lora": {"text_lr": 1.0e-6}},
+            r"methods\.clustered-lora\.adapt\.shared: .* lora\.text_lr",
+        ),
+        (("audit", "min_images"), 1, "audit.min_images"),
+        (("methods", "lora", "audit"), {"near": 0}, "methods.lora.*audit"),
+        (("compare",), ["erm", "clusterd"], "clusterd"),
+        (("methods", "lora", "base"), "vanila", "vanila"),
+        (("methods", "vanilla", "base"), "lora", "circle"),
+        (("datasets", "birds", "groups", "landbird-water", "donor"), "waterbird-water", "landbird-water"),
+        (("datasets", "birds", "settings", "filter", "treshold"), 1, "treshold"),
+        (("datasets", "birds", "root"), "results/other", "results/birds"),
+        (("datasets", "birds-r1"), {"like": "birdz"}, "'birdz' is no data set"),
+        (("datasets", "birds-r1"), {"like": "birds-r1"}, "'birds-r1' is no data set"),
+        (("datasets", "birds-r1"), {"like": "birds"}, "write that instead of results/birds"),
+        (("replicates", "birds"), ["birds"], "too short"),
+        (("ablations", "loss"), ["clustered"], "ablations.loss.*too short"),
+        (("ablations", "loss"), ["clustered", "clusterd"], "ablations.loss: unknown method 'clusterd'"),
+        (("finetune", "none", "steps"), 5, "finetune.none"),
+        (("methods", "erm", "finetune", "kind"), "none", "methods.erm.finetune.kind: none goes on from trained weights"),
+        (("replicates", "birds"), ["birds", "birds-r1", "birds-r2"], "unknown data set 'birds-r1'"),
+        (("replicates", "utkface"), ["utkface", "birds", "birds-r1"], "birds has other groups"),
+    ],
+)
+def test_mistakes_are_named(config: dict, schema: dict, path: tuple, value: object, named: str) -> None:
+    wrong = copy.deepcopy(config)
+    place = wrong
+    for key in path[:-1]:
+        place = place.setdefault(key, {})
+    place[path[-1]] = value
+    with pytest.raises(FairgenError, match=named) as error:
+        validation.validate(wrong, schema)
+    assert "\n" not in str(error.value)
+
+
+def test_owner_is_the_first_method_that_changed_a_stage_or_an_earlier_one(config: dict) -> None:
+    assert method_chain.owner(config, "lora", "cluster") == "vanilla"
+    assert method_chain.owner(config, "lora", "adapt") == "lora"
+    assert method_chain.owner(config, "dreambooth", "cluster") == "vanilla"
+    assert method_chain.owner(config, "clustered", "cluster") == "clustered"
+    assert method_chain.owner(config, "clustered", "finetune") == "clustered"
+    extended = copy.deepcopy(config)
+    extended["methods"]["clustered-groupdro"] = {"base": "clustered", "finetune": {"kind": "groupdro"}}
+    assert method_chain.owner(extended, "clustered-groupdro", "pretrain") == "clustered"
+    assert method_chain.owner(extended, "clustered-groupdro", "finetune") == "clustered-groupdro"
+
+
+def test_blocks_are_layered(config: dict) -> None:
+    assert method_chain.block(config, "birds", "clustered", "cluster")["k"] == 4
+    assert method_chain.block(config, "birds", "clustered", "adapt")["kind"] == "full"
+    assert method_chain.block(config, "utkface", "clustered", "adapt")["full"] == config["adapt"]["full"]
+    own = config["datasets"]["birds"]["settings"]["adapt"]["full"]
+    assert method_chain.block(config, "birds", "clustered", "adapt")["full"] == {**config["adapt"]["full"], **own}
+
+
+def test_samples_of_an_untouched_base_are_shared_by_all_ratios(config: dict) -> None:
+    assert method_chain.scope(config, "birds", "vanilla", "pretrain", "bias-0.9") == "any"
+    assert method_chain.scope(config, "birds", "vanilla", "finetune", "bias-0.9") == "bias-0.9"
+    assert method_chain.scope(config, "birds", "lora", "sample", "bias-0.9") == "bias-0.9"
+
+
+def test_a_filter_that_follows_the_data_is_made_for_each_ratio(config: dict) -> None:
+    changed = copy.deepcopy(config)
+    changed["methods"]["biased"] = {"base": "vanilla", "filter": {"balance": "data"}}
+    found = {stage: method_chain.scope(changed, "birds", "biased", stage, "bias-0.9") for stage in method_chain.GENERATED}
+    assert found == {"sample": "any", "score": "any", "filter": "bias-0.9", "pretrain": "bias-0.9"}
+
+
+def test_stage_one_can_take_another_data_sets_images(config: dict, schema: dict) -> None:
+    study = table.merged(config, yaml.safe_load((PROJECT / "examples/birds-ablations.yaml").read_text()))
+    validation.validate(study, schema)
+    whole = table.expanded(study)
+    given = json.loads(table.settings(whole, "birds", "pretrain", "erm-extra"))
+    assert given["extra"] == "birds-world"
+    assert method_chain.owner(whole, "groupdro-extra", "pretrain") == "erm-extra"
+    assert {method_chain.scope(whole, "birds", "groupdro-extra", "pretrain", f"bias-{r}") for r in (0.9, 0.99)} == {"any"}
+    w = Wildcards(dataset="birds", scope="any", method="erm-extra", seed="0")
+    paths = Paths(whole)
+    assert paths.extra(w) == ["results/birds-world/index.parquet", "results/birds-world/pixels/32.safetensors"]
+    assert paths.drawn(paths.samples)(w) == []
+    assert paths.trained(w) == ["results/birds/any/erm-extra/pretrain/seed-0.safetensors"]
+    before = table.config_hash(whole, "birds", "extra-data")
+    whole["datasets"]["birds-world"]["options"]["train"] = 9
+    assert table.config_hash(whole, "birds", "extra-data") != before
+    whole["methods"]["erm-extra"]["pretrain"]["extra"] = "utkface"
+    with pytest.raises(FairgenError, match=r"methods.erm-extra.pretrain.extra: utkface has other classes than birds"):
+        table.settings(whole, "birds", "pretrain", "erm-extra")
+
+
+def test_an_entry_like_another_states_only_its_differences(config: dict, schema: dict) -> None:
+    study = table.merged(config, yaml.safe_load((PROJECT / "examples/birds-study.yaml").read_text()))
+    validation.validate(study, schema)
+    whole = table.expanded(study)
+    model, replicate = (whole["datasets"][name] for name in ("birds", "birds-r1"))
+    assert "like" not in replicate
+    assert replicate["groups"] == model["groups"]
+    assert replicate["options"] == {**model["options"], "seed": 8}
+    for stage in ("split", "cluster", "prior", "adapt", "sample"):
+        seeds = [table.block(whole, name, None, stage)["seed"] for name in ("birds", "birds-r1", "birds-r2")]
+        assert len(set(seeds)) == 3, stage
+    assert json.loads(table.settings(whole, "birds", "replicates")) == {
+        **{"dataset": "birds", "replicates": ["birds", "birds-r1", "birds-r2"]},
+        **{"threads": config["threads"]},
+    }
+    assert table.config_hash(whole, "birds") == table.config_hash({**whole, "replicates": {}}, "birds")
+    assert table.config_hash(whole, "birds") != table.config_hash(whole, "birds-r1")
+
+
+def test_settings_hold_the_chosen_kind_only(config: dict) -> None:
+    given = json.loads(table.settings(config, "birds", "adapt", "lora", "landbird-land"))
+    assert "rank" in given["recipe"]
+    assert "full" not in given
+    changed = copy.deepcopy(config)
+    changed["adapt"]["lora"]["rank"] = 99
+    changed["datasets"]["birds"]["settings"]["adapt"]["lora"]["rank"] = 99
+    same = table.settings(changed, "birds", "adapt", "dreambooth", "landbird-land")
+    assert same == table.settings(config, "birds", "adapt", "dreambooth", "landbird-land")
+
+
+def test_both_ways_of_training_adapters_have_the_same_settings(config: dict) -> None:
+    shared = copy.deepcopy(config)
+    shared["methods"]["clustered-lora"]["adapt"]["shared"] = True
+    given = {table.settings(c, "birds", "adapt", "clustered-lora", "landbird-land") for c in (config, shared)}
+    given.add(table.settings(shared, "birds", "adapt_shared", "clustered-lora", "landbird-land"))
+    assert len(given) == 1
+
+
+def test_every_stage_accepts_the_settings_that_the_rules_give_it(config: dict) -> None:
+    """What the rules send and what the dataclasses read are one set of keys, for every stage and method."""
+    import importlib
+
+    from fairgen.classify import methods
+    from fairgen.core.settings import read
+
+    for stage in ("draw", "index", "decode", "split", "embed", "prior", *method_chain.CHAIN, *LATER):
+        for method in config["methods"]:
+            if stage == "adapt" and method_chain.block(config, "birds", method, "adapt")["kind"] == "none":
+                continue
+            given = json.loads(table.settings(config, "birds", stage, method, "landbird-land"))
+            given.pop("threads")
+            module = importlib.import_module(stages.module(stage))
+            found = read(getattr(module, "".join(part.title() for part in stage.split("_"))), given, stage)
+            if stage == "finetune":
+                read(methods.method(found.kind).Recipe, found.recipe, found.kind)
+
+
+def gradient_steps(config: dict, dataset: str, method: str) -> int:
+    """Gradient steps of a method with all that it starts from."""
+    from fairgen.classify import methods
+    from fairgen.core.settings import read
+
+    given = json.loads(table.settings(config, dataset, "finetune", method))
+    own = read(methods.method(given["kind"]).Recipe, given["recipe"]).gradient_steps
+    if given["start"]:
+        return own + gradient_steps(config, dataset, given["start"])
+    return own + (
+        method_chain.block(config, dataset, method, "pretrain")["steps"] if method_chain.stage_one(config, dataset, method) else 0
+    )
+
+
+@pytest.mark.parametrize("dataset", ["birds", "utkface"])
+def test_every_method_takes_the_same_total_of_gradient_steps(config: dict, dataset: str) -> None:
+    """A refit takes none, nor does `none`, so that both stay below by the head's steps after stage 1."""
+    budget = gradient_steps(config, dataset, "erm")
+    assert budget == method_chain.block(config, dataset, None, "finetune")["erm"]["steps"]
+    crossed = copy.deepcopy(config)
+    kinds = [kind for kind in config["finetune"] if kind not in ("kind", "start")]
+    crossed["methods"] |= {f"lora-{kind}": {"base": "lora", "finetune": {"kind": kind}} for kind in kinds}
+    for method in crossed["methods"]:
+        found = gradient_steps(crossed, dataset, method)
+        if method in ("clustered-dfr", "lora-dfr", "lora-none"):
+            found += method_chain.block(crossed, dataset, method, "finetune")["head"]["steps"]
+        assert found == budget, method
+
+
+def test_steps_that_stage_one_leaves_nothing_of_are_an_error(config: dict, schema: dict) -> None:
+    wrong = copy.deepcopy(config)
+    wrong["pretrain"]["steps"] = 2500
+    validation.validate(wrong, schema)
+    wrong["compare"] = ["clustered-groupdro"]
+    with pytest.raises(FairgenError, match=r"finetune\.groupdro\.steps: .* pretrain\.steps = 2500 of the 2500"):
+        validation.validate(wrong, schema)
+
+
+def test_an_ablation_compares_its_own_methods_at_the_tables_ratios(config: dict, schema: dict) -> None:
+    from fairgen.core.settings import read
+    from fairgen.evaluate.ablation import Ablation
+
+    study = table.merged(config, yaml.safe_load((PROJECT / "examples/birds-ablations.yaml").read_text()))
+    validation.validate(study, schema)
+    hashes = set()
+    for name, methods in study["ablations"].items():
+        given = json.loads(table.settings(study, "birds", "ablation", ablation=name))
+        given.pop("threads")
+        found = read(Ablation, given)
+        assert (found.name, found.table.compare) == (name, methods)
+        assert (found.table.ratios, found.table.seeds) == (config["ratios"], [0, 1, 2, 3, 4])
+        hashes.add(found.table.config_sha256)
+    assert len(hashes) == len(study["ablations"])
+    assert table.config_hash({**study, "ablations": {}}, "birds") == table.config_hash(study, "birds")
+    with pytest.raises(FairgenError, match="unknown ablation 'los'; did you mean loss"):
+        table.ablation(study, "birds", "los")
+
+
+def test_what_changes_no_result_changes_no_hash(config: dict) -> None:
+    changed = copy.deepcopy(config)
+    changed["audit"]["min_images"] = 11
+    changed["datasets"]["birds"]["settings"]["audit"] = {"similarity": 0.5}
+    changed["datasets"]["birds"]["gpu"] = 4
+    assert table.config_hash(changed, "birds") == table.config_hash(config, "birds")
+
+
+def test_finetuned_generators_have_a_guidance_of_their_own(config: dict) -> None:
+    changed = copy.deepcopy(config)
+    changed["sample"]["guidance_adapted"] = 1
+    changed["datasets"]["birds"]["settings"]["sample"].pop("guidance_adapted", None)
+    found = {m: json.loads(table.settings(changed, "birds", "sample", m, "landbird-land"))["solver"] for m in ("vanilla", "lora")}
+    assert found["lora"]["guidance"] == 1
+    assert found["vanilla"] == json.loads(table.settings(config, "birds", "sample", "vanilla", "landbird-land"))["solver"]
+
+
+def test_one_and_one_point_zero_are_one_setting() -> None:
+    from fairgen.core.settings import canonical
+
+    assert canonical({"b": 1.0, "a": [2.0, 0.5]}) == '{"a":[2,0.5],"b":1}'
+
+
+def mistakes(config: dict, schema: dict, change: Callable[[dict], object]) -> list[str]:
+    """The lines about a changed config."""
+    wrong = copy.deepcopy(config)
+    change(wrong)
+    with pytest.raises(FairgenError) as error:
+        validation.validate(wrong, schema)
+    return str(error.value).splitlines()
+
+
+def test_all_mistakes_of_keys_are_told_at_once(config: dict, schema: dict) -> None:
+    def change(wrong: dict) -> None:
+        wrong["filter"]["treshold"] = wrong["filter"].pop("threshold")
+        wrong["filter"]["by"] = "probabilty"
+        wrong["pretrain"] |= {"lr": "1e-4", "steps": "10", "batch": None}
+        wrong["datasets"]["birds"]["groups"]["landbird-land"]["target"] = True
+        wrong["datasets"]["utkface"]["colour"] = 1
+        wrong["datasets"]["utkface"].pop("gpu")
+        wrong["ratios"] = ["naturel", "0.9"]
+        wrong.pop("seeds")
+
+    assert set(mistakes(config, schema, change)) == {
+        "config: seeds: the key is missing; add it, as in fairgen's own config.yaml",
+        "config: datasets.utkface.colour: unknown key; known are format, target, bias, root, gpu, options, groups, settings",
+        "config: datasets.utkface.gpu: the key is missing; add it, as in fairgen's own config.yaml",
+        "config: datasets.birds.groups.landbird-land.target: this is the truth value true, and text is expected; write it in"
+        ' quotes, as "true"',
+        "config: filter.treshold: unknown key; did you mean threshold?",
+        "config: filter.by: 'probabilty' is none of probability, cosine, quantile, random; write one of them",
+        "config: pretrain.batch: this is nothing (null), and a whole number is expected; give that",
+        "config: pretrain.lr: YAML reads '1e-4' as text, and a number is expected; write 1.0e-4",
+        "config: pretrain.steps: YAML reads '10' as text, and a whole number is expected; write 10 without quotes",
+        "config: ratios.0: this is the text 'naturel'; write natural or a number",
+        "config: ratios.1: this is the text '0.9'; write 0.9 without quotes",
+    }
+
+
+def test_numbers_that_are_not_finite_are_refused(config: dict, schema: dict) -> None:
+    wrong = method_chain.merged(config, {"pretrain": {"lr": float("nan")}, "ratios": [float("inf")]})
+    assert set(schemas.problems(wrong, schema, "config")) == {
+        "config: pretrain.lr: nan is no number to compute with; give a finite one",
+        "config: ratios.0: inf is no number to compute with; give a finite one",
+    }
+
+
+@pytest.mark.parametrize("name", ["logs", "benchmarks"])
+def test_a_data_set_is_not_called_like_a_folder_of_results(config: dict, schema: dict, name: str) -> None:
+    wrong = method_chain.merged(config, {"datasets": {name: {"like": "utkface"}}})
+    with pytest.raises(FairgenError, match=rf"config: datasets: '{name}' does not do: .* is not logs or benchmarks"):
+        validation.validate(wrong, schema)
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [("1e-4", "1.0e-4"), ("2.5E-06", "2.5e-6"), ("1e3", "1.0e+3"), ("-3e5", "-3.0e+5"), ("7", "7 without quotes")],
+)
+def test_numbers_that_yaml_reads_as_text(text: str, written: str) -> None:
+    assert schemas.number(text) == f"; write {written}"
+    assert written.endswith("quotes") or yaml.safe_load(written) == float(text)
+    assert schemas.number("erm") == ""
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda c: c.update(datasets=None), "config: datasets: this is nothing (null), and a block of keys is expected"),
+        (lambda c: c.update(datasets=[1]), "config: datasets: this is the list [1], and a block of keys is expected"),
+        (lambda c: c.update(compare="erm"), "config: compare: this is the text 'erm', and a list is expected"),
+        (lambda c: c.update(threads="two"), "config: threads: YAML reads 'two' as text, and a whole number is expected"),
+        (
+            lambda c: c["datasets"].update({True: {}}),
+            "config: datasets.True: YAML reads this key as the truth value true, not as",
+        ),
+        (lambda c: c["datasets"].update({None: {}}), "config: datasets.None: YAML reads this key as nothing (null), not as text"),
+        (lambda c: c.update({1: 2}), 'config: 1: YAML reads this key as the number 1, not as text; write it in quotes, as "1"'),
+        (lambda c: c["datasets"].update(x=None, y={"like": "x"}), "config: datasets.y.like: 'x' is no data set with a whole"),
+        (lambda c: c["datasets"].update(y={"like": ["birds"]}), "config: datasets.y.like: '['birds']' is no data set"),
+    ],
+)
+def test_values_of_any_kind_are_one_line_and_no_traceback(config: dict, schema: dict, change: Callable, said: str) -> None:
+    (line,) = mistakes(config, schema, change)
+    assert line.startswith(said)
+
+
+GROUPS = ("landbird-land", "landbird-water", "waterbird-land", "waterbird-water")
+
+
+@pytest.mark.parametrize(
+    ("group", "change", "said"),
+    [
+        ("landbird-land", {"prompt": "a [v] bird"}, "landbird-land.prompt: '[v]' stands for nothing; write [V]"),
+        ("landbird-land", {"prompt": "a [ V ] bird"}, "landbird-land.prompt: '[ V ]' stands for nothing; write [V]"),
+        ("landbird-land", {"prompt": " [V] "}, "landbird-land.prompt: it says nothing beside [V]; describe the group's images"),
+        ("landbird-land", {"prompt": ""}, "landbird-land.prompt: '' should be non-empty"),
+        ("landbird-water", {"bias": "land"}, "landbird-water: target landbird and bias land are those of landbird-land"),
+        ("landbird-water", {"donor": "waterbird-water"}, "landbird-water.donor: 'waterbird-water' has another target"),
+    ],
+)
+def test_a_wrong_group_is_named(config: dict, schema: dict, group: str, change: dict, said: str) -> None:
+    (line,) = mistakes(config, schema, lambda c: c["datasets"]["birds"]["groups"][group].update(change))
+    assert line.startswith(f"config: datasets.birds.groups.{said}")
+
+
+def test_every_class_keeps_training_images(config: dict, schema: dict) -> None:
+    def turn(wrong: dict) -> None:
+        for name in GROUPS:
+            wrong["datasets"]["birds"]["groups"][name] |= {"role": "conflicting", "donor": None}
+
+    assert [line.split(",")[0] for line in mistakes(config, schema, turn)] == [
+        f"config: datasets.birds.groups: every group of target {target} is conflicting" for target in ("landbird", "waterbird")
+    ]
+
+    def merge(wrong: dict) -> None:
+        for i, name in enumerate(GROUPS):
+            wrong["datasets"]["birds"]["groups"][name] |= {"target": "bird", "bias": str(i)}
+
+    (line,) = mistakes(config, schema, merge)
+    assert "all have the target bird; a classifier needs two classes or more" in line
+
+
+def test_mistakes_of_methods_and_tables_are_told_at_once_and_each_once(config: dict, schema: dict) -> None:
+    def change(wrong: dict) -> None:
+        wrong["methods"]["clustered"]["adapt"] = {"kind": "full", "shared": True}
+        wrong["methods"]["augment"]["synthetic"] = False
+        wrong["ablations"] = {"a": ["erm", "clusterd"]}
+
+    shared, augment, ablation = mistakes(config, schema, change)
+    assert shared.endswith("(likewise clustered-groupdro, clustered-dfr)")
+    assert augment.startswith("config: methods.augment.finetune.kind")
+    assert ablation == "config: ablations.a: unknown method 'clusterd'; did you mean clustered?"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", " is empty; start from"),
+        ("# nothing\n", " is empty; start from"),
+        ("- a\n- b\n", " holds no keys at its top level; start from"),
+        ("a: 1\n  b: 2\n", ", line 2: no YAML: mapping values are not allowed in this context"),
+        ("a:\n\t- 1\n", ", line 2: no YAML: while scanning for the next token"),
+        ("a: {b: 1}\na: 2\n", ", line 2: a stands there twice, first in line 1; keep one of them"),
+        ("a:\n  b: 1\n  c: 2\n  b: 3\n", ", line 4: a.b stands there twice, first in line 2"),
+        ("a: [{b: 1, b: 2}]\n", ", line 1: a.0.b stands there twice"),
+        ("yes: 1\n", ', line 1: yes: YAML does not read this key as text; write it in quotes, as "yes"'),
+        ("a: {1: b}\n", ', line 1: a.1: YAML does not read this key as text; write it in quotes, as "1"'),
+    ],
+)
+def test_a_wrong_file_is_named_with_its_line(tmp_path: Path, text: str, said: str) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(text)
+    with pytest.raises(FairgenError) as error:
+        config_file.check(file)
+    assert str(error.value).startswith(f"config: {file}{said}")
+    assert "\n" not in str(error.value)
+
+
+def test_the_config_file_is_right_as_text(tmp_path: Path) -> None:
+    for file in (PROJECT / "config.yaml", *(PROJECT / "examples").glob("*.yaml"), tmp_path / "no.yaml"):
+        config_file.check(file)
+    both = tmp_path / "both.yaml"
+    both.write_text("a: &x {b: 1, b: 2}\nno: 1\nc: {<<: *x, d: 1}\n")
+    with pytest.raises(FairgenError) as error:
+        config_file.check(both)
+    assert len(str(error.value).splitlines()) >= 2
+
+
+def test_snakemake_names_the_line_of_a_wrong_config(workflow: Workflow) -> None:
+    with (workflow.folder / "config.yaml").open("a") as file:
+        file.write("threads: 2\nno: 1\n")
+    count = len((workflow.folder / "config.yaml").read_text().splitlines())
+    done = workflow.run("--dry-run", "--config", "seeds=[0]")
+    lines = [line for line in done.stderr.splitlines() if line.startswith("fairgen: ")]
+    assert [line.split(":")[1:4] for line in lines] == [
+        [" config", f" config.yaml, line {count - 1}", lines[0].split(":")[3]],
+        [" config", f" config.yaml, line {count}", " no"],
+    ]
+    assert done.returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"utkface": {"bias": {"ranges": {"young": [0, 20]}}}}, r"datasets\.utkface\.bias\.age\.ranges: young and old overlap"),
+        ({"celeba": {"target": {"values": {"blond": [1, -1]}}}}, "'-1' stands under blond and non-blond"),
+        (
+            {"utkface": {"groups": {"male-old": {"bias": "aged"}}}},
+            r"male-old\.bias: no image can have 'aged'; the values of bias are",
+        ),
+        ({"birds": {"settings": {"index": {"fractions": [0.8, 0.1, 0.05]}}}}, r"index\.fractions of birds: .* sum to 0\.95"),
+        ({"birds": {"settings": {"index": {"conflicts": "drop_near"}}}}, "drop_near needs index.near"),
+    ],
+)
+def test_labels_and_fractions_are_checked_before_any_job(config: dict, schema: dict, change: dict, said: str) -> None:
+    with pytest.raises(FairgenError, match=said):
+        validation.validate(table.merged(config, {"datasets": change}), schema)
+
+
+def test_a_comparison_carries_the_config_that_its_hash_is_of(config: dict) -> None:
+    """As JSON with sorted keys and without spaces; of every method that is compared or led to, and no other data set."""
+    given = json.loads(table.settings(config, "birds", "worst_group"))
+    text = json.dumps(given["config"], sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    assert hashlib.sha256(text.encode()).hexdigest() == given["config_sha256"] == table.config_hash(config, "birds")
+    assert given["config"]["dataset"]["format"] == "birds"
+    assert given["config"]["finetune"]["erm"] == config["finetune"]["erm"]
+    assert {"dreambooth", "clustered", "vanilla"} <= given["config"]["methods"].keys()
+    assert not {"datasets", "replicates", "ablations", "audit", "george"} & (
+        given["config"].keys() | given["config"]["methods"].keys()
+    )
+    assert len(text) < 10_000
+
+
+def test_a_misspelt_word_hides_no_other_mistake(config: dict, schema: dict) -> None:
+    def change(wrong: dict) -> None:
+        group = wrong["datasets"]["birds"]["groups"]["landbird-water"]
+        group |= {"role": "conflictin", "donor": "waterbird-water"}
+        group["promt"] = group.pop("prompt")
+        wrong["compare"] = ["erm", "groupdor"]
+
+    assert set(mistakes(config, schema, change)) == {
+        "config: datasets.birds.groups.landbird-water.role: 'conflictin' is none of aligned, conflicting; write one of them",
+        "config: datasets.birds.groups.landbird-water.promt: unknown key; did you mean prompt?",
+        "config: datasets.birds.groups.landbird-water.donor: 'waterbird-water' has another target; name an aligned group of"
+        " target landbird",
+        "config: compare: unknown method 'groupdor'; did you mean groupdro?",
+    }
+
+
+def test_mistakes_in_data_sets_that_are_not_asked_for_stop_nothing(config: dict, schema: dict) -> None:
+    wrong = copy.deepcopy(config)
+    wrong["datasets"]["celeba"]["groups"]["blond-male"]["donor"] = "nobody"
+    wrong["datasets"]["celeba"]["settings"]["compare"] = ["emr"]
+    (compare, donor) = validation.validate(wrong, schema, ["birds", "utkface"])
+    assert donor.startswith("config: datasets.celeba.groups.blond-male.donor: 'nobody' is no aligned group")
+    assert compare == "config: datasets.celeba.settings.compare: unknown method 'emr'; did you mean erm?"
+    for needed in (["celeba"], []):
+        with pytest.raises(FairgenError, match="nobody"):
+            validation.validate(wrong, schema, needed)
+    wrong["methods"]["erm"]["pretrain"] = {"extra": "celeba"}  # then birds needs it
+    with pytest.raises(FairgenError, match="nobody"):
+        validation.validate(wrong, schema, ["birds"])
+
+
+def test_values_of_the_command_line_are_read_as_in_a_file() -> None:
+    given = {"ratios": ["0.9", "natural"], "sample": {"per_group": "5", "solver": {"compile": "true"}}, "seeds": 3}
+    given["x"] = ["{", "1e-4"]
+    assert config_file.as_yaml(given) == {
+        "ratios": [0.9, "natural"],
+        "sample": {"per_group": 5, "solver": {"compile": True}},
+        "seeds": 3,
+        "x": ["{", "1e-4"],
+    }
+
+
+def test_a_home_folder_is_found(config: dict, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    whole = table.expanded(table.merged(config, {"datasets": {"utkface": {"root": "~/faces"}}, "diffusion": {"model": "~/sd"}}))
+    assert whole["datasets"]["utkface"]["root"] == "/home/me/faces"
+    assert whole["diffusion"]["model"] == "/home/me/sd"
+
+
+def test_shares_lists_and_roots_are_told_with_what_to_write(config: dict, schema: dict) -> None:
+    def change(wrong: dict) -> None:
+        wrong["ratios"] = [99]
+        wrong["compare"] = "erm"
+
+    assert set(mistakes(config, schema, change)) == {
+        "config: ratios.0: 99 is over 1, and a share of 1 is expected; write 0.99 for 99 percent",
+        "config: compare: this is the text 'erm', and a list is expected; write it in brackets, as [erm]",
+    }
+    slash = copy.deepcopy(config)
+    slash["datasets"]["birds"]["root"] += "/"
+    assert validation.validate(slash, schema) == []
