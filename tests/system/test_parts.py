@@ -87,7 +87,7 @@ def test_a_format_is_added_by_its_lines(workflow: Workflow) -> None:
         workflow,
         "rules/config.schema.yaml",
         "[celeba, fairface, folder, parquet, utkface]",
-        "[celeba, folder, parquet, toy, utkface]",
+        "[celeba, fairface, folder, parquet, toy, utkface]",
     )
     for i, group in enumerate(GROUPS):
         for number in range(20):
