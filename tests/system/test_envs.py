@@ -3,6 +3,7 @@
 import ast
 import re
 import shlex
+import subprocess
 import sys
 import tomllib
 from importlib.metadata import packages_distributions
@@ -93,3 +94,12 @@ def test_a_rules_environment_has_what_its_stage_imports(stage: str, name: str) -
     here = environment(PROJECT / f"envs/{name}.yaml").keys()
     foreign = imported - sys.stdlib_module_names - {"fairgen"} - OTHERWISE[name]
     assert not {word for word in foreign if not {plain(p) for p in PACKAGES.get(word, [word])} & here}
+
+
+def test_the_package_brings_every_file_that_is_no_code() -> None:
+    patterns = tomllib.loads((PROJECT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]["fairgen"]
+    brought = {path for pattern in patterns for path in (PROJECT / "fairgen").glob(pattern)}
+    listed = subprocess.run(["git", "ls-files", "fairgen"], cwd=PROJECT, capture_output=True, text=True, check=True).stdout
+    others = {PROJECT / name for name in listed.splitlines() if not name.endswith(".py")}
+    assert others
+    assert others <= brought
