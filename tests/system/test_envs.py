@@ -98,7 +98,8 @@ def test_a_rules_environment_has_what_its_stage_imports(stage: str, name: str) -
 
 def test_the_package_brings_every_file_that_is_no_code() -> None:
     patterns = tomllib.loads((PROJECT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]["fairgen"]
-    brought = {path for pattern in patterns for path in (PROJECT / "fairgen").glob(pattern)}
+    globs = [f"{pattern}/*" if pattern.endswith("**") else pattern for pattern in patterns]  # setuptools' ** means files too
+    brought = {path for pattern in globs for path in (PROJECT / "fairgen").glob(pattern)}
     listed = subprocess.run(["git", "ls-files", "fairgen"], cwd=PROJECT, capture_output=True, text=True, check=True).stdout
     others = {PROJECT / name for name in listed.splitlines() if not name.endswith(".py")}
     assert others
