@@ -7,7 +7,7 @@ never all. Rows that are taken, repeated or joined are numbers of images; no pix
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from fairgen.data.pixels import Pixels
 from fairgen.generate import selection
 from fairgen.models.classifier import to_pixels
 
-Index = torch.Tensor | slice
+Index: TypeAlias = torch.Tensor | slice
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Joined:
         return content(self.one) + content(self.other)
 
 
-Images = torch.Tensor | Stored | View | Joined
+Images: TypeAlias = torch.Tensor | Stored | View | Joined
 
 
 def numbers(index: Index, count: int) -> torch.Tensor:

@@ -1,6 +1,6 @@
 """What the classifier methods share: the data of a run, the loop over minibatches, and selection on validation rows."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -40,7 +40,7 @@ def group_weights(groups: torch.Tensor, count: int) -> torch.Tensor:
     return torch.where(sizes > 0, len(groups) / ((sizes > 0).sum() * sizes), 0.0)
 
 
-def optimiser(weights: Iterator[torch.nn.Parameter], recipe: Optimisation) -> tuple[Any, Any]:
+def optimiser(weights: Iterable[torch.nn.Parameter], recipe: Optimisation) -> tuple[Any, Any]:
     """AdamW with a cosine schedule to zero."""
     chosen = torch.optim.AdamW(weights, lr=recipe.lr, weight_decay=recipe.weight_decay)
     return chosen, torch.optim.lr_scheduler.CosineAnnealingLR(chosen, recipe.steps)

@@ -53,7 +53,7 @@ def differences(a: dict[str, Any], b: dict[str, Any]) -> list[str]:
         lines += [f"\nbias ratio {ratio}, worst-group accuracy"]
         lines += [f"{'method':<18}{'A':>8}{'95 %':>16}{'B':>8}{'95 %':>16}{'B − A':>9}"]
         for method in {name: None for side in sides.values() for name in side}:
-            found = [side[method]["worst_group_accuracy"] if method in side else None for side in sides.values()]
+            found: list[Any] = [side[method]["worst_group_accuracy"] if method in side else None for side in sides.values()]
             shown = [f"{f['mean']:>8.3f}{intervals.shown(f):>16}" if f else f"{'none':>8}{'':>16}" for f in found]
             change = "" if None in found else f"{found[1]['mean'] - found[0]['mean']:>+9.3f}"
             lines.append(f"{method:<18}{''.join(shown)}{change}".rstrip())

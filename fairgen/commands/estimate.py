@@ -126,7 +126,7 @@ def costs(jobs: list[Job], before: dict[str, list[Past]], data: bool, reference:
         known = like(job, before, data) if not STAGES[job.rule].of_samples or alike else []
         if known:
             times, sizes = [one.seconds for one in known], [one.megabytes for one in known]
-            own = (min(times), max(times)), (min(sizes), max(sizes)), "like jobs"
+            own: tuple[Amount, Amount, str] = (min(times), max(times)), (min(sizes), max(sizes)), "like jobs"
         else:
             drawn, adapters = extent(job, config)
             seconds = reference.seconds(job.rule, job.settings, drawn, adapters)

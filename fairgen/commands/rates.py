@@ -164,8 +164,8 @@ class Reference:
             found = lora_weights(s["base"]["model"], s["recipe"]) if s["kind"] == "lora" else weights(s["base"]["model"])
             return times(adapters * found * 4 / 1e6, (0 if may_borrow(s) else 1, 1.05)) if found else None
         if rule in ("pretrain", "finetune"):
-            found = self.network(s)
-            return times(found[0] * 4 / 1e6, (1, 1.1)) if found else None
+            network = self.network(s)
+            return times(network[0] * 4 / 1e6, (1, 1.1)) if network else None
         return 0.0, 0.0
 
     def looked_at(self, images: Amount) -> Amount:
@@ -185,11 +185,12 @@ class Reference:
 
     def adapting(self, s: dict[str, Any]) -> Amount:
         """Steps of an adapter; none for a group that borrows, which only its number of images tells."""
-        size, recipe = work(s["base"], self.device), s.get("recipe")
+        size = work(s["base"], self.device)
         if s["kind"] == "none":
             return LIGHT
         if size is None:
             return None
+        recipe = s["recipe"]
         rows = (
             recipe["steps"] * recipe["accumulate"] * (recipe["batch"] + (recipe["prior_batch"] if recipe["prior_weight"] else 0))
         )

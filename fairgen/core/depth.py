@@ -5,8 +5,10 @@ depth that holds the largest of them; real numbers go from 0 to 1, or from 0 to 
 scale, and is an error rather than a black picture.
 """
 
+from typing import cast
+
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageFile
 
 DEPTHS = (8, 10, 12, 14, 16)  # bits of cameras and scanners
 HALF = 0.5 / 255  # rounding errors up to half a grey level are no other scale
@@ -18,7 +20,7 @@ def is_deep(image: Image.Image) -> bool:
     return image.mode.startswith(("I", "F"))
 
 
-def states_16_bits(image: Image.Image) -> bool:
+def states_16_bits(image: ImageFile.ImageFile) -> bool:
     """Whether an image that is not loaded yet stores 16 bits a channel, of which Pillow keeps the upper 8."""
     return not is_deep(image) and any(";16" in str(tile) for tile in image.tile)
 
@@ -30,7 +32,7 @@ def check_upper_bits(image: Image.Image) -> None:
         ValueError: it does not, and its upper 8 bits are black.
     """
     bands = zip(image.getbands(), image.split(), strict=True)
-    if max(band.getextrema()[1] for name, band in bands if name != "A") < 16:
+    if max(cast("tuple[float, float]", band.getextrema())[1] for name, band in bands if name != "A") < 16:
         raise ValueError("it has 16 bits a channel, but no value over 4,095, as if only 12 were used; scale it to all 16 bits")
 
 

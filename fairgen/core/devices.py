@@ -52,7 +52,7 @@ def claim(count: int, devices: list[str], folder: Path) -> list[str]:
         )
     folder.mkdir(parents=True, exist_ok=True)
     while True:
-        taken = {}
+        taken: dict[str, IO[str]] = {}
         for device in devices:
             lock = try_lock(device, folder) if len(taken) < count else None
             if lock is not None:

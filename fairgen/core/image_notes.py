@@ -11,7 +11,7 @@ SUFFIXES = {"JPEG": {".jpg", ".jpeg", ".jpe", ".jfif"}, "PNG": {".png"}, "GIF": 
 
 def notes(image: Image.Image, name: str) -> list[str]:
     """What is unusual about an image as it is stored."""
-    suffix, usual = Path(name).suffix.lower(), SUFFIXES.get(image.format, set())
+    suffix, usual = Path(name).suffix.lower(), SUFFIXES.get(image.format or "", set())
     found = {
         f"mode {image.mode} converted to RGB": image.mode != "RGB",
         "EXIF orientation applied": image.getexif().get(0x0112, 1) != 1,

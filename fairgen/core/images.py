@@ -22,8 +22,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from fairgen.core import depth, image_notes, parquet
 from fairgen.core.errors import FairgenError, shortened
 
-Item, Result = TypeVar("Item"), TypeVar("Result")
-
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 MAX_PIXELS = 100_000_000
 CHUNK = 256  # images that wait for a decoder at a time
 AGAIN = "snakemake --forcerun index with your target"
@@ -241,8 +241,8 @@ def load_column(path: Path, size: int, keep: Sequence[int] | None = None, into: 
     for i, row in enumerate(wanted):
         places[row].append(i)
 
-    def one(pair: tuple[int, bytes]) -> int:
-        pixels[places[pair[0]]] = np.asarray(fit(decode(pair[1]), size))
+    def one(pair: tuple[int, bytes | None]) -> int:
+        pixels[places[pair[0]]] = np.asarray(fit(decode(pair[1] or b""), size))
         return pair[0]
 
     for row in in_threads(one, parquet.image_bytes(path, list(places))):

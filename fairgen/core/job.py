@@ -61,7 +61,8 @@ def main(
     parser.add_argument("--lineage", type=json.loads, default={}, help="JSON: what the outputs and the inputs belong to")
     parser.add_argument("--gpu", type=int, default=0, help="GPUs that this job may use (default: none)")
     for name in reads:
-        parser.add_argument(f"--{name.rstrip('*')}", **({"nargs": "*", "default": []} if name.endswith("*") else {}), type=Path)
+        several: dict[str, Any] = {"nargs": "*", "default": []} if name.endswith("*") else {}
+        parser.add_argument(f"--{name.rstrip('*')}", **several, type=Path)
     for name in writes:
         parser.add_argument(f"--{name}", required=True, type=Path)
     for name in values:

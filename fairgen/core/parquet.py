@@ -99,7 +99,8 @@ def write_images(
     path: Path, images: Iterable[tuple[bytes, dict[str, Any]]], fields: dict[str, pa.DataType], about: dict[str, Any]
 ) -> int:
     """Write encoded images with their columns in bounded row groups; returns the number of rows."""
-    schema, count, pending = image_schema(fields), 0, []
+    schema, count = image_schema(fields), 0
+    pending: list[dict[str, Any]] = []
     schema = schema.with_metadata({**schema.metadata, **lineage.stamped({"fairgen": json.dumps(about, sort_keys=True)})})
     with pq.ParquetWriter(path, schema) as writer:
 

@@ -17,7 +17,7 @@ def save(path: Path, tensors: Mapping[str, Any], facts: dict[str, Any], more: Ma
     if tensors:
         from safetensors.torch import save_file
     else:
-        from safetensors.numpy import save_file
+        from safetensors.numpy import save_file  # type: ignore[assignment]
     save_file(dict(tensors), path, metadata=metadata)
     order_header(path)
 

@@ -101,9 +101,13 @@ def dotted(path: Any, *more: Any) -> str:
 
 def spoken(value: Any) -> str:
     """A value with its kind in words, as YAML has read it."""
-    names = {bool: f"the truth value {str(value).lower()}", type(None): "nothing (null)", str: f"the text '{value}'"}
+    names: dict[type, str] = {
+        bool: f"the truth value {str(value).lower()}",
+        type(None): "nothing (null)",
+        str: f"the text '{value}'",
+    }
     shown = str(value) if len(str(value)) < 60 else f"{str(value)[:57]}..."
-    kinds = {dict: "a block of keys", list: f"the list {shown}"}
+    kinds: dict[type, str] = {dict: "a block of keys", list: f"the list {shown}"}
     return names.get(type(value)) or kinds.get(type(value)) or f"the number {value}"
 
 

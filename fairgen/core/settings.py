@@ -2,11 +2,18 @@
 
 import dataclasses
 import json
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, ClassVar, Protocol, TypeVar, get_args, get_origin, get_type_hints
 
 from fairgen.core.errors import FairgenError
 
-T = TypeVar("T")
+
+class Dataclass(Protocol):
+    """Any dataclass, for type checkers."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+
+T = TypeVar("T", bound=Dataclass)
 
 
 def canonical(value: Any) -> str:
@@ -43,7 +50,7 @@ def read(cls: type[T], values: dict[str, Any], where: str = "settings") -> T:
 
 
 def _convert(kind: Any, value: Any, where: str) -> Any:
-    if dataclasses.is_dataclass(kind) and isinstance(value, dict):
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind) and isinstance(value, dict):
         return read(kind, value, where)
     if get_origin(kind) is dict and dataclasses.is_dataclass(get_args(kind)[1]):
         return {k: read(get_args(kind)[1], v, f"{where}.{k}") for k, v in value.items()}

@@ -171,8 +171,8 @@ def flocked(handle: IO[str], wait: bool = False) -> bool:
     return True
 
 
-def digest(*contents: bytes | memoryview) -> str:
-    """Hash of some contents, for the inputs of `Work.begin`."""
+def digest(*contents: Any) -> str:
+    """Hash of some contents (bytes or contiguous arrays), for the inputs of `Work.begin`."""
     return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in contents)).hexdigest()[:16]
 
 

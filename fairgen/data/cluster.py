@@ -6,6 +6,7 @@ A group with fewer than k × `min_images` images gets fewer clusters, with the r
 from collections import Counter
 from dataclasses import dataclass
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 
@@ -32,7 +33,7 @@ def work(settings: Cluster, paths: SimpleNamespace) -> None:
     vectors = parquet.matrix(embedded, "vector")
     if not np.isfinite(vectors).all():
         raise FairgenError(f"{paths.embeddings}: features are not finite; delete the file and run embed again")
-    result = {"id": [], "group": [], "cluster": []}
+    result: dict[str, list[Any]] = {"id": [], "group": [], "cluster": []}
     facts = {}
     for group in sorted({r["group"] for r in rows}):
         own = [r for r in rows if r["group"] == group]

@@ -106,7 +106,7 @@ def labels_of(rows: Rows) -> list[str]:
 
 def clashes(rows: Rows, key: str, kind: str) -> dict[str, str]:
     """Images that share `key` with an image of other labels, with the reason why they are left out."""
-    clash = {}
+    clash: dict[str, str] = {}
     for same in groups_of(r[key] for r in rows):
         found = labels_of([rows[i] for i in same])
         if len(found) > 1:
@@ -123,7 +123,8 @@ def conflicts(rows: Rows, near: bool = False) -> tuple[Rows, list[Reject]]:
 
 def copies(rows: Rows) -> tuple[Rows, list[Reject]]:
     """Keep one of each set of identical images with the same labels inside one split: the first by path."""
-    rejects, first = [], {}
+    rejects: list[Reject] = []
+    first: dict[tuple[Any, ...], str] = {}
     for row in sorted(rows, key=lambda r: r["path"]):
         kept = first.setdefault((row["hash"], row["target"], row["bias"], row["split"]), row["path"])
         if kept != row["path"]:

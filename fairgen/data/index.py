@@ -57,7 +57,8 @@ def read_labels(settings: Index) -> tuple[list[Labelled], list[Reject], dict[str
     """Every file's labels, or why it has none; and the data's own words for the attributes that the config asks for."""
     words: dict[str, Counter] = {one.attribute: Counter() for one in (*settings.target, *settings.bias)}
     said: dict[str, list[tuple[str, Labelled | Reject]]] = defaultdict(list)
-    labelled, rejects = [], []
+    labelled: list[Labelled] = []
+    rejects: list[Reject] = []
     for row in formats.rows(settings.format, Path(settings.root), settings.options):
         if isinstance(row, Reject):
             rejects.append(row)
@@ -67,7 +68,10 @@ def read_labels(settings: Index) -> tuple[list[Labelled], list[Reject], dict[str
             counts[row.attributes[name]] += 1
     for file, of_file in said.items():
         found, repeats = one_of(file, of_file)
-        (rejects if isinstance(found, Reject) else labelled).append(found)
+        if isinstance(found, Reject):
+            rejects.append(found)
+        else:
+            labelled.append(found)
         rejects += repeats
     return labelled, rejects, words
 
@@ -120,10 +124,14 @@ def inspect_all(root: Path, rows: list[Labelled], near: int, workers: int) -> tu
         except OSError as error:
             return Reject(row.path, f"file cannot be read: {error.strerror}")
 
-    good, rejects = [], []
+    good: list[dict[str, Any]] = []
+    rejects: list[Reject] = []
     inspected = images.in_threads(one, images.encoded(root, rows, lambda row: row.path), workers)
     for found in tqdm(inspected, total=len(rows), desc="index", unit="image", disable=None):
-        (rejects if isinstance(found, Reject) else good).append(found)
+        if isinstance(found, Reject):
+            rejects.append(found)
+        else:
+            good.append(found)
     return good, rejects
 
 

@@ -156,8 +156,8 @@ def page(audit: dict[str, Any]) -> str:
         )
         parts += ["## Left out", table(("files", "", "reason", "for example"), body)]
     if audit["outside"]:
-        body = ((n, value) for value, n in list(audit["outside"].items())[:30])
-        parts += ["## Values without a group in the config", table(("images", "value"), body)]
+        outside = ((n, value) for value, n in list(audit["outside"].items())[:30])
+        parts += ["## Values without a group in the config", table(("images", "value"), outside)]
     if audit["conversions"]:
         parts += ["## Unusual images that are used", table(("images", "what"), ((n, c) for c, n in audit["conversions"].items()))]
     parts += ["## Repeated images"]

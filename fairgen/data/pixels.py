@@ -67,8 +67,8 @@ def write(path: Path, count: int, size: int, pictures: Iterable[tuple[int, np.nd
         file.seek(start)
         for number, picture in pictures:
             ids.append(number)
-            hashed.update(picture)
-            file.write(picture)
+            hashed.update(picture.data)
+            file.write(picture.data)
         if len(ids) != count:
             raise ValueError(f"{len(ids)} images of {count}")
         column = np.array(ids, dtype="<i8").tobytes()

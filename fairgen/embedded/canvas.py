@@ -82,12 +82,14 @@ def _smooth(points: np.ndarray, steps: int = 6) -> np.ndarray:
 def jitter(rng: np.random.Generator, colour: Colour, amount: int = 18) -> Colour:
     """The colour with uniform noise of up to `amount` levels in each channel, the same sign more often than not."""
     shift = rng.uniform(-amount, amount) + rng.uniform(-amount / 2, amount / 2, 3)
-    return tuple(int(v) for v in np.clip(np.array(colour) + shift, 0, 255))
+    red, green, blue = (int(v) for v in np.clip(np.array(colour) + shift, 0, 255))
+    return red, green, blue
 
 
 def mix(a: Colour, b: Colour, share: float) -> Colour:
     """Blend two colours; `share` is that of `b`."""
-    return tuple(int(x + (y - x) * share) for x, y in zip(a, b, strict=True))
+    red, green, blue = (int(x + (y - x) * share) for x, y in zip(a, b, strict=True))
+    return red, green, blue
 
 
 def compose(background: Image.Image, bird: Image.Image, style: Style) -> Image.Image:

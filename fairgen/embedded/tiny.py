@@ -8,10 +8,15 @@ import json
 from collections import Counter
 from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fairgen.embedded.birds import KINDS, PLACES
 from fairgen.embedded.scenes import SCENES
 from fairgen.embedded.species import SPECIES
+
+if TYPE_CHECKING:
+    from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
+    from transformers import CLIPConfig
 
 FOLDER = Path(__file__).parent / "weights"
 DIFFUSION, CLIP = FOLDER / "diffusion", FOLDER / "clip"
@@ -53,7 +58,7 @@ def write_tokenizer(folder: Path) -> None:
     (folder / "special_tokens_map.json").write_text(json.dumps({**special, "pad_token": "<|endoftext|>"}, indent=1))
 
 
-def clip_config(vocabulary: int, bos: int, eos: int):
+def clip_config(vocabulary: int, bos: int, eos: int) -> "CLIPConfig":
     """Configuration of the scoring CLIP; its text tower conditions the UNet as well."""
     from transformers import CLIPConfig
 
@@ -81,7 +86,7 @@ def clip_config(vocabulary: int, bos: int, eos: int):
     return CLIPConfig(text_config=text, vision_config=vision, projection_dim=64)
 
 
-def build_vae():
+def build_vae() -> "AutoencoderKL":
     """AutoencoderKL from 32 × 32 RGB to 8 × 8 latents."""
     from diffusers import AutoencoderKL
 
@@ -96,7 +101,7 @@ def build_vae():
     )
 
 
-def build_unet():
+def build_unet() -> "UNet2DConditionModel":
     """A UNet with a plain block at 8 × 8 and cross-attention at 4 × 4."""
     from diffusers import UNet2DConditionModel
 
@@ -114,7 +119,7 @@ def build_unet():
     )
 
 
-def build_scheduler():
+def build_scheduler() -> "DDPMScheduler":
     """Stable Diffusion's noise schedule."""
     from diffusers import DDPMScheduler
 

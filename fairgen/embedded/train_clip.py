@@ -1,5 +1,7 @@
 """Pretraining of the embedded CLIP, whose text tower also conditions the UNet."""
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 import torch
 from torch.nn import functional as F
@@ -9,7 +11,10 @@ from fairgen.embedded import tiny
 from fairgen.embedded.birds import KINDS, PLACES, Drawing
 from fairgen.embedded.train_common import DRAWINGS, SEED, batches, drawings, one_cycle, to_tensor, update, write_record
 
-CLIP_SETTINGS = {"steps": 2000, "batch": 128, "lr": 1.0e-3, "weight_decay": 0.05}
+if TYPE_CHECKING:
+    from transformers import CLIPModel, CLIPTextModel
+
+CLIP_SETTINGS: dict[str, Any] = {"steps": 2000, "batch": 128, "lr": 1.0e-3, "weight_decay": 0.05}
 
 
 def caption_words(caption: str) -> tuple[str, str]:
@@ -74,7 +79,7 @@ def train_clip() -> None:
     write_record("clip", {**cfg, "loss": float(np.mean(losses[-100:]))})
 
 
-def text_encoder(clip):
+def text_encoder(clip: "CLIPModel") -> "CLIPTextModel":
     """The CLIP's text tower as the pipeline's text encoder."""
     from transformers import CLIPTextModel
 

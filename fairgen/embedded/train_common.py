@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -51,7 +52,8 @@ def update(loss: torch.Tensor, optimizer: torch.optim.Optimizer, schedule: torch
 def write_record(part: str, entry: dict) -> None:
     """Add one part's entry and the hash of every weight file to the record."""
     path = tiny.FOLDER / "record.json"
-    record = json.loads(path.read_text()) if path.exists() else {"seed": SEED, "world_drawings": DRAWINGS, "parts": {}}
+    new: dict[str, Any] = {"seed": SEED, "world_drawings": DRAWINGS, "parts": {}}
+    record = json.loads(path.read_text()) if path.exists() else new
     record["parts"][part] = {**entry, "torch": torch.__version__}
     files = sorted(tiny.FOLDER.rglob("*.safetensors"))
     record["sha256"] = {str(f.relative_to(tiny.FOLDER)): hashlib.sha256(f.read_bytes()).hexdigest() for f in files}

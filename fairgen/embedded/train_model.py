@@ -8,6 +8,7 @@ import argparse
 import json
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -17,8 +18,12 @@ from fairgen.embedded import tiny
 from fairgen.embedded.train_clip import train_clip
 from fairgen.embedded.train_common import DRAWINGS, SEED, batches, drawings, one_cycle, to_tensor, update, write_record
 
-VAE_SETTINGS = {"steps": 7500, "batch": 32, "lr": 3.0e-3, "kl": 1.0e-6}
-UNET_SETTINGS = {"steps": 6500, "batch": 64, "lr": 1.2e-3, "ema": 0.999, "drop_caption": 0.1, "min_snr": 5.0}
+if TYPE_CHECKING:
+    from diffusers import AutoencoderKL, UNet2DConditionModel
+    from diffusers.training_utils import EMAModel
+
+VAE_SETTINGS: dict[str, Any] = {"steps": 7500, "batch": 32, "lr": 3.0e-3, "kl": 1.0e-6}
+UNET_SETTINGS: dict[str, Any] = {"steps": 6500, "batch": 64, "lr": 1.2e-3, "ema": 0.999, "drop_caption": 0.1, "min_snr": 5.0}
 
 
 # --- VAE --------------------------------------------------------------------------------------------------------------
@@ -56,7 +61,7 @@ def psnr(error: float) -> float:
 
 
 @torch.no_grad()
-def encode(vae, pixels: np.ndarray, size: int = 250) -> tuple[torch.Tensor, torch.Tensor]:
+def encode(vae: "AutoencoderKL", pixels: np.ndarray, size: int = 250) -> tuple[torch.Tensor, torch.Tensor]:
     """Means and standard deviations of the latents, each (n, c, 8, 8), unscaled."""
     parts = [vae.encode(to_tensor(pixels[i : i + size])).latent_dist for i in range(0, len(pixels), size)]
     return torch.cat([p.mean for p in parts]), torch.cat([p.std for p in parts])
@@ -119,7 +124,7 @@ def train_unet(snapshot: int = 500) -> None:
     write_record("unet", {**cfg, "loss": float(np.mean(losses[-snapshot:]))})
 
 
-def save_unet(unet, ema) -> None:
+def save_unet(unet: "UNet2DConditionModel", ema: "EMAModel") -> None:
     """Write the averaged weights, keeping the trained ones in place."""
     ema.store(unet.parameters())
     ema.copy_to(unet.parameters())

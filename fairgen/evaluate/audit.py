@@ -105,8 +105,9 @@ def chunks(contents: Iterator[bytes] | list[bytes], size: int) -> Iterator[list[
 
 def examine(models: Models, file: Path, numbers: list[int], near: int) -> tuple[torch.Tensor, torch.Tensor, list[dict[str, Any]]]:
     """Features of some generated images by both models, and their flaws."""
-    parts, found = [], []
-    for pictures in chunks((content for _, content in parquet.image_bytes(file, numbers)), models.batch):
+    parts = []
+    found: list[dict[str, Any]] = []
+    for pictures in chunks((content or b"" for _, content in parquet.image_bytes(file, numbers)), models.batch):
         parts.append(models.features(pictures))
         found += [{"id": len(found) + i, **flaws(p, near)} for i, p in enumerate(pictures)]
     seen, encoded = (torch.cat(part) for part in zip(*parts, strict=True))

@@ -36,7 +36,8 @@ def draw(pairs: list[Pair], root: Path, similarity: float, path: Path) -> None:
     groups = [(name, list(own)) for name, own in groupby(pairs, key=lambda pair: pair.group)]
     columns = max(len(own) for _, own in groups)
     figure = plt.figure(figsize=(0.9 * columns + 1.1, 2.3 * len(groups)))
-    for part, (name, own) in zip(np.atleast_1d(figure.subfigures(len(groups), 1)), groups, strict=True):
+    parts: Any = figure.subfigures(len(groups), 1)
+    for part, (name, own) in zip(np.atleast_1d(parts), groups, strict=True):
         axes = part.subplots(2, columns, squeeze=False)
         part.subplots_adjust(left=0.14, right=0.99, top=0.82, bottom=0.02, wspace=0.06, hspace=0.06)
         part.suptitle(name, fontsize=9, weight="bold", x=0.14, y=0.97, ha="left")

@@ -66,7 +66,7 @@ def summarise(runs: list[dict[str, Any]]) -> dict[str, Any]:
     present = {name: g["accuracy"]["mean"] for name, g in groups.items() if g["n"]}
     entry["worst_group"] = {
         "per_seed": [run["worst_group"] for run in runs],
-        "by_mean": min(present, key=present.get),
+        "by_mean": min(present, key=lambda name: present[name]),
         "wilson95": [run["worst_group_wilson95"] for run in runs],
     }
     entry |= {"groups": groups, **{key: runs[0][key] for key in ("empty_groups", *USED)}}

@@ -65,10 +65,11 @@ def over_runs(values: list[float | None], run: str = "seed", within: tuple[float
         run: what a run is, `seed` or `replicate`.
         within: the range that the figure can have.
     """
-    if None in values:
+    known = [value for value in values if value is not None]
+    if len(known) < len(values):
         return None
-    sd = float(np.std(values, ddof=1)) if len(values) > 1 else None
-    return {"mean": float(np.mean(values)), "sd": sd, "ci95": student(values, within), f"per_{run}": values}
+    sd = float(np.std(known, ddof=1)) if len(known) > 1 else None
+    return {"mean": float(np.mean(known)), "sd": sd, "ci95": student(known, within), f"per_{run}": known}
 
 
 def shown(figure: dict[str, Any]) -> str:

@@ -99,13 +99,14 @@ def rows(
 ) -> Iterator[tuple[bytes, dict[str, Any]]]:
     """Draw every image of the group with its provenance, without the first `skip`; `identity` is the base's."""
     base = base_model.Base(**settings.base)
-    adapted = chosen[0].path is not None
+    first = chosen[0].path
+    adapted = first is not None
     prompt = settings.prompts[group]
     prompt = instance_prompt(prompt, settings.token) if adapted else plain_prompt(prompt)
     solver = settings.solver
     prompts = [prompt, solver.negative_prompt]
     plain = text_encoders.encode_prompts(base, prompts)
-    exact = adapters.drawing_dtype(adapters.read_facts(chosen[0].path)) if adapted else None
+    exact = None if first is None else adapters.drawing_dtype(adapters.read_facts(first))
     unet, vae = diffusion.load_unet(base, exact), diffusion.load_vae(base)
     if exact and base.dtype != "float32":
         devices.fast_float32()
@@ -143,9 +144,9 @@ def work(settings: Sample, paths: SimpleNamespace) -> None:
     identity = diffusion.identity(base_model.Base(**settings.base))
     inputs = {"base": identity, "adapters": ",".join(source.digest for source in chosen if source.path)}
     drawn = resumable.resumed(paths.work, inputs, FIELDS, lambda skip: rows(settings, group, chosen, borrowed, identity, skip))
-    drawn = tqdm(drawn, total=settings.per_group, desc=f"sample {group}", disable=None)
+    counted = tqdm(drawn, total=settings.per_group, desc=f"sample {group}", disable=None)
     facts = {"borrowed_from": settings.donors[group] if borrowed else "", "sources": len(chosen)}
-    parquet.write_images(paths.samples, drawn, FIELDS, facts)
+    parquet.write_images(paths.samples, counted, FIELDS, facts)
 
 
 if __name__ == "__main__":

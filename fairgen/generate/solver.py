@@ -4,6 +4,7 @@ import copy
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -34,7 +35,7 @@ def initial_noise(unet: torch.nn.Module, base: base_model.Base, seeds: list[int]
 
 @torch.inference_mode()
 def denoise(
-    unet: torch.nn.Module, scheduler: object, latents: torch.Tensor, text: diffusion.Conditioning, solver: Solver
+    unet: torch.nn.Module, scheduler: Any, latents: torch.Tensor, text: diffusion.Conditioning, solver: Solver
 ) -> torch.Tensor:
     """Run the solver from noise; `text` has a row for the prompt and one for the negative prompt."""
     scheduler = copy.deepcopy(scheduler)
@@ -59,7 +60,7 @@ def render(
     unet: torch.nn.Module,
     vae: torch.nn.Module,
     base: base_model.Base,
-    scheduler: object,
+    scheduler: Any,
     text: diffusion.Conditioning,
     seeds: list[int],
     solver: Solver,
@@ -103,8 +104,8 @@ def draw(
         bad = np.flatnonzero(constant(pixels))
         if len(bad) and base.dtype != "float32":
             job.log.warning("%d images are constant or not finite in %s; drawn again in float32", len(bad), base.dtype)
-            exact, again = (copy.deepcopy(x).float() for x in (unet, vae)), [batch[row] for row in bad]
-            pixels[bad] = render(*exact, base, scheduler, text, again, dataclasses.replace(solver, compile=False))
+            again, plain = [batch[row] for row in bad], dataclasses.replace(solver, compile=False)
+            pixels[bad] = render(copy.deepcopy(unet).float(), copy.deepcopy(vae).float(), base, scheduler, text, again, plain)
             bad = bad[constant(pixels[bad])]
         if len(bad):
             raise FairgenError(

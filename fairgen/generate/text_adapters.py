@@ -38,7 +38,7 @@ def trainable(encoders: diffusion.Encoders, settings: "Adapt") -> list[torch.nn.
 
 def state(encoders: diffusion.Encoders, kind: str) -> dict[str, Any]:
     """What an adapter of this kind stores of its text encoders."""
-    found = {}
+    found: dict[str, Any] = {}
     for part, (_, encoder) in encoders.items():
         own = lora.lora_tensors(encoder) if kind == "lora" else encoder.state_dict()
         wrapped = {name if name.startswith((WRAPPER, "text_projection.")) else WRAPPER + name: x for name, x in own.items()}

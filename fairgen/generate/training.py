@@ -1,7 +1,7 @@
 """The training loop of one adapter on cached latents: LoRA or all UNet weights, with prior preservation."""
 
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -128,7 +128,7 @@ def train(
 
     def text() -> diffusion.Conditioning:
         with precision(settings):
-            return conditions(text_encoders.encode(base, encoders, prompts), sizes)
+            return conditions(text_encoders.encode(base, encoders or {}, prompts), sizes)
 
     def draw() -> Noised:
         return noised(schedule, feed.draw(), share, settings, feed.generator)
@@ -214,7 +214,8 @@ def fit(
     training = Training({"weights": weights, "mean": mean.mean}, optimizer, schedule_lr, generator, streams)
     if kept:
         training.resume(*kept)
-    step, stream = gradients(weights, losses, clip, scale), nullcontext()
+    step = gradients(weights, losses, clip, scale)
+    stream: AbstractContextManager[None] = nullcontext()
     if devices.current().type == "cuda" and recordable(recipe):
         step, stream = cuda_graphs.Replayed(step), cuda_graphs.own_stream()
     steps = range(training.step, recipe.steps)

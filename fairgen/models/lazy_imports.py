@@ -24,8 +24,8 @@ class Deferred(ModuleType):
         """Run the package's file, then look again."""
         if name.startswith("__"):
             raise AttributeError(name)
-        self.__class__ = ModuleType
-        self.__spec__.loader.exec_module(self)
+        self.__class__ = ModuleType  # type: ignore[assignment]
+        self.__spec__.loader.exec_module(self)  # type: ignore[union-attr]
         return getattr(self, name)
 
 
@@ -37,7 +37,7 @@ def lean() -> Iterator[None]:
     it, so none is hidden.
     """
     hidden = [name for name in optional() if name not in sys.modules]
-    sys.modules.update(dict.fromkeys(hidden))
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None: cannot be imported
     try:
         for name in EAGER:
             if name not in sys.modules:
@@ -57,9 +57,10 @@ def optional() -> tuple[str, ...]:
 def defer(name: str) -> None:
     """Put a deferred package in the place of one that is not imported yet."""
     parent, _, child = name.rpartition(".")
-    parent = importlib.import_module(parent)
+    holder = importlib.import_module(parent)
     spec = importlib.util.find_spec(name)
+    assert spec is not None
     package = importlib.util.module_from_spec(spec)
     package.__class__ = Deferred
     sys.modules[name] = package
-    setattr(parent, child, package)
+    setattr(holder, child, package)

@@ -157,8 +157,8 @@ class Paths:
         """Clusters of the compared method with the most of them, at the first ratio; none without a clustered method."""
         first, drawing = self.compared(w)[0][0], [m for _, m, _ in self.compared(w) if method_chain.synthetic(self.config, m)]
         counts = {m: method_chain.block(self.config, w.dataset, m, "cluster")["k"] for m in drawing}
-        finest = max(counts, key=counts.get, default=None)
-        return [self.place(w, "cluster", "clusters.parquet", method=finest, scope=first)] if counts.get(finest, 1) > 1 else []
+        finest = max(counts, key=lambda m: counts[m], default=None)
+        return [self.place(w, "cluster", "clusters.parquet", method=finest, scope=first)] if finest and counts[finest] > 1 else []
 
     def clustered_features(self, w: Any) -> list[str]:
         """The features behind `finest_clusters`."""

@@ -24,8 +24,9 @@ def check(path: Path) -> None:
         tree = yaml.compose(path.read_text(encoding="utf-8"), LOADER)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
+        line = f", line {mark.line + 1}" if mark else ""
         what = " ".join(f"{error.context or ''} {error.problem or ''}".split())
-        raise FairgenError(f"config: {path}, line {mark.line + 1}: no YAML: {what}; mend this line or the one above") from error
+        raise FairgenError(f"config: {path}{line}: no YAML: {what}; mend this line or the one above") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise FairgenError(f"config: {path}: no YAML: {' '.join(str(error).split())}; save it as UTF-8 text") from error
     if not isinstance(tree, yaml.MappingNode):

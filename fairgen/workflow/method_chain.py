@@ -51,19 +51,20 @@ def follow(config: Config, method: str, key: str, after: Callable[[str], str | N
         FairgenError: a method is unknown, or the chain is a circle.
     """
     names: list[str] = []
-    while method is not None:
+    at: str | None = method
+    while at is not None:
         where = f"config: methods.{names[-1]}.{key}: " if names else ""
-        if method not in config["methods"]:
-            raise FairgenError(f"{where}unknown method '{method}'; {nearest(method, config['methods'])}")
-        if method in names:
-            circle = names[names.index(method) :]  # told from the same method on, wherever it was entered
+        if at not in config["methods"]:
+            raise FairgenError(f"{where}unknown method '{at}'; {nearest(at, config['methods'])}")
+        if at in names:
+            circle = names[names.index(at) :]  # told from the same method on, wherever it was entered
             first = min(range(len(circle)), key=lambda i: list(config["methods"]).index(circle[i]))
             circle = [*circle[first:], *circle[:first]]
             raise FairgenError(
                 f"config: methods.{circle[-1]}.{key}: the chain {' → '.join([*circle, circle[0]])} is a circle; break it here"
             )
-        names.append(method)
-        method = after(method)
+        names.append(at)
+        at = after(at)
     return names
 
 

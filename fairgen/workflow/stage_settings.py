@@ -6,7 +6,7 @@ Pure functions of the config; nothing heavy is imported here.
 import hashlib
 import os
 from math import prod
-from typing import Any
+from typing import Any, cast
 
 from fairgen.core.errors import FairgenError
 from fairgen.core.schemas import nearest
@@ -24,7 +24,8 @@ def expanded(config: Config) -> Config:
         FairgenError: that entry is unknown, or says `like` itself.
     """
     config = at_home(config)
-    given, datasets = config.get("datasets"), {}
+    given: Any = config.get("datasets")
+    datasets = {}
     for name, data in given.items() if isinstance(given, dict) else ():
         model = data.get("like") if isinstance(data, dict) else None
         whole = given.get(model) if isinstance(model, str) else None
@@ -118,6 +119,7 @@ def settings(
 
     classes = list(dict.fromkeys(g["target"] for g in groups.values()))
     data = dataset_block(config, dataset)
+    trained = cast("str", method)  # stages that train a classifier have one
     build = {
         "draw": lambda: data["options"],
         "index": lambda: {
@@ -151,15 +153,15 @@ def settings(
         },
         "audit_synthetic": lambda: {"dataset": dataset},
         "pretrain": lambda: {
-            "extra": extra(config, dataset, method),
+            "extra": extra(config, dataset, trained),
             "recipe": {k: get("pretrain")[k] for k in ("steps", "batch", "lr", "weight_decay")},
             **{k: get("pretrain")[k] for k in ("supcon", "temperature", "projection", "weights")},
             **network(get("classifier")),
             "classes": classes,
-            "targets": of("target", among=stage_one_groups(config, dataset, method)),
+            "targets": of("target", among=stage_one_groups(config, dataset, trained)),
         },
         "finetune": lambda: {
-            **recipe(config, dataset, method),
+            **recipe(config, dataset, trained),
             **network(get("classifier")),
             "classes": classes,
             "targets": of("target"),

@@ -1,4 +1,4 @@
-"""The linters that the project keeps to."""
+"""The linters and the type checker that the project keeps to."""
 
 import subprocess
 import sys
@@ -14,6 +14,7 @@ SMK = ["Snakefile", *sorted(str(p.relative_to(PROJECT)) for p in (PROJECT / "rul
     [
         ["ruff", "check", "."],
         ["ruff", "format", "--check", "."],
+        ["mypy"],
         ["snakefmt", "--check", *SMK],
         ["snakemake", "--lint"],
     ],

@@ -28,6 +28,7 @@ def lift(rows: Rows, synthetic: Rows, groups: int, generator: torch.Generator) -
 
 def train(network: Network, problem: Problem, recipe: Recipe) -> Best:
     """Minimise the mean cross-entropy over real and added rows."""
+    assert problem.synthetic is not None
     added = lift(problem.train, problem.synthetic, len(problem.groups), torch.Generator().manual_seed(problem.seed))
     best = fit_all(network, replace(problem, train=problem.train.join(added)), recipe)
     best.notes["added_rows"] = len(added)

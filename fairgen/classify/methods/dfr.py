@@ -111,7 +111,7 @@ def train(network: Network, problem: Problem, recipe: Recipe) -> Best:
     for c in tqdm(recipe.c, desc="dfr", disable=None):
         weight, bias = refit(features[fit], rows.take(fit), c, recipe.refits, problem.seed)
         score[c] = selection_score(features[select] @ weight.T + bias, judged, "groups")
-    chosen = max(score, key=score.get)
+    chosen = max(score, key=lambda c: score[c])
     weight, bias = scale.undo(*refit(features, rows, chosen, recipe.refits, problem.seed))
     network.head.load_state_dict({"weight": weight, "bias": bias})
     return Best("groups", score[chosen], notes={"c": chosen, "selection_rows": len(judged)})

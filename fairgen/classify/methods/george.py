@@ -77,7 +77,8 @@ def inferred(network: Network, problem: Problem, recipe: Recipe) -> tuple[list[R
     """Training and validation rows with clusters for groups, by the network's features; and the clusters' names."""
     parts = [problem.train, problem.validation]
     features = [embed(network, rows.pixels).numpy() for rows in parts]
-    groups, names = [torch.zeros_like(rows.group) for rows in parts], []
+    groups = [torch.zeros_like(rows.group) for rows in parts]
+    names: list[str] = []
     for number in range(int(problem.train.target.max()) + 1):
         own = [(rows.target == number).numpy() for rows in parts]
         clusters = split_class(features[0][own[0]], recipe, seed_of("george", problem.seed, number))

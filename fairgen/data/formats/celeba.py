@@ -40,12 +40,13 @@ def read(root: Path, options: dict[str, Any]) -> Iterator[Row | Reject]:
         wrong = next((a for a, value in attributes.items() if value not in BINARY), None)
         if wrong is not None:
             return Reject(where, f"row cannot be read: {shortened(wrong)} is '{shortened(attributes[wrong])}', not -1 or 1")
-        if split_of(word) is None:
+        split = split_of(word)
+        if split is None:
             return Reject(where, f"row cannot be read: split '{shortened(word)}' is none of 0, 1, 2")
         if partition and (name in twice or not word):
             told = f"{'states several for' if word else 'does not list'} {shortened(name)}"
             return Reject(where, f"row without its split: {partition.name} {told}")
-        return Entry(where, name, {a: BINARY[value] for a, value in attributes.items()}, split_of(word))
+        return Entry(where, name, {a: BINARY[value] for a, value in attributes.items()}, split)
 
     yield from files.rows(lambda: delimited.each(labelled(labels), entry))
     yield from rejects

@@ -24,10 +24,12 @@ def read(root: Path, options: dict[str, Any]) -> Iterator[Row | Reject]:
     Raises:
         FairgenError: a label file is missing.
     """
-    found = {split: delimited.find(root, (name,)) for split, name in TABLES.items()}
-    for split, path in found.items():
+    found = {}
+    for split, name in TABLES.items():
+        path = delimited.find(root, (name,))
         if path is None:
-            raise FairgenError(f"{root}: no {TABLES[split]}; expected {LAYOUT}")
+            raise FairgenError(f"{root}: no {name}; expected {LAYOUT}")
+        found[split] = path
     files = Files(root, [path.relative_to(root).as_posix() for path in found.values()])
     for split, path in found.items():
         yield from files.rows(partial(entries, path, split))

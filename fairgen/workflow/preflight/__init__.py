@@ -67,8 +67,8 @@ def wanted(config: Config, targets: list[str]) -> Iterator[Case]:
     for dataset in list(methods):
         for other in filter(None, (extra(config, dataset, method) for method in methods[dataset])):
             methods.setdefault(other, {})
-    for dataset, named in methods.items():
-        yield Case(config, dataset, tuple(named))
+    for dataset, own in methods.items():
+        yield Case(config, dataset, tuple(own))
 
 
 def needs(config: Config, target: str) -> Iterator[tuple[str, list[str]]]:

@@ -51,7 +51,7 @@ def base_folder(diffusion: Config) -> Path | None:
     """The local folder in diffusers' layout that describes the base; None where there is none (yet)."""
     model = diffusion["model"]
     if single_file.is_one(model):
-        place = Path(locate(diffusion["config"] or ""))
+        place: Path | None = Path(locate(diffusion["config"] or ""))
     elif is_local(model):
         place = Path(locate(model))
     else:
@@ -85,7 +85,7 @@ def read(path: Path) -> dict[str, Any] | None:
 
 def layout(folder: Path) -> tuple[str, ...] | None:
     """The suffixes of a base's text encoders; None for an architecture that fairgen does not know."""
-    return ARCHITECTURES.get((read(folder / "model_index.json") or {}).get("_class_name"))
+    return ARCHITECTURES.get((read(folder / "model_index.json") or {}).get("_class_name", ""))
 
 
 def there(key: str, model: str, revision: str | None, file: str) -> Iterator[Finding]:
