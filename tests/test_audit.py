@@ -1,5 +1,6 @@
 """The audit of a synthetic set with planted copies and flaws, its data card, and the page over all sets."""
 
+import base64
 import hashlib
 import io
 import json
@@ -70,7 +71,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         folder / "selection.parquet", dict(zip(("id", "group", "file", "kept"), zip(*rows, strict=True), strict=True)), facts
     )
     names = {"index": "index.parquet", "embeddings": "embeddings.parquet", "selection": "selection.parquet"}
-    names |= {"audit": "audit.json", "card": "selection.md", "pairs": "nearest.png"}
+    names |= {"audit": "audit.json", "card": "selection.md", "pairs": "nearest.png", "page": "nearest.html"}
     paths = {key: folder / name for key, name in names.items()}
     audit.work(SETTINGS, SimpleNamespace(**paths, samples=list(files.values()), scope="any", method="m"))
     return folder
@@ -126,6 +127,7 @@ def test_the_card_says_how_the_set_was_made(folder: Path) -> None:
 
 
 def test_the_sheet_shows_the_pairs(folder: Path) -> None:
+    assert base64.b64encode((folder / "nearest.png").read_bytes()).decode() in (folder / "nearest.html").read_text()
     with Image.open(folder / "nearest.png") as picture:
         assert min(picture.size) > 200
         assert np.asarray(picture.convert("L")).std() > 5
