@@ -15,6 +15,9 @@ from snakemake.utils import min_version
 min_version("9.0")
 
 
+report: "rules/captions/report.rst"  # what the HTML report opens with
+
+
 include: "rules/common.smk"  # reads config.yaml
 
 

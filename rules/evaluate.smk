@@ -48,7 +48,9 @@ rule ablation:
         metrics=paths.metrics,
     output:
         table="results/{dataset}/ablations/{ablation}.json",
-        bars=report("results/{dataset}/ablations/{ablation}.png", caption="captions/ablation.rst", category="Ablations"),
+        bars=report(
+            "results/{dataset}/ablations/{ablation}.png", caption="captions/ablation.rst", category="6 Ablations"
+        ),
     log:
         "results/logs/{dataset}/ablations/{ablation}.log",
     benchmark:
@@ -96,7 +98,12 @@ rule audit:
     output:
         audit="results/{dataset}/{scope}/{method}/audit.json",
         card="results/{dataset}/{scope}/{method}/selection.md",
-        pairs=report("results/{dataset}/{scope}/{method}/nearest.png", caption="captions/nearest.rst", category="Audit"),
+        pairs="results/{dataset}/{scope}/{method}/nearest.png",
+        page=report(
+            "results/{dataset}/{scope}/{method}/nearest.html",
+            caption="captions/nearest.rst",
+            category="5 Audit of the images",
+        ),
     log:
         "results/logs/{dataset}/{scope}/{method}/audit.log",
     benchmark:
@@ -115,7 +122,7 @@ rule audit:
     shell:
         "python -m fairgen.evaluate.audit --settings {params.settings:q} --index {input.index} --embeddings {input.embeddings}"
         " --selection {input.selection} --samples {input.samples} --scope {wildcards.scope} --method {wildcards.method}"
-        " --audit {output.audit} --card {output.card} --pairs {output.pairs}"
+        " --audit {output.audit} --card {output.card} --pairs {output.pairs} --page {output.page}"
         " --gpu {resources.gpu} --lineage {params.lineage:q} --log {log}"
 
 
@@ -126,7 +133,9 @@ rule audit_synthetic:
         table="results/{dataset}/audit_synthetic.json",
         page="results/{dataset}/audit_synthetic.md",
         html=report(
-            "results/{dataset}/pages/audit_synthetic.html", caption="captions/audit_synthetic.rst", category="Audit"
+            "results/{dataset}/pages/audit_synthetic.html",
+            caption="captions/audit_synthetic.rst",
+            category="5 Audit of the images",
         ),
     log:
         "results/logs/{dataset}/audit_synthetic.log",

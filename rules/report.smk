@@ -9,14 +9,18 @@ rule figures:
         map=paths.finest_clusters,
         features=paths.clustered_features,
     output:
-        bars=report("results/{dataset}/figures/worst_group.png", caption="captions/worst_group.rst", category="Result"),
-        curve=report("results/{dataset}/figures/ratios.png", caption="captions/ratios.rst", category="Result"),
-        groups=report("results/{dataset}/figures/groups.png", caption="captions/groups.rst", category="Result"),
-        samples=report("results/{dataset}/figures/samples.png", caption="captions/samples.rst", category="Samples"),
-        acceptance=report(
-            "results/{dataset}/figures/acceptance.png", caption="captions/acceptance.rst", category="Samples"
+        bars=report(
+            "results/{dataset}/figures/worst_group.png", caption="captions/worst_group.rst", category="1 Result"
         ),
-        clusters=report("results/{dataset}/figures/clusters.png", caption="captions/clusters.rst", category="Samples"),
+        curve=report("results/{dataset}/figures/ratios.png", caption="captions/ratios.rst", category="1 Result"),
+        groups=report("results/{dataset}/figures/groups.png", caption="captions/groups.rst", category="1 Result"),
+        samples="results/{dataset}/figures/samples.png",
+        acceptance=report(
+            "results/{dataset}/figures/acceptance.png",
+            caption="captions/acceptance.rst",
+            category="4 Generated images",
+        ),
+        clusters="results/{dataset}/figures/clusters.png",
     log:
         "results/logs/{dataset}/figures.log",
     benchmark:
@@ -38,9 +42,17 @@ rule pages:
     input:
         table="results/{dataset}/worst_group.json",
         markdown="results/{dataset}/audit.md",
+        bars="results/{dataset}/figures/worst_group.png",
+        sheet="results/{dataset}/figures/samples.png",
+        map="results/{dataset}/figures/clusters.png",
     output:
-        result=report("results/{dataset}/pages/result.html", caption="captions/result.rst", category="Result"),
-        audit=report("results/{dataset}/pages/audit.html", caption="captions/audit.rst", category="Data"),
+        cover=report("results/{dataset}/pages/cover.html", caption="captions/cover.rst", category="1 Result"),
+        result=report("results/{dataset}/pages/result.html", caption="captions/result.rst", category="1 Result"),
+        audit=report("results/{dataset}/pages/audit.html", caption="captions/audit.rst", category="2 Data"),
+        clusters=report("results/{dataset}/pages/clusters.html", caption="captions/clusters.rst", category="3 Clusters"),
+        samples=report(
+            "results/{dataset}/pages/samples.html", caption="captions/samples.rst", category="4 Generated images"
+        ),
     log:
         "results/logs/{dataset}/pages.log",
     benchmark:
@@ -53,7 +65,9 @@ rule pages:
         lineage=lineage("pages"),
     shell:
         "python -m fairgen.report.pages --settings {params.settings:q} --table {input.table} --markdown {input.markdown}"
-        " --result {output.result} --audit {output.audit} --lineage {params.lineage:q} --log {log}"
+        " --bars {input.bars} --sheet {input.sheet} --map {input.map} --cover {output.cover} --result {output.result}"
+        " --audit {output.audit} --clusters {output.clusters} --samples {output.samples}"
+        " --lineage {params.lineage:q} --log {log}"
 
 
 rule check:

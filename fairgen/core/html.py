@@ -1,27 +1,53 @@
 """Markdown as a self-contained HTML page, for the report.
 
-HTML, links and images are switched off in the rendering, so that no label or file name can inject markup.
+HTML, links and images are switched off in the rendering, so that no label or file name can inject markup. Pictures come
+beside the Markdown, as bytes of a file of ours, and are embedded. A page's style holds inside its `main` alone, so that a
+page can stand inside another one.
 """
 
+from base64 import b64encode
+from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
 
 from markdown_it import MarkdownIt
 
 STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; color: #1b1f24; margin: 2rem auto; max-width: 76rem; padding: 0 1rem }
-h1 { font-size: 1.5rem } h2 { font-size: 1.2rem; margin-top: 2rem } h3 { font-size: 1rem }
-table { border-collapse: collapse; margin: .5rem 0; display: block; overflow-x: auto }
-th, td { padding: .25rem .6rem; border-bottom: 1px solid #d8dee4 }
-th { text-align: left; background: #f3f5f7 } td { font-variant-numeric: tabular-nums; overflow-wrap: break-word }
-code { background: #f3f5f7; padding: 0 .2rem }
+main { font: 15px/1.5 system-ui, sans-serif; color: #1b1f24; margin: 2rem auto; max-width: 76rem; padding: 0 1rem }
+main h1 { font-size: 1.5rem } main h2 { font-size: 1.2rem; margin-top: 2rem } main h3 { font-size: 1rem }
+main table { border-collapse: collapse; margin: .5rem 0; display: block; overflow-x: auto }
+main :is(th, td) { padding: .25rem .6rem; border-bottom: 1px solid #d8dee4 }
+main th { text-align: left; background: #f3f5f7 }
+main td { font-variant-numeric: tabular-nums; overflow-wrap: break-word }
+main code { background: #f3f5f7; padding: 0 .2rem }
+main img { display: block; max-width: 100%; height: auto; margin: 1rem 0 }
 """
 
 
-def render(markdown: str, title: str) -> str:
-    """One self-contained HTML page; HTML, links and images in the source stay text."""
-    reader = MarkdownIt("commonmark", {"html": False}).enable("table").disable(["link", "image", "autolink"])
-    body = reader.render(markdown)
+@dataclass(frozen=True)
+class Picture:
+    """A PNG that a stage has drawn, with the words that stand for it where it cannot be seen."""
+
+    png: bytes
+    words: str
+
+
+def render(parts: str | Sequence[str | Picture], title: str) -> str:
+    """One self-contained HTML page of Markdown, or of Markdown and pictures in turn.
+
+    HTML, links and images in the Markdown stay text.
+    """
+    body = "".join(_embedded(p) if isinstance(p, Picture) else _text(p) for p in ([parts] if isinstance(parts, str) else parts))
     head = (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title><style>{STYLE}</style></head>'
     )
-    return f"{head}<body>{body}</body></html>\n"
+    return f"{head}<body><main>{body}</main></body></html>\n"
+
+
+def _text(markdown: str) -> str:
+    reader = MarkdownIt("commonmark", {"html": False}).enable("table").disable(["link", "image", "autolink"])
+    return reader.render(markdown)
+
+
+def _embedded(picture: Picture) -> str:
+    return f'<img alt="{escape(picture.words)}" src="data:image/png;base64,{b64encode(picture.png).decode()}">'

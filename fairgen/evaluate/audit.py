@@ -19,6 +19,7 @@ from torch.nn import functional as F
 
 from fairgen.core import images, job, lineage, parquet
 from fairgen.core.errors import FairgenError
+from fairgen.core.html import Picture, render
 from fairgen.core.seeds import seed_of
 from fairgen.data import duplicates
 from fairgen.data.subset import cut
@@ -211,6 +212,8 @@ def work(settings: Audit, paths: SimpleNamespace) -> None:
     lineage.write_json(paths.audit, document)
     lineage.write_text(paths.card, card.page(settings.card, document, paths.samples))
     closest_pairs.draw(shown, real.root, settings.similarity, paths.pairs)
+    title = f"Closest pairs of {paths.method}"
+    lineage.write_text(paths.page, render([Picture(Path(paths.pairs).read_bytes(), title)], title))
 
 
 if __name__ == "__main__":
@@ -219,5 +222,5 @@ if __name__ == "__main__":
         Audit,
         reads=["index", "embeddings", "selection", "samples*"],
         values=["scope", "method"],
-        writes=["audit", "card", "pairs"],
+        writes=["audit", "card", "pairs", "page"],
     )

@@ -14,13 +14,14 @@ from fairgen.evaluate.results import MISSING, empty_groups
 
 # Okabe & Ito's colour-blind-safe palette (2008); the yellow, faint on white, comes last
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000", "#F0E442")
+DPI = 130
 MARKERS = "osD^vP*X<>"
 LEGEND = {"loc": "upper left", "bbox_to_anchor": (1.01, 1), "frameon": False}  # beside the axes: it covers no data
 
 
 def save(figure: Any, path: Path) -> None:
     """Write a figure as PNG and release it."""
-    figure.savefig(path, dpi=130, bbox_inches="tight", format="png", metadata={"Software": None, **lineage.pictured()})
+    figure.savefig(path, dpi=DPI, bbox_inches="tight", format="png", metadata={"Software": None, **lineage.pictured()})
     plt.close(figure)
 
 

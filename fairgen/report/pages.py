@@ -1,4 +1,4 @@
-"""Stage `pages`: the result table and the ingest audit as HTML, for the report."""
+"""Stage `pages`: the cover, the result table, the ingest audit and high pictures as HTML, for the report."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,9 +6,10 @@ from types import SimpleNamespace
 from typing import Any
 
 from fairgen.core import job, lineage
-from fairgen.core.html import render
+from fairgen.core.html import Picture, render
 from fairgen.core.markdown import clean, table
 from fairgen.evaluate import intervals, results
+from fairgen.report.cover import cover
 
 
 @dataclass(frozen=True)
@@ -56,12 +57,18 @@ def result_page(document: dict[str, Any]) -> str:
 
 
 def work(settings: Pages, paths: SimpleNamespace) -> None:
-    """Write both pages."""
-    result = result_page(results.load(paths.table))
-    lineage.write_text(paths.result, render(result, f"Result on {settings.dataset}"))
+    """Write all pages; a picture that is higher than a window is a page, as the report shows only the middle of one."""
+    document = results.load(paths.table)
+    front = cover(document, Path(paths.bars).read_bytes())
+    lineage.write_text(paths.cover, render(front, f"{settings.dataset}: what was compared, and what came out"))
+    lineage.write_text(paths.result, render(result_page(document), f"Result on {settings.dataset}"))
     audit = lineage.without(Path(paths.markdown).read_text())
     lineage.write_text(paths.audit, render(audit, f"Audit of {settings.dataset}"))
+    for place, picture, title in ((paths.clusters, paths.map, "Clusters"), (paths.samples, paths.sheet, "Samples")):
+        title = f"{title} of {settings.dataset}"
+        lineage.write_text(place, render([Picture(Path(picture).read_bytes(), title)], title))
 
 
 if __name__ == "__main__":
-    job.main(work, Pages, reads=["table", "markdown"], writes=["result", "audit"])
+    written = ["cover", "result", "audit", "clusters", "samples"]
+    job.main(work, Pages, reads=["table", "markdown", "bars", "sheet", "map"], writes=written)

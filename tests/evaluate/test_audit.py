@@ -1,5 +1,6 @@
 """The audit of a synthetic set with planted copies and flaws, its data card, and the page over all sets."""
 
+import base64
 import io
 from pathlib import Path
 
@@ -57,6 +58,7 @@ def test_the_card_says_how_the_set_was_made(folder: Path) -> None:
 
 
 def test_the_sheet_shows_the_pairs(folder: Path) -> None:
+    assert base64.b64encode((folder / "nearest.png").read_bytes()).decode() in (folder / "nearest.html").read_text()
     with Image.open(folder / "nearest.png") as picture:
         assert min(picture.size) > 200
         assert np.asarray(picture.convert("L")).std() > 5

@@ -65,7 +65,7 @@ def audited(folder: Path) -> Path:
         folder / "selection.parquet", dict(zip(("id", "group", "file", "kept"), zip(*rows, strict=True), strict=True)), facts
     )
     names = {"index": "index.parquet", "embeddings": "embeddings.parquet", "selection": "selection.parquet"}
-    names |= {"audit": "audit.json", "card": "selection.md", "pairs": "nearest.png"}
+    names |= {"audit": "audit.json", "card": "selection.md", "pairs": "nearest.png", "page": "nearest.html"}
     paths = {key: folder / name for key, name in names.items()}
     audit.work(SETTINGS, SimpleNamespace(**paths, samples=list(files.values()), scope="any", method="m"))
     return folder

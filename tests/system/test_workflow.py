@@ -232,13 +232,21 @@ def test_the_report_is_one_page_with_table_and_figures(finished: Workflow) -> No
         assert done.returncode == 0, done.stderr[-2000:]
     text = (finished.folder / "report.html").read_text()
     packed = [base64.b64decode(data) for data in re.findall(r"name=[^;]+;base64,([A-Za-z0-9+/=]+)", text)]
-    for name in ("worst_group", "ratios", "groups", "samples", "acceptance", "clusters"):
+    for name in ("worst_group", "ratios", "groups", "acceptance"):
         picture = (finished.folder / f"results/birds/figures/{name}.png").read_bytes()
         assert picture in packed, f"{name}.png is not in the report"
-    for name in ("result", "audit", "audit_synthetic"):
+    for name in ("cover", "result", "audit", "clusters", "samples", "audit_synthetic"):
         assert (finished.folder / f"results/birds/pages/{name}.html").read_bytes() in packed
     page = shown(finished.folder / "report.html")
-    assert all(category in page for category in ("Result", "Samples", "Data", "Audit"))
+    menu = re.findall(r"<span>(\d [^<]+)</span>", page)
+    assert menu == ["1 Result", "2 Data", "3 Clusters", "4 Generated images", "5 Audit of the images"]
+    opened = page.split('<div class="prose', 1)[1]  # what it opens with: the cover, and what stands where
+    assert "<h1>birds: what was compared, and what came out</h1>" in opened
+    assert "4 methods (erm, vanilla, lora, clustered)" in opened and "takes at least 3 seeds, and there are 2." in opened
+    figure = (finished.folder / "results/birds/figures/worst_group.png").read_bytes()
+    assert f'src="data:image/png;base64,{base64.b64encode(figure).decode()}"' in opened
+    assert all(f">{category}</a>" in opened for category in menu) and "6 Ablations" not in opened
+    assert "align-items: safe center" in opened  # else the cover's title is above the window, out of reach
     assert '"rule": "pretrain", "runtime":' in text  # the page Statistics
     table = shown(finished.folder / "results/birds/pages/result.html")
     assert all(f"<td>{method}</td>" in table for method in SMALL["compare"])
