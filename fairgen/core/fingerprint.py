@@ -124,10 +124,12 @@ def unchanged(code: str, modules: Iterable[str]) -> bool:
         code: their fingerprint then.
         modules: as for `fingerprint`.
     """
-    then, now = os.environ.get(SEEN, ""), sources()
-    if not then or then == now:
+    if SEEN not in os.environ:
         return True
-    if then.split()[0] != now.split()[0]:  # a job in an environment of another Python cannot say what has changed
+    (version, files), (own_version, own_files) = os.environ[SEEN].split(), sources().split()
+    if files == own_files:
+        return True
+    if version != own_version:  # a job in an environment of another Python cannot say what has changed
         return False
     for cached in (_parse, _content, fingerprint):
         cached.cache_clear()

@@ -65,8 +65,8 @@ def test_a_job_whose_code_was_edited_after_it_was_planned_is_refused(tmp_path: P
 
 
 def test_an_edit_of_other_stages_or_of_comments_stops_no_job(tmp_path: Path) -> None:
-    version = sources().split()[0]
-    for code, seen in ((fingerprint("fairgen.data.split"), f"{version} other"), ("whatever", sources())):
+    version, files = sources().split()
+    for code, seen in ((fingerprint("fairgen.data.split"), f"{version} other"), ("whatever", sources()), ("any", f"2.7 {files}")):
         done = of_split(tmp_path, code, seen)
         assert done.returncode == 0, done.stderr
         assert lineage.read(tmp_path / "split.parquet")["code"] == code
