@@ -8,6 +8,7 @@ from pathlib import Path
 from fairgen.core.errors import FairgenError
 from fairgen.core.markdown import plain
 from fairgen.report.check_page import DETAIL
+from fairgen.workflow import config_file
 
 MOST = {"problems": 10, "rows": 16}  # lines of a part that a screen has room for
 
@@ -27,7 +28,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `fairgen check`."""
     parser.add_argument("dataset", help="a data set of the config")
     parser.add_argument("--cores", default="all", help="cores for reading the images (default: all)")
-    parser.add_argument("--configfile", help="a config file to merge over config.yaml")
+    parser.add_argument("--configfile", type=Path, nargs="+", default=[], help="config files to merge over config.yaml")
 
 
 def run(options: argparse.Namespace) -> None:
@@ -37,7 +38,8 @@ def run(options: argparse.Namespace) -> None:
         FairgenError: snakemake failed; its own line stands above.
     """
     target = Path("results", options.dataset, "check.md")
-    extra = ["--configfile", options.configfile] if options.configfile else []
+    config_file.check_given(options.configfile)
+    extra = ["--configfile", *map(str, options.configfile)] if options.configfile else []
     command = [sys.executable, "-m", "snakemake", "--cores", options.cores, "--quiet", "all", *extra, "--", str(target)]
     if subprocess.run(command).returncode:
         raise FairgenError(f"{options.dataset} does not pass; what is wrong stands above")

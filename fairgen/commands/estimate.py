@@ -55,24 +55,25 @@ class Cost:
 def arguments(parser: ArgumentParser) -> None:
     """The subcommand's command line."""
     parser.add_argument("target", type=Path, help="for example results/utkface/worst_group.json")
-    parser.add_argument("--configfile", type=Path, help="a config file to merge over config.yaml")
+    parser.add_argument("--configfile", type=Path, nargs="+", default=[], help="config files to merge over config.yaml")
     parser.add_argument("--card", choices=list(PEAK), help="the GPU that jobs will run on (default: this machine's)")
 
 
-def planned(target: Path, configfile: Path | None, config: Config) -> list[Job]:
+def planned(target: Path, configfiles: list[Path], config: Config) -> list[Job]:
     """Jobs that snakemake would run.
 
     Raises:
         FairgenError: snakemake refuses; with its last words.
     """
-    extra = ["--configfile", str(configfile)] if configfile else []
+    extra = ["--configfile", *map(str, configfiles)] if configfiles else []
     command = [sys.executable, "-m", "snakemake", "--cores", "1", "--dry-run", *extra, "--", str(target)]
     done = subprocess.run(command, capture_output=True, text=True)
     said = done.stdout + done.stderr
     if done.returncode:
         lines = [line.strip() for line in said.splitlines() if line.strip()]
         own = [*takewhile(lambda line: line.startswith("fairgen: "), reversed(lines))][::-1]
-        why = [line.removeprefix("fairgen: ") for line in own] or [" ".join(lines[-3:]) or "snakemake gave no reason"]
+        told = [line.removeprefix("fairgen: ") for line in own]
+        why = [line for line in told if not line.startswith("warning: ")] or [" ".join(lines[-3:]) or "snakemake gave no reason"]
         raise FairgenError("\n".join([f"{target} cannot be planned: {why[0]}", *why[1:]]))
     found, of = [], cache(lambda *names: json.loads(settings(config, *names)))
     for rule, about in JOB.findall(said):
@@ -196,11 +197,11 @@ def run(options: Namespace) -> None:
     parts = options.target.parts
     if len(parts) < 3 or parts[0] != "results":
         raise FairgenError(f"{options.target}: give a file below results/<data set>, for example results/birds/worst_group.json")
-    for file in filter(None, (Path("config.yaml"), options.configfile)):
-        config_file.check(file)
+    config_file.check(Path("config.yaml"))
+    config_file.check_given(options.configfile)
     config = yaml.safe_load(Path("config.yaml").read_text())
-    if options.configfile:
-        config = merged(config, yaml.safe_load(options.configfile.read_text()))
+    for file in options.configfile:
+        config = merged(config, yaml.safe_load(file.read_text()))
     config = expanded(config)
     jobs = planned(options.target, options.configfile, config)
     if not jobs:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from fairgen.workflow.ancestry import Ancestry, Made
 
 DERIVED = ("config", "table")  # of a comparison: the whole config, which its sources tell by their own settings
+NO_RECORD = "records no lineage: damaged, of another program or an older fairgen; delete it, and it is made again"
 SHOWN = 20  # lines of one kind
 SHORT = 60  # characters of a setting's value
 
@@ -47,10 +48,7 @@ def lineages(configfiles: list[Path]) -> "Ancestry":
     Raises:
         FairgenError: there is none, or it or a config file cannot be read.
     """
-    for file in configfiles:
-        if not file.is_file():
-            raise FairgenError(f"{file}: no such config file; check the path")
-        config_file.check(file)
+    config_file.check_given(configfiles)
     from snakemake.api import SnakemakeApi
     from snakemake.exceptions import WorkflowError
     from snakemake.settings.types import ConfigSettings, OutputSettings, Quietness, ResourceSettings
@@ -104,7 +102,7 @@ def own_difference(found: lineage.Record, made: "Made") -> tuple[str, ...]:
     wanted = json.loads(made.settings)
     changed = [name for name in differences(found["settings"], wanted) if not name.startswith(DERIVED)]
     why = [f"{name}: {value(found['settings'], name)}, now {value(wanted, name)}" for name in changed]
-    return (*why, *(["its code"] if found["code"] != made.code else []))
+    return (*why, *(["its code"] if found.get("code") != made.code else []))
 
 
 def difference(path: str, made: "Made") -> tuple[str, ...] | None:
@@ -114,7 +112,7 @@ def difference(path: str, made: "Made") -> tuple[str, ...] | None:
         return None
     found = lineage.read(known)
     if not found:
-        return ("records no lineage: of another program, an older fairgen, or changed by hand",)
+        return (NO_RECORD,)
     return None if found["hash"] == made.hash else own_difference(found, made)
 
 
@@ -154,7 +152,9 @@ def run(options: Namespace) -> None:
         told = first_of(causes(other)) or ["only files that no rule makes, such as a model's weights"]
         print("\n".join(["What differs:", *(f"  {line}" for line in told)]))
         print("\n".join(["Where:", *(f"  {line}" for line in first_of([finding.path for finding in other]))]))
+        unread = any(NO_RECORD in finding.why for finding in other)
         differ = "1 artifact differs" if len(other) == 1 else f"{len(other)} artifacts differ"
+        again = again.replace("make it again", "delete what records no lineage, then make it again") if unread else again
         raise FairgenError(f"{target} is not of the present config and code ({differ}); {again}")
     print(f"{target} and all that it was made from ({right} artifacts) belong to the present config and code.")
     if gone:

@@ -112,7 +112,7 @@ def closure(modules: Iterable[str]) -> list[str]:
 def sources() -> str:
     """What a job compares cheaply: Python's version, which fingerprints depend on, and a hash of all files of the package."""
     found = hashlib.sha256()
-    for path in sorted(PACKAGE.rglob("*.py")):
+    for path in sorted(file for file in PACKAGE.rglob("[!.]*.py") if file.is_file()):  # editors leave links and hidden files
         found.update(f"{path.relative_to(PACKAGE)}\0".encode() + path.read_bytes())
     return f"{sys.version_info.major}.{sys.version_info.minor} {found.hexdigest()}"
 

@@ -81,9 +81,10 @@ def read(path: Path) -> Record | None:
     """What an artifact records; None for a file that records nothing, or whose kind cannot."""
     reader = READERS.get(path.suffix)
     try:
-        return reader(path) if reader else None
-    except (ValueError, TypeError, AttributeError, struct.error):  # changed by hand, or cut short
+        found = reader(path) if reader else None
+    except (ValueError, TypeError, AttributeError, OSError, struct.error):  # changed by hand, cut short, or a folder
         return None
+    return found if isinstance(found, dict) and isinstance(found.get("hash"), str) else None
 
 
 def _parquet(path: Path) -> Record | None:
@@ -157,7 +158,12 @@ def check_inputs(files: dict[str, list[Path]]) -> None:
 
 def check_file(path: Path, wanted: str) -> None:
     """Refuse one file; see `check_inputs`."""
-    if wanted and (read(path) or {}).get("hash") != wanted:
+    found = read(path) if wanted else None
+    if wanted and not found:
+        raise FairgenError(
+            f"{path} does not say what it belongs to: it is damaged, or not of this fairgen; delete it and call snakemake again"
+        )
+    if found and found["hash"] != wanted:
         raise FairgenError(
             f"{path} is not of the present config and code (`fairgen verify {path}` says what differs);"
             " call snakemake again: it makes anew what is not"

@@ -60,8 +60,11 @@ def meant(document: Any, schema: dict[str, Any]) -> Any:
         for key in list(error.absolute_path)[: -1 if error.validator == "enum" else None]:
             place = place[key]
         if error.validator == "additionalProperties" and error.validator_value is False:
-            for key, known in misspelt(error).items():
-                place[known] = place.pop(key)
+            likely = misspelt(error)
+            for key in [key for key in place if key not in error.schema["properties"]]:
+                found = place.pop(key)  # also one that is beside the right key
+                if key in likely:
+                    place[likely[key]] = found
         elif error.validator == "enum" and (near := get_close_matches(str(error.instance), error.validator_value, 1)):
             place[error.absolute_path[-1]] = near[0]
     return mended if Draft202012Validator(schema).is_valid(mended) else None
@@ -139,7 +142,7 @@ def lines(error: Any, name: str, told: set[str]) -> list[str]:
         return [f"{dotted(path)}: '{value}' is none of {', '.join(map(str, wanted))}; write one of them"]
     if error.validator == "pattern" and "description" in error.schema:
         return [f"{dotted(path)}: '{value}' does not do: {error.schema['description']}"]
-    if error.validator in ("maximum", "exclusiveMaximum") and wanted == 1 and 1 < value <= 100:
+    if error.validator in ("maximum", "exclusiveMaximum") and wanted == 1 and 2 <= value <= 100:
         return [f"{dotted(path)}: {value} is over 1, and a share of 1 is expected; write {value / 100:g} for {value} percent"]
     if error.validator == "const":
         return [f"{dotted(path)}: this is {spoken(value)}{number(value) or f'; write {wanted} or a number'}"]

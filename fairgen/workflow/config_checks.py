@@ -6,9 +6,10 @@ from typing import Any
 
 from fairgen.core import schemas
 from fairgen.core.errors import FairgenError
+from fairgen.core.settings import canonical
 from fairgen.data import labels
 from fairgen.generate.prompts import PLACE, plain_prompt
-from fairgen.workflow.method_chain import SECOND, Config, block, dataset_block, stage_one, starts, synthetic
+from fairgen.workflow.method_chain import SECOND, Config, block, dataset_block, extra, stage_one, starts, synthetic
 from fairgen.workflow.stage_settings import attributes
 
 
@@ -142,6 +143,15 @@ def check_extra(config: Config, dataset: str, method: str) -> None:
         raise FairgenError(f"{where}.finetune.start: {method} starts from pretrain.extra; set one of them to null")
 
 
+def check_own_images(config: Config, dataset: str, method: str) -> None:
+    """Stage 1 of a compared method takes no images of the data set itself."""
+    if extra(config, dataset, method) == dataset:
+        raise FairgenError(
+            f"config: methods.{method}.pretrain.extra: stage 1 would see {dataset}'s own images, uncut; name another data set, or"
+            f" leave {method} out of its comparison"
+        )
+
+
 def check_shared(config: Config, dataset: str, method: str) -> None:
     """A shared batch is for plain LoRA adapters, and its optimizer takes each number apart from the others."""
     found = block(config, dataset, method, "adapt")
@@ -177,3 +187,14 @@ def check_replicates(config: Config, name: str) -> None:
             )
         if compared(other) != compared(name):
             raise FairgenError(f"config: replicates.{name}: {other} has other groups, ratios or methods than {name}")
+    chains: dict[str, str] = {}
+    for other in config["replicates"][name]:
+        blocks = {
+            stage: block(config, other, None, stage) for stage in ("index", "split", "cluster", "adapt", "sample", "finetune")
+        }
+        first = chains.setdefault(canonical([blocks, dataset_block(config, other)["options"]]), other)
+        if first != other:
+            raise FairgenError(
+                f"config: replicates.{name}: {other} is {first} over again, with the same seeds throughout; give it others"
+                " (datasets.<name>.options.seed of birds; settings.split.seed, cluster.seed, adapt.seed, sample.seed)"
+            )

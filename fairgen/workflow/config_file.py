@@ -36,6 +36,18 @@ def check(path: Path) -> None:
         raise FairgenError("\n".join(found))
 
 
+def check_given(paths: list[Path]) -> None:
+    """Check the text of config files that a command line names.
+
+    Raises:
+        FairgenError: one is not there; otherwise as `check`.
+    """
+    for path in paths:
+        if not path.is_file():
+            raise FairgenError(f"{path}: no such config file; check the path")
+        check(path)
+
+
 def as_yaml(value: Any) -> Any:
     """A value of `--config` with its numbers, truth values and nulls: inside of lists and blocks snakemake reads all as text."""
     if isinstance(value, dict):

@@ -9,7 +9,7 @@ from typing import Any
 from fairgen.core import schemas
 from fairgen.core.errors import FairgenError
 from fairgen.workflow import config_checks
-from fairgen.workflow.method_chain import Config, chain, extra, recipe
+from fairgen.workflow.method_chain import Config, block, chain, extra, recipe
 from fairgen.workflow.stage_settings import comparison, expanded
 
 
@@ -46,7 +46,8 @@ def used(config: Config, needed: Iterable[str]) -> list[str]:
     """Some data sets, their replicates, and those whose images they may take for stage 1."""
     found = [name for name in needed if name in config["datasets"]]
     found += [other for name in found for other in config["replicates"].get(name, ())]
-    extras = [extra(config, name, method) for name in found if name in config["datasets"] for method in config["methods"]]
+    listed = [(name, method) for name in found if name in config["datasets"] for method in block(config, name, None, "compare")]
+    extras = [extra(config, name, method) for name, method in listed if method in config["methods"]]
     return [*found, *filter(None, extras)]
 
 
@@ -111,6 +112,7 @@ def of_methods(config: Config, names: list[str]) -> Iterator[Check]:
         for method in comparison(config, name)["compare"]:
             if method in config["methods"]:
                 yield Check(recipe, (config, name, method), method, every)
+                yield Check(config_checks.check_own_images, (config, name, method), method, every)
 
 
 def of_tables(config: Config, names: list[str]) -> Iterator[Check]:

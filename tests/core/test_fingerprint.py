@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from workflows import PROJECT, copy_workflow
 
+from fairgen.core import fingerprint as fingerprints_of
 from fairgen.core.fingerprint import fingerprint
 
 STAGES = ("split", "decode", "embed", "cluster", "adapt", "sample", "filter", "pretrain", "finetune", "metrics")
@@ -86,3 +87,14 @@ def test_importing_fairgen_imports_no_torch() -> None:
     program = "import fairgen, fairgen.workflow.stage_settings, fairgen.core.fingerprint, sys; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], cwd=PROJECT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_an_editors_lock_is_no_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.py").write_text("A = 1\n")
+    monkeypatch.setattr(fingerprints_of, "PACKAGE", tmp_path)
+    before = fingerprints_of.sources()
+    (tmp_path / ".#a.py").symlink_to("me@host.12:34")
+    (tmp_path / "b.py").symlink_to("nowhere")
+    assert fingerprints_of.sources() == before
+    (tmp_path / "a.py").write_text("A = 2\n")
+    assert fingerprints_of.sources() != before

@@ -593,3 +593,36 @@ def test_shares_lists_and_roots_are_told_with_what_to_write(config: dict, schema
     slash = copy.deepcopy(config)
     slash["datasets"]["birds"]["root"] += "/"
     assert validation.validate(slash, schema) == []
+
+
+def test_a_typo_beside_the_right_key_hides_no_other_mistake(config: dict, schema: dict) -> None:
+    def change(wrong: dict) -> None:
+        wrong["adapt"]["lora"]["rnak"] = 4
+        wrong["compare"] = ["erm", "lroa"]
+        wrong["index"]["fractions"] = [0.5, 0.1, 0.1]
+
+    found = mistakes(config, schema, change)
+    assert "config: adapt.lora.rnak: unknown key; did you mean rank?" in found
+    assert "config: compare: unknown method 'lroa'; did you mean lora?" in found
+    assert any("index.fractions" in line for line in found)
+
+
+def test_an_entry_without_its_format_is_one_line(config: dict, schema: dict) -> None:
+    assert mistakes(config, schema, lambda wrong: wrong["datasets"]["utkface"].pop("format")) == [
+        "config: datasets.utkface.format: the key is missing; add it, as in fairgen's own config.yaml"
+    ]
+
+
+def test_replicates_that_are_the_same_chain_are_refused(config: dict, schema: dict) -> None:
+    names = [f"birds-r{i}" for i in (1, 2)]
+    wrong = table.merged(config, {"datasets": {name: {"like": "birds", "root": f"results/{name}"} for name in names}})
+    wrong["replicates"] = {"birds": ["birds", *names]}
+    with pytest.raises(FairgenError, match=r"replicates\.birds: birds-r1 is birds over again, with the same seeds throughout"):
+        validation.validate(wrong, schema)
+
+
+def test_stage_one_never_takes_the_data_sets_own_images(config: dict, schema: dict) -> None:
+    wrong = copy.deepcopy(config)
+    wrong["methods"]["erm"]["pretrain"] = {"extra": "birds"}
+    with pytest.raises(FairgenError, match=r"methods\.erm\.pretrain\.extra: stage 1 would see birds's own images"):
+        validation.validate(wrong, schema)
