@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from fairgen.workflow.ancestry import Ancestry, Made
 
 DERIVED = ("config", "table")  # of a comparison: the whole config, which its sources tell by their own settings
-NO_RECORD = "records no lineage: damaged, of another program or an older fairgen; delete it, and it is made again"
+NO_RECORD = "records no lineage: damaged, or of another program or an older fairgen"
 SHOWN = 20  # lines of one kind
 SHORT = 60  # characters of a setting's value
 
@@ -152,9 +152,7 @@ def run(options: Namespace) -> None:
         told = first_of(causes(other)) or ["only files that no rule makes, such as a model's weights"]
         print("\n".join(["What differs:", *(f"  {line}" for line in told)]))
         print("\n".join(["Where:", *(f"  {line}" for line in first_of([finding.path for finding in other]))]))
-        unread = any(NO_RECORD in finding.why for finding in other)
         differ = "1 artifact differs" if len(other) == 1 else f"{len(other)} artifacts differ"
-        again = again.replace("make it again", "delete what records no lineage, then make it again") if unread else again
         raise FairgenError(f"{target} is not of the present config and code ({differ}); {again}")
     print(f"{target} and all that it was made from ({right} artifacts) belong to the present config and code.")
     if gone:

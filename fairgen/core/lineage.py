@@ -160,9 +160,7 @@ def check_file(path: Path, wanted: str) -> None:
     """Refuse one file; see `check_inputs`."""
     found = read(path) if wanted else None
     if wanted and not found:
-        raise FairgenError(
-            f"{path} does not say what it belongs to: it is damaged, or not of this fairgen; delete it and call snakemake again"
-        )
+        raise FairgenError(f"{path} does not say what it belongs to: it is damaged, or not of this fairgen; call snakemake again")
     if found and found["hash"] != wanted:
         raise FairgenError(
             f"{path} is not of the present config and code (`fairgen verify {path}` says what differs);"

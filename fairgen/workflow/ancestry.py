@@ -153,9 +153,9 @@ def _force(dag: Any, paths: list[Any], why: str) -> None:
 
 
 async def foreign(dag: Any, known: Ancestry) -> Any:
-    """Yield outputs whose own record says another lineage, though snakemake would not see that their params have changed.
+    """Yield outputs whose own record says another lineage, and those that have none though their kind can hold one (damaged).
 
-    What records nothing is left to snakemake.
+    Those whose params have changed snakemake sees itself.
     """
     from snakemake.settings.enums import RerunTrigger
 
@@ -165,7 +165,8 @@ async def foreign(dag: Any, known: Ancestry) -> Any:
         if job.rule in known.stages.values() and not seen:
             wanted = known.made(job.rule, job.wildcards_dict).hash
             for path in job.output:
-                if await path.exists() and (found := lineage.read(Path(path))) and found.get("hash") != wanted:
+                readable = Path(path).suffix in lineage.READERS and await path.exists()
+                if readable and (lineage.read(Path(path)) or {}).get("hash") != wanted:
                     yield path
 
 

@@ -4,13 +4,18 @@ It is tried on a finished run whose artifacts are stand-ins: `snakemake --touch`
 records after a job (settings, code, inputs with their checksums). test_workflow.py tries some edits after real jobs.
 """
 
+import io
 import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import yaml
 from workflows import PROJECT, Workflow, copy_workflow
@@ -25,7 +30,7 @@ STUDY = {
     "ablations": {"generators": ["vanilla", "lora"]},
 }
 REPLICATES = {
-    "datasets": {name: {"like": "birds", "root": f"results/{name}"} for name in ("birds-r1", "birds-r2")},
+    "datasets": {f"birds-r{i}": {"like": "birds", "root": f"results/birds-r{i}", "options": {"seed": i}} for i in (1, 2)},
     "replicates": {"birds": ["birds", "birds-r1", "birds-r2"]},
 }
 TARGETS = (
@@ -36,7 +41,21 @@ TARGETS = (
     "ablations/generators.json",
 )
 TABLES = {"ablation": 1, "worst_group": 1, "figures": 1, "pages": 1, "audit_synthetic": 1}  # `tables` in docs/reruns.md
-LARGE = 1_000_001  # bytes from which snakemake compares files by time, not by content
+STAND_INS = """
+import json, os, sys
+from pathlib import Path
+import stand_in
+from fairgen.commands.verify import lineages
+from fairgen.core import lineage
+paths = [*map(Path, sys.argv[1:])]
+known = lineages([])
+for path in paths:
+    made = known.of(str(path))
+    lineage.begin({"hash": made.hash, "code": made.code}, made.rule, json.loads(made.settings))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # from a megabyte on snakemake compares files by time, not by content
+    stand_in.write(path, os.urandom(1_000_000).hex() if path.name == "drawings.parquet" else str(path))
+"""
 
 
 def moved(folder: Path, old: str, new: str) -> None:
@@ -68,20 +87,32 @@ class Edit:
 
     what: str  # as the table says it
     file: str
-    change: Callable[[str], str | None]  # of the file's text; None deletes the file
+    change: Callable[[bytes], bytes | None]  # of the file's content; None deletes the file
 
     def apply(self, folder: Path) -> Callable[[], None]:
         """Make the edit; returns what takes it back."""
         path = folder / self.file
-        before, times = path.read_text(), path.stat()
+        before, times = path.read_bytes(), path.stat()
         after = self.change(before)
-        path.unlink() if after is None else path.write_text(after)
+        path.unlink() if after is None else path.write_bytes(after)
 
         def undo() -> None:
-            path.write_text(before)
+            path.write_bytes(before)
             os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
 
         return undo
+
+
+def texts(change: Callable[[str], str]) -> Callable[[bytes], bytes]:
+    """A change of a text."""
+    return lambda content: change(content.decode()).encode()
+
+
+def other_rows(content: bytes) -> bytes:
+    """A Parquet file with other content and the same record of its lineage."""
+    table, file = pq.read_table(io.BytesIO(content)), io.BytesIO()
+    pq.write_table(pa.table({"content": ["changed by hand"]}).replace_schema_metadata(table.schema.metadata), file)
+    return file.getvalue()
 
 
 def config(what: str, change: dict[str, Any] | Callable[[dict], object]) -> Edit:
@@ -95,7 +126,7 @@ def config(what: str, change: dict[str, Any] | Callable[[dict], object]) -> Edit
             change(value)
         return yaml.safe_dump(value, sort_keys=False)
 
-    return Edit(what, "config.yaml", edited)
+    return Edit(what, "config.yaml", texts(edited))
 
 
 def own(what: str, settings: dict[str, Any]) -> Edit:
@@ -110,12 +141,12 @@ def source(what: str, file: str, old: str, new: str) -> Edit:
         assert old in text, f"{file} no longer has: {old}"
         return text.replace(old, new, 1)
 
-    return Edit(what, file, replaced)
+    return Edit(what, file, texts(replaced))
 
 
 def touch(what: str, file: str) -> Edit:
     """A file written again as it is."""
-    return Edit(what, file, lambda text: text)
+    return Edit(what, file, lambda content: content)
 
 
 def reordered(value: Any) -> Any:
@@ -160,7 +191,7 @@ BLOCKS = (
     "finetune",
 )
 EDITS = [
-    Edit("a comment, the text's layout", "config.yaml", lambda text: "# a comment\n" + text.replace("\n", "\n\n")),
+    Edit("a comment, the text's layout", "config.yaml", texts(lambda text: "# a comment\n" + text.replace("\n", "\n\n"))),
     config("the order of keys in a block", on_blocks(reordered, *BLOCKS)),
     config("`1` written as `1.0`", on_blocks(floats, *BLOCKS)),
     config("`datasets.birds.gpu`", {"datasets": {"birds": {"gpu": 1}}}),
@@ -238,13 +269,14 @@ EDITS = [
     source("`envs/generate.yaml` (without `--sdm conda`)", "envs/generate.yaml", "dependencies:", "# newer\ndependencies:"),
     touch("a result of up to 1 MB touched", "results/birds/index.parquet"),
     touch("a larger result touched (`drawings.parquet`)", "results/birds/drawings.parquet"),
-    Edit("a result changed by hand (`embeddings.parquet`)", "results/birds/embeddings.parquet", lambda text: text + "x"),
+    Edit("a result changed by hand (`embeddings.parquet`)", "results/birds/embeddings.parquet", other_rows),
+    Edit("a result cut short (`embeddings.parquet`)", "results/birds/embeddings.parquet", lambda content: content[:-9]),
     Edit(
         "a result deleted that others were made from (`scores.parquet`)",
         "results/birds/any/vanilla/scores.parquet",
-        lambda text: None,
+        lambda content: None,
     ),
-    Edit("the target deleted (`worst_group.json`)", "results/birds/worst_group.json", lambda text: None),
+    Edit("the target deleted (`worst_group.json`)", "results/birds/worst_group.json", lambda content: None),
 ]
 
 
@@ -275,10 +307,10 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Workflow:
     words = [f"results/birds/{name}" for name in TARGETS]
     listed = workflow.run("--summary", *words)
     assert listed.returncode == 0, listed.stderr
-    for line in listed.stdout.splitlines()[1:]:
-        path = workflow.folder / line.split("\t")[0]
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(f"{path.name}\n" * (LARGE // len(path.name) if path.name == "drawings.parquet" else 1))
+    paths = [line.split("\t")[0] for line in listed.stdout.splitlines()[1:]]
+    command, env = [sys.executable, "-c", STAND_INS, *paths], workflow.environment()
+    env["PYTHONPATH"] += f"{os.pathsep}{PROJECT / 'tests/support'}"
+    subprocess.run(command, cwd=workflow.folder, env=env, check=True)
     done = workflow.run("--touch", "--forceall", *words)
     assert done.returncode == 0, done.stderr
     return workflow
