@@ -28,7 +28,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `fairgen check`."""
     parser.add_argument("dataset", help="a data set of the config")
     parser.add_argument("--cores", default="all", help="cores for reading the images (default: all)")
-    parser.add_argument("--configfile", type=Path, nargs="+", default=[], help="config files to merge over config.yaml")
+    config_file.add_option(parser)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -39,7 +39,7 @@ def run(options: argparse.Namespace) -> None:
     """
     target = Path("results", options.dataset, "check.md")
     config_file.check_given(options.configfile)
-    extra = ["--configfile", *map(str, options.configfile)] if options.configfile else []
+    extra = config_file.as_words(options.configfile)
     command = [sys.executable, "-m", "snakemake", "--cores", options.cores, "--quiet", "all", *extra, "--", str(target)]
     if subprocess.run(command).returncode:
         raise FairgenError(f"{options.dataset} does not pass; what is wrong stands above")

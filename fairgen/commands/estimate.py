@@ -55,7 +55,7 @@ class Cost:
 def arguments(parser: ArgumentParser) -> None:
     """The subcommand's command line."""
     parser.add_argument("target", type=Path, help="for example results/utkface/worst_group.json")
-    parser.add_argument("--configfile", type=Path, nargs="+", default=[], help="config files to merge over config.yaml")
+    config_file.add_option(parser)
     parser.add_argument("--card", choices=list(PEAK), help="the GPU that jobs will run on (default: this machine's)")
 
 
@@ -65,7 +65,7 @@ def planned(target: Path, configfiles: list[Path], config: Config) -> list[Job]:
     Raises:
         FairgenError: snakemake refuses; with its last words.
     """
-    extra = ["--configfile", *map(str, configfiles)] if configfiles else []
+    extra = config_file.as_words(configfiles)
     command = [sys.executable, "-m", "snakemake", "--cores", "1", "--dry-run", *extra, "--", str(target)]
     done = subprocess.run(command, capture_output=True, text=True)
     said = done.stdout + done.stderr

@@ -39,7 +39,7 @@ class Finding:
 def arguments(parser: ArgumentParser) -> None:
     """The subcommand's command line."""
     parser.add_argument("target", type=Path, help="for example results/birds/worst_group.json")
-    parser.add_argument("--configfile", type=Path, nargs="+", default=[], help="config files to merge over config.yaml")
+    config_file.add_option(parser)
 
 
 def lineages(configfiles: list[Path]) -> "Ancestry":
@@ -144,8 +144,8 @@ def run(options: Namespace) -> None:
     """
     target = os.path.relpath(options.target)
     other, gone, right = compare(lineages(options.configfile), target)
-    files = "".join(f" {file}" for file in options.configfile)
-    again = f"make it again: snakemake --cores all{f' --configfile{files} --' if files else ''} {target}"
+    words = config_file.as_words(options.configfile)
+    again = " ".join(["make it again: snakemake --cores all", *words, *(["--"] if words else []), target])
     if target in gone:
         raise FairgenError(f"{target} is not there; {again.replace('it again', 'it', 1)}")
     if other:

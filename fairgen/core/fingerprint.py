@@ -97,6 +97,11 @@ def fingerprint(*modules: str) -> str:
     return hashlib.sha256("".join(map(_content, modules)).encode()).hexdigest()[:16]
 
 
+def imports(module: str) -> list[str]:
+    """The modules of fairgen's that one imports when it runs, lazily or not."""
+    return [name for name, _, _ in _parse(module)[1]]
+
+
 def closure(modules: Iterable[str]) -> list[str]:
     """The modules and everything of fairgen's that they import."""
     reached: set[str] = set()
@@ -105,7 +110,7 @@ def closure(modules: Iterable[str]) -> list[str]:
         module = waiting.pop()
         if module not in reached:
             reached.add(module)
-            waiting.extend(name for name, _, _ in _parse(module)[1])
+            waiting.extend(imports(module))
     return sorted(reached)
 
 

@@ -99,9 +99,14 @@ def is_large(count: int, among: int) -> bool:
     return count > max(10, 0.05 * among)
 
 
+def labels_in_words(target: str | None, bias: str | None) -> str:
+    """The labels of an image; None stands for a value that the config does not ask for."""
+    return " | ".join(value or "a value that is not asked for" for value in (target, bias))
+
+
 def labels_of(rows: Rows) -> list[str]:
     """The different labels of some rows, in words."""
-    return sorted({" | ".join(r[key] or "a value that is not asked for" for key in ("target", "bias")) for r in rows})
+    return sorted({labels_in_words(r["target"], r["bias"]) for r in rows})
 
 
 def clashes(rows: Rows, key: str, kind: str) -> dict[str, str]:

@@ -92,7 +92,7 @@ def in_words(found: Labelled | Reject) -> str:
     """What a row says of its file."""
     if isinstance(found, Reject):
         return "no label"
-    values = " | ".join(value or "a value that is not asked for" for value in (found.target, found.bias))
+    values = duplicates.labels_in_words(found.target, found.bias)
     return f"{values} ({found.split})" if found.split else values
 
 

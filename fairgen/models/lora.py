@@ -19,10 +19,8 @@ def inject_lora(unet: Any, rank: int, alpha: float, dora: bool = False, targets:
     """
     from peft import LoraConfig, inject_adapter_in_model
 
-    names = [name for name, _ in unet.named_modules()]
-    for target in targets:
-        if not any(name == target or name.endswith(f".{target}") for name in names):
-            raise FairgenError(f"adapt.lora.targets: no layer of the base is named {target}; usual are {', '.join(LORA_TARGETS)}")
+    for target in absent(targets, [name for name, _ in unet.named_modules()]):
+        raise FairgenError(f"adapt.lora.targets: no layer of the base is named {target}; usual are {', '.join(LORA_TARGETS)}")
     config = LoraConfig(**lora_config(rank, alpha, dora, targets), init_lora_weights="gaussian")
     try:
         inject_adapter_in_model(config, unet)
@@ -31,6 +29,11 @@ def inject_lora(unet: Any, rank: int, alpha: float, dora: bool = False, targets:
     for layer in lora_layers(unet).values() if dora else ():
         norms, weight = layer.lora_magnitude_vector["default"], layer.get_base_layer().weight.float()
         norms.weight.data = norms.get_weight_norm(weight, 0, layer.scaling["default"])  # peft rounds them to the base's dtype
+
+
+def absent(targets: Sequence[str], names: Sequence[str]) -> list[str]:
+    """The targets that none of a network's modules, by their full names, is called or ends with."""
+    return [target for target in targets if not any(name == target or name.endswith(f".{target}") for name in names)]
 
 
 def lora_layers(module: Any) -> dict[str, Any]:

@@ -22,11 +22,15 @@ def cover(document: dict[str, Any], bars: bytes) -> list[str | Picture]:
     ratio, methods = next(iter(document["results"].items()))
     place = f"at bias ratio {clean(ratio)}"
     told = [leading(document), ahead(document["comparisons"][ratio], methods), worst_groups(methods)]
-    lines = [f"**{clean(line)}.**" for line in results.missing(results.empty_groups(methods))]
     above = [f"# {clean(document['dataset'])}: what was compared, and what came out", compared(document)]
-    below = [f"## Images of each group {place}", images(methods), *lines]
+    below = [f"## Images of each group {place}", images(methods), *gaps(methods)]
     words = f"Worst-group accuracy of every method on {document['dataset']}; the table of results has the numbers"
     return ["\n\n".join([*above, f"## The result {place}", " ".join(told)]), Picture(bars, words), "\n\n".join(below)]
+
+
+def gaps(methods: dict[str, Any]) -> list[str]:
+    """The groups without rows in a split, a line each."""
+    return [f"**{clean(line)}.**" for line in results.missing(results.empty_groups(methods))]
 
 
 def compared(document: dict[str, Any]) -> str:

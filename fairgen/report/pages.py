@@ -9,7 +9,7 @@ from fairgen.core import job, lineage
 from fairgen.core.html import Picture, render
 from fairgen.core.markdown import clean, table
 from fairgen.evaluate import intervals, results
-from fairgen.report.cover import cover
+from fairgen.report.cover import cover, gaps
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def result_page(document: dict[str, Any]) -> str:
         parts += [
             f"## Bias ratio {ratio}",
             table(head, body),
-            *(f"**{clean(line)}.**" for line in results.missing(results.empty_groups(methods))),
+            *gaps(methods),
             intervals.verdict(document["comparisons"][ratio]).capitalize() + ".",
         ]
     facts = [("config", document["config_sha256"][:16]), *document["versions"].items()]

@@ -1,5 +1,6 @@
 """The config's text before it is merged and checked: YAML mistakes, empty files, keys that stand twice, and `--config`."""
 
+from argparse import ArgumentParser
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,16 @@ def check(path: Path) -> None:
         raise FairgenError(f"config: {path} {what}; start from fairgen's own config.yaml")
     if found := [f"config: {path}, line {line}" for line in mistakes(tree)]:
         raise FairgenError("\n".join(found))
+
+
+def add_option(parser: ArgumentParser) -> None:
+    """The option `--configfile` of a subcommand."""
+    parser.add_argument("--configfile", type=Path, nargs="+", default=[], help="config files to merge over config.yaml")
+
+
+def as_words(paths: list[Path]) -> list[str]:
+    """The same option for snakemake."""
+    return ["--configfile", *map(str, paths)] if paths else []
 
 
 def check_given(paths: list[Path]) -> None:

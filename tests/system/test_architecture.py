@@ -18,11 +18,6 @@ MODULES = sorted(
 )
 
 
-def imported(name: str) -> list[str]:
-    """The modules of fairgen's that one imports when it runs."""
-    return [found for found, _, _ in fingerprint._parse(name)[1]]
-
-
 def wing(name: str) -> str:
     """The wing of a module, "" for the package itself and its command line."""
     parts = name.split(".")
@@ -36,12 +31,12 @@ def test_every_module_is_in_a_wing() -> None:
 @pytest.mark.parametrize("name", [name for name in MODULES if wing(name)])
 def test_a_wing_imports_only_wings_before_it(name: str) -> None:
     allowed = WINGS[: WINGS.index(wing(name)) + 1]
-    assert [other for other in imported(name) if wing(other) not in allowed] == []
+    assert [other for other in fingerprint.imports(name) if wing(other) not in allowed] == []
 
 
 def test_no_module_imports_a_stage() -> None:
     stages = {module(stage) for stage in STAGES}
-    assert {(name, other) for name in MODULES for other in imported(name) if other in stages} == set()
+    assert {(name, other) for name in MODULES for other in fingerprint.imports(name) if other in stages} == set()
 
 
 @pytest.mark.parametrize("stage", STAGES)

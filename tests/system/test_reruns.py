@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from moves import moved
 from workflows import PROJECT, Workflow, copy_workflow
 
 from fairgen.workflow.method_chain import merged
@@ -56,15 +57,6 @@ for path in paths:
     # from a megabyte on snakemake compares files by time, not by content
     stand_in.write(path, os.urandom(1_000_000).hex() if path.name == "drawings.parquet" else str(path))
 """
-
-
-def moved(folder: Path, old: str, new: str) -> None:
-    """Give a module another name, and let all that import it import it by that one."""
-    (folder / f"fairgen/{old.replace('.', '/')}.py").rename(folder / f"fairgen/{new.replace('.', '/')}.py")
-    for path in (folder / "fairgen").rglob("*.py"):
-        text = path.read_text().replace(f"from fairgen.{old} import", f"from fairgen.{new} import")
-        if text != path.read_text():
-            path.write_text(text)
 
 
 @dataclass(frozen=True)

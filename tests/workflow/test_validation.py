@@ -574,11 +574,11 @@ def test_values_of_the_command_line_are_read_as_in_a_file() -> None:
     }
 
 
-def test_a_home_folder_is_found(config: dict, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", "/home/me")
+def test_a_home_folder_is_found(config: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
     whole = table.expanded(table.merged(config, {"datasets": {"utkface": {"root": "~/faces"}}, "diffusion": {"model": "~/sd"}}))
-    assert whole["datasets"]["utkface"]["root"] == "/home/me/faces"
-    assert whole["diffusion"]["model"] == "/home/me/sd"
+    assert whole["datasets"]["utkface"]["root"] == f"{tmp_path}/faces"
+    assert whole["diffusion"]["model"] == f"{tmp_path}/sd"
 
 
 def test_shares_lists_and_roots_are_told_with_what_to_write(config: dict, schema: dict) -> None:

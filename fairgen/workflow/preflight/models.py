@@ -12,7 +12,7 @@ from typing import Any
 from fairgen.core import safetensors_header
 from fairgen.core.errors import FairgenError, shortened
 from fairgen.core.schemas import nearest
-from fairgen.models import single_file
+from fairgen.models import lora, single_file
 from fairgen.models.checkpoints import check_moved, locate
 from fairgen.models.pipelines import ARCHITECTURES
 from fairgen.workflow.method_chain import Config
@@ -239,13 +239,12 @@ def layers(case: Case) -> Iterator[Finding]:
     except (OSError, ValueError, KeyError, TypeError):  # told by `base`
         return
     for methods, (adapt,) in case.sharing(case.adapting, "adapt"):
-        for target in adapt["lora"]["targets"] if names and adapt["kind"] == "lora" else ():
-            if not any(name == target or name.endswith(f".{target}") for name in names):
-                known = {name.rpartition(".")[2] for name in names} - {"0", "2"}
-                yield Finding(
-                    f"config: adapt.lora.targets: the base of {methods} on {case.dataset} has no layer '{target}';"
-                    f" {nearest(target, sorted(known))}"
-                )
+        for target in lora.absent(adapt["lora"]["targets"], names) if names and adapt["kind"] == "lora" else ():
+            known = {name.rpartition(".")[2] for name in names} - {"0", "2"}
+            yield Finding(
+                f"config: adapt.lora.targets: the base of {methods} on {case.dataset} has no layer '{target}';"
+                f" {nearest(target, sorted(known))}"
+            )
 
 
 def backbones(case: Case) -> Iterator[Finding]:
