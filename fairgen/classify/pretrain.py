@@ -4,7 +4,9 @@ As the control for extra data, the images of another data set can take their pla
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import torch
 from tqdm import tqdm
@@ -16,9 +18,10 @@ from fairgen.classify.training import optimiser, step
 from fairgen.core import devices, job, parquet
 from fairgen.core.batches import Batches
 from fairgen.core.checkpoint import Training
+from fairgen.core.errors import FairgenError
 from fairgen.core.seeds import seed_of
 from fairgen.core.workfolder import digest
-from fairgen.data import pixels
+from fairgen.data import duplicates, pixels
 from fairgen.generate import selection
 from fairgen.models import classifier
 
@@ -35,16 +38,36 @@ class Pretrain:
     projection: int  # width of the projection head, which is dropped afterwards
     weights: str  # none | score: how much an image counts in both terms
     extra: str | None  # the data set whose training images are taken instead of generated ones
+    near: int  # bits of 256 in which the perceptual hashes of copies differ at most: none of the held-out rows is learnt from
     classes: list[str]
     targets: dict[str, str]  # group → class
+
+
+def unseen(index: Path, own: Path, settings: Pretrain) -> list[dict[str, Any]]:
+    """The training rows of another data set's index, without (near) copies of the data set's own validation and test images.
+
+    Raises:
+        FairgenError: no row is left.
+    """
+    fields = ["id", "group", "split", "hash", "perceptual"]
+    others = [r for r in parquet.rows(index, fields) if r["split"] == "train"]
+    held = [r for r in parquet.rows(own, fields) if r["split"] != "train"]
+    copies = duplicates.repeating(others, held, settings.near)
+    kept = [r for r in others if r["id"] not in copies]
+    told = f"{len(copies)} of {len(others)} training images of {settings.extra} are (near) copies of validation or test images"
+    if not kept:
+        raise FairgenError(f"config: pretrain.extra: {told}, so none is left; name another data set")
+    if copies:
+        job.log.warning("pretrain.extra: %s, and are left out", told)
+    return kept
 
 
 def images_of(settings: Pretrain, paths: SimpleNamespace) -> tuple[examples.Rows, torch.Tensor | None]:
     """What stage 1 learns from: the selection, or the training rows of another data set; with the images' weights (n,)."""
     labels = examples.Labels(settings.classes, settings.targets, list(settings.targets))
     if settings.extra:
-        index, stored = paths.extra
-        others = [r for r in parquet.rows(index, ["id", "group", "split"]) if r["split"] == "train"]
+        index, stored, own = paths.extra
+        others = unseen(index, own, settings)
         return examples.real(others, pixels.read(stored, settings.classifier.resolution), labels), None
     weighed = settings.weights == "score"
     weights = torch.tensor(selection.scores(paths.selection[0])).clamp(min=0) if weighed else None

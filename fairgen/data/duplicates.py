@@ -94,6 +94,14 @@ def mark_sets(rows: Rows, near: int) -> None:
         row["set"] = rows[first]["id"]
 
 
+def repeating(rows: Rows, others: Rows, near: int) -> set[int]:
+    """Ids of the rows of an index that are identical or near-identical to one of another index, directly or by steps."""
+    both = [{"id": i, "hash": r["hash"], "perceptual": r["perceptual"]} for i, r in enumerate([*others, *rows])]
+    mark_sets(both, near)
+    taken = {row["set"] for row in both[: len(others)]}
+    return {row["id"] for row, found in zip(rows, both[len(others) :], strict=True) if found["set"] in taken}
+
+
 def is_large(count: int, among: int) -> bool:
     """Whether a set of images that stay together is much of what it is a part of: over a twentieth, and over ten."""
     return count > max(10, 0.05 * among)

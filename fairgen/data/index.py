@@ -23,7 +23,7 @@ from fairgen.data.labels import Attribute, Labelled, label
 
 TEXTS = ("path", "target", "bias", "group", "split", "detail", "hash")
 NUMBERS = {"id": pa.int64(), "set": pa.int64(), "width": pa.int32(), "height": pa.int32()}
-SCHEMA = pa.schema({**dict.fromkeys(TEXTS, pa.string()), **NUMBERS})
+SCHEMA = pa.schema({**dict.fromkeys(TEXTS, pa.string()), **NUMBERS, "perceptual": pa.binary()})
 
 
 @dataclass(frozen=True)

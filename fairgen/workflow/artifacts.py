@@ -96,9 +96,9 @@ class Paths:
         return lambda w: [] if method_chain.extra(self.config, w.dataset, w.method) else files(w)
 
     def extra(self, w: Any) -> list[str]:
-        """The other data set's index and decoded images, where stage 1 takes its images."""
+        """The other data set's index and decoded images, where stage 1 takes its images, and the index of the data set itself."""
         name = method_chain.extra(self.config, w.dataset, w.method)
-        return [f"results/{name}/index.parquet", self._pixels(w, name)] if name else []
+        return [f"results/{name}/index.parquet", self._pixels(w, name), f"results/{w.dataset}/index.parquet"] if name else []
 
     def pixels(self, w: Any) -> str:
         """The data set's images, decoded at the size that the classifier sees."""

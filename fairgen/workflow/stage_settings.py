@@ -120,6 +120,7 @@ def settings(
     classes = list(dict.fromkeys(g["target"] for g in groups.values()))
     data = dataset_block(config, dataset)
     trained = cast("str", method)  # stages that train a classifier have one
+    other = extra(config, dataset, trained) if method else None
     build = {
         "draw": lambda: data["options"],
         "index": lambda: {
@@ -153,7 +154,8 @@ def settings(
         },
         "audit_synthetic": lambda: {"dataset": dataset},
         "pretrain": lambda: {
-            "extra": extra(config, dataset, trained),
+            "extra": other,
+            "near": min(block(config, name, None, "index")["near"] for name in (dataset, other)) if other else 0,
             "recipe": {k: get("pretrain")[k] for k in ("steps", "batch", "lr", "weight_decay")},
             **{k: get("pretrain")[k] for k in ("supcon", "temperature", "projection", "weights")},
             **network(get("classifier")),

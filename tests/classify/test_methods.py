@@ -414,13 +414,24 @@ def test_stage_one_takes_the_training_rows_of_another_data_set(tmp_path: Path) -
         "split": [r["split"] for r in rows],
         "group": [f"{r['target']}-{r['bias']}" for r in rows],
     }
+    index |= {"hash": [f"other {i}" for i in range(len(rows))], "perceptual": [bytes(32)] * len(rows)}
     parquet.write(tmp_path / "index", index, {"root": str(tmp_path)})
+    own = {"id": [1, 2, 3], "split": ["train", "validation", "test"], "group": ["g"] * 3, "perceptual": [bytes(32)] * 3}
     targets = {name: name.split("-")[0] for name in dict.fromkeys(index["group"])}
     classes = ["waterbird", "landbird"]
-    settings = pretrain.Pretrain(TINY, "float32", recipe(), 1.0, 0.1, 8, "none", "other", classes, targets)
-    found, weights = pretrain.images_of(settings, SimpleNamespace(extra=[tmp_path / "index", tmp_path / "32"], selection=[]))
-    assert weights is None
-    assert [classes[t] for t in found.target] == [r["target"] for r in rows[:8]]
+    settings = pretrain.Pretrain(TINY, "float32", recipe(), 1.0, 0.1, 8, "none", "other", 0, classes, targets)
+
+    def seen(hashes: list[str], near: int = 0) -> list[str]:
+        parquet.write(tmp_path / "own", {**own, "hash": hashes})
+        paths = SimpleNamespace(extra=[tmp_path / "index", tmp_path / "32", tmp_path / "own"], selection=[])
+        found, weights = pretrain.images_of(replace(settings, near=near), paths)
+        assert weights is None
+        return [classes[t] for t in found.target]
+
+    assert seen(["a", "b", "c"]) == [r["target"] for r in rows[:8]]
+    assert seen(["other 0", "other 1", "other 4"]) == [rows[i]["target"] for i in (0, 2, 3, 5, 6, 7)], "not the held-out ones"
+    with pytest.raises(FairgenError, match=r"pretrain\.extra: 8 of 8 training images of other .* none is left"):
+        seen(["a", "b", "c"], near=1)
 
 
 def test_weights_carry_what_is_behind_them(tmp_path: Path) -> None:

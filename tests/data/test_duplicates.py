@@ -50,6 +50,17 @@ def test_alike_frames_take_memory_in_proportion_to_their_number() -> None:
     assert peak < 50e6
 
 
+def test_rows_that_repeat_another_data_sets_are_found_by_bytes_and_by_near_steps() -> None:
+    def row(number: int, content: str, bits: int) -> dict:
+        return {"id": number, "hash": content, "perceptual": ((1 << bits) - 1).to_bytes(32, "big")}
+
+    rows = [row(1, "a", 0), row(2, "b", 100), row(3, "c", 103), row(4, "d", 106), row(5, "e", 200)]
+    others = [row(1, "x", 97), row(2, "a", 40)]
+    assert duplicates.repeating(rows, others, 0) == {1}
+    assert duplicates.repeating(rows, others, 3) == {1, 2, 3, 4}
+    assert duplicates.repeating(rows, [], 3) == duplicates.repeating([], others, 3) == set()
+
+
 @given(st.lists(st.tuples(st.integers(0, 19), st.integers(0, 19)), max_size=30))
 def test_connect_finds_the_components(links: list[tuple[int, int]]) -> None:
     found = duplicates.connect(20, links)

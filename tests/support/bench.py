@@ -33,7 +33,7 @@ SETTINGS = {
         "classifier": NETWORK,
         "precision": "float32",
         "recipe": {"steps": 6, "batch": 4, "lr": 1e-3, "weight_decay": 1e-4},
-        **{"supcon": 1, "temperature": 0.07, "projection": 16, "weights": "score", "extra": None},
+        **{"supcon": 1, "temperature": 0.07, "projection": 16, "weights": "score", "extra": None, "near": 0},
         **{"classes": ["x", "y"], "targets": {"g": "x"}, "threads": 1},
     },
 }

@@ -39,7 +39,8 @@ def test_decoded_images_are_shared_by_methods_of_one_picture_size(config: dict) 
     one, other = (f"results/birds/pixels/{size}.safetensors" for size in (32, 48))
     assert found == {"erm": one, "clustered-groupdro": one, "larger": other, "extra": other}
     w = Wildcards(**given, method="extra")
-    assert paths.extra(w) == ["results/utkface/index.parquet", "results/utkface/pixels/48.safetensors"]
+    indexes = [f"results/{name}/index.parquet" for name in ("utkface", given["dataset"])]
+    assert paths.extra(w) == [indexes[0], "results/utkface/pixels/48.safetensors", indexes[1]]
     assert paths.extra(Wildcards(**given, method="erm")) == []
 
 

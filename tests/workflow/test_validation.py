@@ -173,7 +173,8 @@ def test_stage_one_can_take_another_data_sets_images(config: dict, schema: dict)
     assert {method_chain.scope(whole, "birds", "groupdro-extra", "pretrain", f"bias-{r}") for r in (0.9, 0.99)} == {"any"}
     w = Wildcards(dataset="birds", scope="any", method="erm-extra", seed="0")
     paths = Paths(whole)
-    assert paths.extra(w) == ["results/birds-world/index.parquet", "results/birds-world/pixels/32.safetensors"]
+    files = ("birds-world/index.parquet", "birds-world/pixels/32.safetensors", "birds/index.parquet")
+    assert paths.extra(w) == [f"results/{file}" for file in files]
     assert paths.drawn(paths.samples)(w) == []
     assert paths.trained(w) == ["results/birds/any/erm-extra/pretrain/seed-0.safetensors"]
     before = table.config_hash(whole, "birds", "extra-data")
