@@ -76,13 +76,13 @@ def work(settings: Split, paths: SimpleNamespace) -> None:
             raise FairgenError(f"group {name} has no training image; an aligned group needs some: check the data set's split")
     if not any(counts["validation"].values()):
         raise FairgenError(
-            "no validation image is left, and weights are chosen by them; give index.fractions a share for validation, or the"
-            " data set's own split some validation rows; large sets of near-identical images stay together (index.near)"
+            "no validation image is left, and weights are chosen by them; give index.fractions a larger share for validation,"
+            " the data set's own split some validation rows, or the groups more images; large sets of near-identical images stay together (index.near)"
         )
     if not any(counts["test"].values()):
         raise FairgenError(
-            "no test image is left, and nothing could be reported; give index.fractions a share for test, or the data set's own"
-            " split some test rows; large sets of near-identical images stay together (index.near)"
+            "no test image is left, and nothing could be reported; give index.fractions a larger share for test, the data set's"
+            " own split some test rows, or the groups more images; large sets of near-identical images stay together (index.near)"
         )
     for line in short:
         job.log.warning("fewer images than ratio %s asks for, all are kept: %s", ratio, line)

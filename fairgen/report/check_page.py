@@ -126,7 +126,7 @@ def page(
         plans,
         "## Work, at most",
         f"{', '.join(f'{n} {what}' for what, n in amount.items())}. What they take: fairgen estimate"
-        f" results/{clean(settings.dataset)}/worst_group.json",
+        f" results/{clean(settings.dataset)}/worst_group.json, with the config files of this run after --configfile",
         DETAIL,
         table(("tokens", "prompt"), ((n, p) for p, n in prompts)),
     ]

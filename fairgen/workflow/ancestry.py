@@ -68,7 +68,7 @@ class Ancestry:
         return self.paths[path]
 
     def _find(self, path: str) -> Made | None:
-        rules = [rule for rule in self._index.match(path) if rule.is_producer(path) and rule in self.stages.values()]
+        rules = [rule for rule in self._index.match(path) if rule in self.stages.values() and made_by(rule, path)]
         return self.made(rules[0], rules[0].get_wildcards(path)) if rules else None
 
     def made(self, rule: Any, wildcards: dict[str, str]) -> Made:
@@ -94,6 +94,11 @@ class Ancestry:
     def _hash(self, path: str) -> str:
         made = self.of(path)
         return made.hash if made else ""
+
+
+def made_by(rule: Any, path: str) -> bool:
+    """Whether a file is an output of a rule; logs and benchmarks, which snakemake counts too, are no artifacts."""
+    return any(output.match(path) for output in rule.output)
 
 
 def named(inputs: Any) -> Iterator[tuple[str, list[str]]]:

@@ -10,7 +10,9 @@ import yaml
 from fairgen.core.errors import FairgenError
 
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-MERGE, TEXT = "tag:yaml.org,2002:merge", "tag:yaml.org,2002:str"
+MERGE, TEXT, BOOL = (f"tag:yaml.org,2002:{kind}" for kind in ("merge", "str", "bool"))
+NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
+ENTRIES = ("datasets", "methods", "ablations", "replicates")  # top-level blocks of named entries, of which there may be none
 
 
 def check(path: Path) -> None:
@@ -33,7 +35,7 @@ def check(path: Path) -> None:
     if not isinstance(tree, yaml.MappingNode):
         what = "is empty" if tree is None else "holds no keys at its top level"
         raise FairgenError(f"config: {path} {what}; start from fairgen's own config.yaml")
-    if found := [f"config: {path}, line {line}" for line in mistakes(tree)]:
+    if found := [f"config: {path}, line {line}" for line in (*empty(tree), *mistakes(tree))]:
         raise FairgenError("\n".join(found))
 
 
@@ -74,8 +76,28 @@ def as_yaml(value: Any) -> Any:
     return found if isinstance(found, int | float | None) else value
 
 
+def empty(tree: yaml.MappingNode) -> Iterator[str]:
+    """Yield every empty block at the top level: what snakemake merges without a word changes nothing."""
+    for key, inner in tree.value:
+        if isinstance(inner, yaml.MappingNode) and not inner.value and key.value not in ENTRIES:
+            yield f"{key.start_mark.line + 1}: {key.value}: an empty block changes nothing; give a value or leave the key out"
+
+
+def misread(node: yaml.ScalarNode) -> str | None:
+    """What YAML 1.1 makes of a word that means something else to most readers; None for others."""
+    text = node.value
+    if node.tag == BOOL and text.lower() not in ("true", "false"):
+        return f'YAML reads {text} as a truth value; write true or false, or the word in quotes, as "{text}"'
+    plain = text.lstrip("+-")
+    if node.tag in NUMBERS and (":" in text or (node.tag == NUMBERS[0] and plain[0] == "0" and plain != "0")):
+        return f'YAML reads {text} as {yaml.safe_load(text)}; write that, or the text in quotes, as "{text}"'
+    return None
+
+
 def mistakes(node: Any, path: tuple[str, ...] = ()) -> Iterator[str]:
-    """Yield every key that stands twice in one block, and every key that is no text, each with its line."""
+    """Yield with its line every key that stands twice in one block, every key that is no text, and every misread word."""
+    if isinstance(node, yaml.ScalarNode) and (why := misread(node)):
+        yield f"{node.start_mark.line + 1}: {'.'.join(path)}: {why}"
     if isinstance(node, yaml.SequenceNode):
         for i, inner in enumerate(node.value):
             yield from mistakes(inner, (*path, str(i)))

@@ -13,6 +13,8 @@ from workflows import PROJECT
 
 import fairgen
 from fairgen.cli import COMMANDS
+from fairgen.workflow.method_chain import merged
+from fairgen.workflow.validation import validate
 
 README = PROJECT / "README.md"
 PAGES = sorted((PROJECT / "docs").glob("*.md"))
@@ -113,3 +115,11 @@ def test_the_citation_names_the_version_and_the_licence() -> None:
     assert (str(citation["version"]), citation["license"]) == (fairgen.__version__, project["license"])
     assert citation["cff-version"] == "1.2.0"
     assert all(citation[key] for key in ("message", "title", "authors", "references"))
+
+
+def test_the_trial_on_own_folders_is_a_right_config(config: dict, schema: dict) -> None:
+    (text,) = re.findall(r"^```yaml\n(ratios:.*?)^```$", (PROJECT / "docs/data.md").read_text(), re.M | re.S)
+    tiny = yaml.safe_load((PROJECT / "examples/utkface-tiny.yaml").read_text())
+    given = yaml.safe_load(text)
+    given["datasets"]["mine"]["settings"] = tiny["datasets"]["utkface"]["settings"]
+    assert validate(merged(config, given), schema, ["mine"]) == []

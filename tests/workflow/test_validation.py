@@ -466,6 +466,13 @@ def test_mistakes_of_methods_and_tables_are_told_at_once_and_each_once(config: d
         ("a:\n  b: 1\n  c: 2\n  b: 3\n", ", line 4: a.b stands there twice, first in line 2"),
         ("a: [{b: 1, b: 2}]\n", ", line 1: a.0.b stands there twice"),
         ("yes: 1\n", ', line 1: yes: YAML does not read this key as text; write it in quotes, as "yes"'),
+        ("a: 1\ncompare: {}\n", ", line 2: compare: an empty block changes nothing; give a value"),
+        (
+            "a: {b: [no]}\n",
+            ', line 1: a.b.0: YAML reads no as a truth value; write true or false, or the word in quotes, as "no"',
+        ),
+        ("a: 1:30\n", ', line 1: a: YAML reads 1:30 as 90; write that, or the text in quotes, as "1:30"'),
+        ("a: -010\n", ", line 1: a: YAML reads -010 as -8; write that"),
         ("a: {1: b}\n", ', line 1: a.1: YAML does not read this key as text; write it in quotes, as "1"'),
     ],
 )
@@ -482,6 +489,8 @@ def test_the_config_file_is_right_as_text(tmp_path: Path) -> None:
     for file in (PROJECT / "config.yaml", *(PROJECT / "examples").glob("*.yaml"), tmp_path / "no.yaml"):
         config_file.check(file)
     both = tmp_path / "both.yaml"
+    both.write_text("a: [0, -0.5, 1e-3, 1.0e-3, True, 'no', '1:30', 1_000, 08:30]\nablations: {}\nb: {c: {}}\n")
+    config_file.check(both)
     both.write_text("a: &x {b: 1, b: 2}\nno: 1\nc: {<<: *x, d: 1}\n")
     with pytest.raises(FairgenError) as error:
         config_file.check(both)
