@@ -77,7 +77,8 @@ def work(settings: Split, paths: SimpleNamespace) -> None:
     if not any(counts["validation"].values()):
         raise FairgenError(
             "no validation image is left, and weights are chosen by them; give index.fractions a larger share for validation,"
-            " the data set's own split some validation rows, or the groups more images; large sets of near-identical images stay together (index.near)"
+            " the data set's own split some validation rows, or the groups more images; large sets of near-identical images stay"
+            " together (index.near)"
         )
     if not any(counts["test"].values()):
         raise FairgenError(
