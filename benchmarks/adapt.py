@@ -69,7 +69,7 @@ def plain(given: Adapt, base: base_model.Base, pixels: np.ndarray, prior: np.nda
     weights = training.trainable(unet.train(), given)
     tokenizer, encoder = text_encoders.load_tokenizer(base), text_encoder(base)
     optimizer = torch.optim.AdamW(weights, lr=recipe.lr, weight_decay=1e-2)
-    rates = training.learning_rate(optimizer, recipe)
+    rates = training.lr_schedule(optimizer, recipe)
     ready = [torch.from_numpy(x).permute(0, 3, 1, 2).float().to(place) / 127.5 - 1 for x in (pixels, prior)]
     words = [TEXT] * recipe.batch + [CLASS] * recipe.prior_batch
     for _ in range(recipe.steps):

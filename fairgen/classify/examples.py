@@ -92,7 +92,7 @@ def content(pixels: Images) -> list[np.ndarray]:
 
 
 @dataclass(frozen=True)
-class Rows:
+class Examples:
     """Images with class numbers (n,) and group numbers (n,)."""
 
     pixels: Images
@@ -106,38 +106,38 @@ class Rows:
         """All of it as contiguous arrays, for a hash."""
         return [*content(self.pixels), self.target.numpy(), self.group.numpy()]
 
-    def take(self, index: torch.Tensor) -> "Rows":
+    def take(self, index: torch.Tensor) -> "Examples":
         """The rows of some numbers (m,), which may repeat, or of a mask (n,)."""
-        return Rows(View(self.pixels, numbers(index, len(self))), self.target[index], self.group[index])
+        return Examples(View(self.pixels, numbers(index, len(self))), self.target[index], self.group[index])
 
-    def join(self, other: "Rows") -> "Rows":
+    def join(self, other: "Examples") -> "Examples":
         """These rows, then the other ones."""
         pairs = ((self.target, other.target), (self.group, other.group))
-        return Rows(Joined(self.pixels, other.pixels), *(torch.cat(pair) for pair in pairs))
+        return Examples(Joined(self.pixels, other.pixels), *(torch.cat(pair) for pair in pairs))
 
 
 @dataclass(frozen=True)
-class Labels:
+class ClassIndex:
     """Numbers of the groups, in the config's order, and of each group's class."""
 
     classes: list[str]
     targets: dict[str, str]  # group → class
     groups: list[str]
 
-    def rows(self, pixels: Images, groups: Sequence[str]) -> Rows:
+    def rows(self, pixels: Images, groups: Sequence[str]) -> Examples:
         """Images with the labels of their groups."""
         number = {name: i for i, name in enumerate(self.groups)}
         target = {name: self.classes.index(self.targets[name]) for name in self.groups}
-        return Rows(pixels, torch.tensor([target[g] for g in groups]), torch.tensor([number[g] for g in groups]))
+        return Examples(pixels, torch.tensor([target[g] for g in groups]), torch.tensor([number[g] for g in groups]))
 
 
-def real(rows: list[dict[str, Any]], file: Pixels, labels: Labels) -> Rows:
+def real(rows: list[dict[str, Any]], file: Pixels, labels: ClassIndex) -> Examples:
     """Images and labels of some rows of the split, or of the index, by their ids."""
     chosen = torch.from_numpy(file.numbers([r["id"] for r in rows]))
     return labels.rows(View(Stored(file), chosen), [r["group"] for r in rows])
 
 
-def synthetic(path: Path, resolution: int, labels: Labels) -> Rows:
+def synthetic(path: Path, resolution: int, labels: ClassIndex) -> Examples:
     """The images of a selection that the filter kept, file by file, decoded into memory."""
     kept, start = selection.read(path), 0
     pixels = np.empty((sum(len(own.rows) for own in kept.values()), resolution, resolution, 3), dtype=np.uint8)

@@ -63,7 +63,7 @@ def work(settings: Finetune, paths: SimpleNamespace) -> None:
     network = classifier.build(settings.classifier, len(settings.classes), seed, settings.precision)
     job.ready()
     before = classifier.restore(paths.weights[0], network) if paths.weights else {}
-    labels = examples.Labels(settings.classes, settings.targets, settings.groups)
+    labels = examples.ClassIndex(settings.classes, settings.targets, settings.groups)
     load = partial(examples.real, file=stored, labels=labels)
     drawn = examples.synthetic(paths.selection[0], settings.classifier.resolution, labels) if paths.selection else None
     train, validation = load(parts["train"]), load(parts["validation"])

@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from fairgen.classify.examples import Rows
+from fairgen.classify.examples import Examples
 from fairgen.classify.recipe import Recipe
 
 # what weights are selected by: the figures of the validation rows that count, the first one first
@@ -15,7 +15,7 @@ SCORES = {
 }
 
 
-def selection_score(logits: torch.Tensor, rows: Rows, select: str) -> tuple[float, ...]:
+def selection_score(logits: torch.Tensor, rows: Examples, select: str) -> tuple[float, ...]:
     """The figures of `SCORES[select]`: worst-group and balanced accuracy over the groups present, or plain accuracy."""
     right = (logits.argmax(1) == rows.target).float()
     if select == "average":

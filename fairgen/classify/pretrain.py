@@ -14,10 +14,10 @@ from tqdm import tqdm
 from fairgen.classify import examples
 from fairgen.classify.losses import cross_entropy, supcon
 from fairgen.classify.recipe import Optimisation
-from fairgen.classify.training import optimiser, step
+from fairgen.classify.training import optimizer_and_schedule, step
 from fairgen.core import devices, job, parquet
 from fairgen.core.batches import Batches
-from fairgen.core.checkpoint import Training
+from fairgen.core.checkpoint import TrainingState
 from fairgen.core.errors import FairgenError
 from fairgen.core.seeds import seed_of
 from fairgen.core.workfolder import digest
@@ -62,9 +62,9 @@ def unseen(index: Path, own: Path, settings: Pretrain) -> list[dict[str, Any]]:
     return kept
 
 
-def images_of(settings: Pretrain, paths: SimpleNamespace) -> tuple[examples.Rows, torch.Tensor | None]:
+def images_of(settings: Pretrain, paths: SimpleNamespace) -> tuple[examples.Examples, torch.Tensor | None]:
     """What stage 1 learns from: the selection, or the training rows of another data set; with the images' weights (n,)."""
-    labels = examples.Labels(settings.classes, settings.targets, list(settings.targets))
+    labels = examples.ClassIndex(settings.classes, settings.targets, list(settings.targets))
     if settings.extra:
         index, stored, own = paths.extra
         others = unseen(index, own, settings)
@@ -83,12 +83,12 @@ def work(settings: Pretrain, paths: SimpleNamespace) -> None:
     width = network.head.in_features
     layers = torch.nn.Linear(width, width), torch.nn.ReLU(), torch.nn.Linear(width, settings.projection)
     projection = torch.nn.Sequential(*layers).to(devices.current())
-    optimizer, schedule = optimiser([*network.parameters(), *projection.parameters()], settings.recipe)
+    optimizer, schedule = optimizer_and_schedule([*network.parameters(), *projection.parameters()], settings.recipe)
     generator = torch.Generator().manual_seed(seed)
     network.train()
     order = Batches(len(drawn), settings.recipe.batch, generator)
     state = [*network.state_dict().values(), *projection.state_dict().values()]
-    training = Training({"state": state}, optimizer, schedule, generator, [order])
+    training = TrainingState({"state": state}, optimizer, schedule, generator, [order])
     seen = [*drawn.content(), *([] if weights is None else [weights.numpy()])]
     training.resume(paths.work, {"images": digest(*seen)})
     steps = range(training.step, settings.recipe.steps)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import torch
 
-from fairgen.classify.examples import Rows
-from fairgen.core.workfolder import Work, digest
+from fairgen.classify.examples import Examples
+from fairgen.core.workfolder import WorkFolder, digest
 
 
 @dataclass(frozen=True)
@@ -18,13 +18,13 @@ class Problem:
     training goes on from.
     """
 
-    train: Rows
-    validation: Rows
+    train: Examples
+    validation: Examples
     groups: list[str]
     seed: int
     trained: bool = False
-    synthetic: Rows | None = None
-    work: Work | None = None
+    synthetic: Examples | None = None
+    work: WorkFolder | None = None
 
     def kept(self, phase: str, state: Sequence[torch.Tensor] = ()) -> "Kept | None":
         """How one phase of the training is kept, with the tensors that change beside the network; None without a folder."""
@@ -39,6 +39,6 @@ class Problem:
 class Kept:
     """Where checkpoints of a training lie, hashes of what it depends on, and what changes beside the network."""
 
-    work: Work
+    work: WorkFolder
     inputs: dict[str, str]
     state: list[torch.Tensor]

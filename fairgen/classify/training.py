@@ -8,12 +8,12 @@ import torch
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from fairgen.classify.examples import Rows
+from fairgen.classify.examples import Examples
 from fairgen.classify.model_selection import Best, selection_score
 from fairgen.classify.problem import Kept, Problem
 from fairgen.classify.recipe import Optimisation, Recipe
 from fairgen.core.batches import Batches
-from fairgen.core.checkpoint import Training
+from fairgen.core.checkpoint import TrainingState
 from fairgen.core.errors import FairgenError
 from fairgen.core.seeds import seed_of
 from fairgen.core.workfolder import digest
@@ -40,7 +40,7 @@ def group_weights(groups: torch.Tensor, count: int) -> torch.Tensor:
     return torch.where(sizes > 0, len(groups) / ((sizes > 0).sum() * sizes), 0.0)
 
 
-def optimiser(weights: Iterable[torch.nn.Parameter], recipe: Optimisation) -> tuple[Any, Any]:
+def optimizer_and_schedule(weights: Iterable[torch.nn.Parameter], recipe: Optimisation) -> tuple[Any, Any]:
     """AdamW with a cosine schedule to zero."""
     chosen = torch.optim.AdamW(weights, lr=recipe.lr, weight_decay=recipe.weight_decay)
     return chosen, torch.optim.lr_scheduler.CosineAnnealingLR(chosen, recipe.steps)
@@ -67,7 +67,7 @@ def mean_loss(losses: torch.Tensor, groups: torch.Tensor) -> torch.Tensor:
 
 def descend(
     network: Network,
-    rows: Rows,
+    rows: Examples,
     recipe: Optimisation,
     objective: Objective,
     generator: torch.Generator,
@@ -78,12 +78,12 @@ def descend(
 
     `weights` (n,) makes the batches draw rows in that proportion. With `kept` it goes on from an interrupted training.
     """
-    optimizer, schedule = optimiser(network.parameters(), recipe)
+    optimizer, schedule = optimizer_and_schedule(network.parameters(), recipe)
     uniform = Batches(len(rows), recipe.batch, generator)
     plan = uniform if weights is None else weighted_batches(weights, recipe.batch, generator)
     state = [*network.state_dict().values()]
     changing = {"state": state, "more": kept.state if kept else []}
-    training = Training(changing, optimizer, schedule, generator, [uniform])
+    training = TrainingState(changing, optimizer, schedule, generator, [uniform])
     if kept:
         start = digest(*(x.detach().cpu().contiguous().numpy() for x in state))
         training.resume(kept.work, {**kept.inputs, "start": start})

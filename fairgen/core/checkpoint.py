@@ -8,11 +8,11 @@ import torch
 from fairgen.core import job
 from fairgen.core.batches import Batches
 from fairgen.core.safetensors_file import storable
-from fairgen.core.workfolder import Work
+from fairgen.core.workfolder import WorkFolder
 
 
 @dataclass
-class Training:
+class TrainingState:
     """Everything that changes while a model is trained."""
 
     tensors: dict[str, list[torch.Tensor]]  # weights, buffers, running means: restored in place
@@ -23,7 +23,7 @@ class Training:
     step: int = 0
     losses: list[float] = field(default_factory=list)
 
-    def save(self, work: Work) -> None:
+    def save(self, work: WorkFolder) -> None:
         """Write a checkpoint if one is due; the one before it goes when it is complete."""
         from safetensors.torch import save_file
 
@@ -36,7 +36,7 @@ class Training:
             stored = storable(self._state())
             work.save(f"step-{self.step:08}.safetensors", lambda path: save_file(stored, path), progress)
 
-    def resume(self, work: Work, inputs: dict[str, str]) -> None:
+    def resume(self, work: WorkFolder, inputs: dict[str, str]) -> None:
         """Go on from the checkpoint of an interrupted job with the same settings and inputs, if there is one."""
         from safetensors.torch import load_file
 

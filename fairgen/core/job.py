@@ -21,7 +21,7 @@ from typing import Any
 from fairgen.core import devices, lineage
 from fairgen.core.errors import FairgenError
 from fairgen.core.settings import read
-from fairgen.core.workfolder import Work, place
+from fairgen.core.workfolder import WorkFolder, place
 
 log = logging.getLogger("fairgen")
 logging.raiseExceptions = False  # a log that cannot be written (disk full) must not hide the one line about it
@@ -70,7 +70,7 @@ def main(
     options = parser.parse_args(argv)
     finals = {name: getattr(options, name) for name in writes}
     given = options.settings
-    kept, done = Work(finals[writes[0]], dict(given), options.lineage.get("code", "")), False
+    kept, done = WorkFolder(finals[writes[0]], dict(given), options.lineage.get("code", "")), False
     try:
         kept.lock(lambda said: print(f"fairgen {stage}: {said}", file=sys.stderr, flush=True))
         _open_log(options.log)

@@ -32,7 +32,7 @@ NEW = "new"
 NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)  # what file systems without locks answer
 
 
-class Work:
+class WorkFolder:
     """The work folder of one output, for a job with these settings and this fingerprint of its code."""
 
     def __init__(self, output: Path, settings: dict[str, Any], code: str = ""):
@@ -89,7 +89,7 @@ class Work:
             return f"starts afresh: since the interrupted job {', '.join(changed)} changed"
         return f"goes on from {self.progress}" if found else ""
 
-    def part(self, name: str) -> "Work":
+    def part(self, name: str) -> "WorkFolder":
         """A folder inside this one for one phase of a job, kept and removed with this one."""
         inner = copy.copy(self)
         inner.folder, inner.about = self.folder / name, {key: self.about[key] for key in ("settings", "code")}
@@ -172,7 +172,7 @@ def flocked(handle: IO[str], wait: bool = False) -> bool:
 
 
 def digest(*contents: Any) -> str:
-    """Hash of some contents (bytes or contiguous arrays), for the inputs of `Work.begin`."""
+    """Hash of some contents (bytes or contiguous arrays), for the inputs of `WorkFolder.begin`."""
     return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in contents)).hexdigest()[:16]
 
 

@@ -148,7 +148,7 @@ def copies(cosine: torch.Tensor, reference: torch.Tensor, settings: Audit) -> di
 
 
 def audit_group(
-    group: str, settings: Audit, own: selection.Kept, models: Models, real: Real
+    group: str, settings: Audit, own: selection.Selected, models: Models, real: Real
 ) -> tuple[dict[str, Any], list[closest_pairs.Pair]]:
     """A group's figures, and its generated images closest to a training row."""
     seen, encoded, found = examine(models, own.file, own.rows, settings.near)

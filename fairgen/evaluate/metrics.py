@@ -110,7 +110,7 @@ def accuracies(groups: dict[str, dict[str, Any]], conflicting: set[str]) -> dict
 def summarise(rows: Predictions, settings: Metrics, counts: dict[str, dict[str, int]]) -> dict[str, Any]:
     """All figures of the test rows; `counts` are the `train` and `validation` rows of each group that has any."""
     target, bias = (np.array([getattr(settings.groups[g], key) for g in rows.group]) for key in ("target", "bias"))
-    labels, values = prediction_metrics.Labels(target, rows.predicted, bias), list({g.bias for g in settings.groups.values()})
+    labels, values = prediction_metrics.Outcomes(target, rows.predicted, bias), list({g.bias for g in settings.groups.values()})
     correct = rows.predicted == target
     conflicting = {name for name, g in settings.groups.items() if g.role == "conflicting"}
     top = rows.probabilities.max(axis=1) if len(correct) else np.array([])

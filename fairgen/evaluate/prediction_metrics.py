@@ -13,7 +13,7 @@ from sklearn.metrics import roc_auc_score
 
 
 @dataclass(frozen=True)
-class Labels:
+class Outcomes:
     """True class, predicted class and value of the bias attribute of n rows, each (n,)."""
 
     target: np.ndarray
@@ -21,12 +21,12 @@ class Labels:
     bias: np.ndarray
 
 
-def one_vs_rest(rows: Labels, classes: list[str]) -> list[tuple[np.ndarray, np.ndarray]]:
+def one_vs_rest(rows: Outcomes, classes: list[str]) -> list[tuple[np.ndarray, np.ndarray]]:
     """Whether each row is, and whether it is taken for, each class: two (n,) per class."""
     return [(rows.target == name, rows.predicted == name) for name in classes]
 
 
-def demographic_parity(rows: Labels, classes: list[str], values: list[str]) -> float | None:
+def demographic_parity(rows: Outcomes, classes: list[str], values: list[str]) -> float | None:
     """Largest difference between bias values in the share of rows that are given a class (Dwork et al. 2012).
 
     Args:
@@ -39,7 +39,7 @@ def demographic_parity(rows: Labels, classes: list[str], values: list[str]) -> f
     return max(float(demographic_parity_difference(t, p, sensitive_features=rows.bias)) for t, p in one_vs_rest(rows, classes))
 
 
-def equalized_odds(rows: Labels, classes: list[str], values: list[str]) -> float | None:
+def equalized_odds(rows: Outcomes, classes: list[str], values: list[str]) -> float | None:
     """Largest difference between bias values in a class's true or false positive rate (Hardt et al. 2016, definition 2.1).
 
     Arguments as in `demographic_parity`. None if a bias value lacks the rows of a rate.

@@ -15,7 +15,7 @@ from fairgen.generate.recipe import Adapt
 if TYPE_CHECKING:
     import numpy as np
 
-    from fairgen.core.workfolder import Work
+    from fairgen.core.workfolder import WorkFolder
     from fairgen.models.base_model import Base
 
 
@@ -45,7 +45,7 @@ class Material:
     origins: "list[np.ndarray]"  # (n, 4) of each cluster: the images' own sizes and the corners of their crops
     sizes: list[int]  # images of each cluster, the unread ones included
     priors: "list[tuple[str, np.ndarray]]"  # prompt and class images
-    kept: "tuple[Work, dict[str, str]]"  # the work folder with the hashes of the inputs
+    kept: "tuple[WorkFolder, dict[str, str]]"  # the work folder with the hashes of the inputs
 
     def facts(self, settings: Adapt, images: int, losses: list[float]) -> dict[str, Any]:
         """What the file of an adapter says about its training."""

@@ -7,13 +7,13 @@ from typing import Any
 import pyarrow as pa
 
 from fairgen.core import job, parquet
-from fairgen.core.workfolder import Work
+from fairgen.core.workfolder import WorkFolder
 
 Row = tuple[bytes, dict[str, Any]]
 
 
 def resumed(
-    work: Work, inputs: dict[str, str], fields: dict[str, pa.DataType], draw: Callable[[int], Iterator[Row]]
+    work: WorkFolder, inputs: dict[str, str], fields: dict[str, pa.DataType], draw: Callable[[int], Iterator[Row]]
 ) -> Iterator[Row]:
     """All rows in order: those that an interrupted job has left, then those that are drawn.
 

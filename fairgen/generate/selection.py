@@ -8,7 +8,7 @@ from fairgen.core import lineage, parquet
 
 
 @dataclass
-class Kept:
+class Selected:
     """A group's file of samples, and the rows in it that are kept, in the file's order."""
 
     file: Path
@@ -20,17 +20,17 @@ class Kept:
         return [values[row] for row in self.rows]
 
 
-def read(path: Path) -> dict[str, Kept]:
+def read(path: Path) -> dict[str, Selected]:
     """The kept images of every group, groups in the selection's order.
 
     Raises:
         FairgenError: the samples are not those that were selected from.
     """
     lineage.check_files(parquet.facts(path).get("samples", {}))
-    found: dict[str, Kept] = {}
+    found: dict[str, Selected] = {}
     seen: dict[str, int] = {}
     for row in parquet.rows(path, ["group", "file", "kept"]):
-        own = found.setdefault(row["group"], Kept(Path(row["file"])))
+        own = found.setdefault(row["group"], Selected(Path(row["file"])))
         number = seen[row["group"]] = seen.get(row["group"], -1) + 1
         if row["kept"]:
             own.rows.append(number)

@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from fairgen.core import devices, job
 from fairgen.core.batches import Batches, Generators
-from fairgen.core.checkpoint import Training
+from fairgen.core.checkpoint import TrainingState
 from fairgen.core.errors import FairgenError
 from fairgen.core.seeds import seed_of
 from fairgen.generate import cuda_graphs, text_adapters
@@ -19,7 +19,7 @@ from fairgen.generate.latents import Feed, Latents, conditions, portions
 from fairgen.models import base_model, diffusion, lora, text_encoders
 
 if TYPE_CHECKING:
-    from fairgen.core.workfolder import Work
+    from fairgen.core.workfolder import WorkFolder
     from fairgen.generate.recipe import Adapt, Recipe
 
 # keeps gradients that pass through float16 above its smallest numbers (arXiv 1710.03740, section 3.2)
@@ -60,7 +60,7 @@ def adamw(weights: list[torch.nn.Parameter], settings: "Adapt", text: Sequence[t
     return AdamW8bit(groups, **options)
 
 
-def learning_rate(optimizer: torch.optim.Optimizer, recipe: "Recipe") -> torch.optim.lr_scheduler.LRScheduler:
+def lr_schedule(optimizer: torch.optim.Optimizer, recipe: "Recipe") -> torch.optim.lr_scheduler.LRScheduler:
     """One of diffusers' schedules over the whole run."""
     from diffusers.optimization import get_scheduler
 
@@ -93,7 +93,7 @@ def train(
     instance: tuple[str, np.ndarray],
     priors: list[tuple[str, np.ndarray]],
     name: str,
-    kept: "tuple[Work, dict[str, str]] | None" = None,
+    kept: "tuple[WorkFolder, dict[str, str]] | None" = None,
     encoders: diffusion.Encoders | None = None,
     origins: np.ndarray | None = None,
 ) -> tuple[torch.nn.Module, list[float]]:
@@ -187,7 +187,7 @@ def fit(
     draw: Callable[[], Noised],
     losses: Callable[[Noised], torch.Tensor],
     clip: Callable[[list[torch.nn.Parameter]], None],
-    kept: "tuple[Work, dict[str, str]] | None" = None,
+    kept: "tuple[WorkFolder, dict[str, str]] | None" = None,
     text: Sequence[torch.nn.Parameter] = (),
 ) -> list[Any]:
     """Train weights as the recipe says.
@@ -210,8 +210,8 @@ def fit(
     recipe, scale = settings.recipe, LOSS_SCALE if settings.base["dtype"] == "float16" else 1.0
     optimizer = adamw(weights, settings, text)
     weights = [*weights, *text]
-    schedule_lr, mean = learning_rate(optimizer, recipe), RunningMean(weights, recipe.ema)
-    training = Training({"weights": weights, "mean": mean.mean}, optimizer, schedule_lr, generator, streams)
+    schedule_lr, mean = lr_schedule(optimizer, recipe), RunningMean(weights, recipe.ema)
+    training = TrainingState({"weights": weights, "mean": mean.mean}, optimizer, schedule_lr, generator, streams)
     if kept:
         training.resume(*kept)
     step = gradients(weights, losses, clip, scale)

@@ -20,7 +20,7 @@ from fairgen.generate.training import by_tenths, fit, trainable
 from fairgen.models import base_model, diffusion, stacked_lora, text_encoders
 
 if TYPE_CHECKING:
-    from fairgen.core.workfolder import Work
+    from fairgen.core.workfolder import WorkFolder
     from fairgen.generate.recipe import Adapt
 
 
@@ -41,7 +41,7 @@ def train(
     clusters: dict[str, np.ndarray],
     priors: list[tuple[str, np.ndarray]],
     name: str,
-    kept: "tuple[Work, dict[str, str]] | None" = None,
+    kept: "tuple[WorkFolder, dict[str, str]] | None" = None,
     origins: Sequence[np.ndarray | None] | None = None,
 ) -> list[tuple[dict[str, torch.Tensor], list[float]]]:
     """Train the LoRA adapters of several clusters.

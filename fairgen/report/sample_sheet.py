@@ -53,7 +53,7 @@ def spread(clusters: list[int], columns: int) -> list[int]:
     return sorted(chosen, key=lambda number: (clusters[number], number))
 
 
-def generated(kept: selection.Kept, columns: int, tile: int) -> tuple[np.ndarray, str]:
+def generated(kept: selection.Selected, columns: int, tile: int) -> tuple[np.ndarray, str]:
     """Some of a group's kept images, and whose generators drew them."""
     rows = [kept.rows[number] for number in spread(kept.column("cluster"), columns)]
     donor = parquet.facts(kept.file)["borrowed_from"]

@@ -8,7 +8,7 @@ import pytest
 import torch
 from guarded import guarded
 
-from fairgen.classify.examples import Joined, Labels, Rows, Stored, View, real, synthetic
+from fairgen.classify.examples import ClassIndex, Examples, Joined, Stored, View, real, synthetic
 from fairgen.core import images, parquet
 from fairgen.core.workfolder import digest
 from fairgen.data import pixels
@@ -40,7 +40,9 @@ def test_images_are_indexed_like_a_tensor(stored: pixels.Pixels, index: torch.Te
 
 
 def test_taking_and_joining_read_no_image() -> None:
-    one, other = (guarded(Rows(torch.full((n, 3, 2, 2), n), torch.arange(n), torch.zeros(n, dtype=torch.long))) for n in (5, 7))
+    one, other = (
+        guarded(Examples(torch.full((n, 3, 2, 2), n), torch.arange(n), torch.zeros(n, dtype=torch.long))) for n in (5, 7)
+    )
     for source in (one, other):
         source.pixels.most = 0
     taken = one.join(other).take(torch.tensor([11, 0, 0, 4, 5])).take(torch.tensor([True, False, True, True, True]))
@@ -49,7 +51,7 @@ def test_taking_and_joining_read_no_image() -> None:
     assert taken.pixels[:][:, 0, 0, 0].tolist() == [7, 5, 5, 7]
 
 
-LABELS = Labels(["x", "y"], {"g": "x", "h": "y"}, ["g", "h"])
+LABELS = ClassIndex(["x", "y"], {"g": "x", "h": "y"}, ["g", "h"])
 
 
 def test_real_rows_are_found_by_their_ids(stored: pixels.Pixels) -> None:
@@ -63,12 +65,12 @@ def test_a_hash_is_of_the_file_and_what_is_chosen_without_reading_images(
 ) -> None:
     rows = real([{"id": 100 + i, "group": "g"} for i in range(6)], stored, LABELS)
     monkeypatch.setattr(Stored, "__getitem__", None)
-    changes: dict[str, Callable[[], Rows]] = {
+    changes: dict[str, Callable[[], Examples]] = {
         "nothing": lambda: rows,
         "order": lambda: rows.take(torch.tensor([1, 0, 2, 3, 4, 5])),
         "repeated": lambda: rows.take(torch.tensor([0, 0, 1, 2, 3, 4, 5])),
-        "label": lambda: Rows(rows.pixels, rows.target + 1, rows.group),
-        "group": lambda: Rows(rows.pixels, rows.target, rows.group + 1),
+        "label": lambda: Examples(rows.pixels, rows.target + 1, rows.group),
+        "group": lambda: Examples(rows.pixels, rows.target, rows.group + 1),
         "file": lambda: real([{"id": 100 + i, "group": "g"} for i in range(6)], other, LABELS),
         "joined": lambda: rows.join(rows),
     }
@@ -81,7 +83,7 @@ def test_images_in_memory_are_hashed_by_their_pixels() -> None:
     labels = torch.zeros(3, dtype=torch.long)
     one, other = torch.zeros(3, 3, 2, 2, dtype=torch.uint8), torch.zeros(3, 3, 2, 2, dtype=torch.uint8)
     other[1, 2, 0, 1] = 1
-    assert len({digest(*Rows(x, labels, labels).take(torch.arange(2)).content()) for x in (one, other)}) == 2
+    assert len({digest(*Examples(x, labels, labels).take(torch.arange(2)).content()) for x in (one, other)}) == 2
 
 
 def test_a_selection_is_decoded_into_one_array(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

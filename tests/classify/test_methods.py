@@ -12,7 +12,7 @@ import torch
 from guarded import guarded
 
 from fairgen.classify import finetune, pretrain
-from fairgen.classify.examples import Labels, Rows, synthetic
+from fairgen.classify.examples import ClassIndex, Examples, synthetic
 from fairgen.classify.losses import cross_entropy, supcon
 from fairgen.classify.methods import NAMES, dfr, erm, ffr, george, groupdro, head, jtt, method, none, resample, reweight
 from fairgen.classify.methods import augment as mixing
@@ -34,12 +34,12 @@ OWN = {
 TINY = Classifier("resnet10t", {"channels": [8, 8, 16, 16], "stem_width": 8}, False, 32)
 
 
-def coloured(n: int, seed: int) -> Rows:
+def coloured(n: int, seed: int) -> Examples:
     """Two classes: dark and bright pictures; the group is the class."""
     generator = torch.Generator().manual_seed(seed)
     target = torch.arange(n) % 2
     pixels = torch.randint(0, 100, (n, 3, 32, 32), generator=generator) + 150 * target[:, None, None, None]
-    return Rows(pixels.to(torch.uint8), target, target.clone())
+    return Examples(pixels.to(torch.uint8), target, target.clone())
 
 
 def recipe(module: object = erm, steps: int = 30, **changes: float) -> Recipe:
@@ -188,7 +188,7 @@ def test_group_dro_draws_groups_of_149_and_100_equally(monkeypatch: pytest.Monke
             return super().__call__(losses, groups)
 
     group = torch.tensor([0] * 149 + [1] * 100)
-    rows = Rows(torch.zeros(249, 3, 8, 8, dtype=torch.uint8), group, group)
+    rows = Examples(torch.zeros(249, 3, 8, 8, dtype=torch.uint8), group, group)
     monkeypatch.setattr(groupdro, "GroupDro", Watched)
     groupdro.train(Mean(), Problem(rows, rows.take(torch.tensor([0, 248])), ["a", "b"], 0), recipe(groupdro, 400, batch=64))
     drawn = torch.stack(seen).sum(0)
@@ -218,7 +218,7 @@ def test_weighted_batches_take_more_rows_than_multinomial() -> None:
 def test_no_method_reads_or_copies_all_pixels(name: str) -> None:
     """Six hundred training images, of which no more than a batch is ever asked for."""
     train, validation, drawn = coloured(600, 0), coloured(300, 1), coloured(700, 2)
-    train = Rows(train.pixels, train.target, train.target.where(torch.arange(600) > 9, 0))
+    train = Examples(train.pixels, train.target, train.target.where(torch.arange(600) > 9, 0))
     problem = Problem(guarded(train), guarded(validation), ["dark", "bright"], 0, synthetic=guarded(drawn))
     module = method(name)
     own = {"dfr": dfr.Recipe(2, [1]), "none": none.Recipe()}
@@ -239,7 +239,7 @@ def test_jtt_upweights_exactly_the_planted_errors(problem: Problem, monkeypatch:
     """Four bright pictures are labelled dark: the first network misjudges those, and the second sees them five times."""
     planted = torch.zeros(64, dtype=torch.bool)
     planted[[5, 21, 33, 47]] = True
-    wrong = Rows(problem.train.pixels, torch.where(planted, 0, problem.train.target), problem.train.group)
+    wrong = Examples(problem.train.pixels, torch.where(planted, 0, problem.train.target), problem.train.group)
     network = build(TINY, 2, 0)
     fresh = {k: v.clone() for k, v in network.state_dict().items()}
     seen = {}
@@ -259,12 +259,12 @@ def test_jtt_upweights_exactly_the_planted_errors(problem: Problem, monkeypatch:
     assert recipe(jtt, identify_steps=30).gradient_steps == 60
 
 
-def blobs(sizes: list[list[int]], seed: int) -> Rows:
+def blobs(sizes: list[list[int]], seed: int) -> Examples:
     """Two classes of 8-dimensional points, the groups of each around points of their own, with group numbers in order."""
     generator = torch.Generator().manual_seed(seed)
     group = torch.cat([torch.full((n,), i) for i, n in enumerate(n for own in sizes for n in own)])
     target = torch.cat([torch.full((sum(own),), i) for i, own in enumerate(sizes)])
-    return Rows(10 + 6 * torch.eye(8)[group] + 0.3 * torch.randn(len(group), 8, generator=generator), target, group)
+    return Examples(10 + 6 * torch.eye(8)[group] + 0.3 * torch.randn(len(group), 8, generator=generator), target, group)
 
 
 def test_george_finds_the_planted_groups_and_selects_without_labels(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -292,21 +292,21 @@ def test_george_takes_a_small_class_as_one_cluster() -> None:
 def test_augment_lifts_every_group_to_the_largest() -> None:
     """Real 6, 1, 0, 4; synthetic 3 of each but the last: 6, 4, 3 and 4 + 2."""
     rows, drawn = (
-        Rows(torch.zeros(len(g), 3, 2, 2, dtype=torch.uint8), torch.zeros(len(g)), torch.tensor(g))
+        Examples(torch.zeros(len(g), 3, 2, 2, dtype=torch.uint8), torch.zeros(len(g)), torch.tensor(g))
         for g in ([0] * 6 + [1] + [3] * 4, [0] * 3 + [1] * 3 + [2] * 3 + [3] * 5)
     )
     added = mixing.lift(rows, drawn, 4, torch.Generator().manual_seed(0))
     assert torch.bincount(rows.join(added).group).tolist() == [6, 4, 3, 6]
 
 
-def planted(count: int, seed: int) -> Rows:
+def planted(count: int, seed: int) -> Examples:
     """Classes told apart by feature 3 in every group; the group's other half follows feature 0, mostly with the class."""
     generator = torch.Generator().manual_seed(seed)
     target = torch.randint(0, 2, (count,), generator=generator)
     bias = torch.where(torch.rand(count, generator=generator) < 0.9, target, 1 - target)
     x = torch.randn(count, 8, generator=generator)
     x[:, 0], x[:, 3] = 8 * bias + 0.1 * x[:, 0], 2 * (2 * target - 1) + x[:, 3] + 50
-    return Rows(x, target, 2 * target + bias)
+    return Examples(x, target, 2 * target + bias)
 
 
 class Mean(torch.nn.Module):
@@ -355,7 +355,7 @@ def test_dfr_takes_more_than_two_classes() -> None:
     generator = torch.Generator().manual_seed(0)
     target = torch.arange(90) % 3
     x = 0.3 * torch.randn(90, 8, generator=generator) + 4 * torch.eye(8)[target]
-    network, rows = Plain(3), Rows(x, target, target)
+    network, rows = Plain(3), Examples(x, target, target)
     assert dfr.train(network, Problem(rows, rows, ["a", "b", "c"], 0), dfr.Recipe(3, [1])).score == (1.0, 1.0)
     assert (network.head(x).argmax(1) == target).all()
 
@@ -377,7 +377,7 @@ def test_dfr_names_a_missing_group() -> None:
 
 def test_average_selection_sees_no_group() -> None:
     labels = torch.tensor([0, 0, 0, 1])
-    logits, rows = torch.tensor([[1.0, 0.0]] * 4), Rows(None, labels, labels)
+    logits, rows = torch.tensor([[1.0, 0.0]] * 4), Examples(None, labels, labels)
     assert selection_score(logits, rows, "groups") == (0.0, 0.5)
     assert selection_score(logits, replace(rows, group=None), "average") == (0.75,)
     best = Best("average")
@@ -396,7 +396,7 @@ def test_selected_images_come_with_their_groups_labels(tmp_path: Path) -> None:
     columns = {"group": ["g"] * 3 + ["h"] * 3, "file": files, "kept": [True, False, True, False, True, False]}
     columns["score"] = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
     parquet.write(tmp_path / "selection", columns)
-    rows = synthetic(tmp_path / "selection", 4, Labels(["p", "q"], {"g": "q", "h": "p"}, ["h", "g"]))
+    rows = synthetic(tmp_path / "selection", 4, ClassIndex(["p", "q"], {"g": "q", "h": "p"}, ["h", "g"]))
     assert rows.pixels[:, 0, 0, 0].tolist() == [0, 2, 11]
     assert selection.scores(tmp_path / "selection") == [0.1, 0.3, 0.5]
     assert (rows.group.tolist(), rows.target.tolist()) == ([1, 1, 0], [1, 1, 0])

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from fairgen.core.batches import Batches
-from fairgen.core.checkpoint import Training, placed
-from fairgen.core.workfolder import Work
+from fairgen.core.checkpoint import TrainingState, placed
+from fairgen.core.workfolder import WorkFolder
 
 
 class Compact(torch.optim.Optimizer):
@@ -34,17 +34,17 @@ class Compact(torch.optim.Optimizer):
                 p -= group["lr"] / self.state[p]["step"] * new
 
 
-def begun(kind: Callable[..., torch.optim.Optimizer]) -> Training:
+def begun(kind: Callable[..., torch.optim.Optimizer]) -> TrainingState:
     """A loop before its first step."""
     generator = torch.Generator().manual_seed(0)
     weights = [torch.nn.Parameter(torch.randn(shape, generator=generator)) for shape in ((80, 80), (3,))]
     optimizer = kind(weights, lr=0.1)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 / (1 + step))
     tied = weights[:1]  # stands in the network in a second place
-    return Training({"weights": weights, "tied": tied}, optimizer, schedule, generator, [Batches(5, 2, generator)])
+    return TrainingState({"weights": weights, "tied": tied}, optimizer, schedule, generator, [Batches(5, 2, generator)])
 
 
-def advance(training: Training, steps: int) -> list[torch.Tensor]:
+def advance(training: TrainingState, steps: int) -> list[torch.Tensor]:
     """Take some steps down the squares of the weights with noise from every stream."""
     for _ in range(steps):
         noise = torch.randn(1, generator=training.generator) + torch.randn(1) + next(training.streams[0]).float().mean()
@@ -57,8 +57,8 @@ def advance(training: Training, steps: int) -> list[torch.Tensor]:
     return training.tensors["weights"]
 
 
-def opened(folder: Path) -> Work:
-    work = Work(folder / "a", {})
+def opened(folder: Path) -> WorkFolder:
+    work = WorkFolder(folder / "a", {})
     work.lock(print)
     work.seconds = 0
     return work

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from fairgen.evaluate.prediction_metrics import Labels, auroc, calibration_error, demographic_parity, equalized_odds
+from fairgen.evaluate.prediction_metrics import Outcomes, auroc, calibration_error, demographic_parity, equalized_odds
 
 # bias a: x is predicted for 3 of 4 rows, true positive rate 1, false positive rate 1/2; bias b: 1 of 4, 1/2, 0
-BINARY = Labels(np.array(list("xxyyxxyy")), np.array(list("xxxyxyyy")), np.array(list("aaaabbbb")))
+BINARY = Outcomes(np.array(list("xxyyxxyy")), np.array(list("xxxyxyyy")), np.array(list("aaaabbbb")))
 
 
 def test_two_classes() -> None:
@@ -17,7 +17,7 @@ def test_two_classes() -> None:
 
 def test_more_classes_take_the_largest_difference() -> None:
     """Only z differs: it is predicted for 2 of 6 rows with bias a and 1 of 6 with b, at true positive rates 1 and 1/2."""
-    rows = Labels(np.array(list("xxyyzz" * 2)), np.array(list("xxyyzz" + "xxyyzx")), np.array(["a"] * 6 + ["b"] * 6))
+    rows = Outcomes(np.array(list("xxyyzz" * 2)), np.array(list("xxyyzz" + "xxyyzx")), np.array(["a"] * 6 + ["b"] * 6))
     assert demographic_parity(rows, ["x", "y", "z"], ["a", "b"]) == pytest.approx(1 / 6)
     assert equalized_odds(rows, ["x", "y", "z"], ["a", "b"]) == 0.5
 
@@ -25,10 +25,10 @@ def test_more_classes_take_the_largest_difference() -> None:
 def test_undefined_differences_are_none() -> None:
     assert demographic_parity(BINARY, ["x", "y"], ["a", "b", "c"]) is None
     assert equalized_odds(BINARY, ["x", "y"], ["a", "b", "c"]) is None
-    one_sided = Labels(np.array(list("xyxx")), np.array(list("xyxx")), np.array(list("aabb")))
+    one_sided = Outcomes(np.array(list("xyxx")), np.array(list("xyxx")), np.array(list("aabb")))
     assert equalized_odds(one_sided, ["x", "y"], ["a", "b"]) is None
     assert demographic_parity(one_sided, ["x", "y"], ["a", "b"]) == 0.5
-    nothing = Labels(*[np.array([])] * 3)
+    nothing = Outcomes(*[np.array([])] * 3)
     assert demographic_parity(nothing, ["x", "y"], ["a"]) is None
     assert equalized_odds(nothing, ["x", "y"], ["a"]) is None
 

@@ -23,7 +23,7 @@ from fairgen.generate.latents import portions
 from fairgen.generate.material import enough, material, reason_to_skip
 from fairgen.generate.recipe import Adapt, Recipe
 from fairgen.generate.solver import Solver
-from fairgen.generate.training import RunningMean, learning_rate, train
+from fairgen.generate.training import RunningMean, lr_schedule, train
 from fairgen.generate.training_shared import train as train_shared
 from fairgen.models import adapters, base_model, diffusion, lora, text_encoders
 
@@ -209,7 +209,7 @@ def test_the_running_mean_takes_the_place_of_the_weights() -> None:
 def test_the_learning_rate_rises_and_falls_as_its_schedule_says() -> None:
     weight = torch.nn.Parameter(torch.zeros(1))
     optimizer = torch.optim.SGD([weight], lr=1.0)
-    schedule = learning_rate(
+    schedule = lr_schedule(
         optimizer, Recipe(**{**RECIPE, "lr": 1.0, "schedule": "cosine", "warmup": 2, "steps": 6}, prior_weight=0, prior_batch=0)
     )
     rates = []

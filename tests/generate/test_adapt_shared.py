@@ -11,7 +11,7 @@ from workflows import Workflow, planned
 
 from fairgen.core import images
 from fairgen.core.settings import read
-from fairgen.core.workfolder import Work
+from fairgen.core.workfolder import WorkFolder
 from fairgen.generate import adapt, adapt_shared, sample
 from fairgen.generate.recipe import Adapt
 from fairgen.models import adapters, base_model, diffusion, lora
@@ -23,7 +23,7 @@ def trained(bench: Bench, stage: object, name: str, recipe: dict | None = None, 
     values["recipe"] = {**values["recipe"], **(recipe or {})}
     given = SimpleNamespace(group="g", clusters=bench.folder / "c.parquet", split=bench.folder / "s.parquet", **more)
     given.prior, path = [bench.folder / "drawn.parquet"], bench.folder / name
-    given.work, given.adapter, given.adapters = Work(path, {}), path, path
+    given.work, given.adapter, given.adapters = WorkFolder(path, {}), path, path
     given.work.lock(print)
     stage.work(read(Adapt, values), given)
     given.work.close(done=True)

@@ -7,7 +7,7 @@ from chains import PROMPTS, SOLVER
 
 from fairgen.core import images, parquet
 from fairgen.core.settings import read
-from fairgen.core.workfolder import Work
+from fairgen.core.workfolder import WorkFolder
 from fairgen.generate.prior import Prior, work
 from fairgen.models import diffusion
 from fairgen.models.base_model import Base
@@ -16,7 +16,7 @@ from fairgen.models.base_model import Base
 def class_images(file: Path, base: Base, **changes: object) -> list[dict]:
     """The rows of a file of class images."""
     settings = {**PROMPTS, "base": vars(base), "count": 3, "solver": SOLVER, **changes}
-    folder = Work(file, settings)
+    folder = WorkFolder(file, settings)
     folder.lock(print)
     work(read(Prior, settings), SimpleNamespace(prior=file, work=folder, group="g"))
     folder.close(done=True)

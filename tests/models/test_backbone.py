@@ -8,7 +8,7 @@ import pytest
 import timm
 import torch
 
-from fairgen.classify.examples import Rows
+from fairgen.classify.examples import Examples
 from fairgen.classify.methods import erm, head
 from fairgen.classify.problem import Problem
 from fairgen.classify.recipe import Recipe
@@ -139,10 +139,10 @@ def settings_of(family: str) -> classifier.Classifier:
     return classifier.Classifier(model, {"depth": 2} if family in SHALLOW else {}, False, resolution)
 
 
-def rows(count: int, resolution: int) -> Rows:
+def rows(count: int, resolution: int) -> Examples:
     pixels = torch.randint(0, 256, (count, 3, resolution, resolution), generator=torch.Generator().manual_seed(0))
     target = torch.arange(count) % 3
-    return Rows(pixels.to(torch.uint8), target, target.clone())
+    return Examples(pixels.to(torch.uint8), target, target.clone())
 
 
 def check_family(family: str, folder: Path) -> None:

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from fairgen.core import images, parquet
 from fairgen.core.settings import read
-from fairgen.core.workfolder import Work
+from fairgen.core.workfolder import WorkFolder
 from fairgen.embedded import birds
 from fairgen.generate import adapt, prior, sample, score
 from fairgen.generate.recipe import Adapt
@@ -36,7 +36,7 @@ def chain(folder: Path, base: base_model.Base, kind: str) -> list[dict]:
     common = {**PROMPTS, "base": vars(base)}
 
     def run(stage: object, cls: type, settings: dict, output: str, **paths: object) -> Path:
-        work = Work(folder / output, settings)
+        work = WorkFolder(folder / output, settings)
         work.lock(print)
         name = output.split(".")[0]
         stage.work(read(cls, settings), SimpleNamespace(**{name: folder / output}, work=work, group="g", **paths))

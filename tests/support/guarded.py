@@ -2,7 +2,7 @@
 
 import torch
 
-from fairgen.classify.examples import Rows
+from fairgen.classify.examples import Examples
 
 
 class Guarded:
@@ -20,6 +20,6 @@ class Guarded:
         return found
 
 
-def guarded(rows: Rows) -> Rows:
+def guarded(rows: Examples) -> Examples:
     """The same rows, whose pixels cannot be read all at once."""
-    return Rows(Guarded(rows.pixels), rows.target, rows.group)
+    return Examples(Guarded(rows.pixels), rows.target, rows.group)

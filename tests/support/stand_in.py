@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from fairgen.core import lineage
-from fairgen.core.workfolder import Work, place
+from fairgen.core.workfolder import WorkFolder, place
 
 UNTRACKED = ("log", "workers", "gpu")  # options of the machine
 SLOWEST = 0.3  # seconds that it takes at most, so that it can be killed
@@ -60,7 +60,7 @@ def main(stage: str, words: list[str]) -> None:
         seen.update(path.read_bytes())
     made = {name: Path(values[0]) for name, values in options.items() if values and values[0].startswith("results/")}
     made = {name: path for name, path in made.items() if name not in (*inputs, "log") and path.suffix}
-    kept = Work(next(iter(made.values())), settings)
+    kept = WorkFolder(next(iter(made.values())), settings)
     kept.lock(lambda said: None)  # an orphan of a killed snakemake may be at it
     for name, path in made.items():
         temporary = kept.folder / f"{name}{path.suffix}"

@@ -13,7 +13,7 @@ from workflows import PROJECT
 
 from fairgen.core import devices
 from fairgen.core.errors import FairgenError
-from fairgen.core.workfolder import Work, differences
+from fairgen.core.workfolder import WorkFolder, differences
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def test_a_job_waits_for_the_orphan_of_its_output_and_says_so(bench: Bench) -> N
     assert bench.run("pretrain").returncode == 0
     expected = bench.output.read_bytes()
     bench.output.unlink()
-    orphan = Work(bench.output, {})
+    orphan = WorkFolder(bench.output, {})
     orphan.lock(print)
     (bench.folder / "log").write_text("what the orphan said\n")
     with bench.start("pretrain") as job:
@@ -77,8 +77,8 @@ def test_a_failing_job_leaves_no_empty_folder(bench: Bench) -> None:
     assert not bench.work.exists()
 
 
-def opened(output: Path, settings: dict, **inputs: str) -> tuple[Work, str]:
-    work = Work(output, settings)
+def opened(output: Path, settings: dict, **inputs: str) -> tuple[WorkFolder, str]:
+    work = WorkFolder(output, settings)
     work.lock(print)
     return work, work.begin(inputs)
 
@@ -117,7 +117,7 @@ def test_other_code_starts_afresh(tmp_path: Path) -> None:
         ("1", "goes on from {'step': 1}"),
         ("2", "starts afresh: since the interrupted job code changed"),
     ):
-        work = Work(tmp_path / "a", {"x": 1}, code)
+        work = WorkFolder(tmp_path / "a", {"x": 1}, code)
         work.lock(lambda said: None)
         part = work.part("train")
         assert part.begin({"images": "1"}) == expected
@@ -138,9 +138,9 @@ def test_other_inputs_start_afresh_for_good(tmp_path: Path) -> None:
 
 def test_two_jobs_never_hold_one_folder(tmp_path: Path) -> None:
     program = (
-        "import pathlib, sys, time; from fairgen.core.workfolder import Work\n"
+        "import pathlib, sys, time; from fairgen.core.workfolder import WorkFolder\n"
         "for _ in range(30):\n"
-        "    work = Work(pathlib.Path(sys.argv[1], 'a'), {}); work.lock(lambda said: None)\n"
+        "    work = WorkFolder(pathlib.Path(sys.argv[1], 'a'), {}); work.lock(lambda said: None)\n"
         "    mine = work.fresh() / 'mine'; mine.open('x').close(); time.sleep(0.002); mine.unlink(); work.close(True)"
     )
     command = [sys.executable, "-c", program, str(tmp_path)]
@@ -155,7 +155,7 @@ def test_a_file_system_without_locks_is_named(tmp_path: Path, monkeypatch: pytes
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr("fcntl.flock", flock)
-    for lock in (lambda: Work(tmp_path / "a", {}).lock(print), lambda: devices.try_lock("0", tmp_path)):
+    for lock in (lambda: WorkFolder(tmp_path / "a", {}).lock(print), lambda: devices.try_lock("0", tmp_path)):
         with pytest.raises(
             FairgenError, match=r"this file system has no locks \(.*\), which keep jobs apart; mount it with them"
         ):

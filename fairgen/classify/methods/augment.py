@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import torch
 
-from fairgen.classify.examples import Rows
+from fairgen.classify.examples import Examples
 from fairgen.classify.model_selection import Best
 from fairgen.classify.problem import Problem
 from fairgen.classify.recipe import Recipe
@@ -18,7 +18,7 @@ from fairgen.models.classifier import Network
 LABELS = ("generation", "training")
 
 
-def lift(rows: Rows, synthetic: Rows, groups: int, generator: torch.Generator) -> Rows:
+def lift(rows: Examples, synthetic: Examples, groups: int, generator: torch.Generator) -> Examples:
     """Random synthetic rows that lift every group of `rows` to the size of the largest."""
     sizes = torch.bincount(rows.group, minlength=groups)
     order = torch.randperm(len(synthetic), generator=generator)

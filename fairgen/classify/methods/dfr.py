@@ -12,7 +12,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from tqdm import tqdm
 
-from fairgen.classify.examples import Rows
+from fairgen.classify.examples import Examples
 from fairgen.classify.model_selection import Best, selection_score
 from fairgen.classify.problem import Problem
 from fairgen.core.errors import FairgenError
@@ -90,7 +90,7 @@ def logistic(features: torch.Tensor, target: torch.Tensor, c: float, seed: int) 
     return (torch.cat([-weight, weight]) / 2, torch.cat([-bias, bias]) / 2) if len(bias) == 1 else (weight, bias)
 
 
-def refit(features: torch.Tensor, rows: Rows, c: float, refits: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+def refit(features: torch.Tensor, rows: Examples, c: float, refits: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Mean weight and bias of `refits` regressions, each on its own balanced subset."""
     generator = torch.Generator().manual_seed(seed)
     subsets = [balanced(rows.group, generator) for _ in range(refits)]

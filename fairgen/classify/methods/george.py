@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from sklearn.metrics import silhouette_score
 
-from fairgen.classify.examples import Rows
+from fairgen.classify.examples import Examples
 from fairgen.classify.methods import groupdro
 from fairgen.classify.model_selection import Best
 from fairgen.classify.problem import Problem
@@ -73,7 +73,7 @@ def separation(features: np.ndarray, label: np.ndarray, seed: int) -> float:
     return float(silhouette_score(features[chosen], label[chosen], metric="cosine")) if seen > 1 else -1.0
 
 
-def inferred(network: Network, problem: Problem, recipe: Recipe) -> tuple[list[Rows], list[str]]:
+def inferred(network: Network, problem: Problem, recipe: Recipe) -> tuple[list[Examples], list[str]]:
     """Training and validation rows with clusters for groups, by the network's features; and the clusters' names."""
     parts = [problem.train, problem.validation]
     features = [embed(network, rows.pixels).numpy() for rows in parts]

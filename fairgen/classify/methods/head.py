@@ -10,7 +10,7 @@ from tqdm import tqdm
 from fairgen.classify.model_selection import Best, selection_score
 from fairgen.classify.problem import Problem
 from fairgen.classify.recipe import Recipe
-from fairgen.classify.training import optimiser, step
+from fairgen.classify.training import optimizer_and_schedule, step
 from fairgen.core.batches import Batches
 from fairgen.models.classifier import Network, embed
 
@@ -21,7 +21,7 @@ def train(network: Network, problem: Problem, recipe: Recipe) -> Best:
     """Train the head on fixed features."""
     features, validation = embed(network, problem.train.pixels), embed(network, problem.validation.pixels)
     generator, best, head = torch.Generator().manual_seed(problem.seed), Best(recipe.select), network.head.cpu()
-    optimizer, schedule = optimiser(head.parameters(), recipe)
+    optimizer, schedule = optimizer_and_schedule(head.parameters(), recipe)
 
     def look(number: int) -> None:
         with torch.no_grad():

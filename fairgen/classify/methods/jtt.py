@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from fairgen.classify import recipe
-from fairgen.classify.examples import Rows
+from fairgen.classify.examples import Examples
 from fairgen.classify.model_selection import Best
 from fairgen.classify.problem import Problem
 from fairgen.classify.training import first_network, fit_all
@@ -38,7 +38,7 @@ def error_set(network: Network, problem: Problem, recipe: Recipe) -> torch.Tenso
     return predict(network, problem.train.pixels).argmax(1) != problem.train.target
 
 
-def upweighted(rows: Rows, errors: torch.Tensor, times: int) -> Rows:
+def upweighted(rows: Examples, errors: torch.Tensor, times: int) -> Examples:
     """The rows with those of the error set `times` over: their numbers, not their pixels."""
     return rows.take(torch.repeat_interleave(torch.arange(len(rows)), torch.where(errors, times, 1)))
 
