@@ -20,7 +20,7 @@ from fairgen.core.batches import Batches
 from fairgen.core.checkpoint import TrainingState
 from fairgen.core.errors import FairgenError
 from fairgen.core.seeds import seed_of
-from fairgen.core.workfolder import digest
+from fairgen.core.workfolder import Resume, digest
 from fairgen.data import duplicates, pixels
 from fairgen.generate import selection
 from fairgen.models import classifier
@@ -90,7 +90,7 @@ def work(settings: Pretrain, paths: SimpleNamespace) -> None:
     state = [*network.state_dict().values(), *projection.state_dict().values()]
     training = TrainingState({"state": state}, optimizer, schedule, generator, [order])
     seen = [*drawn.content(), *([] if weights is None else [weights.numpy()])]
-    training.resume(paths.work, {"images": digest(*seen)})
+    training.resume(Resume(paths.work, {"images": digest(*seen)}))
     steps = range(training.step, settings.recipe.steps)
     for _ in tqdm(steps, total=settings.recipe.steps, initial=training.step, desc="pretrain", disable=None):
         batch = next(order)

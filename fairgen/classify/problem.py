@@ -1,12 +1,9 @@
 """What a classifier method works on: training and validation rows, and where it goes on from."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
-
 from fairgen.classify.examples import Examples
-from fairgen.core.workfolder import WorkFolder, digest
+from fairgen.core.workfolder import Resume, WorkFolder, digest
 
 
 @dataclass(frozen=True)
@@ -26,19 +23,10 @@ class Problem:
     synthetic: Examples | None = None
     work: WorkFolder | None = None
 
-    def kept(self, phase: str, state: Sequence[torch.Tensor] = ()) -> "Kept | None":
-        """How one phase of the training is kept, with the tensors that change beside the network; None without a folder."""
+    def resume(self, phase: str) -> Resume | None:
+        """Where one phase of the training goes on from; None without a work folder."""
         if self.work is None:
             return None
         parts = {"train": self.train, "validation": self.validation}
         seen = {name: digest(*rows.content()) for name, rows in parts.items()}
-        return Kept(self.work.part(phase), seen, list(state))
-
-
-@dataclass(frozen=True)
-class Kept:
-    """Where checkpoints of a training lie, hashes of what it depends on, and what changes beside the network."""
-
-    work: WorkFolder
-    inputs: dict[str, str]
-    state: list[torch.Tensor]
+        return Resume(self.work.part(phase), seen)

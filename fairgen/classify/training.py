@@ -10,13 +10,13 @@ from tqdm import tqdm
 
 from fairgen.classify.examples import Examples
 from fairgen.classify.model_selection import Best, selection_score
-from fairgen.classify.problem import Kept, Problem
+from fairgen.classify.problem import Problem
 from fairgen.classify.recipe import Optimisation, Recipe
 from fairgen.core.batches import Batches
 from fairgen.core.checkpoint import TrainingState
 from fairgen.core.errors import FairgenError
 from fairgen.core.seeds import seed_of
-from fairgen.core.workfolder import digest
+from fairgen.core.workfolder import Resume, digest
 from fairgen.models.classifier import Network, augment, predict
 
 # per-sample losses (n,) and groups (n,) to one loss
@@ -72,21 +72,22 @@ def descend(
     objective: Objective,
     generator: torch.Generator,
     weights: torch.Tensor | None = None,
-    kept: Kept | None = None,
+    resume: Resume | None = None,
+    state: Sequence[torch.Tensor] = (),
 ) -> Iterator[int]:
     """Train all weights on augmented batches; yields the number of each step that is done.
 
-    `weights` (n,) makes the batches draw rows in that proportion. With `kept` it goes on from an interrupted training.
+    `weights` (n,) makes the batches draw rows in that proportion. With `resume` it goes on from an interrupted training; `state`
+    is what changes in place beside the network.
     """
     optimizer, schedule = optimizer_and_schedule(network.parameters(), recipe)
     uniform = Batches(len(rows), recipe.batch, generator)
     plan = uniform if weights is None else weighted_batches(weights, recipe.batch, generator)
-    state = [*network.state_dict().values()]
-    changing = {"state": state, "more": kept.state if kept else []}
-    training = TrainingState(changing, optimizer, schedule, generator, [uniform])
-    if kept:
-        start = digest(*(x.detach().cpu().contiguous().numpy() for x in state))
-        training.resume(kept.work, {**kept.inputs, "start": start})
+    own = [*network.state_dict().values()]
+    training = TrainingState({"state": own, "more": list(state)}, optimizer, schedule, generator, [uniform])
+    if resume:
+        start = digest(*(x.detach().cpu().contiguous().numpy() for x in own))
+        training.resume(Resume(resume.work, {**resume.inputs, "start": start}))
     steps = range(training.step, recipe.steps)
     for _ in tqdm(steps, total=recipe.steps, initial=training.step, desc="finetune", disable=None):
         batch = next(plan)
@@ -96,15 +97,15 @@ def descend(
         step(objective(losses, rows.group[batch]), optimizer, schedule)
         training.step += 1
         yield training.step
-        if kept:
-            training.save(kept.work)
+        if resume:
+            training.save(resume.work)
 
 
 def first_network(network: Network, problem: Problem, recipe: Any) -> None:
     """Train by ERM for `recipe.identify_steps`, for the methods that learn from a first network what the second one needs."""
     generator = torch.Generator().manual_seed(seed_of("identify", problem.seed))
-    first, kept = replace(recipe, steps=recipe.identify_steps), problem.kept("identify")
-    for _ in descend(network, problem.train, first, mean_loss, generator, kept=kept):
+    first = replace(recipe, steps=recipe.identify_steps)
+    for _ in descend(network, problem.train, first, mean_loss, generator, resume=problem.resume("identify")):
         pass
 
 
@@ -121,7 +122,7 @@ def fit_all(
     `state` is what the objective changes in place.
     """
     generator, best = torch.Generator().manual_seed(problem.seed), Best(recipe.select)
-    kept = problem.kept("train", [*best.tensors(network), *state])
+    resume, changing = problem.resume("train"), [*best.tensors(network), *state]
 
     def look(number: int) -> None:
         logits = predict(network, problem.validation.pixels)
@@ -129,7 +130,7 @@ def fit_all(
 
     if problem.trained:
         look(0)
-    for number in descend(network, problem.train, recipe, objective, generator, weights, kept):
+    for number in descend(network, problem.train, recipe, objective, generator, weights, resume, changing):
         if number % recipe.evaluate_every == 0 or number == recipe.steps:
             look(number)
             if best.stops(number, recipe):

@@ -5,10 +5,9 @@ from typing import Any
 
 import torch
 
-from fairgen.core import job
 from fairgen.core.batches import Batches
 from fairgen.core.safetensors_file import storable
-from fairgen.core.workfolder import WorkFolder
+from fairgen.core.workfolder import Resume, WorkFolder
 
 
 @dataclass
@@ -36,12 +35,12 @@ class TrainingState:
             stored = storable(self._state())
             work.save(f"step-{self.step:08}.safetensors", lambda path: save_file(stored, path), progress)
 
-    def resume(self, work: WorkFolder, inputs: dict[str, str]) -> None:
+    def resume(self, resume: Resume) -> None:
         """Go on from the checkpoint of an interrupted job with the same settings and inputs, if there is one."""
         from safetensors.torch import load_file
 
-        if said := work.begin(inputs):
-            job.log.info("%s", said)
+        resume.begin()
+        work = resume.work
         if work.files:
             stored = load_file(work.paths()[0])
             self.step, self.losses = work.progress["step"], stored["losses"].tolist()

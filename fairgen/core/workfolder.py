@@ -15,11 +15,13 @@ import errno
 import fcntl
 import hashlib
 import json
+import logging
 import os
 import shutil
 import socket
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, TextIO
 
@@ -29,6 +31,7 @@ SECONDS = 600  # at most so much is lost when a job is killed; the environment's
 MANIFEST = "manifest.json"
 os.umask(UMASK := os.umask(0o022))  # it can be read only by setting it
 NEW = "new"
+log = logging.getLogger("fairgen")
 NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)  # what file systems without locks answer
 
 
@@ -143,6 +146,19 @@ class WorkFolder:
                 path.unlink()
 
 
+@dataclass(frozen=True)
+class Resume:
+    """What an interrupted job goes on from: its work folder, and hashes of what its work depends on besides settings and code."""
+
+    work: WorkFolder
+    inputs: dict[str, str]
+
+    def begin(self) -> None:
+        """Look for what it has left (`WorkFolder.begin`), and log what there is."""
+        if said := self.work.begin(self.inputs):
+            log.info("%s", said)
+
+
 def place(temporary: Path, path: Path) -> None:
     """Move a written file to its place: whole or not at all, even if the machine goes down."""
     with temporary.open("rb") as file:
@@ -172,7 +188,7 @@ def flocked(handle: IO[str], wait: bool = False) -> bool:
 
 
 def digest(*contents: Any) -> str:
-    """Hash of some contents (bytes or contiguous arrays), for the inputs of `WorkFolder.begin`."""
+    """Hash of some contents (bytes or contiguous arrays), for the inputs of a `Resume`."""
     return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in contents)).hexdigest()[:16]
 
 

@@ -5,15 +5,12 @@ empty record with the reason and ends before anything heavy is imported.
 """
 
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fairgen.core import job
-from fairgen.models import adapters
-
-if TYPE_CHECKING:
-    pass
 from fairgen.generate.material import assignment, material, reason_to_skip
 from fairgen.generate.recipe import Adapt
+from fairgen.models import adapters
 
 
 def work(settings: Adapt, paths: SimpleNamespace) -> None:
@@ -31,7 +28,7 @@ def work(settings: Adapt, paths: SimpleNamespace) -> None:
     given = material(settings, paths, assigned, [cluster])
     (pixels,), (origins,) = given.pixels, given.origins
     encoders, name = text_adapters.load(settings, given.base), f"{group}/{cluster}"
-    unet, losses = train(settings, given.base, (given.prompt, pixels), given.priors, name, given.kept, encoders, origins)
+    unet, losses = train(settings, given.base, (given.prompt, pixels), given.priors, name, given.resume, encoders, origins)
     text = text_adapters.state(encoders, settings.kind)
     adapters.write(paths.adapter, unet, facts | given.facts(settings, given.sizes[0], losses), text)
 

@@ -26,7 +26,7 @@ def work(settings: Adapt, paths: SimpleNamespace) -> None:
 
     given = material(settings, paths, assigned, clusters)
     named = {f"{group}/{cluster}": pixels for cluster, pixels in zip(clusters, given.pixels, strict=True)}
-    trained = train(settings, given.base, given.prompt, named, given.priors, group, given.kept, given.origins)
+    trained = train(settings, given.base, given.prompt, named, given.priors, group, given.resume, given.origins)
     found = {}
     for cluster, size, (state, losses) in zip(clusters, given.sizes, trained, strict=True):
         about = {**facts, "cluster": cluster, "reason": "", **given.facts(settings, size, losses)}

@@ -75,7 +75,7 @@ def noised(
 
 def precision(settings: "Adapt") -> torch.autocast:
     """Where forward passes take the base's dtype, though all weights are float32; LoRA layers see to themselves."""
-    dtype = diffusion.DTYPES[settings.base["dtype"]]
+    dtype = diffusion.DTYPES[settings.base.dtype]
     return torch.autocast(devices.current().type, dtype, enabled=settings.kind == "full" and dtype != torch.float32)
 
 

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 from fairgen.core import parquet
 from fairgen.core.errors import FairgenError
 from fairgen.core.seeds import seed_of
+from fairgen.core.workfolder import Resume, digest
 from fairgen.generate.prompts import instance_prompt
 from fairgen.generate.recipe import Adapt
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from fairgen.core.workfolder import WorkFolder
     from fairgen.models.base_model import Base
 
 
@@ -45,7 +45,7 @@ class Material:
     origins: "list[np.ndarray]"  # (n, 4) of each cluster: the images' own sizes and the corners of their crops
     sizes: list[int]  # images of each cluster, the unread ones included
     priors: "list[tuple[str, np.ndarray]]"  # prompt and class images
-    kept: "tuple[WorkFolder, dict[str, str]]"  # the work folder with the hashes of the inputs
+    resume: Resume
 
     def facts(self, settings: Adapt, images: int, losses: list[float]) -> dict[str, Any]:
         """What the file of an adapter says about its training."""
@@ -70,10 +70,9 @@ def material(settings: Adapt, paths: SimpleNamespace, assigned: dict[str, int], 
     import numpy as np
 
     from fairgen.core import images
-    from fairgen.core.workfolder import digest
-    from fairgen.models import base_model, diffusion
+    from fairgen.models import diffusion
 
-    base = base_model.Base(**settings.base)
+    base = settings.base
     split, root = parquet.rows(paths.split), Path(parquet.facts(paths.split)["root"])
     files = [[r["path"] for r in split if assigned.get(r["id"]) == cluster] for cluster in clusters]
     seen = [enough(listed, settings, f"{paths.group}/{c}") for c, listed in zip(clusters, files, strict=True)]
@@ -86,4 +85,5 @@ def material(settings: Adapt, paths: SimpleNamespace, assigned: dict[str, int], 
     identity, texts = diffusion.identity(base), [text.encode() for text, _ in priors]
     inputs = {"base": identity, "images": digest(*pixels, *origins), "prior": digest(*texts, *(x for _, x in priors))}
     prompt = instance_prompt(settings.prompts[paths.group], settings.token)
-    return Material(base, identity, prompt, pixels, origins, [len(listed) for listed in files], priors, (paths.work, inputs))
+    sizes = [len(listed) for listed in files]
+    return Material(base, identity, prompt, pixels, origins, sizes, priors, Resume(paths.work, inputs))

@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Any
 
 import pyarrow as pa
 
 from fairgen.core import images, job, parquet
 from fairgen.core.seeds import seed_of
+from fairgen.core.workfolder import Resume
 from fairgen.generate import resumable
 from fairgen.generate.prompts import plain_prompt
 from fairgen.generate.solver import Solver, draw
@@ -24,13 +24,13 @@ class Prior:
     count: int
     seed: int
     solver: Solver
-    base: dict[str, Any]
+    base: base_model.Base
     prompts: dict[str, str]
 
 
-def rows(settings: Prior, base: base_model.Base, group: str, skip: int) -> Iterator[resumable.Row]:
+def rows(settings: Prior, group: str, skip: int) -> Iterator[resumable.Row]:
     """Draw the class images of one group, without the first `skip`."""
-    prompt = plain_prompt(settings.prompts[group])
+    base, prompt = settings.base, plain_prompt(settings.prompts[group])
     text = text_encoders.encode_prompts(base, [prompt, settings.solver.negative_prompt])
     seeds = [seed_of("prior", settings.seed, group, i) for i in range(settings.count)]
     unet, vae = diffusion.load_unet(base), diffusion.load_vae(base)
@@ -42,9 +42,8 @@ def rows(settings: Prior, base: base_model.Base, group: str, skip: int) -> Itera
 
 def work(settings: Prior, paths: SimpleNamespace) -> None:
     """Write the class images of one group."""
-    base = base_model.Base(**settings.base)
-    identity = diffusion.identity(base)
-    drawn = resumable.resumed(paths.work, {"base": identity}, FIELDS, lambda skip: rows(settings, base, paths.group, skip))
+    identity = diffusion.identity(settings.base)
+    drawn = resumable.resumed(Resume(paths.work, {"base": identity}), FIELDS, lambda skip: rows(settings, paths.group, skip))
     parquet.write_images(paths.prior, drawn, FIELDS, {"base": identity})
 
 

@@ -1,9 +1,8 @@
 """How a generator is finetuned: the settings of `adapt` and `adapt_shared`."""
 
 from dataclasses import dataclass
-from typing import Any
 
-from fairgen.models import lora
+from fairgen.models import base_model, lora
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ class Adapt:
     borrow_below: int  # groups with fewer training images are sampled from their donor's adapters
     min_snr: float  # gamma of the min-SNR loss weight (arXiv 2303.09556); 0 weights all steps alike
     offset_noise: float  # part of the noise that is one number per channel; 0 for none
-    base: dict[str, Any]
+    base: base_model.Base
     prompts: dict[str, str]
     donors: dict[str, str | None]
     seed: int

@@ -6,25 +6,22 @@ from typing import Any
 
 import pyarrow as pa
 
-from fairgen.core import job, parquet
-from fairgen.core.workfolder import WorkFolder
+from fairgen.core import parquet
+from fairgen.core.workfolder import Resume
 
 Row = tuple[bytes, dict[str, Any]]
 
 
-def resumed(
-    work: WorkFolder, inputs: dict[str, str], fields: dict[str, pa.DataType], draw: Callable[[int], Iterator[Row]]
-) -> Iterator[Row]:
+def resumed(resume: Resume, fields: dict[str, pa.DataType], draw: Callable[[int], Iterator[Row]]) -> Iterator[Row]:
     """All rows in order: those that an interrupted job has left, then those that are drawn.
 
     Args:
-        work: the job's work folder.
-        inputs: content hashes of what the images come from.
+        resume: the job's work folder, with hashes of what the images come from.
         fields: columns beside the image.
         draw: yields the encoded images with their rows, from a number on.
     """
-    if said := work.begin(inputs):
-        job.log.info("%s", said)
+    resume.begin()
+    work = resume.work
     for path in work.paths():
         yield from parquet.image_rows(path)
     done, pending = work.progress.get("images", 0), []

@@ -16,6 +16,7 @@ from tqdm import tqdm
 from fairgen.core import devices, images, job, parquet
 from fairgen.core.errors import FairgenError
 from fairgen.core.seeds import seed_of
+from fairgen.core.workfolder import Resume
 from fairgen.generate import resumable, text_adapters
 from fairgen.generate.prompts import instance_prompt, plain_prompt
 from fairgen.generate.solver import Solver, draw
@@ -46,7 +47,7 @@ class Sample:
     seed: int
     solver: Solver
     token: str
-    base: dict[str, Any]
+    base: base_model.Base
     prompts: dict[str, str]
     donors: dict[str, str | None]
 
@@ -98,7 +99,7 @@ def rows(
     settings: Sample, group: str, chosen: list[Source], borrowed: bool, identity: str, skip: int = 0
 ) -> Iterator[tuple[bytes, dict[str, Any]]]:
     """Draw every image of the group with its provenance, without the first `skip`; `identity` is the base's."""
-    base = base_model.Base(**settings.base)
+    base = settings.base
     first = chosen[0].path
     adapted = first is not None
     prompt = settings.prompts[group]
@@ -117,7 +118,7 @@ def rows(
         "negative_prompt": solver.negative_prompt,
         "steps": solver.steps,
         "guidance": solver.guidance,
-        "base": f"{settings.base['model']}#{identity}",
+        "base": f"{base.model}#{identity}",
         "borrowed_from": settings.donors[group] if borrowed else "",
     }
     for source in chosen:
@@ -141,9 +142,11 @@ def work(settings: Sample, paths: SimpleNamespace) -> None:
     chosen, borrowed = sources(paths.adapters, paths.donors, settings.per_group, settings.floor, group)
     if borrowed:
         job.log.info("group %s borrows the adapters of %s", group, settings.donors[group])
-    identity = diffusion.identity(base_model.Base(**settings.base))
+    identity = diffusion.identity(settings.base)
     inputs = {"base": identity, "adapters": ",".join(source.digest for source in chosen if source.path)}
-    drawn = resumable.resumed(paths.work, inputs, FIELDS, lambda skip: rows(settings, group, chosen, borrowed, identity, skip))
+    drawn = resumable.resumed(
+        Resume(paths.work, inputs), FIELDS, lambda skip: rows(settings, group, chosen, borrowed, identity, skip)
+    )
     counted = tqdm(drawn, total=settings.per_group, desc=f"sample {group}", disable=None)
     facts = {"borrowed_from": settings.donors[group] if borrowed else "", "sources": len(chosen)}
     parquet.write_images(paths.samples, counted, FIELDS, facts)

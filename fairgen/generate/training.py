@@ -19,7 +19,7 @@ from fairgen.generate.latents import Feed, Latents, conditions, portions
 from fairgen.models import base_model, diffusion, lora, text_encoders
 
 if TYPE_CHECKING:
-    from fairgen.core.workfolder import WorkFolder
+    from fairgen.core.workfolder import Resume
     from fairgen.generate.recipe import Adapt, Recipe
 
 # keeps gradients that pass through float16 above its smallest numbers (arXiv 1710.03740, section 3.2)
@@ -93,7 +93,7 @@ def train(
     instance: tuple[str, np.ndarray],
     priors: list[tuple[str, np.ndarray]],
     name: str,
-    kept: "tuple[WorkFolder, dict[str, str]] | None" = None,
+    resume: "Resume | None" = None,
     encoders: diffusion.Encoders | None = None,
     origins: np.ndarray | None = None,
 ) -> tuple[torch.nn.Module, list[float]]:
@@ -105,7 +105,7 @@ def train(
         instance: the prompt with the rare token, and the cluster's images (n, h, w, 3) uint8.
         priors: sets of class images with their prompts, for prior preservation; they share its weight and batch.
         name: what the random stream is derived from.
-        kept: the work folder with the hashes of the inputs, for a run that can be interrupted.
+        resume: the work folder with the hashes of the inputs, for a run that can be interrupted.
         encoders: text encoders that are trained too, in place.
         origins: `images.origin` of each of the cluster's images, for SDXL; None: they are as they were stored. Class images
             always are, for the base has drawn them at this size.
@@ -136,7 +136,7 @@ def train(
     def loss(batch: Noised) -> torch.Tensor:
         return row_losses(unet, batch, fixed or text(), settings).sum()
 
-    losses = fit(settings, name, weights, feed.generator, feed.streams, draw, loss, clip_gradients, kept, of_text)
+    losses = fit(settings, name, weights, feed.generator, feed.streams, draw, loss, clip_gradients, resume, of_text)
     return unet.eval(), by_tenths(losses)
 
 
@@ -187,7 +187,7 @@ def fit(
     draw: Callable[[], Noised],
     losses: Callable[[Noised], torch.Tensor],
     clip: Callable[[list[torch.nn.Parameter]], None],
-    kept: "tuple[WorkFolder, dict[str, str]] | None" = None,
+    resume: "Resume | None" = None,
     text: Sequence[torch.nn.Parameter] = (),
 ) -> list[Any]:
     """Train weights as the recipe says.
@@ -201,19 +201,19 @@ def fit(
         draw: the next batch.
         losses: its loss, a number or one for each adapter (then their sum is trained).
         clip: what is done to the gradients of a step.
-        kept: the work folder with the hashes of the inputs, for a run that can be interrupted.
+        resume: the work folder with the hashes of the inputs, for a run that can be interrupted.
         text: weights of text encoders, trained in the same way at a learning rate of their own.
 
     Returns:
         What `losses` gave in each step: its mean over the step's batches.
     """
-    recipe, scale = settings.recipe, LOSS_SCALE if settings.base["dtype"] == "float16" else 1.0
+    recipe, scale = settings.recipe, LOSS_SCALE if settings.base.dtype == "float16" else 1.0
     optimizer = adamw(weights, settings, text)
     weights = [*weights, *text]
     schedule_lr, mean = lr_schedule(optimizer, recipe), RunningMean(weights, recipe.ema)
     training = TrainingState({"weights": weights, "mean": mean.mean}, optimizer, schedule_lr, generator, streams)
-    if kept:
-        training.resume(*kept)
+    if resume:
+        training.resume(resume)
     step = gradients(weights, losses, clip, scale)
     stream: AbstractContextManager[None] = nullcontext()
     if devices.current().type == "cuda" and recordable(recipe):
@@ -230,8 +230,8 @@ def fit(
                 raise FairgenError(f"adapt {name}: the loss is not finite; lower adapt.{settings.kind}.lr")
             training.step += 1
             training.losses.append(told.tolist())
-            if kept:
-                training.save(kept[0])
+            if resume:
+                training.save(resume.work)
         mean.install()
     return training.losses
 

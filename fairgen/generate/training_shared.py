@@ -20,7 +20,7 @@ from fairgen.generate.training import by_tenths, fit, trainable
 from fairgen.models import base_model, diffusion, stacked_lora, text_encoders
 
 if TYPE_CHECKING:
-    from fairgen.core.workfolder import WorkFolder
+    from fairgen.core.workfolder import Resume
     from fairgen.generate.recipe import Adapt
 
 
@@ -41,7 +41,7 @@ def train(
     clusters: dict[str, np.ndarray],
     priors: list[tuple[str, np.ndarray]],
     name: str,
-    kept: "tuple[WorkFolder, dict[str, str]] | None" = None,
+    resume: "Resume | None" = None,
     origins: Sequence[np.ndarray | None] | None = None,
 ) -> list[tuple[dict[str, torch.Tensor], list[float]]]:
     """Train the LoRA adapters of several clusters.
@@ -53,7 +53,7 @@ def train(
         clusters: what each adapter's random stream is derived from, with its images (n, h, w, 3) uint8.
         priors: sets of class images with their prompts, the same for all clusters.
         name: of them all, for messages.
-        kept: the work folder with the hashes of the inputs, for a run that can be interrupted.
+        resume: the work folder with the hashes of the inputs, for a run that can be interrupted.
         origins: for each cluster `images.origin` of its images, for SDXL; None: they are as they were stored.
 
     Returns:
@@ -80,5 +80,5 @@ def train(
 
     weights = [weight for layer in layers.values() for weight in (layer.down, layer.up)]
     streams, chance = [stream for feed in feeds for stream in feed.streams], Generators([feed.generator for feed in feeds])
-    told = np.array(fit(settings, name, weights, chance, streams, draw, losses, stacked_lora.clip_gradients, kept))
+    told = np.array(fit(settings, name, weights, chance, streams, draw, losses, stacked_lora.clip_gradients, resume))
     return list(zip(stacked_lora.states(layers), map(by_tenths, told.T), strict=True))

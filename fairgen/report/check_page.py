@@ -9,6 +9,7 @@ from fairgen.data import ingest_report
 from fairgen.data.kmeans import clusters_for
 from fairgen.evaluate.results import MISSING, missing
 from fairgen.generate.prompts import instance_prompt, plain_prompt
+from fairgen.models import base_model
 
 DETAIL = "## In detail"  # the heading below which the terminal shows nothing
 
@@ -32,7 +33,7 @@ class Check:
     ratios: list[float | str]
     prompts: dict[str, str]
     donors: dict[str, str | None]
-    base: dict[str, Any]
+    base: base_model.Base
     generators: dict[str, Generator]
     classifiers: int  # classifier runs of the whole comparison
 
@@ -58,11 +59,11 @@ def prompt_lengths(settings: Check) -> tuple[list[tuple[str, int | str]], list[s
             p for text in settings.prompts.values() for p in (plain_prompt(text), *(instance_prompt(text, t) for t in tokens))
         )
     )
-    from fairgen.models import base_model, text_encoders
+    from fairgen.models import text_encoders
     from fairgen.models.tokens import count_tokens
 
     try:
-        tokenizer = text_encoders.load_tokenizer(base_model.Base(**settings.base))
+        tokenizer = text_encoders.load_tokenizer(settings.base)
     except FairgenError as error:
         return [(p, "?") for p in prompts], [f"tokens not counted: {error}"]
     lengths, limit = count_tokens(tokenizer, prompts), tokenizer.model_max_length

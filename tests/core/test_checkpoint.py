@@ -9,7 +9,7 @@ import torch
 
 from fairgen.core.batches import Batches
 from fairgen.core.checkpoint import TrainingState, placed
-from fairgen.core.workfolder import WorkFolder
+from fairgen.core.workfolder import Resume, WorkFolder
 
 
 class Compact(torch.optim.Optimizer):
@@ -80,7 +80,7 @@ def test_a_resumed_optimizer_goes_on_where_it_was(name: str, tmp_path: Path) -> 
     work._lock.close()
     torch.manual_seed(1)
     second = begun(kind)
-    second.resume(opened(tmp_path), {})
+    second.resume(Resume(opened(tmp_path), {}))
     assert second.step == 3
     assert all(torch.equal(x, y) for x, y in zip(advance(second, 3), wanted, strict=True))
 
@@ -100,5 +100,5 @@ def test_chance_on_the_gpu_goes_on_too(tmp_path: Path, monkeypatch: pytest.Monke
     work.begin({})
     begun(torch.optim.AdamW).save(work)
     work._lock.close()
-    begun(torch.optim.AdamW).resume(opened(tmp_path), {})
+    begun(torch.optim.AdamW).resume(Resume(opened(tmp_path), {}))
     assert torch.equal(states[1], states[0])

@@ -315,7 +315,7 @@ def test_a_full_finetune_at_a_low_rate_is_drawn_as_it_was_trained(
     monkeypatch.setattr(sample, "draw", lambda *given: drawn.append(given) or iter(()))
     monkeypatch.setattr(sample.devices, "fast_float32", lambda: drawn.append("TensorFloat-32"))
     solver = Solver("unipc", 1, 2.0, "", 1)
-    asked = sample.Sample(1, 1, 0, solver, "V", vars(own), {"g": "a [V]"}, {"g": None})
+    asked = sample.Sample(1, 1, 0, solver, "V", own, {"g": "a [V]"}, {"g": None})
     list(sample.rows(asked, "g", [sample.Source(file, 0, 1)], False, diffusion.identity(own)))
     mode, (found, _, _, text, *_) = drawn
     assert mode == "TensorFloat-32"

@@ -154,7 +154,7 @@ def test_adapters_take_each_others_place_exactly(base: base_model.Base, tmp_path
 
 def test_drawing_goes_on_at_any_image(base: base_model.Base) -> None:
     """Batches of 3 over two sources of 4 images: image 5 is the second one of the second source."""
-    settings = Sample(8, 1, 0, Solver("dpmsolver++", 2, 2.0, "", 3), "V", vars(base), {"g": "a duck on lake"}, {"g": None})
+    settings = Sample(8, 1, 0, Solver("dpmsolver++", 2, 2.0, "", 3), "V", base, {"g": "a duck on lake"}, {"g": None})
     chosen = [Source(None, 0, 4), Source(None, 1, 4)]
     whole = list(rows(settings, "g", chosen, False, "base"))
     for skip in (3, 5, 8):

@@ -119,7 +119,7 @@ def test_samples_are_drawn_with_the_adapters_own_text(bases: dict, tmp_path: Pat
         wanted.append(said(base, encoders))
     monkeypatch.setattr(sample, "draw", lambda unet, vae, base, text, *rest: read.append(text) or iter(()))
     solver = Solver("unipc", 1, 2.0, "", 1)
-    settings = sample.Sample(2, 1, 0, solver, "V", vars(base), {"g": PROMPTS[0]}, {"g": None})
+    settings = sample.Sample(2, 1, 0, solver, "V", base, {"g": PROMPTS[0]}, {"g": None})
     chosen = [sample.Source(tmp_path / name, 0, 1) for name in "ab"]
     list(sample.rows(settings, "g", chosen, False, diffusion.identity(base)))
     assert all(torch.allclose(text.states, states, atol=1e-5) for text, states in zip(read, wanted, strict=True))

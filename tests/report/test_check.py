@@ -22,7 +22,8 @@ BASE = {
 def settings(**changes: object) -> check_page.Check:
     given = {"dataset": "d", "ratios": [0.9], "base": BASE, "generators": {"clustered": GENERATOR}, "classifiers": 6}
     given |= {"prompts": {"a": "a landbird on land [V]", "b": "a landbird on water [V]"}, "donors": {"a": None, "b": "a"}}
-    return check_page.Check(**{**given, **changes})
+    given |= changes
+    return check_page.Check(**{**given, "base": base_model.Base(**given["base"])})
 
 
 def test_plan_says_who_borrows_and_how_many_clusters_there_are() -> None:

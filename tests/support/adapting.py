@@ -13,7 +13,7 @@ RECIPE |= {"accumulate": 1, "gradient_checkpointing": False}
 
 def adapt_settings(kind: str, base: base_model.Base, **changes: object) -> Adapt:
     recipe = Recipe(**RECIPE, prior_weight=1 if kind == "full" else 0, prior_batch=2, rank=4, alpha=8)
-    values = {"kind": kind, "recipe": recipe, "token": "V", "borrow_below": 20, "base": vars(base)}
+    values = {"kind": kind, "recipe": recipe, "token": "V", "borrow_below": 20, "base": base}
     values |= {"min_snr": 5, "offset_noise": 0}
     return Adapt(**{**values, "prompts": {}, "donors": {"g": "d", "d": None}, "seed": 0, **changes})
 

@@ -51,13 +51,13 @@ SETTINGS |= {
 }
 KILLED = """
 import os, runpy, signal, sys
-from fairgen.core.workfolder import Work
-save = Work.save
+from fairgen.core.workfolder import WorkFolder
+save = WorkFolder.save
 def last_words(self, *words, **more):
     save(self, *words, **more)
     if max(self.progress.get(name, 0) for name in ("step", "images")) == 4:
         os.kill(os.getpid(), signal.SIGKILL)
-Work.save = last_words
+WorkFolder.save = last_words
 sys.argv = sys.argv[1:]
 runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
 """
