@@ -26,7 +26,7 @@ from fairgen.core.settings import read
 from fairgen.embedded import birds
 from fairgen.evaluate import fidelity
 from fairgen.generate.sample import Sample
-from fairgen.generate.solver import Solver, draw
+from fairgen.generate.solver import Solver, sample_images
 from fairgen.models import base_model, clip, diffusion, text_encoders
 from fairgen.workflow import stage_settings as table
 
@@ -48,7 +48,7 @@ def fairgen(base: base_model.Base, images: int, settings: Solver) -> Callable[[]
     """Draw with fairgen's loop."""
     text = text_encoders.encode_prompts(base, [PROMPT, settings.negative_prompt])
     unet, vae = diffusion.load_unet(base), diffusion.load_vae(base)
-    return lambda: np.stack(list(draw(unet, vae, base, text, list(range(images)), settings)))
+    return lambda: np.stack(list(sample_images(unet, vae, base, text, list(range(images)), settings)))
 
 
 def pipeline(base: base_model.Base, images: int, settings: Solver) -> Callable[[], np.ndarray]:

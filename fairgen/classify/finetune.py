@@ -9,7 +9,7 @@ import hashlib
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -38,6 +38,19 @@ class Finetune:
     groups: list[str]
 
 
+@dataclass(frozen=True)
+class Files(job.Files):
+    """What a job reads and writes."""
+
+    split: job.Input
+    pixels: job.Input
+    weights: job.Inputs
+    selection: job.Inputs
+    seed: job.Value
+    model: job.Output
+    predictions: job.Output
+
+
 def history(before: dict[str, Any], method: ModuleType, recipe: Any, best: Best) -> dict[str, Any]:
     """What the weights have behind them, with what their start had (`before`)."""
     used = {*before.get("group_labels", []), *method.LABELS, *(["selection"] if best.select == "groups" else [])}
@@ -52,41 +65,40 @@ def prediction_columns(judged: list[dict[str, Any]], logits: torch.Tensor, class
     return columns | {"probabilities": logits.softmax(1).tolist()}
 
 
-def work(settings: Finetune, paths: SimpleNamespace) -> None:
+def work(settings: Finetune, files: Files) -> None:
     """Train, select, save, predict."""
     method = methods.method(settings.kind)
     recipe = read(method.Recipe, settings.recipe, f"finetune.{settings.kind}")
-    table = parquet.rows(paths.split, ["id", "group", "split", "target"])
-    stored = pixels.read(paths.pixels, settings.classifier.resolution)
+    table = parquet.rows(files.split, ["id", "group", "split", "target"])
+    stored = pixels.read(files.pixels, settings.classifier.resolution)
     parts = {name: [r for r in table if r["split"] == name] for name in ("train", "validation", "test")}
-    seed = seed_of("classifier", paths.seed)
+    seed = seed_of("classifier", files.seed)
     network = classifier.build(settings.classifier, len(settings.classes), seed, settings.precision)
     job.ready()
-    before = classifier.restore(paths.weights[0], network) if paths.weights else {}
+    before = classifier.restore(files.weights[0], network) if files.weights else {}
     labels = examples.ClassIndex(settings.classes, settings.targets, settings.groups)
     load = partial(examples.real, file=stored, labels=labels)
-    drawn = examples.synthetic(paths.selection[0], settings.classifier.resolution, labels) if paths.selection else None
+    drawn = examples.synthetic(files.selection[0], settings.classifier.resolution, labels) if files.selection else None
     train, validation = load(parts["train"]), load(parts["validation"])
-    problem = Problem(train, validation, settings.groups, seed, bool(paths.weights), drawn, paths.work)
+    problem = Problem(train, validation, settings.groups, seed, bool(files.weights), drawn, files.work)
     best = method.train(network, problem, recipe)
     job.log.info("selected %s", best.facts())
     behind = history(before, method, recipe, best)
-    classifier.save(paths.model, network, {**behind, **classifier.identity(settings.classifier, settings.classes)})
+    classifier.save(files.model, network, {**behind, **classifier.identity(settings.classifier, settings.classes)})
     logits = torch.cat([classifier.predict(network, r.pixels) for r in (validation, load(parts["test"]))])
     unseen = sorted(set(settings.groups) - {r["group"] for r in parts["validation"]}, key=settings.groups.index)
     if unseen:
         job.log.warning("the selection of weights has not seen groups without validation images: %s", ", ".join(unseen))
     facts = {
-        "weights_sha256": hashlib.sha256(Path(paths.model).read_bytes()).hexdigest(),
+        "weights_sha256": hashlib.sha256(Path(files.model).read_bytes()).hexdigest(),
         "start": settings.start,
         "training_rows": len(train),
         "validation_rows": len(validation),
         "groups_without_validation": unseen,
     }
     columns = prediction_columns(parts["validation"] + parts["test"], logits, settings.classes)
-    parquet.write(paths.predictions, columns, {**facts, **behind, **best.facts()})
+    parquet.write(files.predictions, columns, {**facts, **behind, **best.facts()})
 
 
 if __name__ == "__main__":
-    given, made = ["split", "pixels", "weights*", "selection*"], ["model", "predictions"]
-    job.main(work, Finetune, reads=given, values=["seed"], writes=made)
+    job.main(work, Finetune, Files)

@@ -5,7 +5,6 @@ As the control for extra data, the images of another data set can take their pla
 
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -43,6 +42,16 @@ class Pretrain:
     targets: dict[str, str]  # group → class
 
 
+@dataclass(frozen=True)
+class Files(job.Files):
+    """What a job reads and writes."""
+
+    selection: job.Inputs
+    extra: job.Inputs
+    seed: job.Value
+    weights: job.Output
+
+
 def unseen(index: Path, own: Path, settings: Pretrain) -> list[dict[str, Any]]:
     """The training rows of another data set's index, without (near) copies of the data set's own validation and test images.
 
@@ -62,24 +71,24 @@ def unseen(index: Path, own: Path, settings: Pretrain) -> list[dict[str, Any]]:
     return kept
 
 
-def images_of(settings: Pretrain, paths: SimpleNamespace) -> tuple[examples.Examples, torch.Tensor | None]:
+def images_of(settings: Pretrain, files: Files) -> tuple[examples.Examples, torch.Tensor | None]:
     """What stage 1 learns from: the selection, or the training rows of another data set; with the images' weights (n,)."""
     labels = examples.ClassIndex(settings.classes, settings.targets, list(settings.targets))
     if settings.extra:
-        index, stored, own = paths.extra
+        index, stored, own = files.extra
         others = unseen(index, own, settings)
         return examples.real(others, pixels.read(stored, settings.classifier.resolution), labels), None
     weighed = settings.weights == "score"
-    weights = torch.tensor(selection.scores(paths.selection[0])).clamp(min=0) if weighed else None
-    return examples.synthetic(paths.selection[0], settings.classifier.resolution, labels), weights
+    weights = torch.tensor(selection.scores(files.selection[0])).clamp(min=0) if weighed else None
+    return examples.synthetic(files.selection[0], settings.classifier.resolution, labels), weights
 
 
-def work(settings: Pretrain, paths: SimpleNamespace) -> None:
+def work(settings: Pretrain, files: Files) -> None:
     """Train on these images only; the last step's weights are kept, no row of the data set is looked at."""
-    seed = seed_of("classifier", paths.seed)
+    seed = seed_of("classifier", files.seed)
     network = classifier.build(settings.classifier, len(settings.classes), seed, settings.precision)
     job.ready()
-    drawn, weights = images_of(settings, paths)
+    drawn, weights = images_of(settings, files)
     width = network.head.in_features
     layers = torch.nn.Linear(width, width), torch.nn.ReLU(), torch.nn.Linear(width, settings.projection)
     projection = torch.nn.Sequential(*layers).to(devices.current())
@@ -90,7 +99,7 @@ def work(settings: Pretrain, paths: SimpleNamespace) -> None:
     state = [*network.state_dict().values(), *projection.state_dict().values()]
     training = TrainingState({"state": state}, optimizer, schedule, generator, [order])
     seen = [*drawn.content(), *([] if weights is None else [weights.numpy()])]
-    training.resume(Resume(paths.work, {"images": digest(*seen)}))
+    training.resume(Resume(files.work, {"images": digest(*seen)}))
     steps = range(training.step, settings.recipe.steps)
     for _ in tqdm(steps, total=settings.recipe.steps, initial=training.step, desc="pretrain", disable=None):
         batch = next(order)
@@ -101,10 +110,10 @@ def work(settings: Pretrain, paths: SimpleNamespace) -> None:
             loss = loss + settings.supcon * supcon(projection(features).cpu(), target, settings.temperature, own)
         step(loss, optimizer, schedule)
         training.step += 1
-        training.save(paths.work)
+        training.save(files.work)
     history = {"gradient_steps": settings.recipe.steps, "group_labels": [] if settings.extra else ["generation"]}
-    classifier.save(paths.weights, network, history)
+    classifier.save(files.weights, network, history)
 
 
 if __name__ == "__main__":
-    job.main(work, Pretrain, reads=["selection*", "extra*"], values=["seed"], writes=["weights"])
+    job.main(work, Pretrain, Files)

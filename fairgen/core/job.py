@@ -1,8 +1,8 @@
 """What every stage's command line shares: options, the log file, atomic outputs, one-line errors.
 
-A stage ends with `job.main(work, Settings, reads=…, writes=…)`. `work` gets the settings and a namespace of paths; the
-paths under `writes` are temporary names that are moved into place when `work` returns. `paths.work` is the job's locked
-work folder, for stages that can be interrupted. Inputs of another lineage are refused, and outputs carry the job's own.
+A stage ends with `job.main(work, Settings, Files)`. `work` gets the settings and the files as these two dataclasses; outputs
+have temporary names and are moved into place when `work` returns. `files.work` is the job's locked work folder, for stages
+that can be interrupted. Inputs of another lineage are refused, and outputs carry the job's own.
 """
 
 import argparse
@@ -14,15 +14,25 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
+from typing import Annotated, Any, TypeAlias, get_type_hints
 
 from fairgen.core import devices, lineage
 from fairgen.core.errors import FairgenError
 from fairgen.core.settings import read
 from fairgen.core.workfolder import WorkFolder, place
 
+Input: TypeAlias = Annotated[Path, "input"]
+Inputs: TypeAlias = Annotated[list[Path], "inputs"]  # any number of files
+Value: TypeAlias = Annotated[str, "value"]  # plain text: a wildcard, or a number that is not tracked
+Output: TypeAlias = Annotated[Path, "output"]
+KINDS: dict[str, dict[str, Any]] = {  # how the command line takes them
+    "input": {"type": Path, "required": True},
+    "inputs": {"type": Path, "nargs": "*", "default": []},
+    "value": {"required": True},
+    "output": {"type": Path, "required": True},
+}
 log = logging.getLogger("fairgen")
 logging.raiseExceptions = False  # a log that cannot be written (disk full) must not hide the one line about it
 REMEDIES = {  # what the system says, and what to do
@@ -33,23 +43,29 @@ REMEDIES = {  # what the system says, and what to do
 }
 
 
-def main(
-    work: Callable[[Any, SimpleNamespace], None],
-    settings: type,
-    *,
-    reads: Sequence[str] = (),
-    writes: Sequence[str] = (),
-    values: Sequence[str] = (),
-    argv: Sequence[str] | None = None,
-) -> None:
+@dataclass(frozen=True)
+class Files:
+    """What a job reads and writes: a stage's own dataclass says it, a field an option. The first output names the work folder."""
+
+    work: WorkFolder
+
+
+def options_of(files: type[Files]) -> dict[str, list[str]]:
+    """The options of a stage's files, by their kind."""
+    kinds: dict[str, list[str]] = {kind: [] for kind in KINDS}
+    for name, hint in get_type_hints(files, include_extras=True).items():
+        if name != "work":
+            kinds[hint.__metadata__[0]].append(name)
+    return kinds
+
+
+def main(work: Callable[[Any, Any], None], settings: type[Any], files: type[Files], argv: Sequence[str] | None = None) -> None:
     """Run one stage as a command; exits 1 with one line on the terminal and the trace in the log when it fails.
 
     Args:
-        work: the stage, called as `work(settings, paths)`.
+        work: the stage, called as `work(settings, files)`.
         settings: the dataclass that `--settings` is read into.
-        reads: options that name input files; a name ending in `*` takes any number of them.
-        writes: options that name output files.
-        values: options that carry plain text (wildcards).
+        files: the dataclass of the other options.
         argv: command line, `sys.argv[1:]` by default.
     """
     program = sys.modules[work.__module__]
@@ -60,17 +76,14 @@ def main(
     parser.add_argument("--log", type=Path, help="file for the full log")
     parser.add_argument("--lineage", type=json.loads, default={}, help="JSON: what the outputs and the inputs belong to")
     parser.add_argument("--gpu", type=int, default=0, help="GPUs that this job may use (default: none)")
-    for name in reads:
-        several: dict[str, Any] = {"nargs": "*", "default": []} if name.endswith("*") else {}
-        parser.add_argument(f"--{name.rstrip('*')}", **several, type=Path)
-    for name in writes:
-        parser.add_argument(f"--{name}", required=True, type=Path)
-    for name in values:
-        parser.add_argument(f"--{name}", required=True)
+    of = options_of(files)
+    for kind, names in of.items():
+        for name in names:
+            parser.add_argument(f"--{name}", **KINDS[kind])
     options = parser.parse_args(argv)
-    finals = {name: getattr(options, name) for name in writes}
+    finals = {name: getattr(options, name) for name in of["output"]}
     given = options.settings
-    kept, done = WorkFolder(finals[writes[0]], dict(given), options.lineage.get("code", "")), False
+    kept, done = WorkFolder(finals[of["output"][0]], dict(given), options.lineage.get("code", "")), False
     try:
         kept.lock(lambda said: print(f"fairgen {stage}: {said}", file=sys.stderr, flush=True))
         _open_log(options.log)
@@ -79,10 +92,11 @@ def main(
         ready()
         lineage.begin(options.lineage, stage, kept.about["settings"])
         lineage.check_code()
-        lineage.check_inputs({name: listed(getattr(options, name)) for name in (n.rstrip("*") for n in reads)})
+        lineage.check_inputs({name: listed(getattr(options, name)) for name in (*of["input"], *of["inputs"])})
         new = kept.fresh()
         temporary = {name: new / f"{name}{path.suffix}" for name, path in finals.items()}
-        work(read(settings, given, stage), SimpleNamespace(**{**vars(options), **temporary, "work": kept}))
+        own = {name: getattr(options, name) for names in of.values() for name in names}
+        work(read(settings, given, stage), files(**{**own, **temporary, "work": kept}))
         lineage.check_code()
         lineage.check_outputs(list(temporary.values()))
         for name, path in finals.items():

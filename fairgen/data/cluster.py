@@ -5,7 +5,6 @@ A group with fewer than k × `min_images` images gets fewer clusters, with the r
 
 from collections import Counter
 from dataclasses import dataclass
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -25,14 +24,23 @@ class Cluster:
     iterations: int
 
 
-def work(settings: Cluster, paths: SimpleNamespace) -> None:
+@dataclass(frozen=True)
+class Files(job.Files):
+    """What a job reads and writes."""
+
+    split: job.Input
+    embeddings: job.Input
+    clusters: job.Output
+
+
+def work(settings: Cluster, files: Files) -> None:
     """Cluster every group and write the assignments."""
-    rows = [r for r in parquet.rows(paths.split) if r["split"] == "train"]
-    embedded = parquet.read(paths.embeddings)
+    rows = [r for r in parquet.rows(files.split) if r["split"] == "train"]
+    embedded = parquet.read(files.embeddings)
     place = {i: n for n, i in enumerate(embedded["id"].to_pylist())}
     vectors = parquet.matrix(embedded, "vector")
     if not np.isfinite(vectors).all():
-        raise FairgenError(f"{paths.embeddings}: features are not finite; delete the file and run embed again")
+        raise FairgenError(f"{files.embeddings}: features are not finite; delete the file and run embed again")
     result: dict[str, list[Any]] = {"id": [], "group": [], "cluster": []}
     facts = {}
     for group in sorted({r["group"] for r in rows}):
@@ -46,8 +54,8 @@ def work(settings: Cluster, paths: SimpleNamespace) -> None:
         result["id"] += [r["id"] for r in own]
         result["group"] += [group] * len(own)
         result["cluster"] += label.tolist()
-    parquet.write(paths.clusters, result, facts)
+    parquet.write(files.clusters, result, facts)
 
 
 if __name__ == "__main__":
-    job.main(work, Cluster, reads=["split", "embeddings"], writes=["clusters"])
+    job.main(work, Cluster, Files)

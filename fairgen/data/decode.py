@@ -8,7 +8,6 @@ those that were indexed is refused.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -23,6 +22,17 @@ class Decode:
     """There is nothing to set: the picture size is part of the file's name."""
 
 
+@dataclass(frozen=True)
+class Files(job.Files):
+    """What a job reads and writes."""
+
+    index: job.Input
+    drawings: job.Inputs
+    resolution: job.Value
+    workers: job.Value
+    pixels: job.Output
+
+
 def pictures(rows: list[dict[str, Any]], root: Path, size: int, workers: int) -> Iterator[tuple[int, np.ndarray]]:
     """Id and pixels (size, size, 3) uint8 of every image, Parquet files from the first row to the last."""
     decoded = images.pictures(root, [r["path"] for r in rows], size, {r["path"]: r["hash"] for r in rows}, workers)
@@ -30,12 +40,12 @@ def pictures(rows: list[dict[str, Any]], root: Path, size: int, workers: int) ->
         yield rows[number]["id"], picture
 
 
-def work(settings: Decode, paths: SimpleNamespace) -> None:
+def work(settings: Decode, files: Files) -> None:
     """Decode all of the index."""
-    rows, root = parquet.rows(paths.index, ["id", "path", "hash"]), Path(parquet.facts(paths.index)["root"])
-    size, workers = int(paths.resolution), int(paths.workers)
-    pixels.write(paths.pixels, len(rows), size, pictures(rows, root, size, workers))
+    rows, root = parquet.rows(files.index, ["id", "path", "hash"]), Path(parquet.facts(files.index)["root"])
+    size, workers = int(files.resolution), int(files.workers)
+    pixels.write(files.pixels, len(rows), size, pictures(rows, root, size, workers))
 
 
 if __name__ == "__main__":
-    job.main(work, Decode, reads=["index", "drawings*"], values=["resolution", "workers"], writes=["pixels"])
+    job.main(work, Decode, Files)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from types import SimpleNamespace
 
 import pyarrow as pa
 
@@ -28,6 +27,13 @@ class Draw:
 
 
 Labelled = tuple[birds.Drawing, str, str]  # with its kind and place
+
+
+@dataclass(frozen=True)
+class Files(job.Files):
+    """What a job reads and writes."""
+
+    drawings: job.Output
 
 
 def user(settings: Draw, split: str) -> Iterator[Labelled]:
@@ -57,10 +63,10 @@ def drawings(settings: Draw) -> Iterator[tuple[bytes, dict[str, str]]]:
             yield images.encode_png(drawn.pixels), {"target": kind, "bias": place, "split": split, "detail": drawn.species}
 
 
-def work(settings: Draw, paths: SimpleNamespace) -> None:
+def work(settings: Draw, files: Files) -> None:
     """Write the drawings."""
-    parquet.write_images(paths.drawings, drawings(settings), FIELDS, {"seed": settings.seed})
+    parquet.write_images(files.drawings, drawings(settings), FIELDS, {"seed": settings.seed})
 
 
 if __name__ == "__main__":
-    job.main(work, Draw, writes=["drawings"])
+    job.main(work, Draw, Files)

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 
@@ -19,6 +18,14 @@ class Embed:
     batch: int
 
 
+@dataclass(frozen=True)
+class Files(job.Files):
+    """What a job reads and writes."""
+
+    index: job.Input
+    embeddings: job.Output
+
+
 def check_finite(vectors: np.ndarray, files: list[str]) -> None:
     """Raise with the names of images whose features are not finite."""
     bad = [files[i] for i in np.flatnonzero(~np.isfinite(vectors).all(axis=1))]
@@ -29,18 +36,18 @@ def check_finite(vectors: np.ndarray, files: list[str]) -> None:
         )
 
 
-def work(settings: Embed, paths: SimpleNamespace) -> None:
+def work(settings: Embed, files: Files) -> None:
     """Embed the training rows of the index."""
-    rows = [r for r in parquet.rows(paths.index, ["id", "path", "split", "hash"]) if r["split"] == "train"]
-    root, hashes = Path(parquet.facts(paths.index)["root"]), {r["path"]: r["hash"] for r in rows}
-    files = [r["path"] for r in rows]
+    rows = [r for r in parquet.rows(files.index, ["id", "path", "split", "hash"]) if r["split"] == "train"]
+    root, hashes = Path(parquet.facts(files.index)["root"]), {r["path"]: r["hash"] for r in rows}
+    paths = [r["path"] for r in rows]
     model = encoder.load(settings.encoder)
     job.ready()
-    chunks = [files[i : i + settings.batch] for i in range(0, len(files), settings.batch)]
+    chunks = [paths[i : i + settings.batch] for i in range(0, len(paths), settings.batch)]
     vectors = np.concatenate([model(images.load(root, chunk, model.size, hashes)) for chunk in chunks])
-    check_finite(vectors, files)
-    parquet.write(paths.embeddings, {"id": [r["id"] for r in rows], "vector": parquet.vectors(vectors)})
+    check_finite(vectors, paths)
+    parquet.write(files.embeddings, {"id": [r["id"] for r in rows], "vector": parquet.vectors(vectors)})
 
 
 if __name__ == "__main__":
-    job.main(work, Embed, reads=["index"], writes=["embeddings"])
+    job.main(work, Embed, Files)

@@ -8,7 +8,6 @@ import hashlib
 from collections import Counter, defaultdict
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
@@ -51,6 +50,18 @@ class Index:
     copies: str  # drop | keep
     conflicts: str  # drop | drop_near | keep
     seed: int
+
+
+@dataclass(frozen=True)
+class Files(job.Files):
+    """What a job reads and writes."""
+
+    drawings: job.Inputs
+    workers: job.Value
+    index: job.Output
+    rejects: job.Output
+    audit: job.Output
+    page: job.Output
 
 
 def read_labels(settings: Index) -> tuple[list[Labelled], list[Reject], dict[str, Counter]]:
@@ -220,13 +231,13 @@ def check(
             )
 
 
-def work(settings: Index, paths: SimpleNamespace) -> None:
+def work(settings: Index, files: Files) -> None:
     """Read, decode, find duplicates, group, split, and write index, rejects and audit."""
     root = Path(settings.root)
     if not root.is_dir():
         raise FairgenError(f"{root}: no such folder; expected {formats.reader(settings.format).LAYOUT}")
     labelled, rejects, words = read_labels(settings)
-    seen, undecodable = inspect_all(root, labelled, settings.near, int(paths.workers))
+    seen, undecodable = inspect_all(root, labelled, settings.near, int(files.workers))
     total = len(seen) + len(rejects) + len(undecodable)
     duplicates.mark_sets(seen, settings.near)
     near = settings.conflicts == "drop_near"
@@ -242,11 +253,11 @@ def work(settings: Index, paths: SimpleNamespace) -> None:
     check(total, rows, rejects, settings, words)
     for line in ingest_report.warnings(audit):
         job.log.warning(line)
-    ingest_report.write(audit, page, paths.audit, paths.page)
-    parquet.write(paths.index, pa.table({k: [r[k] for r in rows] for k in SCHEMA.names}, SCHEMA), {"root": str(root)})
+    ingest_report.write(audit, page, files.audit, files.page)
+    parquet.write(files.index, pa.table({k: [r[k] for r in rows] for k in SCHEMA.names}, SCHEMA), {"root": str(root)})
     fields = {"file": pa.string(), "reason": pa.string(), "malformed": pa.bool_()}
-    parquet.write(paths.rejects, pa.Table.from_pylist([asdict(r) for r in rejects], schema=pa.schema(fields)))
+    parquet.write(files.rejects, pa.Table.from_pylist([asdict(r) for r in rejects], schema=pa.schema(fields)))
 
 
 if __name__ == "__main__":
-    job.main(work, Index, reads=["drawings*"], values=["workers"], writes=["index", "rejects", "audit", "page"])
+    job.main(work, Index, Files)

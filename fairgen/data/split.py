@@ -7,7 +7,6 @@ The ratio `natural` keeps every image.
 
 from collections import Counter
 from dataclasses import dataclass
-from types import SimpleNamespace
 
 import pyarrow as pa
 
@@ -31,6 +30,15 @@ class Split:
     groups: dict[str, GroupRole]
     validation_floor: int  # images per group below which validation is never cut
     seed: int
+
+
+@dataclass(frozen=True)
+class Files(job.Files):
+    """What a job reads and writes."""
+
+    index: job.Input
+    scope: job.Value
+    split: job.Output
 
 
 def quotas(counts: Counter, groups: dict[str, GroupRole], ratio: float | None) -> dict[str, int]:
@@ -57,9 +65,9 @@ def ratio_of(scope: str) -> float | None:
     return None if scope == "bias-natural" else float(scope.removeprefix("bias-"))
 
 
-def work(settings: Split, paths: SimpleNamespace) -> None:
+def work(settings: Split, files: Files) -> None:
     """Write the rows of one scope with the counts per split and group."""
-    rows, ratio = parquet.rows(paths.index), ratio_of(paths.scope)
+    rows, ratio = parquet.rows(files.index), ratio_of(files.scope)
     result, counts, short = [], {}, []
     for split in ("train", "validation", "test"):
         part = [r for r in rows if r["split"] == split]
@@ -91,9 +99,9 @@ def work(settings: Split, paths: SimpleNamespace) -> None:
     for target in whole:
         job.log.warning("class %s has no conflicting group: ratio %s leaves all its images", target, ratio)
     keep = ("id", "path", "target", "bias", "group", "split", "detail", "hash")
-    facts = {"root": parquet.facts(paths.index)["root"], "ratio": ratio, "counts": counts, "short": short, "uncut": whole}
-    parquet.write(paths.split, pa.Table.from_pylist([{k: r[k] for k in keep} for r in result]), facts)
+    facts = {"root": parquet.facts(files.index)["root"], "ratio": ratio, "counts": counts, "short": short, "uncut": whole}
+    parquet.write(files.split, pa.Table.from_pylist([{k: r[k] for k in keep} for r in result]), facts)
 
 
 if __name__ == "__main__":
-    job.main(work, Split, reads=["index"], values=["scope"], writes=["split"])
+    job.main(work, Split, Files)

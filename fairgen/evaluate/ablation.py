@@ -4,7 +4,6 @@ The file has the shape of `worst_group.json` with the ablation's name, so that `
 """
 
 from dataclasses import dataclass
-from types import SimpleNamespace
 
 from fairgen.core import job, lineage
 from fairgen.evaluate import comparison, plots
@@ -18,13 +17,22 @@ class Ablation:
     table: comparison.WorstGroup
 
 
-def work(settings: Ablation, paths: SimpleNamespace) -> None:
+@dataclass(frozen=True)
+class Files(job.Files):
+    """What a job reads and writes."""
+
+    metrics: job.Inputs
+    table: job.Output
+    bars: job.Output
+
+
+def work(settings: Ablation, files: Files) -> None:
     """Gather the metrics of the ablation's methods, and draw them."""
-    document = {**comparison.compare(settings.table, paths.metrics), "ablation": settings.name}
-    lineage.write_json(paths.table, document)
-    plots.draw_bars(document, paths.bars)
+    document = {**comparison.compare(settings.table, files.metrics), "ablation": settings.name}
+    lineage.write_json(files.table, document)
+    plots.plot_bars(document, files.bars)
     print(f"\nablation {settings.name}{comparison.terminal_table(document)}")
 
 
 if __name__ == "__main__":
-    job.main(work, Ablation, reads=["metrics*"], writes=["table", "bars"])
+    job.main(work, Ablation, Files)

@@ -9,7 +9,6 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import faiss  # noqa: F401 (used by duplicates; both bring an OpenMP runtime, and faiss has to be loaded before torch)
@@ -78,6 +77,22 @@ class Real:
     root: Path
     rows: list[dict[str, Any]]
     features: torch.Tensor
+
+
+@dataclass(frozen=True)
+class Files(job.Files):
+    """What a job reads and writes."""
+
+    index: job.Input
+    embeddings: job.Input
+    selection: job.Input
+    samples: job.Inputs
+    scope: job.Value
+    method: job.Value
+    audit: job.Output
+    card: job.Output
+    pairs: job.Output
+    page: job.Output
 
 
 def flaws(picture: Any, near: int) -> dict[str, Any]:
@@ -191,12 +206,12 @@ def read_real(index: Path, embeddings: Path) -> Real:
     return Real(Path(parquet.facts(index)["root"]), rows, vectors)
 
 
-def work(settings: Audit, paths: SimpleNamespace) -> None:
+def work(settings: Audit, files: Files) -> None:
     """Write the figures, the closest pairs, and the data card."""
     models = Models(clip.load(settings.clip, "score.model"), encoder.load(settings.encoder), settings.batch)
-    real = read_real(paths.index, paths.embeddings)
+    real = read_real(files.index, files.embeddings)
     job.ready()
-    kept, filtered = selection.read(paths.selection), parquet.facts(paths.selection)["groups"]
+    kept, filtered = selection.read(files.selection), parquet.facts(files.selection)["groups"]
     groups, shown = {}, []
     for group in settings.groups:
         figures, closest = audit_group(group, settings, kept[group], models, real)
@@ -204,23 +219,17 @@ def work(settings: Audit, paths: SimpleNamespace) -> None:
         shown += closest
         job.log.info("group %s: %s", group, groups[group])
     document = {
-        **{"scope": paths.scope, "method": paths.method, "clip": settings.clip, "encoder": settings.encoder.model},
+        **{"scope": files.scope, "method": files.method, "clip": settings.clip, "encoder": settings.encoder.model},
         **{"real": REAL, "similarity": settings.similarity, "min_images": settings.min_images},
         "groups": groups,
         "closest_pairs": [pair.facts() for pair in shown],
     }
-    lineage.write_json(paths.audit, document)
-    lineage.write_text(paths.card, card.page(settings.card, document, paths.samples))
-    closest_pairs.draw(shown, real.root, settings.similarity, paths.pairs)
-    title = f"Closest pairs of {paths.method}"
-    lineage.write_text(paths.page, render([Picture(Path(paths.pairs).read_bytes(), title)], title))
+    lineage.write_json(files.audit, document)
+    lineage.write_text(files.card, card.page(settings.card, document, files.samples))
+    closest_pairs.plot(shown, real.root, settings.similarity, files.pairs)
+    title = f"Closest pairs of {files.method}"
+    lineage.write_text(files.page, render([Picture(Path(files.pairs).read_bytes(), title)], title))
 
 
 if __name__ == "__main__":
-    job.main(
-        work,
-        Audit,
-        reads=["index", "embeddings", "selection", "samples*"],
-        values=["scope", "method"],
-        writes=["audit", "card", "pairs", "page"],
-    )
+    job.main(work, Audit, Files)

@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import dataclass
-from types import SimpleNamespace
 from typing import Any
 
 from fairgen.core import job, lineage
@@ -31,6 +30,16 @@ class AuditSynthetic:
     dataset: str
 
 
+@dataclass(frozen=True)
+class Files(job.Files):
+    """What a job reads and writes."""
+
+    audits: job.Inputs
+    table: job.Output
+    page: job.Output
+    html: job.Output
+
+
 def page(dataset: str, audits: list[dict[str, Any]]) -> str:
     """One table over all sets, how to read it, and what has no figure."""
     lines = [[a["method"], a["scope"], *data_card.figures_row(g, f)] for a in audits for g, f in a["groups"].items()]
@@ -40,7 +49,7 @@ def page(dataset: str, audits: list[dict[str, Any]]) -> str:
         f"# Audit of the synthetic images of {clean(dataset)}",
         f"The images that the filter kept, beside real ones ({first['real']}). CLIP: `{clean(first['clip'])}`; encoder for near"
         f" copies: `{clean(first['encoder'])}`, threshold {first['similarity']}.",
-        table(("method", "scope", *data_card.FIGURES), lines),
+        table(("method", "scope", *data_card.METRICS), lines),
         "## How to read it",
         READING,
         *(["## Without figures (–)", "\n".join(nulls)] if nulls else []),
@@ -48,17 +57,17 @@ def page(dataset: str, audits: list[dict[str, Any]]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def work(settings: AuditSynthetic, paths: SimpleNamespace) -> None:
+def work(settings: AuditSynthetic, files: Files) -> None:
     """Gather the audits."""
-    audits = [{k: v for k, v in json.loads(path.read_text()).items() if k != lineage.KEY} for path in paths.audits]
+    audits = [{k: v for k, v in json.loads(path.read_text()).items() if k != lineage.KEY} for path in files.audits]
     document: dict[str, Any] = {"schema_version": SCHEMA_VERSION, "dataset": settings.dataset, "results": {}}
     for audit in audits:
         document["results"].setdefault(audit["scope"], {})[audit["method"]] = audit
-    lineage.write_json(paths.table, document)
+    lineage.write_json(files.table, document)
     text = page(settings.dataset, audits)
-    lineage.write_text(paths.page, text)
-    lineage.write_text(paths.html, render(text, f"Synthetic images of {settings.dataset}"))
+    lineage.write_text(files.page, text)
+    lineage.write_text(files.html, render(text, f"Synthetic images of {settings.dataset}"))
 
 
 if __name__ == "__main__":
-    job.main(work, AuditSynthetic, reads=["audits*"], writes=["table", "page", "html"])
+    job.main(work, AuditSynthetic, Files)

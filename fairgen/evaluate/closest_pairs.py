@@ -31,7 +31,7 @@ class Pair:
         return {"group": self.group, "generated": self.id, **real, "similarity": self.similarity}
 
 
-def draw(pairs: list[Pair], root: Path, similarity: float, path: Path) -> None:
+def plot(pairs: list[Pair], root: Path, similarity: float, path: Path) -> None:
     """A sheet of two rows per group, generated above real; pairs at or over `similarity` are marked."""
     groups = [(name, list(own)) for name, own in groupby(pairs, key=lambda pair: pair.group)]
     columns = max(len(own) for _, own in groups)

@@ -16,7 +16,7 @@ from fairgen.core.errors import FairgenError
 from fairgen.evaluate import intervals
 from fairgen.evaluate.results import SCHEMA_VERSION, empty_groups, missing
 
-FIGURES = (
+METRICS = (
     "worst_group_accuracy",
     "average_accuracy",
     "balanced_accuracy",
@@ -54,7 +54,7 @@ def summarise(runs: list[dict[str, Any]]) -> dict[str, Any]:
     """
     if runs[0]["worst_group"] is None:
         raise FairgenError("no group has a test row, so there is nothing to compare; check the data set's split")
-    entry: dict[str, Any] = {name: intervals.over_runs([run[name] for run in runs]) for name in FIGURES}
+    entry: dict[str, Any] = {name: intervals.over_runs([run[name] for run in runs]) for name in METRICS}
     groups = {}
     for name, first in runs[0]["groups"].items():
         own = [run["groups"][name] for run in runs]
@@ -100,7 +100,7 @@ def table_rows(results: dict[str, Any]) -> list[dict[str, Any]]:
     cells = [(ratio, method, entry) for ratio, methods in results.items() for method, entry in methods.items()]
     for ratio, method, entry in cells:
         row: dict[str, Any] = {"ratio": ratio, "method": method}
-        for figure in FIGURES:
+        for figure in METRICS:
             value = entry[figure] or {"mean": None, "sd": None, "ci95": None}
             low, high = value["ci95"] or (None, None)
             row |= {figure: value["mean"], f"{figure}_sd": value["sd"], f"{figure}_low": low, f"{figure}_high": high}

@@ -51,7 +51,7 @@ def figures_row(group: str, f: dict[str, Any]) -> list[Any]:
     return [group, f["kept"], number(f["accepted"]), kid, number(f["precision"]), number(f["recall"]), variety, near, *flaws]
 
 
-FIGURES = (
+METRICS = (
     *("group", "kept", "accepted", "KID on CLIP features", "precision", "recall", "Vendi score (real)"),
     *("near copies (among real)", "black", "constant", "duplicates"),
 )
@@ -113,7 +113,7 @@ def figures(audit: dict[str, Any]) -> list[str]:
     nulls = without_figures(audit)
     return [
         "## Figures",
-        table(FIGURES, (figures_row(g, f) for g, f in audit["groups"].items())),
+        table(METRICS, (figures_row(g, f) for g, f in audit["groups"].items())),
         f"Real side: {audit['real']}. A near copy has a similarity of at least {audit['similarity']} to a training row by the"
         f" encoder `{clean(audit['encoder'])}`. `audit.json` holds the figures, and `nearest.png` shows the closest pairs.",
         *(["Without figures (–):\n\n" + "\n".join(nulls)] if nulls else []),

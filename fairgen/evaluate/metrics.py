@@ -7,7 +7,6 @@ test rows. A figure that the test rows do not define is null.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -40,6 +39,15 @@ class Predictions:
     group: np.ndarray
     predicted: np.ndarray
     probabilities: np.ndarray
+
+
+@dataclass(frozen=True)
+class Files(job.Files):
+    """What a job reads and writes."""
+
+    predictions: job.Input
+    split: job.Input
+    metrics: job.Output
 
 
 def load(path: Path) -> Predictions:
@@ -123,12 +131,12 @@ def summarise(rows: Predictions, settings: Metrics, counts: dict[str, dict[str, 
     }
 
 
-def work(settings: Metrics, paths: SimpleNamespace) -> None:
+def work(settings: Metrics, files: Files) -> None:
     """Write the metrics of the test rows, with the weights' hash and the selection's facts."""
-    result = summarise(load(paths.predictions), settings, parquet.facts(paths.split)["counts"])
-    result |= parquet.facts(paths.predictions)
-    lineage.write_json(paths.metrics, result, sort_keys=True)
+    result = summarise(load(files.predictions), settings, parquet.facts(files.split)["counts"])
+    result |= parquet.facts(files.predictions)
+    lineage.write_json(files.metrics, result, sort_keys=True)
 
 
 if __name__ == "__main__":
-    job.main(work, Metrics, reads=["predictions", "split"], writes=["metrics"])
+    job.main(work, Metrics, Files)

@@ -37,7 +37,7 @@ def without_rows(methods: dict[str, Any], before: str = "") -> str:
     return "".join(f"\n{before}{words[name]}: {', '.join(groups)}" for name, groups in empty_groups(methods).items() if groups)
 
 
-def draw_bars(document: dict[str, Any], path: Path) -> None:
+def plot_bars(document: dict[str, Any], path: Path) -> None:
     """Worst-group accuracy of every method at every ratio, two ratios a row: mean, 95 % interval, each seed as a dot."""
     results = document["results"]
     columns = min(2, len(results))
@@ -68,7 +68,7 @@ def log_odds(ratios: list[str]) -> np.ndarray:
     return np.array([known.get(r, min(known.values(), default=0) - 0.5) for r in ratios])
 
 
-def draw_curve(document: dict[str, Any], path: Path) -> None:
+def plot_curve(document: dict[str, Any], path: Path) -> None:
     """Worst-group accuracy over the bias ratio, in log-odds so that 0.9 to 0.999 stand apart, with 95 % intervals."""
     results = document["results"]
     ratios = sorted(results, key=lambda r: 0 if r == "natural" else float(r))
@@ -105,7 +105,7 @@ def draw_curve(document: dict[str, Any], path: Path) -> None:
     save(figure, path)
 
 
-def draw_groups(document: dict[str, Any], groups: list[str], path: Path) -> None:
+def plot_groups(document: dict[str, Any], groups: list[str], path: Path) -> None:
     """Test accuracy of every group, at the first ratio."""
     ratio, methods = next(iter(document["results"].items()))
     figure, ax = plt.subplots(figsize=(1.5 + 1.1 * len(methods), 3.6))

@@ -6,7 +6,6 @@ seeds, so the intervals here are over data, splits, generators and classifiers t
 """
 
 from dataclasses import dataclass
-from types import SimpleNamespace
 from typing import Any
 
 from fairgen.core import job, lineage, schemas
@@ -21,6 +20,14 @@ class Replicates:
 
     dataset: str
     replicates: list[str]
+
+
+@dataclass(frozen=True)
+class Files(job.Files):
+    """What a job reads and writes."""
+
+    tables: job.Inputs
+    replicates: job.Output
 
 
 def summarise(documents: list[dict[str, Any]], ratio: str) -> dict[str, Any]:
@@ -56,9 +63,9 @@ def terminal_table(document: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def work(settings: Replicates, paths: SimpleNamespace) -> None:
+def work(settings: Replicates, files: Files) -> None:
     """Gather the replicates' comparisons."""
-    documents = [results.load(path) for path in paths.tables]
+    documents = [results.load(path) for path in files.tables]
     by_ratio = {ratio: summarise(documents, ratio) for ratio in documents[0]["results"]}
     document = {
         "schema_version": SCHEMA_VERSION,
@@ -70,9 +77,9 @@ def work(settings: Replicates, paths: SimpleNamespace) -> None:
         "comparisons": {ratio: found["comparison"] for ratio, found in by_ratio.items()},
     }
     schemas.check(document, schemas.published("replicates"), "replicates.json")
-    lineage.write_json(paths.replicates, document)
+    lineage.write_json(files.replicates, document)
     print(terminal_table(document))
 
 
 if __name__ == "__main__":
-    job.main(work, Replicates, reads=["tables*"], writes=["replicates"])
+    job.main(work, Replicates, Files)

@@ -6,19 +6,28 @@ which also holds the config that it belongs to.
 """
 
 import csv
+from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 
 from fairgen.core import job, lineage
 from fairgen.evaluate.comparison import WorstGroup, compare, table_rows, terminal_table
 
 
-def work(settings: WorstGroup, paths: SimpleNamespace) -> None:
+@dataclass(frozen=True)
+class Files(job.Files):
+    """What a job reads and writes."""
+
+    metrics: job.Inputs
+    table: job.Output
+    csv: job.Output
+
+
+def work(settings: WorstGroup, files: Files) -> None:
     """Gather all metrics and write the comparison."""
-    document = compare(settings, paths.metrics)
-    lineage.write_json(paths.table, document)
+    document = compare(settings, files.metrics)
+    lineage.write_json(files.table, document)
     rows = table_rows(document["results"])
-    with Path(paths.csv).open("w", newline="") as file:
+    with Path(files.csv).open("w", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
@@ -26,4 +35,4 @@ def work(settings: WorstGroup, paths: SimpleNamespace) -> None:
 
 
 if __name__ == "__main__":
-    job.main(work, WorstGroup, reads=["metrics*"], writes=["table", "csv"])
+    job.main(work, WorstGroup, Files)

@@ -4,27 +4,34 @@ A group that borrows its donor's generators writes an empty record with the reas
 imported.
 """
 
-from types import SimpleNamespace
+from dataclasses import dataclass
 
 from fairgen.core import job
-from fairgen.generate.material import assignment, material, reason_to_skip
+from fairgen.generate.material import ClusterFiles, assignment, material, reason_to_skip
 from fairgen.generate.recipe import Adapt
 from fairgen.models import adapters, lora
 
 
-def work(settings: Adapt, paths: SimpleNamespace) -> None:
+@dataclass(frozen=True)
+class Files(ClusterFiles):
+    """What a job reads and writes."""
+
+    adapters: job.Output
+
+
+def work(settings: Adapt, files: Files) -> None:
     """Train the group's adapters, or record why not."""
-    group, assigned = paths.group, assignment(paths)
+    group, assigned = files.group, assignment(files)
     clusters = sorted(set(assigned.values()))
     facts = {"group": group, "kind": settings.kind}
     reason = reason_to_skip(group, 0, list(assigned.values()), settings)
     if reason:
         job.log.info("nothing to train: %s", reason)
-        adapters.write_empty(paths.adapters, {**facts, "reason": reason, "images": 0})
+        adapters.write_empty(files.adapters, {**facts, "reason": reason, "images": 0})
         return
     from fairgen.generate.training_shared import train
 
-    given = material(settings, paths, assigned, clusters)
+    given = material(settings, files, assigned, clusters)
     named = {f"{group}/{cluster}": pixels for cluster, pixels in zip(clusters, given.pixels, strict=True)}
     trained = train(settings, given.base, given.prompt, named, given.priors, group, given.resume, given.origins)
     found = {}
@@ -32,8 +39,8 @@ def work(settings: Adapt, paths: SimpleNamespace) -> None:
         about = {**facts, "cluster": cluster, "reason": "", **given.facts(settings, size, losses)}
         found[str(cluster)] = (state, about)
     recipe = settings.recipe
-    adapters.write_group(paths.adapters, found, lora.lora_config(recipe.rank, recipe.alpha, recipe.dora, recipe.targets))
+    adapters.write_group(files.adapters, found, lora.lora_config(recipe.rank, recipe.alpha, recipe.dora, recipe.targets))
 
 
 if __name__ == "__main__":
-    job.main(work, Adapt, reads=["clusters", "split", "prior*"], writes=["adapters"], values=["group"])
+    job.main(work, Adapt, Files)

@@ -33,7 +33,7 @@ class Noised:
     latents: torch.Tensor
     steps: torch.Tensor
     time_ids: torch.Tensor  # (n, 6) of the rows' images, for SDXL
-    goal: torch.Tensor
+    target: torch.Tensor
     weight: torch.Tensor
 
     @staticmethod
@@ -54,12 +54,13 @@ class Noised:
 def noised(
     schedule: Any,
     drawn: tuple[torch.Tensor, torch.Tensor],
-    share: torch.Tensor,
+    loss_weight: torch.Tensor,
     settings: "Adapt",
     generator: torch.Generator,
 ) -> Noised:
-    """Noise for a batch of latents (n, c, h, w), `drawn` with their time ids (n, 6); `share` (n,) is each row's part of the loss.
+    """Noise for a batch of latents (n, c, h, w), `drawn` with their time ids (n, 6).
 
+    `loss_weight` (n,) is each row's part of the loss.
     Chance comes from the CPU's generator, so that it is the same on every device.
     """
     clean, time_ids = drawn
@@ -68,9 +69,9 @@ def noised(
         noise += settings.offset_noise * torch.randn(*clean.shape[:2], 1, 1, generator=generator)
     steps = torch.randint(0, schedule.config.num_train_timesteps, (len(clean),), generator=generator)
     kind = schedule.config.prediction_type
-    goal = schedule.get_velocity(clean, noise, steps) if kind == "v_prediction" else noise
-    weight = share * min_snr_weights(schedule.alphas_cumprod, steps, settings.min_snr, kind)
-    return Noised(schedule.add_noise(clean, noise, steps), steps, time_ids, goal, weight)
+    target = schedule.get_velocity(clean, noise, steps) if kind == "v_prediction" else noise
+    weight = loss_weight * min_snr_weights(schedule.alphas_cumprod, steps, settings.min_snr, kind)
+    return Noised(schedule.add_noise(clean, noise, steps), steps, time_ids, target, weight)
 
 
 def precision(settings: "Adapt") -> torch.autocast:
@@ -86,4 +87,4 @@ def row_losses(unet: torch.nn.Module, batch: Noised, text: diffusion.Conditionin
         text = replace(text, time_ids=batch.time_ids)
     with precision(settings):
         predicted = diffusion.predict(unet, batch.latents, batch.steps, text)
-    return (predicted - batch.goal).square().mean((1, 2, 3)) * batch.weight
+    return (predicted - batch.target).square().mean((1, 2, 3)) * batch.weight

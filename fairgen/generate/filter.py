@@ -2,7 +2,6 @@
 
 from collections import Counter
 from dataclasses import dataclass
-from types import SimpleNamespace
 
 import numpy as np
 
@@ -20,6 +19,15 @@ class Filter:
     balance: str  # groups | data
     quota: int  # images per group: of every group, or on average
     allow_shortfall: bool
+
+
+@dataclass(frozen=True)
+class Files(job.Files):
+    """What a job reads and writes."""
+
+    scores: job.Input
+    split: job.Inputs
+    selection: job.Output
 
 
 def probabilities(cosines: np.ndarray, scale: float) -> np.ndarray:
@@ -62,15 +70,15 @@ def select(score: np.ndarray, own: np.ndarray, settings: Filter, quota: list[int
     return outcome
 
 
-def work(settings: Filter, paths: SimpleNamespace) -> None:
+def work(settings: Filter, files: Files) -> None:
     """Decide on every image; a group short of its quota stops the run unless that is allowed."""
-    table, facts = parquet.read(paths.scores), parquet.facts(paths.scores)
+    table, facts = parquet.read(files.scores), parquet.facts(files.scores)
     groups = facts["groups"]
     cosines = parquet.matrix(table, "cosines")
     own = np.array([groups.index(g) for g in table["group"].to_pylist()])
     at_random = settings.by == "random"
     score = random_scores(table["id"].to_pylist()) if at_random else own_scores(cosines, own, facts["scale"], settings.by)
-    trained = parquet.facts(paths.split[0])["counts"]["train"] if paths.split else {}
+    trained = parquet.facts(files.split[0])["counts"]["train"] if files.split else {}
     quota = quotas(settings, [trained.get(name, 0) for name in groups])
     outcome = select(score, own, settings, quota)
     summary = {}
@@ -93,11 +101,11 @@ def work(settings: Filter, paths: SimpleNamespace) -> None:
     job.log.info("kept %s", summary)
     columns = {name: table[name] for name in ("id", "group", "cluster", "file")}
     parquet.write(
-        paths.selection,
+        files.selection,
         {**columns, "score": score, "kept": outcome == "", "reason": outcome.astype(str)},
         {"groups": summary, "samples": facts.get("samples", {})},
     )
 
 
 if __name__ == "__main__":
-    job.main(work, Filter, reads=["scores", "split*"], writes=["selection"])
+    job.main(work, Filter, Files)

@@ -22,7 +22,7 @@ class Latents:
         self.mean, self.std = autoencoder.encode(vae, np.concatenate([pixels, pixels[:, :, ::-1]]))
         self.time_ids = time_ids(pixels, origins).repeat(2, 1)  # a mirror image's centre square is the same
 
-    def draw(self, rows: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    def sample(self, rows: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """A sample of the posterior for each row."""
         return self.mean[rows] + self.std[rows] * torch.randn(self.mean[rows].shape, generator=generator)
 
@@ -41,7 +41,7 @@ def time_ids(pixels: np.ndarray, origins: np.ndarray | None) -> torch.Tensor:
     return torch.cat([torch.from_numpy(whole).float(), torch.tensor([height, width]).float().expand(len(pixels), 2)], dim=1)
 
 
-class Feed:
+class Loader:
     """Batches of one adapter's own images and of class images, with a random stream of their own."""
 
     def __init__(self, sets: list[Latents], sizes: list[int], seed: int):
@@ -49,17 +49,17 @@ class Feed:
         self.sets = sets
         self.streams = [Batches(len(latents), size, self.generator) for latents, size in zip(sets, sizes, strict=True)]
 
-    def draw(self) -> tuple[torch.Tensor, torch.Tensor]:
+    def next_batch(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Clean latents of the next batch, and their images' `time_ids`."""
         drawn = []
         for latents, stream in zip(self.sets, self.streams, strict=True):
             rows = next(stream)
-            drawn.append((latents.draw(rows, self.generator), latents.time_ids[rows]))
+            drawn.append((latents.sample(rows, self.generator), latents.time_ids[rows]))
         clean, sizes = (torch.cat(part) for part in zip(*drawn, strict=True))
         return clean, sizes
 
 
-def portions(recipe: "Recipe", priors: int) -> tuple[list[int], torch.Tensor]:
+def batch_sizes(recipe: "Recipe", priors: int) -> tuple[list[int], torch.Tensor]:
     """Rows that a batch takes of the cluster's images and of each set of class images, and each row's part of the loss."""
     each = max(1, recipe.prior_batch // max(1, priors))
     parts = [(recipe.batch, 1.0), *[(each, recipe.prior_weight / max(1, priors))] * priors]

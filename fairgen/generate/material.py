@@ -3,10 +3,9 @@
 import random
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from fairgen.core import parquet
+from fairgen.core import job, parquet
 from fairgen.core.errors import FairgenError
 from fairgen.core.seeds import seed_of
 from fairgen.core.workfolder import Resume, digest
@@ -29,9 +28,19 @@ def reason_to_skip(group: str, cluster: int, labels: list[int], settings: Adapt)
     return "" if cluster in labels else f"the group has {len(set(labels))} clusters"
 
 
-def assignment(paths: SimpleNamespace) -> dict[str, int]:
+@dataclass(frozen=True)
+class ClusterFiles(job.Files):
+    """What the adapters of a group are made from."""
+
+    clusters: job.Input
+    split: job.Input
+    prior: job.Inputs
+    group: job.Value
+
+
+def assignment(files: ClusterFiles) -> dict[str, int]:
     """Cluster of each training image of the group, by the image's id."""
-    return {r["id"]: r["cluster"] for r in parquet.rows(paths.clusters) if r["group"] == paths.group}
+    return {r["id"]: r["cluster"] for r in parquet.rows(files.clusters) if r["group"] == files.group}
 
 
 @dataclass(frozen=True)
@@ -65,7 +74,7 @@ def enough(files: list[str], settings: Adapt, name: str) -> list[str]:
     return files if len(files) <= most else random.Random(seed_of("images", settings.seed, name)).sample(files, most)
 
 
-def material(settings: Adapt, paths: SimpleNamespace, assigned: dict[str, int], clusters: list[int]) -> Material:
+def material(settings: Adapt, files: ClusterFiles, assigned: dict[str, int], clusters: list[int]) -> Material:
     """Read the images of some clusters, and the class images."""
     import numpy as np
 
@@ -73,17 +82,17 @@ def material(settings: Adapt, paths: SimpleNamespace, assigned: dict[str, int], 
     from fairgen.models import diffusion
 
     base = settings.base
-    split, root = parquet.rows(paths.split), Path(parquet.facts(paths.split)["root"])
-    files = [[r["path"] for r in split if assigned.get(r["id"]) == cluster] for cluster in clusters]
-    seen = [enough(listed, settings, f"{paths.group}/{c}") for c, listed in zip(clusters, files, strict=True)]
+    split, root = parquet.rows(files.split), Path(parquet.facts(files.split)["root"])
+    images_of = [[r["path"] for r in split if assigned.get(r["id"]) == cluster] for cluster in clusters]
+    seen = [enough(listed, settings, f"{files.group}/{c}") for c, listed in zip(clusters, images_of, strict=True)]
     origins = [np.empty((len(listed), 4), dtype=np.int64) for listed in seen]
     hashes = {r["path"]: r["hash"] for r in split}
     pixels = [images.load(root, listed, base.resolution, hashes, own) for listed, own in zip(seen, origins, strict=True)]
     priors = [
-        (parquet.read(path, ["prompt"])["prompt"][0].as_py(), images.load_column(path, base.resolution)) for path in paths.prior
+        (parquet.read(path, ["prompt"])["prompt"][0].as_py(), images.load_column(path, base.resolution)) for path in files.prior
     ]
     identity, texts = diffusion.identity(base), [text.encode() for text, _ in priors]
     inputs = {"base": identity, "images": digest(*pixels, *origins), "prior": digest(*texts, *(x for _, x in priors))}
-    prompt = instance_prompt(settings.prompts[paths.group], settings.token)
-    sizes = [len(listed) for listed in files]
-    return Material(base, identity, prompt, pixels, origins, sizes, priors, Resume(paths.work, inputs))
+    prompt = instance_prompt(settings.prompts[files.group], settings.token)
+    sizes = [len(listed) for listed in images_of]
+    return Material(base, identity, prompt, pixels, origins, sizes, priors, Resume(files.work, inputs))

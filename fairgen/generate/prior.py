@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from types import SimpleNamespace
 
 import pyarrow as pa
 
@@ -11,7 +10,7 @@ from fairgen.core.seeds import seed_of
 from fairgen.core.workfolder import Resume
 from fairgen.generate import resumable
 from fairgen.generate.prompts import plain_prompt
-from fairgen.generate.solver import Solver, draw
+from fairgen.generate.solver import Solver, sample_images
 from fairgen.models import base_model, diffusion, text_encoders
 
 FIELDS = {"prompt": pa.string(), "seed": pa.int64()}
@@ -28,6 +27,14 @@ class Prior:
     prompts: dict[str, str]
 
 
+@dataclass(frozen=True)
+class Files(job.Files):
+    """What a job reads and writes."""
+
+    group: job.Value
+    prior: job.Output
+
+
 def rows(settings: Prior, group: str, skip: int) -> Iterator[resumable.Row]:
     """Draw the class images of one group, without the first `skip`."""
     base, prompt = settings.base, plain_prompt(settings.prompts[group])
@@ -35,17 +42,17 @@ def rows(settings: Prior, group: str, skip: int) -> Iterator[resumable.Row]:
     seeds = [seed_of("prior", settings.seed, group, i) for i in range(settings.count)]
     unet, vae = diffusion.load_unet(base), diffusion.load_vae(base)
     job.ready()
-    drawn = images.encode_all(draw(unet, vae, base, text, seeds, settings.solver, skip), settings.solver.batch)
+    drawn = images.encode_all(sample_images(unet, vae, base, text, seeds, settings.solver, skip), settings.solver.batch)
     for content, seed in zip(drawn, seeds[skip:], strict=True):
         yield content, {"prompt": prompt, "seed": seed}
 
 
-def work(settings: Prior, paths: SimpleNamespace) -> None:
+def work(settings: Prior, files: Files) -> None:
     """Write the class images of one group."""
     identity = diffusion.identity(settings.base)
-    drawn = resumable.resumed(Resume(paths.work, {"base": identity}), FIELDS, lambda skip: rows(settings, paths.group, skip))
-    parquet.write_images(paths.prior, drawn, FIELDS, {"base": identity})
+    drawn = resumable.resumed(Resume(files.work, {"base": identity}), FIELDS, lambda skip: rows(settings, files.group, skip))
+    parquet.write_images(files.prior, drawn, FIELDS, {"base": identity})
 
 
 if __name__ == "__main__":
-    job.main(work, Prior, values=["group"], writes=["prior"])
+    job.main(work, Prior, Files)

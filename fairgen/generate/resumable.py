@@ -12,20 +12,20 @@ from fairgen.core.workfolder import Resume
 Row = tuple[bytes, dict[str, Any]]
 
 
-def resumed(resume: Resume, fields: dict[str, pa.DataType], draw: Callable[[int], Iterator[Row]]) -> Iterator[Row]:
+def resumed(resume: Resume, fields: dict[str, pa.DataType], make: Callable[[int], Iterator[Row]]) -> Iterator[Row]:
     """All rows in order: those that an interrupted job has left, then those that are drawn.
 
     Args:
         resume: the job's work folder, with hashes of what the images come from.
         fields: columns beside the image.
-        draw: yields the encoded images with their rows, from a number on.
+        make: yields the encoded images with their rows, from a number on.
     """
     resume.begin()
     work = resume.work
     for path in work.paths():
         yield from parquet.image_rows(path)
     done, pending = work.progress.get("images", 0), []
-    for row in draw(done):
+    for row in make(done):
         pending.append(row)
         yield row
         if work.due() or len(pending) == parquet.ROW_GROUP:

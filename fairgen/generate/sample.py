@@ -7,7 +7,6 @@ seed, derived from the group, the cluster and its number, and a row that says ho
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
@@ -19,7 +18,7 @@ from fairgen.core.seeds import seed_of
 from fairgen.core.workfolder import Resume
 from fairgen.generate import resumable, text_adapters
 from fairgen.generate.prompts import instance_prompt, plain_prompt
-from fairgen.generate.solver import Solver, draw
+from fairgen.generate.solver import Solver, sample_images
 from fairgen.models import adapters, base_model, diffusion, text_encoders
 
 FIELDS = {
@@ -60,6 +59,16 @@ class Source:
     cluster: int
     count: int
     digest: str = ""
+
+
+@dataclass(frozen=True)
+class Files(job.Files):
+    """What a job reads and writes."""
+
+    adapters: job.Inputs
+    donors: job.Inputs
+    group: job.Value
+    samples: job.Output
 
 
 def shares(sizes: list[int], total: int, floor: int) -> list[int]:
@@ -107,7 +116,7 @@ def rows(
     solver = settings.solver
     prompts = [prompt, solver.negative_prompt]
     plain = text_encoders.encode_prompts(base, prompts)
-    exact = None if first is None else adapters.drawing_dtype(adapters.read_facts(first))
+    exact = None if first is None else adapters.sampling_dtype(adapters.read_facts(first))
     unet, vae = diffusion.load_unet(base, exact), diffusion.load_vae(base)
     if exact and base.dtype != "float32":
         devices.fast_float32()
@@ -130,27 +139,27 @@ def rows(
                 text = text_adapters.encode(source.path, base, identity, prompts)
         file = {"adapter": str(source.path or ""), "adapter_hash": source.digest}
         seeds = [seed_of("sample", settings.seed, group, source.cluster, i) for i in range(source.count)]
-        drawn = images.encode_all(draw(unet, vae, base, text, seeds, solver, behind), solver.batch)
+        drawn = images.encode_all(sample_images(unet, vae, base, text, seeds, solver, behind), solver.batch)
         for i, content in enumerate(drawn, behind):
             name = f"{group}/{source.cluster}/{i}"
             yield content, {"id": name, "cluster": source.cluster, "seed": seeds[i], **about, **file}
 
 
-def work(settings: Sample, paths: SimpleNamespace) -> None:
+def work(settings: Sample, files: Files) -> None:
     """Write the group's images."""
-    group = paths.group
-    chosen, borrowed = sources(paths.adapters, paths.donors, settings.per_group, settings.floor, group)
+    group = files.group
+    chosen, borrowed = sources(files.adapters, files.donors, settings.per_group, settings.floor, group)
     if borrowed:
         job.log.info("group %s borrows the adapters of %s", group, settings.donors[group])
     identity = diffusion.identity(settings.base)
     inputs = {"base": identity, "adapters": ",".join(source.digest for source in chosen if source.path)}
     drawn = resumable.resumed(
-        Resume(paths.work, inputs), FIELDS, lambda skip: rows(settings, group, chosen, borrowed, identity, skip)
+        Resume(files.work, inputs), FIELDS, lambda skip: rows(settings, group, chosen, borrowed, identity, skip)
     )
     counted = tqdm(drawn, total=settings.per_group, desc=f"sample {group}", disable=None)
     facts = {"borrowed_from": settings.donors[group] if borrowed else "", "sources": len(chosen)}
-    parquet.write_images(paths.samples, counted, FIELDS, facts)
+    parquet.write_images(files.samples, counted, FIELDS, facts)
 
 
 if __name__ == "__main__":
-    job.main(work, Sample, reads=["adapters*", "donors*"], values=["group"], writes=["samples"])
+    job.main(work, Sample, Files)

@@ -4,7 +4,6 @@ Cosines are stored raw, with CLIP's own inverse temperature; `filter` turns them
 """
 
 from dataclasses import dataclass
-from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -23,13 +22,21 @@ class Score:
     prompts: dict[str, str]
 
 
-def work(settings: Score, paths: SimpleNamespace) -> None:
+@dataclass(frozen=True)
+class Files(job.Files):
+    """What a job reads and writes."""
+
+    samples: job.Inputs
+    scores: job.Output
+
+
+def work(settings: Score, files: Files) -> None:
     """Score the samples of all groups."""
     model, groups = clip.load(settings.model, "score.model"), list(settings.prompts)
     job.ready()
     text = model.texts([plain_prompt(settings.prompts[g]) for g in groups])
     parts = []
-    for path in paths.samples:
+    for path in files.samples:
         table = parquet.read(path, ["id", "group", "cluster"])
         chunks = [range(i, min(i + settings.batch, len(table))) for i in range(0, len(table), settings.batch)]
         cosines = np.concatenate([(model.images(images.load_column(path, model.size, rows)) @ text.T).numpy() for rows in chunks])
@@ -37,10 +44,10 @@ def work(settings: Score, paths: SimpleNamespace) -> None:
         parts.append(
             table.append_column("cosines", parquet.vectors(cosines)).append_column("file", file).replace_schema_metadata()
         )
-    made = {str(path): (lineage.read(path) or {}).get("hash", "") for path in paths.samples}
+    made = {str(path): (lineage.read(path) or {}).get("hash", "") for path in files.samples}
     facts = {"groups": groups, "scale": model.scale, "model": settings.model, "samples": made}
-    parquet.write(paths.scores, pa.concat_tables(parts), facts)
+    parquet.write(files.scores, pa.concat_tables(parts), facts)
 
 
 if __name__ == "__main__":
-    job.main(work, Score, reads=["samples*"], writes=["scores"])
+    job.main(work, Score, Files)

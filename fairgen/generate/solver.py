@@ -47,7 +47,7 @@ def denoise(
         rows = diffusion.joined([rows, text[1:].expand(count)])
     for step in scheduler.timesteps:
         model_input = scheduler.scale_model_input(torch.cat([latents, latents]) if guided else latents, step)
-        model_input = model_input.to(unet.dtype, memory_format=diffusion.drawing_layout(unet))
+        model_input = model_input.to(unet.dtype, memory_format=diffusion.sampling_layout(unet))
         predicted = diffusion.predict(unet, model_input, step, rows)
         if guided:
             wanted, unwanted = predicted.chunk(2)
@@ -78,7 +78,7 @@ def constant(pixels: np.ndarray) -> np.ndarray:
     return flat.min(1) == flat.max(1)
 
 
-def draw(
+def sample_images(
     unet: torch.nn.Module,
     vae: torch.nn.Module,
     base: base_model.Base,
@@ -95,7 +95,7 @@ def draw(
         FairgenError: an image is not finite, or constant, even so.
     """
     scheduler = diffusion.sampler(base, solver.scheduler)
-    unet.to(memory_format=diffusion.drawing_layout(unet))
+    unet.to(memory_format=diffusion.sampling_layout(unet))
     if solver.compile:
         unet.compile()
     for i in range(skip - skip % solver.batch, len(seeds), solver.batch):

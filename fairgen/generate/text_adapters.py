@@ -62,7 +62,7 @@ def adapted(path: Path, base: base_model.Base, identity: str) -> diffusion.Encod
     """
     adapters.check_base(path, identity)
     tensors = adapters.load(path)
-    encoders = text_encoders.load_text(base, adapters.drawing_dtype(adapters.read_facts(path)))
+    encoders = text_encoders.load_text(base, adapters.sampling_dtype(adapters.read_facts(path)))
     for part, (_, encoder) in encoders.items():
         own = {name.removeprefix(f"{part}."): x for name, x in tensors.items() if name.startswith(f"{part}.")}
         if not hasattr(encoder, WRAPPER.rstrip(".")):

@@ -15,7 +15,7 @@ from fairgen.core.errors import FairgenError
 from fairgen.core.seeds import seed_of
 from fairgen.generate import cuda_graphs, text_adapters
 from fairgen.generate.denoising import Noised, noised, precision, row_losses
-from fairgen.generate.latents import Feed, Latents, conditions, portions
+from fairgen.generate.latents import Latents, Loader, batch_sizes, conditions
 from fairgen.models import base_model, diffusion, lora, text_encoders
 
 if TYPE_CHECKING:
@@ -118,8 +118,8 @@ def train(
     states = None if encoders else text_encoders.encode_prompts(base, prompts)
     schedule, vae = diffusion.noise_schedule(base), diffusion.load_vae(base)
     job.ready()
-    sizes, share = portions(settings.recipe, len(priors))
-    feed = Feed([Latents(vae, instance[1], origins), *(Latents(vae, pixels) for _, pixels in priors)], sizes, seed)
+    sizes, loss_weight = batch_sizes(settings.recipe, len(priors))
+    loader = Loader([Latents(vae, instance[1], origins), *(Latents(vae, pixels) for _, pixels in priors)], sizes, seed)
     unet = diffusion.load_unet(base, torch.float32 if settings.kind == "full" else None)
     torch.manual_seed(seed)
     weights, of_text = trainable(unet, settings), text_adapters.trainable(encoders or {}, settings)
@@ -130,13 +130,13 @@ def train(
         with precision(settings):
             return conditions(text_encoders.encode(base, encoders or {}, prompts), sizes)
 
-    def draw() -> Noised:
-        return noised(schedule, feed.draw(), share, settings, feed.generator)
+    def next_batch() -> Noised:
+        return noised(schedule, loader.next_batch(), loss_weight, settings, loader.generator)
 
     def loss(batch: Noised) -> torch.Tensor:
         return row_losses(unet, batch, fixed or text(), settings).sum()
 
-    losses = fit(settings, name, weights, feed.generator, feed.streams, draw, loss, clip_gradients, resume, of_text)
+    losses = fit(settings, name, weights, loader.generator, loader.streams, next_batch, loss, clip_gradients, resume, of_text)
     return unet.eval(), by_tenths(losses)
 
 
@@ -184,7 +184,7 @@ def fit(
     weights: list[torch.nn.Parameter],
     generator: torch.Generator | Generators,
     streams: list[Batches],
-    draw: Callable[[], Noised],
+    next_batch: Callable[[], Noised],
     losses: Callable[[Noised], torch.Tensor],
     clip: Callable[[list[torch.nn.Parameter]], None],
     resume: "Resume | None" = None,
@@ -198,7 +198,7 @@ def fit(
         weights: float32, in place; at the end the running mean takes their place, if the recipe has one.
         generator: where the batches' chance comes from.
         streams: row numbers of the batches.
-        draw: the next batch.
+        next_batch: the next batch, already noised.
         losses: its loss, a number or one for each adapter (then their sum is trained).
         clip: what is done to the gradients of a step.
         resume: the work folder with the hashes of the inputs, for a run that can be interrupted.
@@ -221,15 +221,15 @@ def fit(
     steps = range(training.step, recipe.steps)
     with stream:
         for _ in tqdm(steps, total=recipe.steps, initial=training.step, desc=f"adapt {name}", mininterval=10, disable=None):
-            loss = step([draw() for _ in range(recipe.accumulate)])
+            loss = step([next_batch() for _ in range(recipe.accumulate)])
             optimizer.step()
             schedule_lr.step()
             mean.update(training.step + 1)
-            told = loss.cpu()  # the only wait for the GPU in a step
-            if not torch.isfinite(told).all():
+            loss_values = loss.cpu()  # the only wait for the GPU in a step
+            if not torch.isfinite(loss_values).all():
                 raise FairgenError(f"adapt {name}: the loss is not finite; lower adapt.{settings.kind}.lr")
             training.step += 1
-            training.losses.append(told.tolist())
+            training.losses.append(loss_values.tolist())
             if resume:
                 training.save(resume.work)
         mean.install()

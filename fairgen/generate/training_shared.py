@@ -15,7 +15,7 @@ from fairgen.core import job
 from fairgen.core.batches import Generators
 from fairgen.core.seeds import seed_of
 from fairgen.generate.denoising import Noised, noised, row_losses
-from fairgen.generate.latents import Feed, Latents, conditions, portions
+from fairgen.generate.latents import Latents, Loader, batch_sizes, conditions
 from fairgen.generate.training import by_tenths, fit, trainable
 from fairgen.models import base_model, diffusion, stacked_lora, text_encoders
 
@@ -63,22 +63,24 @@ def train(
     prompts = text_encoders.encode_prompts(base, [prompt, *(text for text, _ in priors)])
     schedule, vae = diffusion.noise_schedule(base), diffusion.load_vae(base)
     job.ready()
-    sizes, share = portions(settings.recipe, len(priors))
+    sizes, loss_weight = batch_sizes(settings.recipe, len(priors))
     common = [Latents(vae, pixels) for _, pixels in priors]
     own = [Latents(vae, *given) for given in zip(clusters.values(), origins or [None] * len(clusters), strict=True)]
-    feeds = [Feed([latents, *common], sizes, seed) for latents, seed in zip(own, seeds, strict=True)]
+    loaders = [Loader([latents, *common], sizes, seed) for latents, seed in zip(own, seeds, strict=True)]
     unet = diffusion.load_unet(base)
     layers = begin(unet, settings, seeds)
     unet.train()
-    text = diffusion.joined([conditions(prompts, sizes)] * len(feeds))
+    text = diffusion.joined([conditions(prompts, sizes)] * len(loaders))
 
-    def draw() -> Noised:
-        return Noised.joined([noised(schedule, feed.draw(), share, settings, feed.generator) for feed in feeds])
+    def next_batch() -> Noised:
+        batches = ((loader.next_batch(), loader.generator) for loader in loaders)
+        return Noised.joined([noised(schedule, batch, loss_weight, settings, generator) for batch, generator in batches])
 
     def losses(batch: Noised) -> torch.Tensor:
-        return row_losses(unet, batch, text, settings).view(len(feeds), -1).sum(1)
+        return row_losses(unet, batch, text, settings).view(len(loaders), -1).sum(1)
 
     weights = [weight for layer in layers.values() for weight in (layer.down, layer.up)]
-    streams, chance = [stream for feed in feeds for stream in feed.streams], Generators([feed.generator for feed in feeds])
-    told = np.array(fit(settings, name, weights, chance, streams, draw, losses, stacked_lora.clip_gradients, resume))
-    return list(zip(stacked_lora.states(layers), map(by_tenths, told.T), strict=True))
+    streams = [stream for loader in loaders for stream in loader.streams]
+    chance = Generators([loader.generator for loader in loaders])
+    values = np.array(fit(settings, name, weights, chance, streams, next_batch, losses, stacked_lora.clip_gradients, resume))
+    return list(zip(stacked_lora.states(layers), map(by_tenths, values.T), strict=True))

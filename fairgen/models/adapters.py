@@ -173,7 +173,7 @@ def put(path: Path, module: Any, tensors: dict[str, Any], targets: Sequence[str]
         module.load_state_dict(tensors)
 
 
-def drawing_dtype(facts: dict[str, Any]) -> Any:
+def sampling_dtype(facts: dict[str, Any]) -> Any:
     """The dtype that networks must be loaded in to draw with an adapter of these facts; None: the base's own.
 
     bfloat16 keeps eight bits of a weight. It would lose most of the small steps of a full finetune, also under autocast,

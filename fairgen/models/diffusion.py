@@ -136,7 +136,7 @@ def load_unet(base: Base, dtype: torch.dtype | None = None) -> torch.nn.Module:
     return unet.requires_grad_(False).eval().to(devices.current(), memory_format=torch.channels_last)
 
 
-def drawing_layout(unet: torch.nn.Module) -> torch.memory_format:
+def sampling_layout(unet: torch.nn.Module) -> torch.memory_format:
     """How tensors of a denoiser that only draws lie in memory.
 
     On a GPU the group norms of channels-last tensors cost more than the convolutions save when nothing is trained.

@@ -32,7 +32,7 @@ def lines(selections: list[Path]) -> list[tuple[str, dict[str, Counter[str]]]]:
     return found
 
 
-def draw_acceptance(selections: list[Path], groups: list[str], path: Path) -> None:
+def plot_acceptance(selections: list[Path], groups: list[str], path: Path) -> None:
     """A panel per group, a bar per generator and cluster: shares kept, over the quota, and below the threshold."""
     bars = lines(selections)
     rejections = sorted({reason for _, found in bars for own in found.values() for reason in own} - {KEPT, OVER})
@@ -43,7 +43,7 @@ def draw_acceptance(selections: list[Path], groups: list[str], path: Path) -> No
     for ax, group in zip(axes[0], groups, strict=True):
         for y, (_, found) in enumerate(bars):
             if group in found:
-                draw_bar(ax, y, found[group], kinds)
+                plot_bar(ax, y, found[group], kinds)
         ax.set(xlim=(0, 1), title=group)
         ax.spines[["top", "right"]].set_visible(False)
     axes[0, 0].set_yticks(range(len(bars)), [label for label, _ in bars])
@@ -55,7 +55,7 @@ def draw_acceptance(selections: list[Path], groups: list[str], path: Path) -> No
     save(figure, path)
 
 
-def draw_bar(ax: plt.Axes, y: int, own: Counter[str], kinds: list[tuple[str, str, str]]) -> None:
+def plot_bar(ax: plt.Axes, y: int, own: Counter[str], kinds: list[tuple[str, str, str]]) -> None:
     """One stacked bar with the share of accepted images on it."""
     total, left = own.total(), 0.0
     for reason, _, colour in kinds:

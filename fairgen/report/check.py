@@ -6,20 +6,30 @@ the data.
 """
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 
 from fairgen.core import job, lineage, parquet
 from fairgen.report.check_page import Check, page, prompt_lengths
 
 
-def work(settings: Check, paths: SimpleNamespace) -> None:
+@dataclass(frozen=True)
+class Files(job.Files):
+    """What a job reads and writes."""
+
+    audit: job.Input
+    facts: job.Input
+    splits: job.Inputs
+    page: job.Output
+
+
+def work(settings: Check, files: Files) -> None:
     """Write the page, with the ingest's audit below it."""
     prompts, problems = prompt_lengths(settings)
-    splits = {str(ratio): parquet.facts(path) for ratio, path in zip(settings.ratios, paths.splits, strict=True)}
-    text = page(settings, splits, prompts, problems, json.loads(Path(paths.facts).read_text()))
-    lineage.write_text(paths.page, text + "\n" + lineage.without(Path(paths.audit).read_text()))
+    splits = {str(ratio): parquet.facts(path) for ratio, path in zip(settings.ratios, files.splits, strict=True)}
+    text = page(settings, splits, prompts, problems, json.loads(Path(files.facts).read_text()))
+    lineage.write_text(files.page, text + "\n" + lineage.without(Path(files.audit).read_text()))
 
 
 if __name__ == "__main__":
-    job.main(work, Check, reads=["audit", "facts", "splits*"], writes=["page"])
+    job.main(work, Check, Files)

@@ -21,7 +21,7 @@ def plane(vectors: np.ndarray) -> np.ndarray:
     return np.pad(flat, ((0, 0), (0, 2 - flat.shape[1])))
 
 
-def draw_clusters(split: Path, embeddings: Path, clusters: Path, groups: list[str], path: Path) -> None:
+def plot_clusters(split: Path, embeddings: Path, clusters: Path, groups: list[str], path: Path) -> None:
     """For each of some groups its map, coloured by cluster, and examples of every cluster, the largest first."""
     root = Path(parquet.facts(split)["root"])
     files = {r["id"]: r["path"] for r in parquet.rows(split, ["id", "path"])}
@@ -33,7 +33,7 @@ def draw_clusters(split: Path, embeddings: Path, clusters: Path, groups: list[st
         own = [r for r in rows if r["group"] == group]
         members = [[r["id"] for r in own if r["cluster"] == c] for c in range(facts[group]["k"])]
         points = plane(np.stack([vectors[i] for ids in members for i in ids]))
-        draw_map(left, points, [len(ids) for ids in members], title(group, facts[group]))
+        plot_map(left, points, [len(ids) for ids in members], title(group, facts[group]))
         sheets = [images.load(root, [files[i] for i in ids[:EXAMPLES]], TILE) for ids in members]
         right.imshow(np.concatenate([images.strip(pixels, EXAMPLES) for pixels in sheets]))
         right.set_yticks([(c + 0.5) * TILE for c in range(len(members))], [f"cluster {c}" for c in range(len(members))])
@@ -50,7 +50,7 @@ def title(group: str, facts: dict[str, Any]) -> str:
     return f"{group}: {sum(facts['sizes'])} images{known}"
 
 
-def draw_map(ax: Any, points: np.ndarray, sizes: list[int], text: str) -> None:
+def plot_map(ax: Any, points: np.ndarray, sizes: list[int], text: str) -> None:
     """One group's points (n, 2), its clusters one after the other with these sizes."""
     start = 0
     for c, size in enumerate(sizes):

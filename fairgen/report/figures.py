@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 
 import matplotlib.pyplot as plt
 
@@ -23,7 +22,24 @@ class Figures:
     groups: list[str]
 
 
-def draw_note(text: str, path: Path) -> None:
+@dataclass(frozen=True)
+class Files(job.Files):
+    """What a job reads and writes."""
+
+    table: job.Input
+    split: job.Input
+    selections: job.Inputs
+    map: job.Inputs
+    features: job.Inputs
+    bars: job.Output
+    curve: job.Output
+    groups: job.Output
+    samples: job.Output
+    acceptance: job.Output
+    clusters: job.Output
+
+
+def plot_note(text: str, path: Path) -> None:
     """A figure that says why there is nothing to show."""
     figure, ax = plt.subplots(figsize=(4, 1))
     ax.set_axis_off()
@@ -31,29 +47,28 @@ def draw_note(text: str, path: Path) -> None:
     save(figure, path)
 
 
-def draw_cluster_map(paths: SimpleNamespace, groups: list[str]) -> None:
+def plot_cluster_map(files: Files, groups: list[str]) -> None:
     """The finest clustering that is compared."""
-    clustered = [g for g in groups if paths.map and parquet.facts(paths.map[0]).get(g, {}).get("k", 1) > 1]
+    clustered = [g for g in groups if files.map and parquet.facts(files.map[0]).get(g, {}).get("k", 1) > 1]
     if clustered:
-        cluster_map.draw_clusters(paths.split, paths.features[0], paths.map[0], clustered, paths.clusters)
+        cluster_map.plot_clusters(files.split, files.features[0], files.map[0], clustered, files.clusters)
     else:
-        draw_note("no compared method has clusters inside a group", paths.clusters)
+        plot_note("no compared method has clusters inside a group", files.clusters)
 
 
-def work(settings: Figures, paths: SimpleNamespace) -> None:
+def work(settings: Figures, files: Files) -> None:
     """Draw all figures."""
-    document = results.load(paths.table)
-    plots.draw_bars(document, paths.bars)
-    plots.draw_curve(document, paths.curve)
-    plots.draw_groups(document, settings.groups, paths.groups)
-    sample_sheet.draw_samples(paths.split, paths.selections, settings.groups, paths.samples)
-    if paths.selections:
-        acceptance.draw_acceptance(paths.selections, settings.groups, paths.acceptance)
+    document = results.load(files.table)
+    plots.plot_bars(document, files.bars)
+    plots.plot_curve(document, files.curve)
+    plots.plot_groups(document, settings.groups, files.groups)
+    sample_sheet.plot_samples(files.split, files.selections, settings.groups, files.samples)
+    if files.selections:
+        acceptance.plot_acceptance(files.selections, settings.groups, files.acceptance)
     else:
-        draw_note("no compared method generates images", paths.acceptance)
-    draw_cluster_map(paths, settings.groups)
+        plot_note("no compared method generates images", files.acceptance)
+    plot_cluster_map(files, settings.groups)
 
 
 if __name__ == "__main__":
-    pictures = ["bars", "curve", "groups", "samples", "acceptance", "clusters"]
-    job.main(work, Figures, reads=["table", "split", "selections*", "map*", "features*"], writes=pictures)
+    job.main(work, Figures, Files)

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 from fairgen.core import job, lineage
@@ -17,6 +16,22 @@ class Pages:
     """The data set."""
 
     dataset: str
+
+
+@dataclass(frozen=True)
+class Files(job.Files):
+    """What a job reads and writes."""
+
+    table: job.Input
+    markdown: job.Input
+    bars: job.Input
+    sheet: job.Input
+    map: job.Input
+    cover: job.Output
+    result: job.Output
+    audit: job.Output
+    clusters: job.Output
+    samples: job.Output
 
 
 def spread(figure: dict[str, Any] | None) -> str:
@@ -56,19 +71,18 @@ def result_page(document: dict[str, Any]) -> str:
     return "\n\n".join([*parts, "## Versions", table(("what", "version"), facts)])
 
 
-def work(settings: Pages, paths: SimpleNamespace) -> None:
+def work(settings: Pages, files: Files) -> None:
     """Write all pages; a picture that is higher than a window is a page, as the report shows only the middle of one."""
-    document = results.load(paths.table)
-    front = cover(document, Path(paths.bars).read_bytes())
-    lineage.write_text(paths.cover, render(front, f"{settings.dataset}: what was compared, and what came out"))
-    lineage.write_text(paths.result, render(result_page(document), f"Result on {settings.dataset}"))
-    audit = lineage.without(Path(paths.markdown).read_text())
-    lineage.write_text(paths.audit, render(audit, f"Audit of {settings.dataset}"))
-    for place, picture, title in ((paths.clusters, paths.map, "Clusters"), (paths.samples, paths.sheet, "Samples")):
+    document = results.load(files.table)
+    front = cover(document, Path(files.bars).read_bytes())
+    lineage.write_text(files.cover, render(front, f"{settings.dataset}: what was compared, and what came out"))
+    lineage.write_text(files.result, render(result_page(document), f"Result on {settings.dataset}"))
+    audit = lineage.without(Path(files.markdown).read_text())
+    lineage.write_text(files.audit, render(audit, f"Audit of {settings.dataset}"))
+    for place, picture, title in ((files.clusters, files.map, "Clusters"), (files.samples, files.sheet, "Samples")):
         title = f"{title} of {settings.dataset}"
         lineage.write_text(place, render([Picture(Path(picture).read_bytes(), title)], title))
 
 
 if __name__ == "__main__":
-    written = ["cover", "result", "audit", "clusters", "samples"]
-    job.main(work, Pages, reads=["table", "markdown", "bars", "sheet", "map"], writes=written)
+    job.main(work, Pages, Files)

@@ -63,7 +63,7 @@ def generated(kept: selection.Selected, columns: int, tile: int) -> tuple[np.nda
     return enlarged(images.load_column(kept.file, load_size(side, tile), rows), tile), donor
 
 
-def draw_samples(split: Path, selections: list[Path], groups: list[str], path: Path) -> None:
+def plot_samples(split: Path, selections: list[Path], groups: list[str], path: Path) -> None:
     """For each group a row of real training images, then one of each generator's kept images."""
     rows, root = [r for r in parquet.rows(split) if r["split"] == "train"], Path(parquet.facts(split)["root"])
     own = {group: [r["path"] for r in rows if r["group"] == group] for group in groups}
@@ -79,10 +79,10 @@ def draw_samples(split: Path, selections: list[Path], groups: list[str], path: P
             made, donor = generated(kept[group], columns, tile)
             lines.append((file.parent.name + (f"\ngenerators of {donor}" if donor else ""), made))
         blocks.append((f"{group}: {len(own[group]) or 'no'} training image{'s' * (len(own[group]) > 1)}", lines))
-    draw_blocks(blocks, tile + GAP, columns, path)
+    plot_blocks(blocks, tile + GAP, columns, path)
 
 
-def draw_blocks(blocks: list[tuple[str, list[tuple[str, np.ndarray]]]], step: int, columns: int, path: Path) -> None:
+def plot_blocks(blocks: list[tuple[str, list[tuple[str, np.ndarray]]]], step: int, columns: int, path: Path) -> None:
     """A sheet of groups, each with its rows of a label and images (n, size, size, 3), drawn pixel by pixel, `step` apart."""
     width, height = LABEL + columns * step, sum(HEAD + step * len(lines) for _, lines in blocks)
     figure, top = plt.figure(figsize=(width / DPI, height / DPI)), float(height)

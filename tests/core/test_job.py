@@ -18,6 +18,13 @@ class Nothing:
     """Settings of a stage that has none."""
 
 
+@dataclass(frozen=True)
+class Out(job.Files):
+    """One output."""
+
+    out: job.Output
+
+
 def test_a_failing_stage_says_one_line_and_leaves_nothing(tmp_path: Path) -> None:
     settings = {"groups": {"a": {"target": "x", "role": "aligned"}}, "validation_floor": 1, "seed": 0}
     parquet.write(tmp_path / "index.parquet", {"id": [1], "group": ["b"], "split": ["train"]}, {"root": "."})
@@ -75,15 +82,15 @@ def test_an_edit_of_other_stages_or_of_comments_stops_no_job(tmp_path: Path) -> 
 def test_code_edited_while_a_job_runs_spoils_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(SEEN, sources())
 
-    def work(settings: Nothing, paths: object) -> None:
-        lineage.write_json(paths.out, {})
+    def work(settings: Nothing, files: Out) -> None:
+        lineage.write_json(files.out, {})
         monkeypatch.setenv(SEEN, f"{sources().split()[0]} other")
 
     given = canonical({"hash": "00ff", "code": "of another version", "modules": ["fairgen.data.split"], "inputs": {}})
     words = ["--settings", "{}", "--lineage", given, "--out", str(tmp_path / "out.json")]
     try:
         with pytest.raises(SystemExit):
-            job.main(work, Nothing, writes=["out"], argv=words)
+            job.main(work, Nothing, Out, argv=words)
     finally:
         lineage.current = lineage.Lineage()
     assert not (tmp_path / "out.json").exists()

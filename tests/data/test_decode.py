@@ -18,6 +18,7 @@ from fairgen.core.errors import FairgenError
 from fairgen.data import decode, embed, pixels
 from fairgen.generate import material, recipe
 from fairgen.models import encoder
+from fairgen.models.base_model import Base
 
 
 def noise(count: int, size: int = 24) -> np.ndarray:
@@ -198,7 +199,7 @@ def test_embed_and_adapt_refuse_a_changed_image_too(data: Path) -> None:
         "resolution": 16,
     }
     steps = recipe.Recipe(1e-3, 9, 9, "constant", 0, 0, 0, 1, 1, False)
-    given = recipe.Adapt("lora", steps, "V", 0, 0, 0, base, {"g": "a [V]"}, {"g": None}, 0)
+    given = recipe.Adapt("lora", steps, "V", 0, 0, 0, Base(**base), {"g": "a [V]"}, {"g": None}, 0)
     paths = SimpleNamespace(group="g", split=data / "split.parquet", prior=[], work=None)
     with pytest.raises(FairgenError, match=said):
         material.material(given, paths, dict.fromkeys((r["id"] for r in rows), 0), [0])

@@ -10,7 +10,7 @@ import pytest
 from workflows import PROJECT
 
 from fairgen.embedded import birds, tiny
-from fairgen.generate.solver import Solver, draw
+from fairgen.generate.solver import Solver, sample_images
 from fairgen.models import autoencoder, base_model, clip, diffusion, text_encoders
 
 PROMPTS = [f"a {kind} on {place}" for kind in birds.KINDS for place in birds.PLACES]
@@ -57,7 +57,7 @@ def test_vanilla_samples_follow_the_prompt(model: clip.Clip, base: base_model.Ba
     pixels = []
     for prompt in PROMPTS:
         text = text_encoders.encode_prompts(base, [prompt, ""])
-        pixels += list(draw(unet, vae, base, text, list(range(50)), solver))
+        pixels += list(sample_images(unet, vae, base, text, list(range(50)), solver))
     truth = np.repeat(np.arange(4), 50)
     assert min(accuracy(model, np.stack(pixels), truth // 2, truth % 2)) >= 0.85
 

@@ -17,9 +17,9 @@ METHODS = {f"method-{i}": [0.9 - 0.05 * i, 1 - 0.05 * i] for i in range(12)}
 @pytest.mark.parametrize("count", [1, 12])
 def test_plots_are_pictures(tmp_path: Path, ratios: tuple, count: int) -> None:
     document = result(ratios=ratios, **dict(list(METHODS.items())[:count]))
-    plots.draw_bars(document, tmp_path / "bars.png")
-    plots.draw_curve(document, tmp_path / "curve.png")
-    plots.draw_groups(document, ["a", "b"], tmp_path / "groups.png")
+    plots.plot_bars(document, tmp_path / "bars.png")
+    plots.plot_curve(document, tmp_path / "curve.png")
+    plots.plot_groups(document, ["a", "b"], tmp_path / "groups.png")
     for path in tmp_path.iterdir():
         with Image.open(path) as picture:
             assert 200 < min(picture.size) < max(picture.size) < 2600
@@ -36,7 +36,7 @@ def test_pictures_name_groups_without_images(tmp_path: Path, monkeypatch: pytest
     entry = document["results"]["0.99"]["erm"]
     entry["empty_groups"], entry["groups"]["b"]["n"] = {"train": ["a"], "validation": [], "test": ["b"]}, 0
     monkeypatch.setattr(plots, "save", lambda figure, path: kept.append(figure.axes[0]))
-    for draw, *more in ((plots.draw_bars,), (plots.draw_curve,), (plots.draw_groups, ["a", "b"])):
+    for draw, *more in ((plots.plot_bars,), (plots.plot_curve,), (plots.plot_groups, ["a", "b"])):
         draw(document, *more, tmp_path / "x.png")
     assert kept[0].get_title() == "bias ratio 0.99\nno training image: a\nno test image: b"
     assert kept[1].get_xlabel().endswith("\n0.99: no training image: a\n0.99: no test image: b")
@@ -47,7 +47,7 @@ def test_pictures_name_groups_without_images(tmp_path: Path, monkeypatch: pytest
 def test_ratios_stand_apart_and_the_legend_beside_the_axes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kept = []
     monkeypatch.setattr(plots, "save", lambda figure, path: kept.append(figure))
-    plots.draw_curve(result(ratios=(0.999, 0.9, "natural", 0.99), erm=[0.1, 0.2], lora=[0.5, 0.6]), tmp_path / "curve.png")
+    plots.plot_curve(result(ratios=(0.999, 0.9, "natural", 0.99), erm=[0.1, 0.2], lora=[0.5, 0.6]), tmp_path / "curve.png")
     ax = kept[0].axes[0]
     assert [label.get_text() for label in ax.get_xticklabels()] == ["natural", "0.9", "0.99", "0.999"]
     steps = np.diff(ax.get_xticks())

@@ -12,7 +12,7 @@ from fairgen.core import schemas
 from fairgen.core.errors import FairgenError
 from fairgen.core.job import main
 from fairgen.evaluate import intervals
-from fairgen.evaluate.replicates import Replicates, work
+from fairgen.evaluate.replicates import Files, Replicates, work
 
 
 def write(folder: Path, **accuracies: list[float]) -> Path:
@@ -27,7 +27,7 @@ def test_the_interval_is_over_replicates_not_seeds(tmp_path: Path, capsys: pytes
     files = [write(tmp_path, erm=[0.1, 0.2], lora=[m - 0.1, m + 0.1]) for m in (0.5, 0.6, 0.7)]
     settings = '{"dataset":"toy","replicates":["toy","toy-1","toy-2"]}'
     words = ["--settings", settings, "--replicates", str(tmp_path / "replicates.json"), "--tables", *map(str, files)]
-    main(work, Replicates, reads=["tables*"], writes=["replicates"], argv=words)
+    main(work, Replicates, Files, argv=words)
     document = json.loads((tmp_path / "replicates.json").read_text())
     found = document["results"]["0.99"]["lora"]
     worst = found["worst_group_accuracy"]

@@ -19,7 +19,7 @@ from fairgen.core.errors import FairgenError
 from fairgen.embedded import birds
 from fairgen.generate import sample, text_adapters, training
 from fairgen.generate.denoising import min_snr_weights, noised, row_losses
-from fairgen.generate.latents import portions
+from fairgen.generate.latents import batch_sizes
 from fairgen.generate.material import enough, material, reason_to_skip
 from fairgen.generate.recipe import Adapt, Recipe
 from fairgen.generate.solver import Solver
@@ -132,7 +132,7 @@ def test_offset_noise_is_one_number_per_channel(base: base_model.Base) -> None:
         noised(schedule, clean, torch.ones(2), adapt_settings("full", base, offset_noise=part), torch.Generator().manual_seed(0))
         for part in (0, 0.5)
     )
-    offset = (with_offset.goal - plain.goal).flatten(2)
+    offset = (with_offset.target - plain.target).flatten(2)
     assert torch.allclose(offset, offset[:, :, :1].expand_as(offset), atol=1e-6)
     assert 0.2 < offset[:, :, 0].std().item() < 1
     assert offset[:, :, 0].unique().numel() == 2 * 4
@@ -312,7 +312,7 @@ def test_a_full_finetune_at_a_low_rate_is_drawn_as_it_was_trained(
     unet, _ = train(settings, own, ("a V", pixels), [("a", pixels)], "g/0", None, encoders)
     facts = {"kind": "full", "base": diffusion.identity(own), "rank": 0, "alpha": 0, "dora": False, "images": 8, "cluster": 0}
     adapters.write(file, unet, facts, text_adapters.state(encoders, "full"))
-    monkeypatch.setattr(sample, "draw", lambda *given: drawn.append(given) or iter(()))
+    monkeypatch.setattr(sample, "sample_images", lambda *given: drawn.append(given) or iter(()))
     monkeypatch.setattr(sample.devices, "fast_float32", lambda: drawn.append("TensorFloat-32"))
     solver = Solver("unipc", 1, 2.0, "", 1)
     asked = sample.Sample(1, 1, 0, solver, "V", own, {"g": "a [V]"}, {"g": None})
@@ -389,12 +389,12 @@ def test_min_snr_weighs_each_row_by_its_own_step(base: base_model.Base, monkeypa
     """A denoiser that answers zero: mean over the cluster's rows + prior weight · mean over class images, by their own steps."""
     settings = changed(adapt_settings("lora", base), batch=batch, prior_weight=0.5, prior_batch=2)
     schedule, generator = diffusion.noise_schedule(base), torch.Generator().manual_seed(0)
-    _, share = portions(settings.recipe, 1)
+    _, loss_weight = batch_sizes(settings.recipe, 1)
     clean, unet = torch.randn(batch + 2, 4, 8, 8, generator=generator), SimpleNamespace(device=torch.device("cpu"))
-    noisy = noised(schedule, (clean, torch.zeros(batch + 2, 6)), share, settings, generator)
+    noisy = noised(schedule, (clean, torch.zeros(batch + 2, 6)), loss_weight, settings, generator)
     monkeypatch.setattr(diffusion, "predict", lambda unet, x, steps, text: torch.zeros_like(x))
     losses = row_losses(unet, noisy, diffusion.Conditioning(torch.zeros(batch + 2, 1, 1)), settings)
-    own = noisy.goal.square().mean((1, 2, 3)) * min_snr_weights(schedule.alphas_cumprod, noisy.steps, 5, "epsilon")
+    own = noisy.target.square().mean((1, 2, 3)) * min_snr_weights(schedule.alphas_cumprod, noisy.steps, 5, "epsilon")
     assert losses.shape == (batch + 2,)
     assert losses.sum().item() == pytest.approx((own[:batch].mean() + 0.5 * own[batch:].mean()).item(), rel=1e-5)
 

@@ -12,7 +12,7 @@ from fairgen.core.errors import FairgenError
 from fairgen.embedded import birds
 from fairgen.generate.prompts import instance_prompt, plain_prompt
 from fairgen.generate.sample import FIELDS, Sample, Source, rows, shares, sources
-from fairgen.generate.solver import Solver, draw
+from fairgen.generate.solver import Solver, sample_images
 from fairgen.models import adapters, autoencoder, base_model, diffusion, lora, text_encoders
 
 
@@ -59,8 +59,8 @@ def test_an_image_depends_on_its_seed_not_on_its_batch(base: base_model.Base, sc
         diffusion.load_vae(base),
         text_encoders.encode_prompts(base, ["a duck on lake", ""]),
     )
-    together = list(draw(unet, vae, base, text, [1, 2, 3], Solver(scheduler, 4, 2.0, "", 3)))
-    apart = list(draw(unet, vae, base, text, [3, 1], Solver(scheduler, 4, 2.0, "", 1)))
+    together = list(sample_images(unet, vae, base, text, [1, 2, 3], Solver(scheduler, 4, 2.0, "", 3)))
+    apart = list(sample_images(unet, vae, base, text, [3, 1], Solver(scheduler, 4, 2.0, "", 1)))
     for one, other in ((together[2], apart[0]), (together[0], apart[1])):
         assert np.abs(one.astype(int) - other).max() <= 2
     assert np.abs(together[0].astype(int) - together[1]).mean() > 5
@@ -90,9 +90,9 @@ def spoil(monkeypatch: pytest.MonkeyPatch, row: int, kinds: tuple[torch.dtype, .
 def test_a_broken_image_is_drawn_once_more_in_float32(base: base_model.Base, monkeypatch: pytest.MonkeyPatch) -> None:
     """Only that image: what the others look like does not depend on their neighbours."""
     solver, half = Solver("dpmsolver++", 4, 1.0, "", 3), dataclasses.replace(base, dtype="bfloat16")
-    exact, rough = list(draw(*parts(base), [1, 2, 3], solver)), list(draw(*parts(half), [1, 2, 3], solver))
+    exact, rough = list(sample_images(*parts(base), [1, 2, 3], solver)), list(sample_images(*parts(half), [1, 2, 3], solver))
     sizes = spoil(monkeypatch, 1, (torch.bfloat16,))
-    found = list(draw(*parts(half), [1, 2, 3], solver))
+    found = list(sample_images(*parts(half), [1, 2, 3], solver))
     assert sizes == [3] * 4 + [1] * 4
     assert np.array_equal(found[0], rough[0])
     assert np.array_equal(found[2], rough[2])
@@ -106,23 +106,23 @@ def test_an_image_that_stays_broken_is_an_error(
 ) -> None:
     sizes = spoil(monkeypatch, -1, (torch.bfloat16, torch.float32))
     with pytest.raises(FairgenError, match="the image of seed 3 is not finite or of one colour, in float32 too"):
-        list(draw(*parts(dataclasses.replace(base, dtype=dtype)), [1, 2, 3], Solver("unipc", 2, 1.0, "", 3)))
+        list(sample_images(*parts(dataclasses.replace(base, dtype=dtype)), [1, 2, 3], Solver("unipc", 2, 1.0, "", 3)))
     assert sizes == calls
 
 
 def test_guidance_doubles_the_batch_only_where_it_is_on(base: base_model.Base, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes, given = spoil(monkeypatch, 0, ()), parts(base)
     for guidance in (1.0, 1.5):
-        list(draw(*given, [1, 2, 3], Solver("unipc", 1, guidance, "", 3)))
+        list(sample_images(*given, [1, 2, 3], Solver("unipc", 1, guidance, "", 3)))
     assert sizes == [3, 6]
 
 
 def test_a_compiled_denoiser_sees_one_batch_size(base: base_model.Base, monkeypatch: pytest.MonkeyPatch) -> None:
     solver, given, compiled = Solver("dpmsolver++", 2, 2.0, "", 2), parts(base), []
-    wanted = list(draw(*given, [1, 2, 3], solver))
+    wanted = list(sample_images(*given, [1, 2, 3], solver))
     sizes = spoil(monkeypatch, 0, ())
     monkeypatch.setattr(torch.nn.Module, "compile", lambda self: compiled.append(self))
-    found = list(draw(*given, [1, 2, 3], dataclasses.replace(solver, compile=True)))
+    found = list(sample_images(*given, [1, 2, 3], dataclasses.replace(solver, compile=True)))
     assert compiled == [given[0]]
     assert set(sizes) == {4}
     assert len(found) == 3
@@ -167,11 +167,11 @@ def test_the_autoencoder_works_in_slices(base: base_model.Base, monkeypatch: pyt
         parts(base),
     )
     solver, sizes, encode, decode = Solver("dpmsolver++", 2, 1.0, "", 5), [], vae.encode, vae.decode
-    wanted, moments = list(draw(unet, vae, base, text, [1, 2, 3, 4, 5], solver)), autoencoder.encode(vae, pixels)
+    wanted, moments = list(sample_images(unet, vae, base, text, [1, 2, 3, 4, 5], solver)), autoencoder.encode(vae, pixels)
     monkeypatch.setattr(autoencoder, "SLICE", 2 * 32 * 32)
     monkeypatch.setattr(vae, "encode", lambda x: (sizes.append(len(x)), encode(x))[1])
     monkeypatch.setattr(vae, "decode", lambda x: (sizes.append(len(x)), decode(x))[1])
-    found, again = list(draw(unet, vae, base, text, [1, 2, 3, 4, 5], solver)), autoencoder.encode(vae, pixels)
+    found, again = list(sample_images(unet, vae, base, text, [1, 2, 3, 4, 5], solver)), autoencoder.encode(vae, pixels)
     assert sizes == [2, 2, 1] * 2
     assert all(np.abs(x.astype(int) - y).max() <= 1 for x, y in zip(found, wanted, strict=True))
     assert all(torch.allclose(x, y, atol=1e-5) for x, y in zip(again, moments, strict=True))

@@ -117,7 +117,7 @@ def test_samples_are_drawn_with_the_adapters_own_text(bases: dict, tmp_path: Pat
     for name in "ab":
         encoders, _ = trained(base, "lora", tmp_path / name, text_lr=0.05 if name == "a" else 0.1)
         wanted.append(said(base, encoders))
-    monkeypatch.setattr(sample, "draw", lambda unet, vae, base, text, *rest: read.append(text) or iter(()))
+    monkeypatch.setattr(sample, "sample_images", lambda unet, vae, base, text, *rest: read.append(text) or iter(()))
     solver = Solver("unipc", 1, 2.0, "", 1)
     settings = sample.Sample(2, 1, 0, solver, "V", base, {"g": PROMPTS[0]}, {"g": None})
     chosen = [sample.Source(tmp_path / name, 0, 1) for name in "ab"]

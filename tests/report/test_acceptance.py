@@ -34,7 +34,7 @@ def test_outcomes_are_counted_by_group_cluster_and_reason(selections: list[Path]
 def test_every_bar_says_what_share_is_accepted(selections: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     kept = []
     monkeypatch.setattr(acceptance, "save", lambda figure, path: kept.append(figure))
-    acceptance.draw_acceptance(selections, ["a", "b"], Path("x.png"))
+    acceptance.plot_acceptance(selections, ["a", "b"], Path("x.png"))
     said = {ax.get_title(): [text.get_text() for text in ax.texts] for ax in kept[0].axes}
     assert said == {"a": ["0.50 of 2", "1.00 of 1", "0.33 of 3"], "b": ["1.00 of 2", "1.00 of 1"]}
     lengths = [[bar.get_width() for bar in ax.patches] for ax in kept[0].axes]

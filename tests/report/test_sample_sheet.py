@@ -48,7 +48,7 @@ def test_a_sheet_shows_real_images_above_generated_ones_at_one_readable_size(
     parquet.write(method / "selection.parquet", kept)
     figures = []
     monkeypatch.setattr(sample_sheet, "save", lambda figure, path: figures.append(figure))
-    sample_sheet.draw_samples(tmp_path / "split.parquet", [method / "selection.parquet"], ["a", "b"], tmp_path / "x.png")
+    sample_sheet.plot_samples(tmp_path / "split.parquet", [method / "selection.parquet"], ["a", "b"], tmp_path / "x.png")
     words = [text.get_text() for text in figures[0].texts]
     assert words == ["a: 12 training images", "real", "lora", "b: no training image", "lora\ngenerators of a"]
     strips = [np.asarray(ax.images[0].get_array()) for ax in figures[0].axes]

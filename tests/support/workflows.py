@@ -86,7 +86,7 @@ def result(dataset: str = "toy", ratios: tuple[float | str, ...] = (0.99,), **ac
         return comparison.summarise(
             [
                 {
-                    **dict.fromkeys(comparison.FIGURES, value),
+                    **dict.fromkeys(comparison.METRICS, value),
                     "worst_group": "a",
                     "worst_group_wilson95": [value, value],
                     "groups": {name: {"accuracy": value, **counts, "wilson95": [value, value]} for name in "ab"},

@@ -24,7 +24,7 @@ from workflows import TINY, Workflow
 from fairgen.core import devices
 from fairgen.embedded import birds
 from fairgen.generate import cuda_graphs, training, training_shared
-from fairgen.generate.solver import Solver, draw
+from fairgen.generate.solver import Solver, sample_images
 from fairgen.models import base_model, diffusion, lora, text_encoders
 from fairgen.workflow.method_chain import merged
 
@@ -158,7 +158,7 @@ def drawn(base: base_model.Base, solver: Solver) -> np.ndarray:
     """Three images."""
     text = text_encoders.encode_prompts(base, ["a duck on lake", ""])
     unet, vae = diffusion.load_unet(base), diffusion.load_vae(base)
-    return np.stack(list(draw(unet, vae, base, text, [1, 2, 3], solver))).astype(int)
+    return np.stack(list(sample_images(unet, vae, base, text, [1, 2, 3], solver))).astype(int)
 
 
 def test_images_agree_with_the_cpu_and_do_not_depend_on_the_batch(
