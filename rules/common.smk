@@ -53,7 +53,7 @@ try:
     schema = yaml.safe_load((RULES / "config.schema.yaml").read_text())
     for line in validation.validate(config, schema, requested(asked.targets)):
         print(f"fairgen: warning: {line} (of a data set that this call does not need)", file=sys.stderr)
-    config.update(integral(stage_settings.expanded(config)))
+    config.update(integral(method_chain.expanded(config)))
     if asked.plans:
         preflight.check(config, asked.targets, asked.here, asked.runs)
 except FairgenError as error:

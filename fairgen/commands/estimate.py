@@ -24,8 +24,9 @@ from fairgen.core import parquet
 from fairgen.core.errors import FairgenError
 from fairgen.report.costs import Past, past, settings_of, work_of
 from fairgen.workflow import config_file
+from fairgen.workflow.method_chain import Config, block, dataset_block, expanded, merged
 from fairgen.workflow.preflight.machine import smi
-from fairgen.workflow.stage_settings import Config, block, dataset_block, expanded, merged, settings
+from fairgen.workflow.stage_settings import settings
 from fairgen.workflow.stages import STAGES
 
 JOB = re.compile(r"^(?:local)?rule (\w+):\n((?: {4}.*\n)+)", re.M)

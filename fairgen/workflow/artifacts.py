@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from fairgen.models.checkpoints import locate
-from fairgen.workflow import method_chain
-from fairgen.workflow import stage_settings as table
+from fairgen.workflow import compared, method_chain
 
 
 @functools.cache
@@ -128,7 +127,7 @@ class Paths:
 
     def compared(self, w: Any) -> list[tuple[str, str, int]]:
         """(scope, method, seed) of every cell of the data set's table, or of an ablation's."""
-        names = table.comparison(self.config, w.dataset, getattr(w, "ablation", None))
+        names = compared.comparison(self.config, w.dataset, getattr(w, "ablation", None))
         return [(f"bias-{r}", m, s) for r, m, s in product(names["ratios"], names["compare"], names["seeds"])]
 
     def metrics(self, w: Any) -> list[str]:
@@ -137,11 +136,11 @@ class Paths:
 
     def replicates(self, w: Any) -> list[str]:
         """Comparisons of every replicate of the data set."""
-        return [f"results/{name}/worst_group.json" for name in table.replicates(self.config, w.dataset)]
+        return [f"results/{name}/worst_group.json" for name in compared.replicates(self.config, w.dataset)]
 
     def splits(self, w: Any) -> list[str]:
         """Split of every ratio, in the config's order."""
-        return [f"results/{w.dataset}/bias-{r}/split.parquet" for r in table.comparison(self.config, w.dataset)["ratios"]]
+        return [f"results/{w.dataset}/bias-{r}/split.parquet" for r in compared.comparison(self.config, w.dataset)["ratios"]]
 
     def first_split(self, w: Any) -> str:
         """Split of the data set's first ratio."""

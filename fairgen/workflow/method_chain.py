@@ -5,6 +5,7 @@ its stage or an earlier one. Pure functions of the config.
 """
 
 import copy
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -153,3 +154,30 @@ def recipe(config: Config, dataset: str, method: str) -> Config:
     scaled = {key: max(1, n * left // total) for key, n in steps.items()}
     scaled["steps"] += left - sum(scaled.values())
     return {**found, "recipe": {**found["recipe"], **scaled}}
+
+
+def expanded(config: Config) -> Config:
+    """The config with every data set entry that says `like` merged over the entry that it names, and `~` as the home folder.
+
+    Raises:
+        FairgenError: that entry is unknown, or says `like` itself.
+    """
+    config = at_home(config)
+    given: Any = config.get("datasets")
+    datasets = {}
+    for name, data in given.items() if isinstance(given, dict) else ():
+        model = data.get("like") if isinstance(data, dict) else None
+        whole = given.get(model) if isinstance(model, str) else None
+        if model is not None and (not isinstance(whole, dict) or "like" in whole):
+            raise FairgenError(f"config: datasets.{name}.like: '{model}' is no data set with a whole entry; name one that has")
+        datasets[name] = {k: v for k, v in merged(given[model], data).items() if k != "like"} if model else data
+    return {**config, "datasets": datasets} if datasets else config
+
+
+def at_home(value: Any) -> Any:
+    """A value with every text that begins with `~/` as the path that a shell makes of it."""
+    if isinstance(value, dict):
+        return {k: at_home(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [at_home(v) for v in value]
+    return os.path.expanduser(value) if isinstance(value, str) and value.startswith("~/") else value

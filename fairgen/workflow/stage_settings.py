@@ -1,68 +1,67 @@
-"""The config as the rules see it: the settings that each stage's jobs get.
+"""The settings that each stage's jobs get, one function per stage: what is tracked is what is used.
 
-Pure functions of the config; nothing heavy is imported here.
+Pure functions of the config and a job's wildcards; nothing heavy is imported here.
 """
 
-import hashlib
-import os
+from collections.abc import Callable
+from dataclasses import dataclass
 from math import prod
 from typing import Any, cast
 
 from fairgen.core.errors import FairgenError
-from fairgen.core.schemas import nearest
 from fairgen.core.settings import canonical
-from fairgen.workflow.method_chain import Config, block, chain, chosen, dataset_block, extra, merged, recipe, starts, synthetic
-
-# blocks that the config's hash leaves out, or takes by parts
-NO_RESULT = ("datasets", "methods", "replicates", "ablations", "audit")
+from fairgen.workflow import compared
+from fairgen.workflow.method_chain import Config, block, chosen, dataset_block, extra, recipe
 
 
-def expanded(config: Config) -> Config:
-    """The config with every data set entry that says `like` merged over the entry that it names, and `~` as the home folder.
+@dataclass(frozen=True)
+class Job:
+    """What a job's settings are taken from: the config, and the wildcards that its artifacts have."""
 
-    Raises:
-        FairgenError: that entry is unknown, or says `like` itself.
-    """
-    config = at_home(config)
-    given: Any = config.get("datasets")
-    datasets = {}
-    for name, data in given.items() if isinstance(given, dict) else ():
-        model = data.get("like") if isinstance(data, dict) else None
-        whole = given.get(model) if isinstance(model, str) else None
-        if model is not None and (not isinstance(whole, dict) or "like" in whole):
-            raise FairgenError(f"config: datasets.{name}.like: '{model}' is no data set with a whole entry; name one that has")
-        datasets[name] = {k: v for k, v in merged(given[model], data).items() if k != "like"} if model else data
-    return {**config, "datasets": datasets} if datasets else config
+    config: Config
+    dataset: str
+    method: str | None = None
+    group: str | None = None
+    ablation: str | None = None
+
+    def block(self, name: str) -> Any:
+        """A block of the config, as the job's data set and method have it."""
+        return block(self.config, self.dataset, self.method, name)
+
+    @property
+    def data(self) -> Config:
+        """The data set's entry."""
+        return dataset_block(self.config, self.dataset)
+
+    @property
+    def groups(self) -> Config:
+        """The data set's groups, in the config's order."""
+        return self.data["groups"]
+
+    @property
+    def own(self) -> Config:
+        """The job's group alone; all of them for a job of all groups."""
+        return {self.group: self.groups[self.group]} if self.group else self.groups
+
+    @property
+    def trained(self) -> str:
+        """The method of a stage that trains a classifier, which always has one."""
+        return cast("str", self.method)
+
+    @property
+    def classes(self) -> list[str]:
+        """The data set's classes, in the order of its groups."""
+        return list(dict.fromkeys(each(self.groups, "target").values()))
 
 
-def at_home(value: Any) -> Any:
-    """A value with every text that begins with `~/` as the path that a shell makes of it."""
-    if isinstance(value, dict):
-        return {k: at_home(v) for k, v in value.items()}
-    if isinstance(value, list):
-        return [at_home(v) for v in value]
-    return os.path.expanduser(value) if isinstance(value, str) and value.startswith("~/") else value
+def each(groups: Config, field: str) -> Config:
+    """One field of every group."""
+    return {name: group[field] for name, group in groups.items()}
 
 
-def replicates(config: Config, dataset: str) -> list[str]:
-    """The data sets that are whole-chain replicates of one."""
-    if dataset not in config["replicates"]:
-        raise FairgenError(f"data set {dataset} has no replicates; list at least three under replicates.{dataset} in the config")
-    return config["replicates"][dataset]
-
-
-def ablation(config: Config, dataset: str, name: str) -> list[str]:
-    """The methods that an ablation compares on a data set.
-
-    Raises:
-        FairgenError: there is no such ablation, or a method leaves no step to its recipe on this data set.
-    """
-    if name not in config["ablations"]:
-        hint = nearest(name, config["ablations"]) if config["ablations"] else "list methods under ablations in the config"
-        raise FairgenError(f"unknown ablation '{name}'; {hint}")
-    for method in config["ablations"][name]:
-        recipe(config, dataset, method)
-    return config["ablations"][name]
+def fields(groups: Config, *names: str) -> Config:
+    """Some fields of every group."""
+    return {name: {field: group[field] for field in names} for name, group in groups.items()}
 
 
 def attributes(given: Any) -> list[Config]:
@@ -72,162 +71,194 @@ def attributes(given: Any) -> list[Config]:
     return [{**one, "values": v} if v else one for one, v in zip(listed, words, strict=True)]
 
 
-def drawing(sample: Config, adapted: bool) -> Config:
-    """The `sample` block with one guidance: the base's, or that of finetuned generators."""
-    rest = {k: v for k, v in sample.items() if k != "guidance_adapted"}
-    return merged(rest, {"solver": {"guidance": sample["guidance_adapted"]}}) if adapted else rest
-
-
 def network(classifier: Config) -> Config:
     """The `classifier` block as what the network is, which its weights carry with them, and how it is trained."""
     rest = {k: v for k, v in classifier.items() if k != "precision"}
     return {"classifier": rest, "precision": classifier["precision"]}
 
 
-def stage_one_groups(config: Config, dataset: str, method: str) -> Config:
+def draw(job: Job) -> Config:
+    """How many drawings, and of which stream."""
+    return job.data["options"]
+
+
+def index(job: Job) -> Config:
+    """The files, the attributes that form the groups, and how the splits are made."""
+    data = job.data
+    return {
+        "dataset": job.dataset,
+        **{k: data[k] for k in ("format", "root")},
+        "options": {} if data["format"] == "birds" else data["options"],
+        **{k: attributes(data[k]) for k in ("target", "bias")},
+        "groups": fields(job.groups, "target", "bias"),
+        **job.block("index"),
+    }
+
+
+def decode(job: Job) -> Config:
+    """None: the picture size is a wildcard."""
+    return {}
+
+
+def split(job: Job) -> Config:
+    """The groups' classes and roles, which the ratio cuts by."""
+    return {"groups": fields(job.groups, "target", "role"), **job.block("split")}
+
+
+def embed(job: Job) -> Config:
+    """The encoder."""
+    return job.block("embed")
+
+
+def prior(job: Job) -> Config:
+    """The class images of one group."""
+    return {"prompts": each(job.own, "prompt"), "base": job.block("diffusion"), **job.block("prior")}
+
+
+def cluster(job: Job) -> Config:
+    """How k-means runs."""
+    return job.block("cluster")
+
+
+def adapt(job: Job) -> Config:
+    """The chosen recipe on the base, for one group; which of the two stages runs (`shared`) changes no setting of it."""
+    found = {k: v for k, v in chosen(job.block("adapt")).items() if k != "shared"}
+    return {**found, "base": job.block("diffusion"), "prompts": each(job.own, "prompt"), "donors": each(job.own, "donor")}
+
+
+def sample(job: Job) -> Config:
+    """How a group's images are drawn: with the base's guidance, or that of finetuned generators."""
+    found, adapted = job.block("sample"), job.block("adapt")
+    solver = {**found["solver"], "guidance": found["guidance_adapted"]} if adapted["kind"] != "none" else found["solver"]
+    return {
+        **{k: v for k, v in found.items() if k != "guidance_adapted"},
+        "solver": solver,
+        "token": adapted["token"],
+        "base": job.block("diffusion"),
+        "prompts": each(job.own, "prompt"),
+        "donors": each(job.own, "donor"),
+    }
+
+
+def score(job: Job) -> Config:
+    """CLIP, and the prompts that images are scored against."""
+    return {**job.block("score"), "prompts": each(job.groups, "prompt")}
+
+
+def filter(job: Job) -> Config:
+    """Which images are kept."""
+    return job.block("filter")
+
+
+def audit(job: Job) -> Config:
+    """The figures of a synthetic set, and what its card says of it."""
+    return {
+        **job.block("audit"),
+        **{"clip": job.block("score")["model"], **job.block("embed"), "groups": list(job.groups)},
+        "card": {"dataset": job.dataset, "seed": job.block("sample")["seed"], "filter": job.block("filter")},
+    }
+
+
+def pretrain(job: Job) -> Config:
+    """Stage 1: the classifier, its optimisation, and where its images come from."""
+    found, other = job.block("pretrain"), extra(job.config, job.dataset, job.trained)
+    near = [block(job.config, name, None, "index")["near"] for name in (job.dataset, other)] if other else [0]
+    return {
+        "extra": other,
+        "near": min(near),
+        "recipe": {k: found[k] for k in ("steps", "batch", "lr", "weight_decay")},
+        **{k: found[k] for k in ("supcon", "temperature", "projection", "weights")},
+        **network(job.block("classifier")),
+        "classes": job.classes,
+        "targets": each(stage_one_groups(job), "target"),
+    }
+
+
+def stage_one_groups(job: Job) -> Config:
     """The groups of the images that stage 1 sees: the data set's, or those of another one of the same classes.
 
     Raises:
         FairgenError: that data set is unknown, or has other classes.
     """
-    own, name = dataset_block(config, dataset)["groups"], extra(config, dataset, method)
+    name = extra(job.config, job.dataset, job.trained)
     if not name:
-        return own
-    found = dataset_block(config, name)["groups"]
-    if {g["target"] for g in found.values()} != {g["target"] for g in own.values()}:
-        raise FairgenError(f"config: methods.{method}.pretrain.extra: {name} has other classes than {dataset}")
+        return job.groups
+    found = dataset_block(job.config, name)["groups"]
+    if set(each(found, "target").values()) != set(job.classes):
+        raise FairgenError(f"config: methods.{job.method}.pretrain.extra: {name} has other classes than {job.dataset}")
     return found
 
 
-def settings(
-    config: Config, dataset: str, stage: str, method: str | None = None, group: str | None = None, ablation: str | None = None
-) -> str:
-    """The canonical JSON that a stage's job gets: what is tracked is what is used."""
-    groups = dataset_block(config, dataset)["groups"]
-    own = {group: groups[group]} if group else groups
-
-    def get(name: str) -> Any:
-        return block(config, dataset, method, name)
-
-    def of(*names: str, among: Config = groups) -> Config:
-        picked = {g: {n: v[n] for n in names} for g, v in among.items()}
-        return {g: v[names[0]] for g, v in picked.items()} if len(names) == 1 else picked
-
-    def adapt() -> Config:
-        recipe = {k: v for k, v in chosen(get("adapt")).items() if k != "shared"}  # which of the two stages runs
-        return {**recipe, "base": get("diffusion"), "prompts": of("prompt", among=own), "donors": of("donor", among=own)}
-
-    classes = list(dict.fromkeys(g["target"] for g in groups.values()))
-    data = dataset_block(config, dataset)
-    trained = cast("str", method)  # stages that train a classifier have one
-    other = extra(config, dataset, trained) if method else None
-    build = {
-        "draw": lambda: data["options"],
-        "index": lambda: {
-            "dataset": dataset,
-            **{k: data[k] for k in ("format", "root")},
-            "options": {} if data["format"] == "birds" else data["options"],
-            **{k: attributes(data[k]) for k in ("target", "bias")},
-            "groups": of("target", "bias"),
-            **get("index"),
-        },
-        "decode": lambda: {},
-        "split": lambda: {"groups": of("target", "role"), **get("split")},
-        "embed": lambda: get("embed"),
-        "prior": lambda: {"prompts": of("prompt", among=own), "base": get("diffusion"), **get("prior")},
-        "cluster": lambda: get("cluster"),
-        "adapt": adapt,
-        "adapt_shared": adapt,
-        "sample": lambda: {
-            **drawing(get("sample"), get("adapt")["kind"] != "none"),
-            "token": get("adapt")["token"],
-            "base": get("diffusion"),
-            "prompts": of("prompt", among=own),
-            "donors": of("donor", among=own),
-        },
-        "score": lambda: {**get("score"), "prompts": of("prompt")},
-        "filter": lambda: get("filter"),
-        "audit": lambda: {
-            **get("audit"),
-            **{"clip": get("score")["model"], **get("embed"), "groups": list(groups)},
-            "card": {"dataset": dataset, "seed": get("sample")["seed"], "filter": get("filter")},
-        },
-        "audit_synthetic": lambda: {"dataset": dataset},
-        "pretrain": lambda: {
-            "extra": other,
-            "near": min(block(config, name, None, "index")["near"] for name in (dataset, other)) if other else 0,
-            "recipe": {k: get("pretrain")[k] for k in ("steps", "batch", "lr", "weight_decay")},
-            **{k: get("pretrain")[k] for k in ("supcon", "temperature", "projection", "weights")},
-            **network(get("classifier")),
-            "classes": classes,
-            "targets": of("target", among=stage_one_groups(config, dataset, trained)),
-        },
-        "finetune": lambda: {
-            **recipe(config, dataset, trained),
-            **network(get("classifier")),
-            "classes": classes,
-            "targets": of("target"),
-            "groups": list(groups),
-        },
-        "metrics": lambda: {"groups": of("target", "bias", "role"), "classes": classes},
-        "worst_group": lambda: {**comparison(config, dataset), **identity(config, dataset)},
-        "ablation": lambda: {
-            "name": ablation,
-            "table": {**comparison(config, dataset, ablation), **identity(config, dataset, ablation)},
-        },
-        "replicates": lambda: {"dataset": dataset, "replicates": replicates(config, dataset)},
-        "figures": lambda: {**comparison(config, dataset), "groups": list(groups)},
-        "pages": lambda: {"dataset": dataset},
-        "check": lambda: {
-            "dataset": dataset,
-            "ratios": comparison(config, dataset)["ratios"],
-            "prompts": of("prompt"),
-            "donors": of("donor"),
-            "base": get("diffusion"),
-            "generators": generators(config, dataset),
-            "classifiers": prod(len(comparison(config, dataset)[k]) for k in ("ratios", "compare", "seeds")),
-        },
+def finetune(job: Job) -> Config:
+    """Stage 2: the method's own recipe, and the classifier."""
+    return {
+        **recipe(job.config, job.dataset, job.trained),
+        **network(job.block("classifier")),
+        "classes": job.classes,
+        "targets": each(job.groups, "target"),
+        "groups": list(job.groups),
     }
-    return canonical({**build[stage](), "threads": config["threads"]})
 
 
-def generators(config: Config, dataset: str) -> Config:
-    """What `check` looks at of every compared method that finetunes a generator."""
-    found = {}
-    for name in comparison(config, dataset)["compare"]:
-        adapt, cluster = (block(config, dataset, name, stage) for stage in ("adapt", "cluster"))
-        if synthetic(config, name) and adapt["kind"] != "none":
-            found[name] = {
-                **{k: cluster[k] for k in ("k", "min_images")},
-                **{k: adapt[k] for k in ("borrow_below", "token")},
-                "per_group": block(config, dataset, name, "sample")["per_group"],
-            }
-    return found
+def metrics(job: Job) -> Config:
+    """The groups that accuracies are of."""
+    return {"groups": fields(job.groups, "target", "bias", "role"), "classes": job.classes}
 
 
-def comparison(config: Config, dataset: str, name: str | None = None) -> Config:
-    """What the data set's table compares, or what the ablation `name` does at the same ratios and seeds."""
-    found = {"dataset": dataset, **{k: block(config, dataset, None, k) for k in ("ratios", "compare", "seeds")}}
-    return {**found, "compare": ablation(config, dataset, name)} if name else found
+def audit_synthetic(job: Job) -> Config:
+    """The data set, for the titles."""
+    return {"dataset": job.dataset}
 
 
-def identity(config: Config, dataset: str, name: str | None = None) -> Config:
-    """What a comparison says of the config that it belongs to."""
-    return {"config_sha256": config_hash(config, dataset, name), "config": effective(config, dataset, name)}
+def worst_group(job: Job) -> Config:
+    """What the data set's table compares, and the config that it belongs to."""
+    return {**compared.comparison(job.config, job.dataset), **compared.identity(job.config, job.dataset)}
 
 
-def config_hash(config: Config, dataset: str, name: str | None = None) -> str:
-    """Hash of `effective`."""
-    return hashlib.sha256(canonical(effective(config, dataset, name)).encode()).hexdigest()
+def ablation(job: Job) -> Config:
+    """The same of an ablation."""
+    given = (job.config, job.dataset, job.ablation)
+    return {"name": job.ablation, "table": {**compared.comparison(*given), **compared.identity(*given)}}
 
 
-def effective(config: Config, dataset: str, name: str | None = None) -> Config:
-    """Everything in the config that can change the data set's result, or that of the ablation `name`."""
-    compared = comparison(config, dataset, name)["compare"]
-    used = {found for method in compared for start in starts(config, dataset, method) for found in chain(config, start)}
-    found = {k: v for k, v in config.items() if k not in NO_RESULT} | ({"compare": compared} if name else {})
-    data = {k: v for k, v in dataset_block(config, dataset).items() if k != "gpu"}
-    data["settings"] = {k: v for k, v in data["settings"].items() if k not in NO_RESULT}
-    others = {other for method in used if (other := extra(config, dataset, method))}
-    found |= {"extra": {other: dataset_block(config, other) for other in others}} if others else {}
-    return found | {"dataset": data, "methods": {m: config["methods"][m] for m in sorted(used)}}
+def replicates(job: Job) -> Config:
+    """The data sets that are replicates of this one."""
+    return {"dataset": job.dataset, "replicates": compared.replicates(job.config, job.dataset)}
+
+
+def figures(job: Job) -> Config:
+    """What the table compares, and the groups in their order."""
+    return {**compared.comparison(job.config, job.dataset), "groups": list(job.groups)}
+
+
+def pages(job: Job) -> Config:
+    """The data set, for the titles."""
+    return {"dataset": job.dataset}
+
+
+def check(job: Job) -> Config:
+    """What a run would do."""
+    shown = compared.comparison(job.config, job.dataset)
+    return {
+        "dataset": job.dataset,
+        "ratios": shown["ratios"],
+        "prompts": each(job.groups, "prompt"),
+        "donors": each(job.groups, "donor"),
+        "base": job.block("diffusion"),
+        "generators": compared.generators(job.config, job.dataset, shown["compare"]),
+        "classifiers": prod(len(shown[k]) for k in ("ratios", "compare", "seeds")),
+    }
+
+
+PREPARING = (draw, index, decode, split, embed, cluster)
+GENERATING = (prior, adapt, sample, score, filter, audit, audit_synthetic)
+JUDGING = (pretrain, finetune, metrics, worst_group, ablation, replicates, figures, pages, check)
+BUILD: dict[str, Callable[[Job], Config]] = {
+    **{function.__name__: function for function in (*PREPARING, *GENERATING, *JUDGING)},
+    "adapt_shared": adapt,
+}
+
+
+def settings(config: Config, dataset: str, stage: str, *wildcards: str | None, **named: str | None) -> str:
+    """The canonical JSON that a stage's job gets; after the stage come its method, group and ablation, as `Job` has them."""
+    return canonical({**BUILD[stage](Job(config, dataset, *wildcards, **named)), "threads": config["threads"]})

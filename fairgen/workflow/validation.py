@@ -9,8 +9,8 @@ from typing import Any
 from fairgen.core import schemas
 from fairgen.core.errors import FairgenError
 from fairgen.workflow import config_checks
-from fairgen.workflow.method_chain import Config, block, chain, extra, recipe
-from fairgen.workflow.stage_settings import comparison, expanded
+from fairgen.workflow.compared import comparison
+from fairgen.workflow.method_chain import Config, block, chain, expanded, extra, recipe
 
 
 def validate(config: Config, schema: Config, needed: Iterable[str] = ()) -> list[str]:

@@ -15,10 +15,9 @@ from workflows import PROJECT, Workflow
 from fairgen.core.errors import FairgenError
 from fairgen.workflow import preflight
 from fairgen.workflow.command_line import DEFAULT, Call, call, requested
-from fairgen.workflow.method_chain import merged
+from fairgen.workflow.method_chain import expanded, merged
 from fairgen.workflow.preflight import machine, models, probes, prompts
 from fairgen.workflow.preflight.findings import NOTE, Finding
-from fairgen.workflow.stage_settings import expanded
 
 TARGET = "results/birds/worst_group.json"
 BIRDS = ("datasets", "birds")

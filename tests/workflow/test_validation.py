@@ -12,7 +12,7 @@ from workflows import PROJECT, Wildcards, Workflow
 
 from fairgen.core import schemas
 from fairgen.core.errors import FairgenError
-from fairgen.workflow import config_file, method_chain, stages, validation
+from fairgen.workflow import compared, config_file, method_chain, stages, validation
 from fairgen.workflow import stage_settings as table
 from fairgen.workflow.artifacts import Paths
 
@@ -164,9 +164,9 @@ def test_a_filter_that_follows_the_data_is_made_for_each_ratio(config: dict) -> 
 
 
 def test_stage_one_can_take_another_data_sets_images(config: dict, schema: dict) -> None:
-    study = table.merged(config, yaml.safe_load((PROJECT / "examples/birds-ablations.yaml").read_text()))
+    study = method_chain.merged(config, yaml.safe_load((PROJECT / "examples/birds-ablations.yaml").read_text()))
     validation.validate(study, schema)
-    whole = table.expanded(study)
+    whole = method_chain.expanded(study)
     given = json.loads(table.settings(whole, "birds", "pretrain", "erm-extra"))
     assert given["extra"] == "birds-world"
     assert method_chain.owner(whole, "groupdro-extra", "pretrain") == "erm-extra"
@@ -177,31 +177,31 @@ def test_stage_one_can_take_another_data_sets_images(config: dict, schema: dict)
     assert paths.extra(w) == [f"results/{file}" for file in files]
     assert paths.drawn(paths.samples)(w) == []
     assert paths.trained(w) == ["results/birds/any/erm-extra/pretrain/seed-0.safetensors"]
-    before = table.config_hash(whole, "birds", "extra-data")
+    before = compared.config_hash(whole, "birds", "extra-data")
     whole["datasets"]["birds-world"]["options"]["train"] = 9
-    assert table.config_hash(whole, "birds", "extra-data") != before
+    assert compared.config_hash(whole, "birds", "extra-data") != before
     whole["methods"]["erm-extra"]["pretrain"]["extra"] = "utkface"
     with pytest.raises(FairgenError, match=r"methods.erm-extra.pretrain.extra: utkface has other classes than birds"):
         table.settings(whole, "birds", "pretrain", "erm-extra")
 
 
 def test_an_entry_like_another_states_only_its_differences(config: dict, schema: dict) -> None:
-    study = table.merged(config, yaml.safe_load((PROJECT / "examples/birds-study.yaml").read_text()))
+    study = method_chain.merged(config, yaml.safe_load((PROJECT / "examples/birds-study.yaml").read_text()))
     validation.validate(study, schema)
-    whole = table.expanded(study)
+    whole = method_chain.expanded(study)
     model, replicate = (whole["datasets"][name] for name in ("birds", "birds-r1"))
     assert "like" not in replicate
     assert replicate["groups"] == model["groups"]
     assert replicate["options"] == {**model["options"], "seed": 8}
     for stage in ("split", "cluster", "prior", "adapt", "sample"):
-        seeds = [table.block(whole, name, None, stage)["seed"] for name in ("birds", "birds-r1", "birds-r2")]
+        seeds = [method_chain.block(whole, name, None, stage)["seed"] for name in ("birds", "birds-r1", "birds-r2")]
         assert len(set(seeds)) == 3, stage
     assert json.loads(table.settings(whole, "birds", "replicates")) == {
         **{"dataset": "birds", "replicates": ["birds", "birds-r1", "birds-r2"]},
         **{"threads": config["threads"]},
     }
-    assert table.config_hash(whole, "birds") == table.config_hash({**whole, "replicates": {}}, "birds")
-    assert table.config_hash(whole, "birds") != table.config_hash(whole, "birds-r1")
+    assert compared.config_hash(whole, "birds") == compared.config_hash({**whole, "replicates": {}}, "birds")
+    assert compared.config_hash(whole, "birds") != compared.config_hash(whole, "birds-r1")
 
 
 def test_settings_hold_the_chosen_kind_only(config: dict) -> None:
@@ -284,7 +284,7 @@ def test_an_ablation_compares_its_own_methods_at_the_tables_ratios(config: dict,
     from fairgen.core.settings import read
     from fairgen.evaluate.ablation import Ablation
 
-    study = table.merged(config, yaml.safe_load((PROJECT / "examples/birds-ablations.yaml").read_text()))
+    study = method_chain.merged(config, yaml.safe_load((PROJECT / "examples/birds-ablations.yaml").read_text()))
     validation.validate(study, schema)
     hashes = set()
     for name, methods in study["ablations"].items():
@@ -295,9 +295,9 @@ def test_an_ablation_compares_its_own_methods_at_the_tables_ratios(config: dict,
         assert (found.table.ratios, found.table.seeds) == (config["ratios"], [0, 1, 2, 3, 4])
         hashes.add(found.table.config_sha256)
     assert len(hashes) == len(study["ablations"])
-    assert table.config_hash({**study, "ablations": {}}, "birds") == table.config_hash(study, "birds")
+    assert compared.config_hash({**study, "ablations": {}}, "birds") == compared.config_hash(study, "birds")
     with pytest.raises(FairgenError, match="unknown ablation 'los'; did you mean loss"):
-        table.ablation(study, "birds", "los")
+        compared.ablation(study, "birds", "los")
 
 
 def test_what_changes_no_result_changes_no_hash(config: dict) -> None:
@@ -305,7 +305,7 @@ def test_what_changes_no_result_changes_no_hash(config: dict) -> None:
     changed["audit"]["min_images"] = 11
     changed["datasets"]["birds"]["settings"]["audit"] = {"similarity": 0.5}
     changed["datasets"]["birds"]["gpu"] = 4
-    assert table.config_hash(changed, "birds") == table.config_hash(config, "birds")
+    assert compared.config_hash(changed, "birds") == compared.config_hash(config, "birds")
 
 
 def test_finetuned_generators_have_a_guidance_of_their_own(config: dict) -> None:
@@ -525,14 +525,14 @@ def test_snakemake_names_the_line_of_a_wrong_config(workflow: Workflow) -> None:
 )
 def test_labels_and_fractions_are_checked_before_any_job(config: dict, schema: dict, change: dict, said: str) -> None:
     with pytest.raises(FairgenError, match=said):
-        validation.validate(table.merged(config, {"datasets": change}), schema)
+        validation.validate(method_chain.merged(config, {"datasets": change}), schema)
 
 
 def test_a_comparison_carries_the_config_that_its_hash_is_of(config: dict) -> None:
     """As JSON with sorted keys and without spaces; of every method that is compared or led to, and no other data set."""
     given = json.loads(table.settings(config, "birds", "worst_group"))
     text = json.dumps(given["config"], sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    assert hashlib.sha256(text.encode()).hexdigest() == given["config_sha256"] == table.config_hash(config, "birds")
+    assert hashlib.sha256(text.encode()).hexdigest() == given["config_sha256"] == compared.config_hash(config, "birds")
     assert given["config"]["dataset"]["format"] == "birds"
     assert given["config"]["finetune"]["erm"] == config["finetune"]["erm"]
     assert {"dreambooth", "clustered", "vanilla"} <= given["config"]["methods"].keys()
@@ -586,7 +586,9 @@ def test_values_of_the_command_line_are_read_as_in_a_file() -> None:
 
 def test_a_home_folder_is_found(config: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
-    whole = table.expanded(table.merged(config, {"datasets": {"utkface": {"root": "~/faces"}}, "diffusion": {"model": "~/sd"}}))
+    whole = method_chain.expanded(
+        method_chain.merged(config, {"datasets": {"utkface": {"root": "~/faces"}}, "diffusion": {"model": "~/sd"}})
+    )
     assert whole["datasets"]["utkface"]["root"] == f"{tmp_path}/faces"
     assert whole["diffusion"]["model"] == f"{tmp_path}/sd"
 
@@ -625,7 +627,7 @@ def test_an_entry_without_its_format_is_one_line(config: dict, schema: dict) -> 
 
 def test_replicates_that_are_the_same_chain_are_refused(config: dict, schema: dict) -> None:
     names = [f"birds-r{i}" for i in (1, 2)]
-    wrong = table.merged(config, {"datasets": {name: {"like": "birds", "root": f"results/{name}"} for name in names}})
+    wrong = method_chain.merged(config, {"datasets": {name: {"like": "birds", "root": f"results/{name}"} for name in names}})
     wrong["replicates"] = {"birds": ["birds", *names]}
     with pytest.raises(FairgenError, match=r"replicates\.birds: birds-r1 is birds over again, with the same seeds throughout"):
         validation.validate(wrong, schema)

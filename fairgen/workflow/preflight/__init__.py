@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 
 from fairgen.core.errors import FairgenError
+from fairgen.workflow.compared import ablation, comparison, replicates
 from fairgen.workflow.method_chain import Config, dataset_block, extra, starts
 from fairgen.workflow.preflight import data, machine, models, plan, probes, prompts
 from fairgen.workflow.preflight.findings import MACHINE, WRONG, Case, Finding
-from fairgen.workflow.stage_settings import ablation, comparison, replicates
 
 CHECKS: tuple[Callable[[Case], Iterator[Finding]], ...] = (
     *(data.folder, data.fractions),
