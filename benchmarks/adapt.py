@@ -4,11 +4,11 @@
     python benchmarks/adapt.py --device cuda
     python benchmarks/adapt.py --peer diffusers/examples/dreambooth
 
-The plain loop encodes images and prompts in every step, as the DreamBooth scripts of diffusers do, with the same weights,
-dtypes, optimizer, batch and number of steps, and with autocast around the whole denoiser; its pixels lie ready in memory.
-With `--peer`, the folder of those scripts, `train_dreambooth.py` and `train_dreambooth_lora.py` run as whole processes
-against the stage `adapt` as a whole process. Settings are those of `birds` in config.yaml; on CUDA, those at the top level
-with `--steps` steps.
+The plain loop encodes images and prompts in every step, as the DreamBooth scripts of diffusers do, with the
+same weights, dtypes, optimizer, batch and number of steps, and with autocast around the whole denoiser; its
+pixels lie ready in memory. With `--peer`, the folder of those scripts, `train_dreambooth.py` and
+`train_dreambooth_lora.py` run as whole processes against the stage `adapt` as a whole process. Settings are
+those of `birds` in config.yaml; on CUDA, those at the top level with `--steps` steps.
 """
 
 import json
@@ -40,7 +40,9 @@ TEXT, CLASS = "a landbird on land V", "a landbird on land"
 
 
 def settings(kind: str, base: base_model.Base, steps: int | None) -> Adapt:
-    """The stage's settings, on this base; prior images come in the instance's batch size, as the scripts have it."""
+    """The stage's settings, on this base; prior images come in the instance's batch size, as the scripts have
+    it.
+    """
     config = yaml.safe_load((common.PROJECT / "config.yaml").read_text())
     if base.resolution > 32:
         del config["datasets"]["birds"]["settings"]["adapt"]
@@ -58,7 +60,9 @@ def short(given: Adapt, steps: int) -> Adapt:
 
 def autocast(base: base_model.Base) -> torch.autocast:
     """The precision of a step."""
-    return torch.autocast(devices.current().type, diffusion.DTYPES[base.dtype], enabled=base.dtype != "float32")
+    return torch.autocast(
+        devices.current().type, diffusion.DTYPES[base.dtype], enabled=base.dtype != "float32"
+    )
 
 
 def plain(given: Adapt, base: base_model.Base, pixels: np.ndarray, prior: np.ndarray) -> None:
@@ -73,9 +77,15 @@ def plain(given: Adapt, base: base_model.Base, pixels: np.ndarray, prior: np.nda
     ready = [torch.from_numpy(x).permute(0, 3, 1, 2).float().to(place) / 127.5 - 1 for x in (pixels, prior)]
     words = [TEXT] * recipe.batch + [CLASS] * recipe.prior_batch
     for _ in range(recipe.steps):
-        rows = [x[torch.randint(len(x), (size,))] for x, size in zip(ready, (recipe.batch, recipe.prior_batch), strict=True)]
+        rows = [
+            x[torch.randint(len(x), (size,))]
+            for x, size in zip(ready, (recipe.batch, recipe.prior_batch), strict=True)
+        ]
         with torch.no_grad():
-            clean = vae.encode(torch.cat(rows).to(vae.dtype)).latent_dist.sample().float() * vae.config.scaling_factor
+            clean = (
+                vae.encode(torch.cat(rows).to(vae.dtype)).latent_dist.sample().float()
+                * vae.config.scaling_factor
+            )
             tokens = tokenizer(words, padding="max_length", return_tensors="pt").input_ids.to(place)
             states = encoder(tokens).last_hidden_state
         noise = torch.randn_like(clean)
@@ -83,7 +93,10 @@ def plain(given: Adapt, base: base_model.Base, pixels: np.ndarray, prior: np.nda
         with autocast(base):
             noisy = schedule.add_noise(clean, noise, steps).to(unet.dtype)
             predicted = unet(noisy, steps, states.to(unet.dtype)).sample
-        error = [F.mse_loss(x.float(), y) for x, y in zip(predicted.split(recipe.batch), noise.split(recipe.batch), strict=True)]
+        error = [
+            F.mse_loss(x.float(), y)
+            for x, y in zip(predicted.split(recipe.batch), noise.split(recipe.batch), strict=True)
+        ]
         (error[0] + recipe.prior_weight * sum(error[1:])).backward()
         torch.nn.utils.clip_grad_norm_(weights, 1.0)
         optimizer.step()
@@ -96,11 +109,17 @@ def text_encoder(base: base_model.Base) -> torch.nn.Module:
     from transformers import CLIPTextModel
 
     folder = Path(diffusion.locate(base.model), "text_encoder")
-    return CLIPTextModel.from_pretrained(folder, dtype=diffusion.DTYPES[base.dtype]).eval().to(devices.current())
+    return (
+        CLIPTextModel.from_pretrained(folder, dtype=diffusion.DTYPES[base.dtype]).eval().to(devices.current())
+    )
 
 
-def loops(given: Adapt, base: base_model.Base, pixels: np.ndarray, prior: np.ndarray) -> dict[str, Callable[[int], object]]:
-    """The loops with a number of steps, loading of the models included; on a GPU also fairgen's without CUDA graphs."""
+def loops(
+    given: Adapt, base: base_model.Base, pixels: np.ndarray, prior: np.ndarray
+) -> dict[str, Callable[[int], object]]:
+    """The loops with a number of steps, loading of the models included; on a GPU also fairgen's without CUDA
+    graphs.
+    """
     priors = [(CLASS, prior)] if given.recipe.prior_batch else []
 
     def ours(steps: int) -> None:
@@ -111,7 +130,11 @@ def loops(given: Adapt, base: base_model.Base, pixels: np.ndarray, prior: np.nda
             ours(steps)
 
     more = {"fairgen without CUDA graphs": without_graphs} if devices.current().type == "cuda" else {}
-    return {"fairgen": ours, "plain loop": lambda steps: plain(short(given, steps), base, pixels, prior), **more}
+    return {
+        "fairgen": ours,
+        "plain loop": lambda steps: plain(short(given, steps), base, pixels, prior),
+        **more,
+    }
 
 
 def stage(given: Adapt, folder: Path, gpus: int) -> Callable[[], object]:
@@ -122,9 +145,22 @@ def stage(given: Adapt, folder: Path, gpus: int) -> Callable[[], object]:
     rows = {"id": names, "group": ["g"] * len(names)}
     parquet.write(folder / "clusters.parquet", {**rows, "cluster": [0] * len(names)})
     parquet.write(folder / "split.parquet", {**rows, "path": names}, facts={"root": str(folder)})
-    words = [f"--clusters={folder}/clusters.parquet", f"--split={folder}/split.parquet", "--group=g", "--cluster=0"]
+    words = [
+        f"--clusters={folder}/clusters.parquet",
+        f"--split={folder}/split.parquet",
+        "--group=g",
+        "--cluster=0",
+    ]
     words += ["--prior", str(folder / "prior.parquet")] if given.recipe.prior_batch else []
-    command = [sys.executable, "-m", "fairgen.generate.adapt", "--settings", text, *words, f"--adapter={folder}/a.safetensors"]
+    command = [
+        sys.executable,
+        "-m",
+        "fairgen.generate.adapt",
+        "--settings",
+        text,
+        *words,
+        f"--adapter={folder}/a.safetensors",
+    ]
     return lambda: process([*command, f"--gpu={gpus}"])
 
 
@@ -148,10 +184,16 @@ def script(given: Adapt, base: base_model.Base, folder: Path, peer: Path) -> Cal
     if given.kind == "lora":
         options["rank"] = recipe.rank
     if recipe.prior_batch:
-        options |= {"class_data_dir": folder / "class", "class_prompt": CLASS, "prior_loss_weight": recipe.prior_weight}
+        options |= {
+            "class_data_dir": folder / "class",
+            "class_prompt": CLASS,
+            "prior_loss_weight": recipe.prior_weight,
+        }
         options["num_class_images"] = len(list((folder / "class").iterdir()))
     name = "train_dreambooth_lora.py" if given.kind == "lora" else "train_dreambooth.py"
-    words = [f"--{key}={value}" for key, value in options.items()] + ["--with_prior_preservation"] * bool(recipe.prior_batch)
+    words = [f"--{key}={value}" for key, value in options.items()] + ["--with_prior_preservation"] * bool(
+        recipe.prior_batch
+    )
     return lambda: process([sys.executable, str(peer / name), *words])
 
 
@@ -179,7 +221,9 @@ def write_pictures(folder: Path, pixels: np.ndarray, prior: np.ndarray) -> None:
 def main() -> None:
     """Print a table for each kind of adapter."""
     parser = common.parser(__doc__)
-    parser.add_argument("--kinds", nargs="+", choices=METHODS, default=list(METHODS), help="of adapters (default: both)")
+    parser.add_argument(
+        "--kinds", nargs="+", choices=METHODS, default=list(METHODS), help="of adapters (default: both)"
+    )
     parser.add_argument("--steps", type=int, help="training steps (default: the config's)")
     parser.add_argument("--images", type=int, default=100, help="of the cluster (default: 100)")
     parser.add_argument("--peer", type=Path, help="folder of diffusers' DreamBooth scripts")
@@ -201,7 +245,9 @@ def main() -> None:
                     lock.close()
                 found = common.interleaved(processes, options.repeats)
                 whole |= {name: common.Cost(spent.seconds, 0) for name, spent in found.items()}
-            found = common.show(f"adapt, {kind}: {recipe.steps} steps of batch {recipe.batch}", whole, "fairgen")
+            found = common.show(
+                f"adapt, {kind}: {recipe.steps} steps of batch {recipe.batch}", whole, "fairgen"
+            )
             ratios[f"{kind}: plain loop / fairgen"] = found["plain loop"]
             if options.peer:
                 ours, theirs = (whole[name].seconds for name in processes)

@@ -1,14 +1,17 @@
 """Do the paper's claims hold on one's own results? Each with its paired 95 % interval over runs.
 
     python benchmarks/claims.py results/birds/worst_group.json
-    python benchmarks/claims.py results/birds/worst_group.json results/birds-r1/worst_group.json results/birds-r2/worst_group.json
+    python benchmarks/claims.py results/birds/worst_group.json results/birds-r1/worst_group.json …
 
-The claims of arXiv 2511.08711, read as statements about worst-group accuracy. One file: its classifier seeds are the runs.
-Several: each file is one run, the mean of its seeds, so that the interval is over replicates of the whole chain.
+The claims of arXiv 2511.08711, read as statements about worst-group accuracy. One file: its classifier seeds
+are the runs. Several: each file is one run, the mean of its seeds, so that the interval is over replicates of
+the whole chain.
 
-1. Finetuned generators beat vanilla Stable Diffusion on average: the mean over `--finetuned` minus `vanilla` is above zero.
+1. Finetuned generators beat vanilla Stable Diffusion on average: the mean over `--finetuned` minus `vanilla`
+is above zero.
 2. Comparable with Group-DRO: `--ours` minus `groupdro` is above −`--margin`.
-3. Ahead of Group-DRO as bias grows: that difference is above zero at the largest ratio, and larger there than at the smallest.
+3. Ahead of Group-DRO as bias grows: that difference is above zero at the largest ratio, and larger there than
+at the smallest.
 """
 
 import argparse
@@ -31,7 +34,10 @@ def runs(documents: list[dict[str, Any]]) -> Runs:
         return np.array(found[0]["per_seed"] if len(found) == 1 else [f["mean"] for f in found])
 
     first = documents[0]["results"]
-    return {r: {m: values(r, m) for m in first[r]} for r in sorted((r for r in first if r != "natural"), key=float)}
+    return {
+        r: {m: values(r, m) for m in first[r]}
+        for r in sorted((r for r in first if r != "natural"), key=float)
+    }
 
 
 def claim(text: str, difference: np.ndarray, above: float = 0.0) -> dict[str, Any]:
@@ -47,7 +53,9 @@ def judge(data: Runs, finetuned: list[str], ours: str, margin: float) -> list[di
     first, last = next(iter(data)), list(data)[-1]
     found = [claim(f"1. finetuned above vanilla, ratio {r}", gain) for r, gain in gains.items()]
     found.append(claim("1. finetuned above vanilla, mean over ratios", np.mean(list(gains.values()), axis=0)))
-    found += [claim(f"2. {ours} comparable with groupdro, ratio {r}", lead, -margin) for r, lead in leads.items()]
+    found += [
+        claim(f"2. {ours} comparable with groupdro, ratio {r}", lead, -margin) for r, lead in leads.items()
+    ]
     found.append(claim(f"3. {ours} above groupdro at ratio {last}", leads[last]))
     if first != last:
         found.append(claim(f"3. that lead larger at {last} than at {first}", leads[last] - leads[first]))
@@ -56,14 +64,18 @@ def judge(data: Runs, finetuned: list[str], ours: str, margin: float) -> list[di
 
 def main() -> None:
     """Print the table; `--json FILE` writes it."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("tables", nargs="+", type=Path, metavar="worst_group.json")
     parser.add_argument("--finetuned", nargs="+", default=["lora", "dreambooth", "clustered"])
     parser.add_argument("--ours", default="clustered")
     parser.add_argument("--margin", type=float, default=0.05, help="of claim 2, in accuracy (default: 0.05)")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    found = judge(runs([results.load(path) for path in options.tables]), options.finetuned, options.ours, options.margin)
+    found = judge(
+        runs([results.load(path) for path in options.tables]), options.finetuned, options.ours, options.margin
+    )
     print(f"{'claim':<52}{'mean':>8}{'95 % interval':>20}   verdict")
     for row in found:
         interval = "{:+.3f} … {:+.3f}".format(*row["ci95"]) if row["ci95"] else "n/a"

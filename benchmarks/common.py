@@ -1,7 +1,9 @@
-"""What the benchmarks of the generators share: the base, its pictures, interleaved timing, FLOPs, the table of ratios.
+"""What the benchmarks of the generators share: the base, its pictures, interleaved timing, FLOPs, the table
+of ratios.
 
-On the CPU the base is the embedded one, as it is. On CUDA it is Stable Diffusion 1.5's architecture with random weights,
-in bfloat16 and at 512 pixels: speed does not depend on what the weights say, and nothing is downloaded.
+On the CPU the base is the embedded one, as it is. On CUDA it is Stable Diffusion 1.5's architecture with
+random weights, in bfloat16 and at 512 pixels: speed does not depend on what the weights say, and nothing is
+downloaded.
 """
 
 import argparse
@@ -24,16 +26,30 @@ from fairgen.models.base_model import Base
 
 PROJECT = Path(__file__).resolve().parent.parent
 # dense bfloat16 FLOP/s by a part of the device's name, from NVIDIA's data sheets
-PEAKS = {"H200": 989e12, "H100 PCIe": 756e12, "H100": 989e12, "A100": 312e12, "L40S": 362e12, "L4": 121e12, "4090": 165e12}
+PEAKS = {
+    "H200": 989e12,
+    "H100 PCIe": 756e12,
+    "H100": 989e12,
+    "A100": 312e12,
+    "L40S": 362e12,
+    "L4": 121e12,
+    "4090": 165e12,
+}
 
 
 def parser(about: str) -> argparse.ArgumentParser:
     """The options that all have."""
     found = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
     found.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
-    found.add_argument("--repeats", type=int, default=3, help="runs of each side, in turn; medians are compared")
-    found.add_argument("--peak", type=float, help="the GPU's dense bfloat16 FLOP/s, where its name is not known here")
-    found.add_argument("--base", type=Path, help="folder that keeps CUDA's random base for the next benchmark")
+    found.add_argument(
+        "--repeats", type=int, default=3, help="runs of each side, in turn; medians are compared"
+    )
+    found.add_argument(
+        "--peak", type=float, help="the GPU's dense bfloat16 FLOP/s, where its name is not known here"
+    )
+    found.add_argument(
+        "--base", type=Path, help="folder that keeps CUDA's random base for the next benchmark"
+    )
     found.add_argument("--json", type=Path, help="write the ratios")
     return found
 
@@ -68,7 +84,9 @@ def stable_diffusion(folder: Path) -> None:
             sample_size=512,
         )
         unet = UNet2DConditionModel(sample_size=64, cross_attention_dim=768)
-        encoder = CLIPTextModel(CLIPTextConfig(vocab_size=49408, max_position_embeddings=77, **text, **special))
+        encoder = CLIPTextModel(
+            CLIPTextConfig(vocab_size=49408, max_position_embeddings=77, **text, **special)
+        )
     pipeline = StableDiffusionPipeline(
         vae=vae,
         text_encoder=encoder,
@@ -83,7 +101,9 @@ def stable_diffusion(folder: Path) -> None:
 
 
 def pictures(place: str, count: int, size: int, stream: str = "train") -> np.ndarray:
-    """The user's landbirds on `land` or `water`, (count, size, size, 3) uint8; drawn at 64 pixels at most, then enlarged."""
+    """The user's landbirds on `land` or `water`, (count, size, size, 3) uint8; drawn at 64 pixels at most,
+    then enlarged.
+    """
     drawn = (birds.users(7, stream, "landbird", place, i, min(size, 64)).pixels for i in range(count))
     return np.stack([np.asarray(images.fit(Image.fromarray(pixels), size)) for pixels in drawn])
 
@@ -126,19 +146,24 @@ def interleaved(sides: dict[str, Callable[[], object]], repeats: int) -> Costs:
         for name, work in sides.items():
             found[name].append(cost(work))
     return {
-        name: Cost(*(statistics.median(getattr(run, field) for run in runs[1:]) for field in ("seconds", "memory")))
+        name: Cost(
+            *(statistics.median(getattr(run, field) for run in runs[1:]) for field in ("seconds", "memory"))
+        )
         for name, runs in found.items()
     }
 
 
 def trainings(sides: dict[str, Callable[[int], object]], steps: int, repeats: int) -> tuple[Costs, Costs]:
-    """Medians of trainings, each side a function of the number of steps: whole, and of all steps but the first.
+    """Medians of trainings, each side a function of the number of steps: whole, and of all steps but the
+    first.
 
     The second is what training itself takes, without loading and encoding.
     """
     runs = {name: partial(run, steps) for name, run in sides.items()}
     found = interleaved(runs | {f"{name}, one step": partial(run, 1) for name, run in sides.items()}, repeats)
-    return {name: found[name] for name in sides}, {name: found[name] - found[f"{name}, one step"] for name in sides}
+    return {name: found[name] for name in sides}, {
+        name: found[name] - found[f"{name}, one step"] for name in sides
+    }
 
 
 def flops(work: Callable[[], object]) -> float:
@@ -157,12 +182,17 @@ def step_flops(run: Callable[[int], object]) -> float:
 
 
 def on_gpu(images: float, spent: Cost, operations: float, peak: float | None) -> str:
-    """Images a second, the share of the chip's peak, and the peak memory of a run with so many images and operations."""
+    """Images a second, the share of the chip's peak, and the peak memory of a run with so many images and
+    operations.
+    """
     name = torch.cuda.get_device_name()
     known = peak or next((value for part, value in PEAKS.items() if part in name), None)
     rate = operations / spent.seconds
     share = f"{rate / known:.1%} of the bfloat16 peak" if known else "peak unknown, give --peak"
-    return f"{name}: {images / spent.seconds:.2f} images/s, {rate / 1e12:.1f} TFLOP/s ({share}), {spent.memory:.1f} GiB"
+    return (
+        f"{name}: {images / spent.seconds:.2f} images/s, {rate / 1e12:.1f} TFLOP/s ({share}),"
+        f" {spent.memory:.1f} GiB"
+    )
 
 
 def show(title: str, costs: Costs, ours: str) -> dict[str, float]:

@@ -3,10 +3,11 @@
     python benchmarks/sample.py
     python benchmarks/sample.py --device cuda
 
-Both draw the same prompt with the same guidance, batch and precision; models are loaded before the clock starts. On the
-CPU, KID on CLIP features against drawings of the world that the base was pretrained on says whether the pictures are as
-good (lower is better; the standard deviation is that of one block). The embedded base draws with the settings of `birds`; on
-CUDA, Stable Diffusion 1.5's architecture with those at the top level, where finetuned generators may do without guidance.
+Both draw the same prompt with the same guidance, batch and precision; models are loaded before the clock
+starts. On the CPU, KID on CLIP features against drawings of the world that the base was pretrained on says
+whether the pictures are as good (lower is better; the standard deviation is that of one block). The embedded
+base draws with the settings of `birds`; on CUDA, Stable Diffusion 1.5's architecture with those at the top
+level, where finetuned generators may do without guidance.
 """
 
 import json
@@ -56,7 +57,9 @@ def pipeline(base: base_model.Base, images: int, settings: Solver) -> Callable[[
     from diffusers import PNDMScheduler, StableDiffusionPipeline
 
     dtype = diffusion.DTYPES[base.dtype]
-    pipe = StableDiffusionPipeline.from_pretrained(diffusion.locate(base.model), dtype=dtype, safety_checker=None)
+    pipe = StableDiffusionPipeline.from_pretrained(
+        diffusion.locate(base.model), dtype=dtype, safety_checker=None
+    )
     pipe.scheduler = PNDMScheduler.from_config(pipe.scheduler.config, skip_prk_steps=True)
     pipe.to(devices.current()).set_progress_bar_config(disable=True)
     options = {"num_inference_steps": 50, "guidance_scale": settings.guidance, "output_type": "np"}
@@ -89,7 +92,9 @@ def main() -> None:
     """Print the table."""
     parser = common.parser(__doc__)
     parser.add_argument("--images", type=int, default=200, help="of each side (default: 200)")
-    parser.add_argument("--compile", action="store_true", help="also with a compiled denoiser (sample.solver.compile)")
+    parser.add_argument(
+        "--compile", action="store_true", help="also with a compiled denoiser (sample.solver.compile)"
+    )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         base = common.base(options.device, options.base or Path(folder))
@@ -103,14 +108,22 @@ def main() -> None:
             sides["fairgen, compiled"] = fairgen(base, options.images, replace(settings, compile=True))
         torch.manual_seed(0)
         costs = common.interleaved(sides, options.repeats)
-        title = f"sample: {options.images} images, {settings.scheduler} at {settings.steps} steps, guidance {settings.guidance}"
+        title = (
+            f"sample: {options.images} images, {settings.scheduler} at {settings.steps} steps, guidance"
+            f" {settings.guidance}"
+        )
         found = common.show(title, costs, "fairgen")
         if options.device == "cpu":
             quality({name: work() for name, work in sides.items()})
         else:
-            print(common.on_gpu(options.images, costs["fairgen"], common.flops(sides["fairgen"]), options.peak))
+            print(
+                common.on_gpu(options.images, costs["fairgen"], common.flops(sides["fairgen"]), options.peak)
+            )
     ratio = found["pipeline, 50 PNDM steps"]
-    common.write(options.json, {"pipeline / fairgen": ratio, "without guidance": ratio / found["fairgen without guidance"]})
+    common.write(
+        options.json,
+        {"pipeline / fairgen": ratio, "without guidance": ratio / found["fairgen without guidance"]},
+    )
 
 
 if __name__ == "__main__":

@@ -1,10 +1,12 @@
-"""How snakemake fares with 1,000 and 10,000 jobs, how many of them sharing saves, and what a call costs that finds nothing to do.
+"""How snakemake fares with 1,000 and 10,000 jobs, how many of them sharing saves, and what a call costs that
+finds nothing to do.
 
     python benchmarks/scale.py
 
-Plans studies of every method on birds (dry runs, nothing is computed). Without sharing, every ratio and method would make
-its own artifacts: the sum of the plans of each method at one ratio alone, times the ratios. If the current folder holds a
-finished `results/birds/worst_group.json`, the call that finds nothing to do is timed there. `--json FILE` writes the figures.
+Plans studies of every method on birds (dry runs, nothing is computed). Without sharing, every ratio and
+method would make its own artifacts: the sum of the plans of each method at one ratio alone, times the ratios.
+If the current folder holds a finished `results/birds/worst_group.json`, the call that finds nothing to do is
+timed there. `--json FILE` writes the figures.
 """
 
 import argparse
@@ -57,7 +59,9 @@ def call(folder: Path, *words: str) -> tuple[Taken, str]:
         return used.ru_utime + used.ru_stime
 
     start, before = time.perf_counter(), cpu()
-    done = subprocess.run([sys.executable, "-m", "snakemake", *words], cwd=folder, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "snakemake", *words], cwd=folder, capture_output=True, text=True
+    )
     if done.returncode:
         sys.exit(done.stdout + done.stderr)
     return Taken(time.perf_counter() - start, cpu() - before), done.stdout + done.stderr
@@ -66,7 +70,9 @@ def call(folder: Path, *words: str) -> tuple[Taken, str]:
 def plan(folder: Path, config: dict[str, Any]) -> tuple[Taken, Counter]:
     """Seconds and jobs by rule of a dry run from scratch."""
     (folder / "study.yaml").write_text(yaml.safe_dump(config))
-    seconds, text = call(folder, "--cores", "1", "--dry-run", "--quiet", "rules", "--configfile", "study.yaml", "--", TARGET)
+    seconds, text = call(
+        folder, "--cores", "1", "--dry-run", "--quiet", "rules", "--configfile", "study.yaml", "--", TARGET
+    )
     jobs = Counter({rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", text, re.M)})
     del jobs["total"]
     return seconds, jobs
@@ -79,7 +85,9 @@ def sharing(folder: Path, config: dict[str, Any]) -> tuple[Counter, Counter]:
     alone, common = Counter(), plan(folder, one)[1]
     for method in config["compare"]:
         alone += plan(folder, {**one, "compare": [method]})[1]
-    return Counter({r: n * ratios for r, n in alone.items()}), Counter({r: n * ratios for r, n in common.items()})
+    return Counter({r: n * ratios for r, n in alone.items()}), Counter(
+        {r: n * ratios for r, n in common.items()}
+    )
 
 
 def report(folder: Path, name: str, config: dict[str, Any]) -> dict[str, Any]:
@@ -87,11 +95,16 @@ def report(folder: Path, name: str, config: dict[str, Any]) -> dict[str, Any]:
     seconds, jobs = plan(folder, config)
     alone, common = sharing(folder, config)
     shape = f"{len(config['ratios'])} ratios, {len(config['seeds'])} seeds, {len(config['compare'])} methods"
-    print(f"\n{name} ({shape}): planned in {seconds}\n{'rule':<14}{'jobs':>8}{'by ratio':>10}{'unshared':>10}")
+    print(
+        f"\n{name} ({shape}): planned in {seconds}\n{'rule':<14}{'jobs':>8}{'by ratio':>10}{'unshared':>10}"
+    )
     for rule, count in sorted(jobs.items(), key=lambda item: -item[1]):
         print(f"{rule:<14}{count:>8}{common[rule]:>10}{alone[rule]:>10}")
     print(f"{'together':<14}{jobs.total():>8}{common.total():>10}{alone.total():>10}")
-    print(f"sharing saves {1 - jobs.total() / alone.total():.0%} of the jobs, {1 - jobs['adapt'] / alone['adapt']:.0%} of adapt")
+    print(
+        f"sharing saves {1 - jobs.total() / alone.total():.0%} of the jobs,"
+        f" {1 - jobs['adapt'] / alone['adapt']:.0%} of adapt"
+    )
     return {
         "jobs": jobs.total(),
         "seconds": seconds.wall,
@@ -103,15 +116,22 @@ def report(folder: Path, name: str, config: dict[str, Any]) -> dict[str, Any]:
 
 def main() -> None:
     """Print everything."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--json", type=Path)
     options, figures = parser.parse_args(), {}
     with tempfile.TemporaryDirectory() as place:
         for name in PARTS:
             Path(place, name).symlink_to(PROJECT / name)
         call(Path(place), "--version")  # fills the caches
-        figures["start"], figures["parse"] = call(Path(place), "--version")[0], call(Path(place), "--list-rules")[0]
-        print(f"snakemake --version: {figures['start']}; with the rules read (--list-rules): {figures['parse']}")
+        figures["start"], figures["parse"] = (
+            call(Path(place), "--version")[0],
+            call(Path(place), "--list-rules")[0],
+        )
+        print(
+            f"snakemake --version: {figures['start']}; with the rules read (--list-rules): {figures['parse']}"
+        )
         if Path(TARGET).exists():
             figures["nothing_to_do"], said = call(Path.cwd(), "--cores", "1", TARGET)
             print(f"call of {TARGET}: {figures['nothing_to_do']}, {said.strip().splitlines()[-1]}")

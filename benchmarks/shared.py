@@ -3,11 +3,11 @@
     python benchmarks/shared.py
     python benchmarks/shared.py --device cuda
 
-Both sides train the same adapters on the same pictures with the same random streams. `whole` compares the trainings with
-loading and encoding, which one after the other repeats for each adapter, as its jobs do; `steps` the training steps alone:
-the time of all steps less that of one. Settings are those of `lora` for `birds` in config.yaml; on CUDA, those at the top
-level with `--steps` steps. Where one adapter's batch fills the GPU, there is little left to gain: `--batch` says how much
-that is.
+Both sides train the same adapters on the same pictures with the same random streams. `whole` compares the
+trainings with loading and encoding, which one after the other repeats for each adapter, as its jobs do;
+`steps` the training steps alone: the time of all steps less that of one. Settings are those of `lora` for
+`birds` in config.yaml; on CUDA, those at the top level with `--steps` steps. Where one adapter's batch fills
+the GPU, there is little left to gain: `--batch` says how much that is.
 """
 
 import tempfile
@@ -24,7 +24,9 @@ from fairgen.generate.recipe import Adapt
 from fairgen.models import base_model
 
 
-def sides(given: Adapt, base: base_model.Base, clusters: dict[str, np.ndarray]) -> dict[str, Callable[[int], object]]:
+def sides(
+    given: Adapt, base: base_model.Base, clusters: dict[str, np.ndarray]
+) -> dict[str, Callable[[int], object]]:
     """Both sides, with a number of steps."""
 
     def one_by_one(steps: int) -> None:
@@ -49,15 +51,21 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         base = common.base(options.device, options.base or Path(folder))
         given = single.settings("lora", base, options.steps)
-        given = replace(given, recipe=replace(given.recipe, batch=options.batch or given.recipe.batch, prior_weight=0))
+        given = replace(
+            given, recipe=replace(given.recipe, batch=options.batch or given.recipe.batch, prior_weight=0)
+        )
         for count in options.adapters:
             pixels = common.pictures("land", count * options.images, base.resolution)
             clusters = {f"benchmark/{i}": part for i, part in enumerate(np.split(pixels, count))}
             compared = sides(given, base, clusters)
             whole, steps = common.trainings(compared, given.recipe.steps, options.repeats)
-            title = f"shared: {count} adapters, {given.recipe.steps} steps of batch {given.recipe.batch} for each"
+            title = (
+                f"shared: {count} adapters, {given.recipe.steps} steps of batch {given.recipe.batch} for each"
+            )
             ratios[f"{count} adapters, whole"] = common.show(title, whole, "shared")["one by one"]
-            ratios[f"{count} adapters, steps"] = common.show(f"{count} adapters: the steps alone", steps, "shared")["one by one"]
+            ratios[f"{count} adapters, steps"] = common.show(
+                f"{count} adapters: the steps alone", steps, "shared"
+            )["one by one"]
             if options.device == "cuda":
                 drawn = (given.recipe.steps - 1) * given.recipe.batch * count
                 counted = common.step_flops(compared["shared"]) * (given.recipe.steps - 1)

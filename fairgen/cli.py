@@ -1,6 +1,7 @@
 """The `fairgen` command: one module per subcommand, imported when it is called.
 
-A subcommand is a module `fairgen.commands.<name>` with `arguments(parser)` and `run(options)`, and a line in `COMMANDS`.
+A subcommand is a module `fairgen.commands.<name>` with `arguments(parser)` and `run(options)`, and a line in
+`COMMANDS`.
 """
 
 import argparse

@@ -1,7 +1,8 @@
 """Labelled images as the classifier sees them: real ones of the split, and selected synthetic ones.
 
-Images are indexed like a tensor (n, 3, h, w) uint8, by a slice, row numbers or a mask, and only what is indexed is read: a batch,
-never all. Rows that are taken, repeated or joined are numbers of images; no pixel is copied for them.
+Images are indexed like a tensor (n, 3, h, w) uint8, by a slice, row numbers or a mask, and only what is
+indexed is read: a batch, never all. Rows that are taken, repeated or joined are numbers of images; no pixel
+is copied for them.
 """
 
 from collections.abc import Sequence
@@ -88,7 +89,11 @@ def numbers(index: Index, count: int) -> torch.Tensor:
 
 def content(pixels: Images) -> list[np.ndarray]:
     """What images are, as contiguous arrays for a hash."""
-    return [np.ascontiguousarray(pixels.permute(0, 2, 3, 1))] if isinstance(pixels, torch.Tensor) else pixels.content()
+    return (
+        [np.ascontiguousarray(pixels.permute(0, 2, 3, 1))]
+        if isinstance(pixels, torch.Tensor)
+        else pixels.content()
+    )
 
 
 @dataclass(frozen=True)
@@ -128,7 +133,9 @@ class ClassIndex:
         """Images with the labels of their groups."""
         number = {name: i for i, name in enumerate(self.groups)}
         target = {name: self.classes.index(self.targets[name]) for name in self.groups}
-        return Examples(pixels, torch.tensor([target[g] for g in groups]), torch.tensor([number[g] for g in groups]))
+        return Examples(
+            pixels, torch.tensor([target[g] for g in groups]), torch.tensor([number[g] for g in groups])
+        )
 
 
 def real(rows: list[dict[str, Any]], file: Pixels, labels: ClassIndex) -> Examples:
@@ -140,7 +147,9 @@ def real(rows: list[dict[str, Any]], file: Pixels, labels: ClassIndex) -> Exampl
 def synthetic(path: Path, resolution: int, labels: ClassIndex) -> Examples:
     """The images of a selection that the filter kept, file by file, decoded into memory."""
     kept, start = selection.read(path), 0
-    pixels = np.empty((sum(len(own.rows) for own in kept.values()), resolution, resolution, 3), dtype=np.uint8)
+    pixels = np.empty(
+        (sum(len(own.rows) for own in kept.values()), resolution, resolution, 3), dtype=np.uint8
+    )
     for own in kept.values():
         images.load_column(own.file, resolution, own.rows, pixels[start : start + len(own.rows)])
         start += len(own.rows)

@@ -1,8 +1,8 @@
 """Stage `finetune`: train the classifier on the real, biased data by the chosen method, and predict.
 
-Weights are selected on validation rows only. Predictions of the validation and test rows are stored, so that a new
-metric never trains or infers again. The weights and the predictions say what is behind them: gradient steps in all, and
-what group labels were used for (generation, training, selection).
+Weights are selected on validation rows only. Predictions of the validation and test rows are stored, so that
+a new metric never trains or infers again. The weights and the predictions say what is behind them: gradient
+steps in all, and what group labels were used for (generation, training, selection).
 """
 
 import hashlib
@@ -26,7 +26,9 @@ from fairgen.models import classifier
 
 @dataclass(frozen=True)
 class Finetune:
-    """The method with its recipe, where it starts, the classifier, the classes, and the groups in the config's order."""
+    """The method with its recipe, where it starts, the classifier, the classes, and the groups in the
+    config's order.
+    """
 
     kind: str
     start: str | None  # method whose finished model comes in as weights
@@ -53,13 +55,21 @@ class Files(job.Files):
 
 def history(before: dict[str, Any], method: ModuleType, recipe: Any, best: Best) -> dict[str, Any]:
     """What the weights have behind them, with what their start had (`before`)."""
-    used = {*before.get("group_labels", []), *method.LABELS, *(["selection"] if best.select == "groups" else [])}
+    used = {
+        *before.get("group_labels", []),
+        *method.LABELS,
+        *(["selection"] if best.select == "groups" else []),
+    }
     steps = before.get("gradient_steps", 0) + recipe.gradient_steps - best.unspent
     return {"gradient_steps": steps, "group_labels": sorted(used)}
 
 
-def prediction_columns(judged: list[dict[str, Any]], logits: torch.Tensor, classes: list[str]) -> dict[str, list[Any]]:
-    """Columns of the predictions: the rows' labels, the predicted class, and its probabilities in the classes' order."""
+def prediction_columns(
+    judged: list[dict[str, Any]], logits: torch.Tensor, classes: list[str]
+) -> dict[str, list[Any]]:
+    """Columns of the predictions: the rows' labels, the predicted class, and its probabilities in the
+    classes' order.
+    """
     columns = {key: [r[key] for r in judged] for key in ("id", "group", "split", "target")}
     columns["predicted"] = [classes[i] for i in logits.argmax(1)]
     return columns | {"probabilities": logits.softmax(1).tolist()}
@@ -78,17 +88,27 @@ def work(settings: Finetune, files: Files) -> None:
     before = classifier.restore(files.weights[0], network) if files.weights else {}
     labels = examples.ClassIndex(settings.classes, settings.targets, settings.groups)
     load = partial(examples.real, file=stored, labels=labels)
-    drawn = examples.synthetic(files.selection[0], settings.classifier.resolution, labels) if files.selection else None
+    drawn = (
+        examples.synthetic(files.selection[0], settings.classifier.resolution, labels)
+        if files.selection
+        else None
+    )
     train, validation = load(parts["train"]), load(parts["validation"])
     problem = Problem(train, validation, settings.groups, seed, bool(files.weights), drawn, files.work)
     best = method.train(network, problem, recipe)
     job.log.info("selected %s", best.facts())
     behind = history(before, method, recipe, best)
-    classifier.save(files.model, network, {**behind, **classifier.identity(settings.classifier, settings.classes)})
+    classifier.save(
+        files.model, network, {**behind, **classifier.identity(settings.classifier, settings.classes)}
+    )
     logits = torch.cat([classifier.predict(network, r.pixels) for r in (validation, load(parts["test"]))])
-    unseen = sorted(set(settings.groups) - {r["group"] for r in parts["validation"]}, key=settings.groups.index)
+    unseen = sorted(
+        set(settings.groups) - {r["group"] for r in parts["validation"]}, key=settings.groups.index
+    )
     if unseen:
-        job.log.warning("the selection of weights has not seen groups without validation images: %s", ", ".join(unseen))
+        job.log.warning(
+            "the selection of weights has not seen groups without validation images: %s", ", ".join(unseen)
+        )
     facts = {
         "weights_sha256": hashlib.sha256(Path(files.model).read_bytes()).hexdigest(),
         "start": settings.start,

@@ -4,7 +4,9 @@ import torch
 from torch.nn import functional as F
 
 
-def cross_entropy(logits: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor | None = None) -> torch.Tensor:
+def cross_entropy(
+    logits: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor | None = None
+) -> torch.Tensor:
     """Mean cross-entropy of logits (n, classes), by the rows' `weights` (n,) if there are any."""
     if weights is None:
         return F.cross_entropy(logits, labels)
@@ -16,11 +18,13 @@ def average(values: torch.Tensor, weights: torch.Tensor | None) -> torch.Tensor:
     return values.mean() if weights is None else (weights * values).sum() / weights.sum()
 
 
-def supcon(features: torch.Tensor, labels: torch.Tensor, temperature: float, weights: torch.Tensor | None = None) -> torch.Tensor:
+def supcon(
+    features: torch.Tensor, labels: torch.Tensor, temperature: float, weights: torch.Tensor | None = None
+) -> torch.Tensor:
     """Supervised contrastive loss (Khosla et al. 2020, arXiv 2004.11362, eq. 2).
 
-    Features (n, d) are normalised here; anchors without another row of their class are skipped, and without any anchor
-    the loss is zero with a live graph. `weights` (n,) weigh the anchors.
+    Features (n, d) are normalised here; anchors without another row of their class are skipped, and without
+    any anchor the loss is zero with a live graph. `weights` (n,) weigh the anchors.
     """
     z = F.normalize(features, dim=1)
     itself = torch.eye(len(z), dtype=torch.bool)
@@ -30,4 +34,8 @@ def supcon(features: torch.Tensor, labels: torch.Tensor, temperature: float, wei
     count = positive.sum(1)
     per_anchor = -log_probability.masked_fill(~positive, 0).sum(1) / count.clamp(min=1)
     kept = count > 0
-    return average(per_anchor[kept], weights if weights is None else weights[kept]) if kept.any() else (z * 0).sum()
+    return (
+        average(per_anchor[kept], weights if weights is None else weights[kept])
+        if kept.any()
+        else (z * 0).sum()
+    )

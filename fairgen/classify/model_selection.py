@@ -16,7 +16,9 @@ SCORES = {
 
 
 def selection_score(logits: torch.Tensor, rows: Examples, select: str) -> tuple[float, ...]:
-    """The figures of `SCORES[select]`: worst-group and balanced accuracy over the groups present, or plain accuracy."""
+    """The figures of `SCORES[select]`: worst-group and balanced accuracy over the groups present, or plain
+    accuracy.
+    """
     right = (logits.argmax(1) == rows.target).float()
     if select == "average":
         return (right.mean().item(),)
@@ -30,7 +32,9 @@ class Best:
     `notes` is what else a method has to say, `unspent` the steps that an early stop left out.
     """
 
-    def __init__(self, select: str = "groups", score: tuple[float, ...] = (), notes: dict[str, Any] | None = None):
+    def __init__(
+        self, select: str = "groups", score: tuple[float, ...] = (), notes: dict[str, Any] | None = None
+    ):
         self.select, self.notes, self.unspent = select, notes or {}, 0
         self.state: dict[str, torch.Tensor] = {}
         self._record = torch.tensor([0.0, *(score or [-1.0] * len(SCORES[select]))], dtype=torch.float64)
@@ -66,4 +70,8 @@ class Best:
 
     def facts(self) -> dict[str, Any]:
         """What was selected, and the method's notes."""
-        return {"selected_step": self.step, **dict(zip(SCORES[self.select], self.score, strict=True)), **self.notes}
+        return {
+            "selected_step": self.step,
+            **dict(zip(SCORES[self.select], self.score, strict=True)),
+            **self.notes,
+        }

@@ -1,6 +1,8 @@
-"""Stage `pretrain` (stage 1 of the paper): train the classifier on the selected synthetic images, CE + λ · SupCon.
+"""Stage `pretrain` (stage 1 of the paper): train the classifier on the selected synthetic images, CE + λ ·
+SupCon.
 
-As the control for extra data, the images of another data set can take their place: those that the base model has seen.
+As the control for extra data, the images of another data set can take their place: those that the base model
+has seen.
 """
 
 from dataclasses import dataclass
@@ -37,7 +39,9 @@ class Pretrain:
     projection: int  # width of the projection head, which is dropped afterwards
     weights: str  # none | score: how much an image counts in both terms
     extra: str | None  # the data set whose training images are taken instead of generated ones
-    near: int  # bits of 256 in which the perceptual hashes of copies differ at most: none of the held-out rows is learnt from
+    # bits of 256 in which the perceptual hashes of copies differ at most: none of the held-out rows is learnt
+    # from
+    near: int
     classes: list[str]
     targets: dict[str, str]  # group → class
 
@@ -53,7 +57,8 @@ class Files(job.Files):
 
 
 def unseen(index: Path, own: Path, settings: Pretrain) -> list[dict[str, Any]]:
-    """The training rows of another data set's index, without (near) copies of the data set's own validation and test images.
+    """The training rows of another data set's index, without (near) copies of the data set's own validation
+    and test images.
 
     Raises:
         FairgenError: no row is left.
@@ -63,7 +68,10 @@ def unseen(index: Path, own: Path, settings: Pretrain) -> list[dict[str, Any]]:
     held = [r for r in parquet.rows(own, fields) if r["split"] != "train"]
     copies = duplicates.repeating(others, held, settings.near)
     kept = [r for r in others if r["id"] not in copies]
-    told = f"{len(copies)} of {len(others)} training images of {settings.extra} are (near) copies of validation or test images"
+    told = (
+        f"{len(copies)} of {len(others)} training images of {settings.extra} are (near) copies of"
+        " validation or test images"
+    )
     if not kept:
         raise FairgenError(f"config: pretrain.extra: {told}, so none is left; name another data set")
     if copies:
@@ -72,7 +80,9 @@ def unseen(index: Path, own: Path, settings: Pretrain) -> list[dict[str, Any]]:
 
 
 def images_of(settings: Pretrain, files: Files) -> tuple[examples.Examples, torch.Tensor | None]:
-    """What stage 1 learns from: the selection, or the training rows of another data set; with the images' weights (n,)."""
+    """What stage 1 learns from: the selection, or the training rows of another data set; with the images'
+    weights (n,).
+    """
     labels = examples.ClassIndex(settings.classes, settings.targets, list(settings.targets))
     if settings.extra:
         index, stored, own = files.extra
@@ -92,7 +102,9 @@ def work(settings: Pretrain, files: Files) -> None:
     width = network.head.in_features
     layers = torch.nn.Linear(width, width), torch.nn.ReLU(), torch.nn.Linear(width, settings.projection)
     projection = torch.nn.Sequential(*layers).to(devices.current())
-    optimizer, schedule = optimizer_and_schedule([*network.parameters(), *projection.parameters()], settings.recipe)
+    optimizer, schedule = optimizer_and_schedule(
+        [*network.parameters(), *projection.parameters()], settings.recipe
+    )
     generator = torch.Generator().manual_seed(seed)
     network.train()
     order = Batches(len(drawn), settings.recipe.batch, generator)
@@ -107,11 +119,16 @@ def work(settings: Pretrain, files: Files) -> None:
         target, own = drawn.target[batch], None if weights is None else weights[batch]
         loss = cross_entropy(network.head(features).cpu(), target, own)
         if settings.supcon:
-            loss = loss + settings.supcon * supcon(projection(features).cpu(), target, settings.temperature, own)
+            loss = loss + settings.supcon * supcon(
+                projection(features).cpu(), target, settings.temperature, own
+            )
         step(loss, optimizer, schedule)
         training.step += 1
         training.save(files.work)
-    history = {"gradient_steps": settings.recipe.steps, "group_labels": [] if settings.extra else ["generation"]}
+    history = {
+        "gradient_steps": settings.recipe.steps,
+        "group_labels": [] if settings.extra else ["generation"],
+    }
     classifier.save(files.weights, network, history)
 
 

@@ -11,8 +11,8 @@ class Problem:
     """Training and validation rows, the groups' names, and the random stream of the run.
 
     `trained` says that the network comes with trained weights, which then are a candidate of the selection;
-    `synthetic` holds selected images for the methods that mix them into the training rows; `work` is where an interrupted
-    training goes on from.
+    `synthetic` holds selected images for the methods that mix them into the training rows; `work` is where an
+    interrupted training goes on from.
     """
 
     train: Examples

@@ -1,4 +1,6 @@
-"""What the classifier methods share: the data of a run, the loop over minibatches, and selection on validation rows."""
+"""What the classifier methods share: the data of a run, the loop over minibatches, and selection on
+validation rows.
+"""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -35,7 +37,9 @@ def weighted_batches(weights: torch.Tensor, size: int, generator: torch.Generato
 
 
 def group_weights(groups: torch.Tensor, count: int) -> torch.Tensor:
-    """Weight (count,) of each group in inverse proportion to its rows, one on average over the rows (n,); 0 without rows."""
+    """Weight (count,) of each group in inverse proportion to its rows, one on average over the rows (n,); 0
+    without rows.
+    """
     sizes = torch.bincount(groups, minlength=count).float()
     return torch.where(sizes > 0, len(groups) / ((sizes > 0).sum() * sizes), 0.0)
 
@@ -77,8 +81,8 @@ def descend(
 ) -> Iterator[int]:
     """Train all weights on augmented batches; yields the number of each step that is done.
 
-    `weights` (n,) makes the batches draw rows in that proportion. With `resume` it goes on from an interrupted training; `state`
-    is what changes in place beside the network.
+    `weights` (n,) makes the batches draw rows in that proportion. With `resume` it goes on from an
+    interrupted training; `state` is what changes in place beside the network.
     """
     optimizer, schedule = optimizer_and_schedule(network.parameters(), recipe)
     uniform = Batches(len(rows), recipe.batch, generator)
@@ -102,7 +106,9 @@ def descend(
 
 
 def first_network(network: Network, problem: Problem, recipe: Any) -> None:
-    """Train by ERM for `recipe.identify_steps`, for the methods that learn from a first network what the second one needs."""
+    """Train by ERM for `recipe.identify_steps`, for the methods that learn from a first network what the
+    second one needs.
+    """
     generator = torch.Generator().manual_seed(seed_of("identify", problem.seed))
     first = replace(recipe, steps=recipe.identify_steps)
     for _ in descend(network, problem.train, first, mean_loss, generator, resume=problem.resume("identify")):

@@ -20,7 +20,11 @@ def screen(text: str, file: Path) -> str:
     for part in parts:
         room = MOST["problems" if part[0].startswith("- ") else "rows"]
         left = len(part) - room
-        lines += part[:room] + ([f"  … and {left} more in {file}"] if left > 0 else []) + [""] * (not part[0].isupper())
+        lines += (
+            part[:room]
+            + ([f"  … and {left} more in {file}"] if left > 0 else [])
+            + [""] * (not part[0].isupper())
+        )
     return "\n".join([*lines, f"All of it, with prompts and the audit of the data: {file}"])
 
 
@@ -40,7 +44,18 @@ def run(options: argparse.Namespace) -> None:
     target = Path("results", options.dataset, "check.md")
     config_file.check_given(options.configfile)
     extra = config_file.as_words(options.configfile)
-    command = [sys.executable, "-m", "snakemake", "--cores", options.cores, "--quiet", "all", *extra, "--", str(target)]
+    command = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        "--cores",
+        options.cores,
+        "--quiet",
+        "all",
+        *extra,
+        "--",
+        str(target),
+    ]
     if subprocess.run(command).returncode:
         raise FairgenError(f"{options.dataset} does not pass; what is wrong stands above")
     print(screen(target.read_text(), target))

@@ -1,4 +1,6 @@
-"""`fairgen compare`: the difference of two runs, method by method, with their intervals and what changed between them."""
+"""`fairgen compare`: the difference of two runs, method by method, with their intervals and what changed
+between them.
+"""
 
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
@@ -32,7 +34,9 @@ def leaves(value: Any, name: str = "") -> dict[str, Any]:
     """The values of a nested config by their dotted keys; lists are values."""
     if not isinstance(value, dict) or not value:
         return {name: value}
-    return {k: v for key, below in value.items() for k, v in leaves(below, f"{name}.{key}".lstrip(".")).items()}
+    return {
+        k: v for key, below in value.items() for k, v in leaves(below, f"{name}.{key}".lstrip(".")).items()
+    }
 
 
 def settings(a: dict[str, Any], b: dict[str, Any]) -> list[str]:
@@ -46,15 +50,21 @@ def settings(a: dict[str, Any], b: dict[str, Any]) -> list[str]:
 
 
 def differences(a: dict[str, Any], b: dict[str, Any]) -> list[str]:
-    """A table of mean worst-group accuracies with their intervals over seeds, for each ratio that one of the runs has."""
+    """A table of mean worst-group accuracies with their intervals over seeds, for each ratio that one of the
+    runs has.
+    """
     lines = []
     for ratio in {**a["results"], **b["results"]}:
         sides = {name: d["results"].get(ratio, {}) for name, d in (("A", a), ("B", b))}
         lines += [f"\nbias ratio {ratio}, worst-group accuracy"]
         lines += [f"{'method':<18}{'A':>8}{'95 %':>16}{'B':>8}{'95 %':>16}{'B − A':>9}"]
         for method in {name: None for side in sides.values() for name in side}:
-            found: list[Any] = [side[method]["worst_group_accuracy"] if method in side else None for side in sides.values()]
-            shown = [f"{f['mean']:>8.3f}{intervals.shown(f):>16}" if f else f"{'none':>8}{'':>16}" for f in found]
+            found: list[Any] = [
+                side[method]["worst_group_accuracy"] if method in side else None for side in sides.values()
+            ]
+            shown = [
+                f"{f['mean']:>8.3f}{intervals.shown(f):>16}" if f else f"{'none':>8}{'':>16}" for f in found
+            ]
             change = "" if None in found else f"{found[1]['mean'] - found[0]['mean']:>+9.3f}"
             lines.append(f"{method:<18}{''.join(shown)}{change}".rstrip())
         empty = {name: results.missing(results.empty_groups(side)) for name, side in sides.items() if side}

@@ -1,7 +1,8 @@
 """`fairgen estimate`: jobs, time, GPU hours, images and disk of a target, before anything runs.
 
-Jobs come from snakemake's dry run. Where a like job of the same data has run, its time and size are taken; else they are
-reckoned from reference rates (`rates`). All amounts are ranges, and what is not known is named, not counted as nothing.
+Jobs come from snakemake's dry run. Where a like job of the same data has run, its time and size are taken;
+else they are reckoned from reference rates (`rates`). All amounts are ranges, and what is not known is named,
+not counted as nothing.
 """
 
 import json
@@ -57,7 +58,9 @@ def arguments(parser: ArgumentParser) -> None:
     """The subcommand's command line."""
     parser.add_argument("target", type=Path, help="for example results/utkface/worst_group.json")
     config_file.add_option(parser)
-    parser.add_argument("--card", choices=list(PEAK), help="the GPU that jobs will run on (default: this machine's)")
+    parser.add_argument(
+        "--card", choices=list(PEAK), help="the GPU that jobs will run on (default: this machine's)"
+    )
 
 
 def planned(target: Path, configfiles: list[Path], config: Config) -> list[Job]:
@@ -74,7 +77,9 @@ def planned(target: Path, configfiles: list[Path], config: Config) -> list[Job]:
         lines = [line.strip() for line in said.splitlines() if line.strip()]
         own = [*takewhile(lambda line: line.startswith("fairgen: "), reversed(lines))][::-1]
         told = [line.removeprefix("fairgen: ") for line in own]
-        why = [line for line in told if not line.startswith("warning: ")] or [" ".join(lines[-3:]) or "snakemake gave no reason"]
+        why = [line for line in told if not line.startswith("warning: ")] or [
+            " ".join(lines[-3:]) or "snakemake gave no reason"
+        ]
         raise FairgenError("\n".join([f"{target} cannot be planned: {why[0]}", *why[1:]]))
     found, of = [], cache(lambda *names: json.loads(settings(config, *names)))
     for rule, about in JOB.findall(said):
@@ -94,7 +99,8 @@ def same_data(config: Config, dataset: str, results: Path) -> bool:
         del files["draw"]
     found = {stage: settings_of(path) if path.is_file() else None for stage, path in files.items()}
     return all(
-        s is not None and work_of(s) == work_of(json.loads(settings(config, dataset, stage))) for stage, s in found.items()
+        s is not None and work_of(s) == work_of(json.loads(settings(config, dataset, stage)))
+        for stage, s in found.items()
     )
 
 
@@ -111,7 +117,9 @@ def like(job: Job, before: dict[str, list[Past]], data: bool) -> list[Past]:
     return [one for one in before.get(job.rule, []) if work_of(one.settings) == work_of(job.settings)]
 
 
-def costs(jobs: list[Job], before: dict[str, list[Past]], data: bool, reference: Reference, config: Config) -> list[Cost]:
+def costs(
+    jobs: list[Job], before: dict[str, list[Past]], data: bool, reference: Reference, config: Config
+) -> list[Cost]:
     """Time and size of all jobs of each rule.
 
     Args:
@@ -121,7 +129,10 @@ def costs(jobs: list[Job], before: dict[str, list[Past]], data: bool, reference:
         reference: for jobs of which no like one is among them.
         config: the expanded config.
     """
-    sampled = [*(job.settings for job in jobs if job.rule == "sample"), *(one.settings for one in before.get("sample", []))]
+    sampled = [
+        *(job.settings for job in jobs if job.rule == "sample"),
+        *(one.settings for one in before.get("sample", [])),
+    ]
     alike = len({s["per_group"] for s in sampled}) == 1
     found: dict[str, list[tuple[Amount, Amount, str]]] = {}
     for job in jobs:
@@ -132,10 +143,20 @@ def costs(jobs: list[Job], before: dict[str, list[Past]], data: bool, reference:
         else:
             drawn, adapters = extent(job, config)
             seconds = reference.seconds(job.rule, job.settings, drawn, adapters)
-            own = seconds, reference.megabytes(job.rule, job.settings, adapters), "reference" if seconds else "not known"
+            own = (
+                seconds,
+                reference.megabytes(job.rule, job.settings, adapters),
+                "reference" if seconds else "not known",
+            )
         found.setdefault(job.rule, []).append(own)
     return [
-        Cost(rule, len(own), plus(*(o[0] for o in own)), plus(*(o[1] for o in own)), ", ".join(dict.fromkeys(o[2] for o in own)))
+        Cost(
+            rule,
+            len(own),
+            plus(*(o[0] for o in own)),
+            plus(*(o[1] for o in own)),
+            ", ".join(dict.fromkeys(o[2] for o in own)),
+        )
         for rule, own in found.items()
     ]
 
@@ -143,12 +164,16 @@ def costs(jobs: list[Job], before: dict[str, list[Past]], data: bool, reference:
 def extent(job: Job, config: Config) -> tuple[int, int]:
     """Images of the synthetic set that a job looks at, and adapters that it trains together."""
     dataset, method = job.wildcards["dataset"], job.wildcards.get("method")
-    per_group, k = (block(config, dataset, method, name)[key] for name, key in (("sample", "per_group"), ("cluster", "k")))
+    per_group, k = (
+        block(config, dataset, method, name)[key] for name, key in (("sample", "per_group"), ("cluster", "k"))
+    )
     return per_group * len(dataset_block(config, dataset)["groups"]), k if job.rule == "adapt_shared" else 1
 
 
 def images_of(config: Config, dataset: str, index: Path | None) -> int | None:
-    """Images of a data set: of its index, of what will be drawn, or pictures in its folder; None if there are none."""
+    """Images of a data set: of its index, of what will be drawn, or pictures in its folder; None if there are
+    none.
+    """
     if index:
         return parquet.count(index)
     data = dataset_block(config, dataset)
@@ -162,7 +187,9 @@ def images_of(config: Config, dataset: str, index: Path | None) -> int | None:
 def this_card() -> str | None:
     """The GPU of this machine, as `PEAK` names it; None if there is none or it is not in the table."""
     said = " ".join(smi("name") or [])
-    return next((name for name in sorted(PEAK, key=len, reverse=True) if re.search(rf"\b{name}\b", said)), None)
+    return next(
+        (name for name in sorted(PEAK, key=len, reverse=True) if re.search(rf"\b{name}\b", said)), None
+    )
 
 
 def report(found: list[Cost], gpus: int, images: int, machine: str) -> str:
@@ -176,7 +203,10 @@ def report(found: list[Cost], gpus: int, images: int, machine: str) -> str:
     """
     lines = [f"{'rule':<16}{'jobs':>6}{'hours':>18}{'MB':>22}   from"]
     for cost in sorted(found, key=lambda c: -(c.seconds or (0, 0))[1]):
-        lines.append(f"{cost.rule:<16}{cost.jobs:>6}{text(cost.seconds, 3600):>18}{text(cost.megabytes):>22}   {cost.source}")
+        lines.append(
+            f"{cost.rule:<16}{cost.jobs:>6}{text(cost.seconds, 3600):>18}{text(cost.megabytes):>22}  "
+            f" {cost.source}"
+        )
     hours, disk = total([c.seconds for c in found], 3600), total([c.megabytes for c in found])
     lines += [f"{'together':<16}{sum(c.jobs for c in found):>6}{hours:>18}{disk:>22}", ""]
     on_device = [c.seconds for c in found if STAGES[c.rule].computes]
@@ -185,7 +215,12 @@ def report(found: list[Cost], gpus: int, images: int, machine: str) -> str:
     lines += [f"reference: {machine}; one job after the other"]
     unknown = [c.rule for c in found if c.seconds is None]
     return "\n".join(
-        lines + ([f"not counted, for neither a like job nor a reference tells: {', '.join(unknown)}"] if unknown else [])
+        lines
+        + (
+            [f"not counted, for neither a like job nor a reference tells: {', '.join(unknown)}"]
+            if unknown
+            else []
+        )
     )
 
 
@@ -197,7 +232,10 @@ def run(options: Namespace) -> None:
     """
     parts = options.target.parts
     if len(parts) < 3 or parts[0] != "results":
-        raise FairgenError(f"{options.target}: give a file below results/<data set>, for example results/birds/worst_group.json")
+        raise FairgenError(
+            f"{options.target}: give a file below results/<data set>, for example"
+            " results/birds/worst_group.json"
+        )
     config_file.check(Path("config.yaml"))
     config_file.check_given(options.configfile)
     config = yaml.safe_load(Path("config.yaml").read_text())
@@ -211,7 +249,10 @@ def run(options: Namespace) -> None:
     found, card = [], options.card or this_card()
     for dataset in dict.fromkeys(job.wildcards["dataset"] for job in jobs):  # several for replicates
         results = Path("results", dataset)
-        same, own = same_data(config, dataset, results), [job for job in jobs if job.wildcards["dataset"] == dataset]
+        same, own = (
+            same_data(config, dataset, results),
+            [job for job in jobs if job.wildcards["dataset"] == dataset],
+        )
         images = images_of(config, dataset, results / "index.parquet" if same else None)
         reference = Reference(card, dataset_block(config, dataset)["gpu"], images)
         found += costs(own, past(Path("results/benchmarks", dataset), results), same, reference, config)
@@ -241,4 +282,6 @@ def machine(gpus: int, card: str | None) -> str:
     """What the reference rates stand for."""
     if not gpus:
         return "rates of two shared CPU cores, at 0.4 to 2.5 times their time"
-    return f"an NVIDIA {card}" if card else "from an H100 or H200 (low) to an A100 (high); --card names another"
+    return (
+        f"an NVIDIA {card}" if card else "from an H100 or H200 (low) to an A100 (high); --card names another"
+    )

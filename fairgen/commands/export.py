@@ -1,4 +1,5 @@
-"""`fairgen export`: an adapter as other programs read it, a plain LoRA file or a pipeline folder in diffusers' layout.
+"""`fairgen export`: an adapter as other programs read it, a plain LoRA file or a pipeline folder in
+diffusers' layout.
 
 `pipeline.load_lora_weights(FOLDER)` reads the former, `DiffusionPipeline.from_pretrained(FOLDER)` the latter.
 """
@@ -18,26 +19,45 @@ LORA_FILE = "pytorch_lora_weights.safetensors"  # the name that diffusers looks 
 def arguments(parser: ArgumentParser) -> None:
     """The subcommand's command line."""
     parser.add_argument("adapter", type=Path, metavar="ADAPTER.safetensors", help="adapter of a finished run")
-    parser.add_argument("output", type=Path, metavar="OUTPUT", help="new folder, or for LoRA also a new .safetensors file")
+    parser.add_argument(
+        "output", type=Path, metavar="OUTPUT", help="new folder, or for LoRA also a new .safetensors file"
+    )
     base = parser.add_argument_group("base of a full finetune, as under `diffusion` in the config")
-    base.add_argument("--model", help="hub id, folder or single file (default: the hub id that the adapter was trained on)")
+    base.add_argument(
+        "--model", help="hub id, folder or single file (default: the hub id that the adapter was trained on)"
+    )
     base.add_argument("--config", help="folder that describes a single file")
     base.add_argument("--revision", help="commit of the hub repository (default: that of the adapter)")
     base.add_argument("--variant", help="for example fp16")
-    parser.add_argument("--dtype", default="float32", choices=["float32", "bfloat16", "float16"], help="default: float32")
+    parser.add_argument(
+        "--dtype", default="float32", choices=["float32", "bfloat16", "float16"], help="default: float32"
+    )
 
 
 def base_of(facts: dict[str, Any], options: Namespace) -> dict[str, Any]:
-    """Settings of the base: what the command line says, else the hub id and commit that the adapter was trained on.
+    """Settings of the base: what the command line says, else the hub id and commit that the adapter was
+    trained on.
 
     Raises:
         FairgenError: the adapter was trained on a folder or file, and the command line names none.
     """
     model, _, revision = facts["base"].rpartition("@")
     if not (options.model or model):
-        raise FairgenError(f"{options.adapter} was trained on a local base ({facts['base']}); name it with --model")
-    named = {"model": options.model, "revision": options.revision} if options.model else {"model": model, "revision": revision}
-    return {**named, "config": options.config, "variant": options.variant, "dtype": options.dtype, "resolution": 0}
+        raise FairgenError(
+            f"{options.adapter} was trained on a local base ({facts['base']}); name it with --model"
+        )
+    named = (
+        {"model": options.model, "revision": options.revision}
+        if options.model
+        else {"model": model, "revision": revision}
+    )
+    return {
+        **named,
+        "config": options.config,
+        "variant": options.variant,
+        "dtype": options.dtype,
+        "resolution": 0,
+    }
 
 
 def write_pipeline(options: Namespace, facts: dict[str, Any], place: Path) -> None:
@@ -49,7 +69,9 @@ def write_pipeline(options: Namespace, facts: dict[str, Any], place: Path) -> No
     unet, identity = diffusion.load_unet(base), diffusion.identity(base)
     adapters.apply(options.adapter, unet, identity)
     trained = text_adapters.there(options.adapter)
-    encoders = text_adapters.adapted(options.adapter, base, identity) if trained else text_encoders.load_text(base)
+    encoders = (
+        text_adapters.adapted(options.adapter, base, identity) if trained else text_encoders.load_text(base)
+    )
     diffusion.pipeline(base, unet, encoders).save_pretrained(place)
 
 
@@ -62,7 +84,9 @@ def write_lora(options: Namespace, facts: dict[str, Any], place: Path) -> None:
 
 
 def as_usual(place: Path) -> None:
-    """Give what was written the permissions that the umask asks for: safetensors writes files that only their owner reads."""
+    """Give what was written the permissions that the umask asks for: safetensors writes files that only their
+    owner reads.
+    """
     mask = os.umask(0)
     os.umask(mask)
     for path in [place, *place.rglob("*")]:
@@ -94,4 +118,7 @@ def run(options: Namespace) -> None:
         if temporary.is_dir():
             shutil.rmtree(temporary)
         temporary.unlink(missing_ok=True)
-    print(f"{options.output}: {facts['kind']} of {facts['group']}, cluster {facts['cluster']}; its prompt is '{facts['prompt']}'")
+    print(
+        f"{options.output}: {facts['kind']} of {facts['group']}, cluster {facts['cluster']}; its prompt is"
+        f" '{facts['prompt']}'"
+    )

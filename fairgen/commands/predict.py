@@ -1,7 +1,7 @@
 """`fairgen predict`: the classes of new images by a trained model, which brings its own preprocessing.
 
-A `model.safetensors` of a finished run holds the classifier's settings, the picture size and the names of the classes
-beside the weights. Images are scaled and cut as they were for training.
+A `model.safetensors` of a finished run holds the classifier's settings, the picture size and the names of the
+classes beside the weights. Images are scaled and cut as they were for training.
 """
 
 import csv
@@ -27,10 +27,18 @@ Row = dict[str, Any]
 
 def arguments(parser: ArgumentParser) -> None:
     """The subcommand's command line."""
-    parser.add_argument("model", type=Path, metavar="MODEL.safetensors", help="model.safetensors of a finished run")
-    parser.add_argument("folder", type=Path, metavar="FOLDER", help="folder of images, searched with its subfolders")
-    parser.add_argument("--output", type=Path, default=Path("predictions.csv"), help="default: predictions.csv")
-    parser.add_argument("--batch", type=int, default=64, help="images at once; lower it if memory is short (default: 64)")
+    parser.add_argument(
+        "model", type=Path, metavar="MODEL.safetensors", help="model.safetensors of a finished run"
+    )
+    parser.add_argument(
+        "folder", type=Path, metavar="FOLDER", help="folder of images, searched with its subfolders"
+    )
+    parser.add_argument(
+        "--output", type=Path, default=Path("predictions.csv"), help="default: predictions.csv"
+    )
+    parser.add_argument(
+        "--batch", type=int, default=64, help="images at once; lower it if memory is short (default: 64)"
+    )
     parser.add_argument("--threads", type=int, default=1, help="compute threads (default: 1)")
 
 
@@ -50,12 +58,22 @@ def label(network: classifier.Network, pictures: list[np.ndarray], classes: list
     shares = classifier.predict(network, classifier.to_pixels(np.stack(pictures))).softmax(1)
     if not torch.isfinite(shares).all():
         raise FairgenError("the model's outputs are not finite; its weights are damaged")
-    named = [{f"probability_{c}": round(p, 6) for c, p in zip(classes, own, strict=True)} for own in shares.tolist()]
-    return [{"predicted": classes[best], **own} for best, own in zip(shares.argmax(1).tolist(), named, strict=True)]
+    named = [
+        {f"probability_{c}": round(p, 6) for c, p in zip(classes, own, strict=True)}
+        for own in shares.tolist()
+    ]
+    return [
+        {"predicted": classes[best], **own}
+        for best, own in zip(shares.argmax(1).tolist(), named, strict=True)
+    ]
 
 
-def rows(network: classifier.Network, size: int, classes: list[str], folder: Path, batch: int) -> Iterator[Row]:
-    """One row per file in order: its prediction, or the reason why it has none. Hidden and system files have no row."""
+def rows(
+    network: classifier.Network, size: int, classes: list[str], folder: Path, batch: int
+) -> Iterator[Row]:
+    """One row per file in order: its prediction, or the reason why it has none. Hidden and system files have
+    no row.
+    """
     files = [f for f in walk(folder) if not (isinstance(f, Reject) and not f.malformed)]
     for start in tqdm(range(0, len(files), batch), desc="predict", disable=None):
         part = files[start : start + batch]
@@ -72,12 +90,16 @@ def write(path: Path, found: list[Row], classes: list[str]) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
-            writer = csv.DictWriter(file, ["path", "predicted", *(f"probability_{c}" for c in classes), "reason"])
+            writer = csv.DictWriter(
+                file, ["path", "predicted", *(f"probability_{c}" for c in classes), "reason"]
+            )
             writer.writeheader()
             writer.writerows(found)
         os.replace(temporary, path)
     except OSError as error:
-        raise FairgenError(f"cannot write {path}: {error.strerror}; choose another file with --output") from error
+        raise FairgenError(
+            f"cannot write {path}: {error.strerror}; choose another file with --output"
+        ) from error
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -86,12 +108,15 @@ def run(options: Namespace) -> None:
     """Label the folder's images.
 
     Raises:
-        FairgenError: the folder or the model is missing, the folder is empty, or the output cannot be written.
+        FairgenError: the folder or the model is missing, the folder is empty, or the output cannot be
+            written.
     """
     if not options.folder.is_dir():
         raise FairgenError(f"{options.folder} is no folder; give the folder that holds the images")
     if not options.output.absolute().parent.is_dir():
-        raise FairgenError(f"cannot write {options.output}: its folder does not exist; choose another file with --output")
+        raise FairgenError(
+            f"cannot write {options.output}: its folder does not exist; choose another file with --output"
+        )
     if min(options.batch, options.threads) < 1:
         raise FairgenError("--batch and --threads must be at least 1")
     job.use_threads(options.threads)

@@ -1,9 +1,9 @@
 """What jobs cost by reference: seconds, images and bytes from their settings, where no like job has run yet.
 
-Every amount is a range [low, high]; None stands for what no reference knows. Rates of generators on a GPU were measured on
-one NVIDIA H200 (Stable Diffusion 1.5's architecture at 512 pixels in bfloat16, see docs/machines.md) and are scaled to other
-cards by their peak, to other bases and sizes by the work of one pass. Rates on the CPU are of the embedded model and its
-classifier, measured on two shared cores.
+Every amount is a range [low, high]; None stands for what no reference knows. Rates of generators on a GPU
+were measured on one NVIDIA H200 (Stable Diffusion 1.5's architecture at 512 pixels in bfloat16, see
+docs/machines.md) and are scaled to other cards by their peak, to other bases and sizes by the work of one
+pass. Rates on the CPU are of the embedded model and its classifier, measured on two shared cores.
 """
 
 import json
@@ -18,22 +18,40 @@ from fairgen.core import safetensors_header
 from fairgen.models.checkpoints import locate
 
 PEAK = {  # dense bf16 TFLOP/s of NVIDIA's data sheets (fp16 where there is no bf16)
-    **{"B200": 2250, "H200": 989, "H100": 989, "GH200": 989, "A100": 312, "L40S": 362, "L40": 181, "A40": 150, "A10": 125},
+    **{
+        "B200": 2250,
+        "H200": 989,
+        "H100": 989,
+        "GH200": 989,
+        "A100": 312,
+        "L40S": 362,
+        "L40": 181,
+        "A40": 150,
+        "A10": 125,
+    },
     **{"L4": 121, "RTX 5090": 210, "RTX 4090": 165, "RTX 4080": 97, "RTX 3090": 71, "V100": 125, "T4": 65},
 }
 UNKNOWN_CARD = (989, 312)  # an H100 or H200 at best, an A100 at worst
-SPREAD = {"gpu": (0.8, 2.0), "cpu": (0.4, 2.5)}  # of another machine, drivers, disks and loads, around a reference
+# of another machine, drivers, disks and loads, around a reference
+SPREAD = {"gpu": (0.8, 2.0), "cpu": (0.4, 2.5)}
 
-SECONDS = {  # by device: an image of a training step, a row of one call of the denoiser, an image decoded, one through CLIP
+# by device: an image of a training step, a row of one call of the denoiser, an image decoded, one through
+# CLIP
+SECONDS = {
     "gpu": {"lora": 0.01125, "full": 0.0175, "row": 0.0031, "decode": 0.025, "clip": 0.006, "start": 25.0},
     "cpu": {"lora": 0.006, "full": 0.0095, "row": 0.002, "decode": 0.014, "clip": 0.0012, "start": 6.0},
 }
-STEP = {"gpu": 1 / 900, "cpu": 1 / 1100}  # seconds of a training image of REFERENCE; on the GPU from public figures
-REFERENCE = {"gpu": 8.2e9, "cpu": 1.18e7}  # FLOPs of a pass of ResNet-50 at 224 pixels; of birds' classifier at 32
+# seconds of a training image of REFERENCE; on the GPU from public figures
+STEP = {"gpu": 1 / 900, "cpu": 1 / 1100}
+# FLOPs of a pass of ResNet-50 at 224 pixels; of birds' classifier at 32
+REFERENCE = {"gpu": 8.2e9, "cpu": 1.18e7}
 LIGHT = (1.0, 15.0)  # a job without a model
-READ, INGEST, DRAWN = (0.001, 0.02), (0.001, 0.02), (0.002, 0.01)  # an image read, read and hashed, drawn by the renderer
+# an image read, read and hashed, drawn by the renderer
+READ, INGEST, DRAWN = (0.001, 0.02), (0.001, 0.02), (0.002, 0.01)
 
-BASES = {  # by the width of the text states: millions of the UNet's weights, its work at 512 pixels, LoRA weights per rank
+# by the width of the text states: millions of the UNet's weights, its work at 512 pixels, LoRA weights per
+# rank
+BASES = {
     768: (859.5, 1.0, 199_296),
     1024: (865.9, 1.0, 207_872),
     2048: (2567.5, 1.9, 1_451_520),
@@ -44,9 +62,13 @@ PNG = (1.0, 2.5)  # bytes per pixel of a drawn image
 
 @cache
 def unet(model: str) -> dict[str, list[int]] | None:
-    """Shapes of a local base's UNet weights, from its folder in diffusers' layout; None for a base that is not there."""
+    """Shapes of a local base's UNet weights, from its folder in diffusers' layout; None for a base that is
+    not there.
+    """
     files = sorted(Path(locate(model), "unet").glob("*.safetensors"))
-    return {name: shape for file in files[:1] for name, shape in safetensors_header.shapes(file).items()} or None
+    return {
+        name: shape for file in files[:1] for name, shape in safetensors_header.shapes(file).items()
+    } or None
 
 
 def width(model: str) -> int | None:
@@ -70,14 +92,18 @@ def lora_weights(model: str, recipe: dict[str, Any]) -> float | None:
     if shapes := unet(model):
         ends = tuple(f"{name}.weight" for name in recipe["targets"])
         return sum(
-            recipe["rank"] * (shape[0] + shape[1]) for name, shape in shapes.items() if name.endswith(ends) and len(shape) > 1
+            recipe["rank"] * (shape[0] + shape[1])
+            for name, shape in shapes.items()
+            if name.endswith(ends) and len(shape) > 1
         )
     family = BASES.get(width(model) or 0)
     return family[2] * recipe["rank"] if family and len(recipe["targets"]) == 4 else None
 
 
 def work(base: dict[str, Any], device: str) -> float | None:
-    """Work of one pass of a base against the reference of the device: Stable Diffusion 1.5 at 512 pixels, the embedded one."""
+    """Work of one pass of a base against the reference of the device: Stable Diffusion 1.5 at 512 pixels, the
+    embedded one.
+    """
     if device == "cpu":
         small = weights(base["model"])
         return small / 3.93e6 * (base["resolution"] / 32) ** 2 if small and small < 5e7 else None
@@ -91,7 +117,9 @@ def work(base: dict[str, Any], device: str) -> float | None:
 
 @cache
 def classifier(model: str, args: str, resolution: int) -> tuple[float, float] | None:
-    """Weights and FLOPs of a pass of a timm model (counted without computing); None if timm cannot build it."""
+    """Weights and FLOPs of a pass of a timm model (counted without computing); None if timm cannot build
+    it.
+    """
     import timm
     import torch
     from torch.utils.flop_counter import FlopCounterMode
@@ -161,7 +189,11 @@ class Reference:
         if rule == "decode":
             return times(3 * s["resolution"] ** 2 / 1e6, self.images)
         if rule in ("adapt", "adapt_shared"):
-            found = lora_weights(s["base"]["model"], s["recipe"]) if s["kind"] == "lora" else weights(s["base"]["model"])
+            found = (
+                lora_weights(s["base"]["model"], s["recipe"])
+                if s["kind"] == "lora"
+                else weights(s["base"]["model"])
+            )
             return times(adapters * found * 4 / 1e6, (0 if may_borrow(s) else 1, 1.05)) if found else None
         if rule in ("pretrain", "finetune"):
             network = self.network(s)
@@ -171,7 +203,9 @@ class Reference:
     def looked_at(self, images: Amount) -> Amount:
         """Images read, and through a CLIP."""
         return plus(
-            times(self.rate["start"], SPREAD[self.device]), times(1, images, READ), times(self.rate["clip"], images, self.scale)
+            times(self.rate["start"], SPREAD[self.device]),
+            times(1, images, READ),
+            times(self.rate["clip"], images, self.scale),
         )
 
     def drawing(self, s: dict[str, Any], count: int) -> Amount:
@@ -192,11 +226,14 @@ class Reference:
             return None
         recipe = s["recipe"]
         rows = (
-            recipe["steps"] * recipe["accumulate"] * (recipe["batch"] + (recipe["prior_batch"] if recipe["prior_weight"] else 0))
+            recipe["steps"]
+            * recipe["accumulate"]
+            * (recipe["batch"] + (recipe["prior_batch"] if recipe["prior_weight"] else 0))
         )
         slower = (1.4 if recipe["gradient_checkpointing"] else 1) * (1.5 if recipe["text_lr"] else 1)
         found = plus(
-            times(self.rate["start"], SPREAD[self.device]), times(rows * self.rate[s["kind"]] * size * slower, self.scale)
+            times(self.rate["start"], SPREAD[self.device]),
+            times(rows * self.rate[s["kind"]] * size * slower, self.scale),
         )
         return (LIGHT[0], found[1]) if found and may_borrow(s) else found
 
@@ -207,7 +244,11 @@ class Reference:
             return None
         rows = (recipe.get("steps", 0) + recipe.get("identify_steps", 0)) * recipe.get("batch", 0)
         each = STEP[self.device] * found[1] / REFERENCE[self.device]
-        return plus(times(self.rate["start"], SPREAD[self.device]), times(1, images, READ), times(rows * each, self.scale))
+        return plus(
+            times(self.rate["start"], SPREAD[self.device]),
+            times(1, images, READ),
+            times(rows * each, self.scale),
+        )
 
     def network(self, s: dict[str, Any]) -> tuple[float, float] | None:
         """Weights and work of the classifier."""

@@ -1,6 +1,8 @@
-"""`fairgen verify`: whether a result and all that it was made from belong to the present config and code, and if not, why.
+"""`fairgen verify`: whether a result and all that it was made from belong to the present config and code, and
+if not, why.
 
-Nothing is run or written: the lineages that the workflow means are compared with those that the artifacts record.
+Nothing is run or written: the lineages that the workflow means are compared with those that the artifacts
+record.
 """
 
 import json
@@ -21,7 +23,8 @@ from fairgen.workflow import config_file
 if TYPE_CHECKING:
     from fairgen.workflow.ancestry import Ancestry, Made
 
-DERIVED = ("config", "table")  # of a comparison: the whole config, which its sources tell by their own settings
+# of a comparison: the whole config, which its sources tell by their own settings
+DERIVED = ("config", "table")
 NO_RECORD = "records no lineage: damaged, or of another program or an older fairgen"
 SHOWN = 20  # lines of one kind
 SHORT = 60  # characters of a setting's value
@@ -29,7 +32,9 @@ SHORT = 60  # characters of a setting's value
 
 @dataclass(frozen=True)
 class Finding:
-    """One artifact that is not what the workflow means: what differs in its own making; nothing where only a source does."""
+    """One artifact that is not what the workflow means: what differs in its own making; nothing where only a
+    source does.
+    """
 
     path: str
     rule: str
@@ -53,14 +58,19 @@ def lineages(configfiles: list[Path]) -> "Ancestry":
     from snakemake.exceptions import WorkflowError
     from snakemake.settings.types import ConfigSettings, OutputSettings, Quietness, ResourceSettings
 
-    snakefile = next((path for path in (Path("Snakefile"), Path("workflow/Snakefile")) if path.is_file()), None)
+    snakefile = next(
+        (path for path in (Path("Snakefile"), Path("workflow/Snakefile")) if path.is_file()), None
+    )
     if snakefile is None:
         raise FairgenError("no Snakefile here; call fairgen in the workflow's folder")
-    sys.argv = ["snakemake", "--list-rules"]  # what the rules see: nothing is planned, so nothing is checked for a run
+    # what the rules see: nothing is planned, so nothing is checked for a run
+    sys.argv = ["snakemake", "--list-rules"]
     given = ConfigSettings(configfiles=[file.resolve() for file in configfiles])
     try:
         with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
-            workflow = api.workflow(resource_settings=ResourceSettings(), config_settings=given, snakefile=snakefile)._workflow
+            workflow = api.workflow(
+                resource_settings=ResourceSettings(), config_settings=given, snakefile=snakefile
+            )._workflow
             return workflow.globals["lineages"]
     except (WorkflowError, KeyError, OSError) as error:
         raise FairgenError(f"{snakefile} is no workflow of fairgen ({shortened(str(error), 160)})") from error
@@ -85,7 +95,8 @@ def ancestors(known: "Ancestry", target: str) -> Iterator[tuple[str, "Made"]]:
     visit(target)
     if not seen:
         raise FairgenError(
-            f"{target}: no rule makes this by the present config; give an artifact, for example results/birds/worst_group.json,"
+            f"{target}: no rule makes this by the present config; give an artifact, for example"
+            " results/birds/worst_group.json,"
             " and every file that its run had after --configfile"
         )
     yield from seen.items()
@@ -110,7 +121,8 @@ def own_difference(found: lineage.Record, made: "Made") -> tuple[str, ...]:
 
 def difference(path: str, made: "Made") -> tuple[str, ...] | None:
     """What differs in an artifact; None if it is what the workflow means."""
-    known = Path(path).with_suffix(".json") if path.endswith(".csv") else Path(path)  # its record stands in the JSON of its job
+    # its record stands in the JSON of its job
+    known = Path(path).with_suffix(".json") if path.endswith(".csv") else Path(path)
     if known.suffix not in lineage.READERS or not known.exists():
         return None
     found = lineage.read(known)
@@ -124,14 +136,18 @@ def compare(known: "Ancestry", target: str) -> tuple[list[Finding], list[str], i
     listed = list(ancestors(known, target))
     gone = [path for path, _ in listed if not Path(path).exists()]
     there = [(path, made) for path, made in listed if path not in gone]
-    other = [Finding(path, made.rule, why) for path, made in there if (why := difference(path, made)) is not None]
+    other = [
+        Finding(path, made.rule, why) for path, made in there if (why := difference(path, made)) is not None
+    ]
     return other, gone, len(there) - len(other)
 
 
 def causes(other: list[Finding]) -> list[str]:
     """What differs, each difference once with the number of artifacts that it shows in."""
     found = Counter((finding.rule, why) for finding in other for why in finding.why)
-    return [f"{rule}: {why} ({count} artifact{'s' if count > 1 else ''})" for (rule, why), count in found.items()]
+    return [
+        f"{rule}: {why} ({count} artifact{'s' if count > 1 else ''})" for (rule, why), count in found.items()
+    ]
 
 
 def first_of(lines: list[str]) -> list[str]:
@@ -143,7 +159,8 @@ def run(options: Namespace) -> None:
     """Print what belongs and what does not.
 
     Raises:
-        FairgenError: the target, or something that it was made from, is not of the present config and code, or is not there.
+        FairgenError: the target, or something that it was made from, is not of the present config and code,
+            or is not there.
     """
     target = os.path.relpath(options.target)
     other, gone, right = compare(lineages(options.configfile), target)
@@ -157,6 +174,8 @@ def run(options: Namespace) -> None:
         print("\n".join(["Where:", *(f"  {line}" for line in first_of([finding.path for finding in other]))]))
         differ = "1 artifact differs" if len(other) == 1 else f"{len(other)} artifacts differ"
         raise FairgenError(f"{target} is not of the present config and code ({differ}); {again}")
-    print(f"{target} and all that it was made from ({right} artifacts) belong to the present config and code.")
+    print(
+        f"{target} and all that it was made from ({right} artifacts) belong to the present config and code."
+    )
     if gone:
         print("\n".join(["Not there any more, so not looked at:", *(f"  {line}" for line in first_of(gone))]))

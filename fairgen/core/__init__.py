@@ -1,1 +1,3 @@
-"""What every wing stands on and that knows no method: jobs, settings, seeds, devices, files and what they record."""
+"""What every wing stands on and that knows no method: jobs, settings, seeds, devices, files and what they
+record.
+"""

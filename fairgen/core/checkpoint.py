@@ -1,4 +1,6 @@
-"""A training loop's whole state as one safetensors file: N steps equal N/2 steps, a kill and N/2 steps, bit for bit."""
+"""A training loop's whole state as one safetensors file: N steps equal N/2 steps, a kill and N/2 steps, bit
+for bit.
+"""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -36,7 +38,9 @@ class TrainingState:
             work.save(f"step-{self.step:08}.safetensors", lambda path: save_file(stored, path), progress)
 
     def resume(self, resume: Resume) -> None:
-        """Go on from the checkpoint of an interrupted job with the same settings and inputs, if there is one."""
+        """Go on from the checkpoint of an interrupted job with the same settings and inputs, if there is
+        one.
+        """
         from safetensors.torch import load_file
 
         resume.begin()
@@ -71,7 +75,9 @@ class TrainingState:
             stream.waiting = stored[f"waiting.{i}"]
         fused = any(group.get("fused") for group in self.optimizer.param_groups)
         for i, p in enumerate(self._weights()):
-            own = {name.split(".", 2)[2]: x for name, x in stored.items() if name.startswith(f"optimizer.{i}.")}
+            own = {
+                name.split(".", 2)[2]: x for name, x in stored.items() if name.startswith(f"optimizer.{i}.")
+            }
             self.optimizer.state[p] = {key: placed(p, x, fused) for key, x in own.items()}
         self.generator.set_state(stored["generator"])
         torch.set_rng_state(stored["default_generator"])
@@ -80,7 +86,9 @@ class TrainingState:
 
 
 def portable(weight: torch.Tensor, value: torch.Tensor | int) -> torch.Tensor:
-    """One entry of a weight's optimizer state as a tensor of its own: 8-bit Adam counts in integers and shares its maps."""
+    """One entry of a weight's optimizer state as a tensor of its own: 8-bit Adam counts in integers and
+    shares its maps.
+    """
     found = torch.as_tensor(value)
     return found if found.shape == weight.shape else found.clone()
 

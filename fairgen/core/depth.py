@@ -1,8 +1,8 @@
 """Images of more than 8 bits a channel, or of numbers that are no whole ones: what counts as white in them.
 
-Most files do not say how many of their bits they use: 12 of 16 are common. Integers are taken to fill the smallest usual
-depth that holds the largest of them; real numbers go from 0 to 1, or from 0 to 255. What fits none of that has an unknown
-scale, and is an error rather than a black picture.
+Most files do not say how many of their bits they use: 12 of 16 are common. Integers are taken to fill the
+smallest usual depth that holds the largest of them; real numbers go from 0 to 1, or from 0 to 255. What fits
+none of that has an unknown scale, and is an error rather than a black picture.
 """
 
 from typing import cast
@@ -33,7 +33,10 @@ def check_upper_bits(image: Image.Image) -> None:
     """
     bands = zip(image.getbands(), image.split(), strict=True)
     if max(cast("tuple[float, float]", band.getextrema())[1] for name, band in bands if name != "A") < 16:
-        raise ValueError("it has 16 bits a channel, but no value over 4,095, as if only 12 were used; scale it to all 16 bits")
+        raise ValueError(
+            "it has 16 bits a channel, but no value over 4,095, as if only 12 were used; scale it to all 16"
+            " bits"
+        )
 
 
 def white(image: Image.Image, values: np.ndarray) -> float:
@@ -55,7 +58,9 @@ def white(image: Image.Image, values: np.ndarray) -> float:
             return found
     if not whole and low >= -0.5 and 127 < high <= 255.5:
         return 255.0
-    raise ValueError(f"its values go from {low:g} to {high:g}, a scale that is not known; scale it to 8 or 16 bits")
+    raise ValueError(
+        f"its values go from {low:g} to {high:g}, a scale that is not known; scale it to 8 or 16 bits"
+    )
 
 
 def values_of(image: Image.Image) -> np.ndarray:
@@ -71,5 +76,6 @@ def to_grey(image: Image.Image) -> Image.Image:
     """
     values = values_of(image)
     grey = np.rint(np.clip(values / white(image, values), 0, 1) * 255).astype(np.uint8)
-    inverted = getattr(image, "tag_v2", {}).get(INTERPRETATION) == 0  # white is zero, which Pillow heeds for 8 bits only
+    # white is zero, which Pillow heeds for 8 bits only
+    inverted = getattr(image, "tag_v2", {}).get(INTERPRETATION) == 0
     return Image.fromarray(255 - grey if inverted else grey)

@@ -1,7 +1,7 @@
 """The device of a job: the CPU, or GPUs that no other job on this machine holds.
 
-Snakemake hands out counts of GPUs, not devices. So a job claims the first visible ones whose lock files are free; a lock
-ends with its process, however that ends.
+Snakemake hands out counts of GPUs, not devices. So a job claims the first visible ones whose lock files are
+free; a lock ends with its process, however that ends.
 """
 
 import logging
@@ -47,7 +47,8 @@ def claim(count: int, devices: list[str], folder: Path) -> list[str]:
     """
     if len(devices) < count:
         raise FairgenError(
-            f"this job asks for {count} GPU{'s' if count > 1 else ''} (gpu of its data set) and sees {len(devices)};"
+            f"this job asks for {count} GPU{'s' if count > 1 else ''} (gpu of its data set) and sees"
+            f" {len(devices)};"
             " set gpu: 0 to run on the CPU, or mend the driver or CUDA_VISIBLE_DEVICES"
         )
     folder.mkdir(parents=True, exist_ok=True)
@@ -74,8 +75,8 @@ def ask(count: int) -> None:
 def lock_folder() -> Path:
     """Where the jobs that see the same devices keep their locks.
 
-    A scheduler's allocation has a folder of its own: many sites number the GPUs of each from 0, so that `0` is another
-    device in the next one.
+    A scheduler's allocation has a folder of its own: many sites number the GPUs of each from 0, so that `0`
+    is another device in the next one.
     """
     allocation = [os.environ[name] for name in ALLOCATIONS if name in os.environ]
     return Path(tempfile.gettempdir(), "-".join(["fairgen-gpus", str(os.getuid()), *allocation]))
@@ -99,8 +100,8 @@ def current() -> Any:
 def fast_float32() -> None:
     """Let float32 products run in TensorFloat-32 where a GPU has it, as convolutions do by default.
 
-    It keeps 11 bits of a factor where bfloat16 keeps 8 and float32 24, at half of bfloat16's peak rate on NVIDIA's cards since
-    Ampere; float32 has a fifteenth.
+    It keeps 11 bits of a factor where bfloat16 keeps 8 and float32 24, at half of bfloat16's peak rate on
+    NVIDIA's cards since Ampere; float32 has a fifteenth.
     """
     import torch
 

@@ -2,7 +2,9 @@
 
 
 class FairgenError(Exception):
-    """A mistake that the user can mend: names the file, config key or group, what was expected, and what to do."""
+    """A mistake that the user can mend: names the file, config key or group, what was expected, and what to
+    do.
+    """
 
 
 def shortened(text: str, limit: int = 120) -> str:

@@ -1,8 +1,10 @@
-"""A fingerprint of the code that a stage runs: comments, docstrings, messages and moves change nothing, an imported helper does.
+"""A fingerprint of the code that a stage runs: comments, docstrings, messages and moves change nothing, an
+imported helper does.
 
-It is made of contents, not of names: in place of an `import` of fairgen's own stands the content of the module that it brings,
-so a module may move, and a changed statement reruns exactly the stages that can reach it. Lazy imports count; those under
-`if TYPE_CHECKING:` never run. Modules that a setting picks by name (a data format, a classifier method) are given by the caller.
+It is made of contents, not of names: in place of an `import` of fairgen's own stands the content of the
+module that it brings, so a module may move, and a changed statement reruns exactly the stages that can reach
+it. Lazy imports count; those under `if TYPE_CHECKING:` never run. Modules that a setting picks by name (a
+data format, a classifier method) are given by the caller.
 """
 
 import ast
@@ -16,7 +18,8 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1]
 LEVELS = ("debug", "info", "warning", "error")  # of a log
-SEEN = "FAIRGEN_SOURCES"  # environment variable in which a workflow tells its jobs which code it was read with
+# environment variable in which a workflow tells its jobs which code it was read with
+SEEN = "FAIRGEN_SOURCES"
 
 
 def source_file(module: str) -> Path | None:
@@ -29,13 +32,18 @@ def source_file(module: str) -> Path | None:
 
 
 class _Runs(ast.NodeTransformer):
-    """Keeps what runs and matters: no docstrings, no blocks for type checkers, no texts of errors and logs, no own imports."""
+    """Keeps what runs and matters: no docstrings, no blocks for type checkers, no texts of errors and logs,
+    no own imports.
+    """
 
     def __init__(self) -> None:
-        self.brought: list[tuple[str, str, str]] = []  # module of fairgen's, what of it ("" for itself), its name here
+        # module of fairgen's, what of it ("" for itself), its name here
+        self.brought: list[tuple[str, str, str]] = []
 
     def generic_visit(self, node: ast.AST) -> ast.AST:
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(node):
+        if isinstance(
+            node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+        ) and ast.get_docstring(node):
             node.body = node.body[1:] or [ast.Pass()]
         return super().generic_visit(node)
 
@@ -62,13 +70,19 @@ class _Runs(ast.NodeTransformer):
         return None
 
     def visit_Raise(self, node: ast.Raise) -> ast.AST:
-        if isinstance(node.exc, ast.Call) and isinstance(node.exc.func, ast.Name) and node.exc.func.id == "FairgenError":
+        if (
+            isinstance(node.exc, ast.Call)
+            and isinstance(node.exc.func, ast.Name)
+            and node.exc.func.id == "FairgenError"
+        ):
             node.exc.args = []
         return self.generic_visit(node)
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         of = node.func.value if isinstance(node.func, ast.Attribute) and node.func.attr in LEVELS else None
-        if (isinstance(of, ast.Name) and of.id == "log") or (isinstance(of, ast.Attribute) and of.attr == "log"):
+        if (isinstance(of, ast.Name) and of.id == "log") or (
+            isinstance(of, ast.Attribute) and of.attr == "log"
+        ):
             return ast.Call(node.func, [], [])
         return self.generic_visit(node)
 
@@ -80,12 +94,16 @@ def _parse(module: str) -> tuple[str, tuple[tuple[str, str, str], ...]]:
     if file is None:
         raise ValueError(f"{module} is no module of fairgen's")
     runs = _Runs()
-    return ast.dump(runs.visit(ast.parse(file.read_text()))), tuple(b for b in runs.brought if b[0] != "fairgen")
+    return ast.dump(runs.visit(ast.parse(file.read_text()))), tuple(
+        b for b in runs.brought if b[0] != "fairgen"
+    )
 
 
 @functools.cache
 def _content(module: str) -> str:
-    """Hash of what a module runs and of all that it imports of fairgen's; imports in a circle have none, and end here."""
+    """Hash of what a module runs and of all that it imports of fairgen's; imports in a circle have none, and
+    end here.
+    """
     text, brought = _parse(module)
     imported = sorted([_content(name), what, here] for name, what, here in brought)
     return hashlib.sha256(json.dumps([text, imported]).encode()).hexdigest()
@@ -93,7 +111,9 @@ def _content(module: str) -> str:
 
 @functools.cache
 def fingerprint(*modules: str) -> str:
-    """Short hash of the modules and of everything of fairgen's that they import, for example `fairgen.generate.sample`."""
+    """Short hash of the modules and of everything of fairgen's that they import, for example
+    `fairgen.generate.sample`.
+    """
     return hashlib.sha256("".join(map(_content, modules)).encode()).hexdigest()[:16]
 
 
@@ -115,15 +135,19 @@ def closure(modules: Iterable[str]) -> list[str]:
 
 
 def sources() -> str:
-    """What a job compares cheaply: Python's version, which fingerprints depend on, and a hash of all files of the package."""
+    """What a job compares cheaply: Python's version, which fingerprints depend on, and a hash of all files of
+    the package.
+    """
     found = hashlib.sha256()
-    for path in sorted(file for file in PACKAGE.rglob("[!.]*.py") if file.is_file()):  # editors leave links and hidden files
+    # editors leave links and hidden files
+    for path in sorted(file for file in PACKAGE.rglob("[!.]*.py") if file.is_file()):
         found.update(f"{path.relative_to(PACKAGE)}\0".encode() + path.read_bytes())
     return f"{sys.version_info.major}.{sys.version_info.minor} {found.hexdigest()}"
 
 
 def unchanged(code: str, modules: Iterable[str]) -> bool:
-    """Whether the code of these modules, as it lies on the disk now, is what the workflow saw when it planned their job.
+    """Whether the code of these modules, as it lies on the disk now, is what the workflow saw when it planned
+    their job.
 
     Args:
         code: their fingerprint then.

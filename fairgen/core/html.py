@@ -1,8 +1,8 @@
 """Markdown as a self-contained HTML page, for the report.
 
-HTML, links and images are switched off in the rendering, so that no label or file name can inject markup. Pictures come
-beside the Markdown, as bytes of a file of ours, and are embedded. A page's style holds inside its `main` alone, so that a
-page can stand inside another one.
+HTML, links and images are switched off in the rendering, so that no label or file name can inject markup.
+Pictures come beside the Markdown, as bytes of a file of ours, and are embedded. A page's style holds inside
+its `main` alone, so that a page can stand inside another one.
 """
 
 from base64 import b64encode
@@ -13,7 +13,8 @@ from html import escape
 from markdown_it import MarkdownIt
 
 STYLE = """
-main { font: 15px/1.5 system-ui, sans-serif; color: #1b1f24; margin: 2rem auto; max-width: 76rem; padding: 0 1rem }
+main { font: 15px/1.5 system-ui, sans-serif; color: #1b1f24 }
+main { margin: 2rem auto; max-width: 76rem; padding: 0 1rem }
 main h1 { font-size: 1.5rem } main h2 { font-size: 1.2rem; margin-top: 2rem } main h3 { font-size: 1rem }
 main table { border-collapse: collapse; margin: .5rem 0; display: block; overflow-x: auto }
 main :is(th, td) { padding: .25rem .6rem; border-bottom: 1px solid #d8dee4 }
@@ -37,9 +38,13 @@ def render(parts: str | Sequence[str | Picture], title: str) -> str:
 
     HTML, links and images in the Markdown stay text.
     """
-    body = "".join(_embedded(p) if isinstance(p, Picture) else _text(p) for p in ([parts] if isinstance(parts, str) else parts))
+    body = "".join(
+        _embedded(p) if isinstance(p, Picture) else _text(p)
+        for p in ([parts] if isinstance(parts, str) else parts)
+    )
     head = (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title><style>{STYLE}</style></head>'
+        '<!doctype html><html lang="en"><head><meta'
+        f' charset="utf-8"><title>{escape(title)}</title><style>{STYLE}</style></head>'
     )
     return f"{head}<body><main>{body}</main></body></html>\n"
 
@@ -50,4 +55,6 @@ def _text(markdown: str) -> str:
 
 
 def _embedded(picture: Picture) -> str:
-    return f'<img alt="{escape(picture.words)}" src="data:image/png;base64,{b64encode(picture.png).decode()}">'
+    return (
+        f'<img alt="{escape(picture.words)}" src="data:image/png;base64,{b64encode(picture.png).decode()}">'
+    )

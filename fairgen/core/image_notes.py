@@ -1,4 +1,6 @@
-"""What is unusual about an image file, for the audit: its mode, its orientation, several frames, the wrong extension."""
+"""What is unusual about an image file, for the audit: its mode, its orientation, several frames, the wrong
+extension.
+"""
 
 from pathlib import Path
 
@@ -6,7 +8,13 @@ from PIL import Image
 
 from fairgen.core import depth
 
-SUFFIXES = {"JPEG": {".jpg", ".jpeg", ".jpe", ".jfif"}, "PNG": {".png"}, "GIF": {".gif"}, "WEBP": {".webp"}, "BMP": {".bmp"}}
+SUFFIXES = {
+    "JPEG": {".jpg", ".jpeg", ".jpe", ".jfif"},
+    "PNG": {".png"},
+    "GIF": {".gif"},
+    "WEBP": {".webp"},
+    "BMP": {".bmp"},
+}
 
 
 def notes(image: Image.Image, name: str) -> list[str]:

@@ -1,6 +1,7 @@
 """Reading image files: any mode becomes RGB, EXIF orientation is applied, content decides the format.
 
-An image's path is relative to the data set's root; `drawings.parquet#17` is row 17 of a Parquet file of images.
+An image's path is relative to the data set's root; `drawings.parquet#17` is row 17 of a Parquet file of
+images.
 """
 
 import hashlib
@@ -47,8 +48,8 @@ def decode(content: bytes) -> Image.Image:
     """Decode fully and convert to RGB.
 
     Raises:
-        Exception: the bytes are no complete image, or one with more than `MAX_PIXELS` pixels or of unknown scale. Decoders
-            raise errors of many types; `attempt` makes a reason of any.
+        Exception: the bytes are no complete image, or one with more than `MAX_PIXELS` pixels or of unknown
+            scale. Decoders raise errors of many types; `attempt` makes a reason of any.
     """
     with opened(content) as image:
         return to_rgb(image)
@@ -68,7 +69,8 @@ def fault(error: Exception) -> str:
     """Why an image could not be decoded."""
     if isinstance(error, UnidentifiedImageError):
         return "not an image: its content is of no known image format"
-    spoken = isinstance(error, OSError | ValueError | SyntaxError) and str(error)  # others say little without their type
+    # others say little without their type
+    spoken = isinstance(error, OSError | ValueError | SyntaxError) and str(error)
     told = str(error) if spoken else f"{type(error).__name__}: {error}".removesuffix(": ")
     return f"image cannot be decoded: {shortened(ascii_only(told), 200)}"
 
@@ -105,11 +107,15 @@ def opened(content: bytes) -> Iterator[Image.Image]:
 
 def fit(image: Image.Image, size: int) -> Image.Image:
     """Scale the shorter side to `size` and cut the centre square."""
-    return image if image.size == (size, size) else ImageOps.fit(image, (size, size), Image.Resampling.BICUBIC)
+    return (
+        image if image.size == (size, size) else ImageOps.fit(image, (size, size), Image.Resampling.BICUBIC)
+    )
 
 
 def origin(image: Image.Image, size: int) -> tuple[int, int, int, int]:
-    """Height and width of an upright image, and the top and left of the square that `fit` cuts, in pixels after its scaling."""
+    """Height and width of an upright image, and the top and left of the square that `fit` cuts, in pixels
+    after its scaling.
+    """
     width, height = image.size
     top, left = (round((size * side // min(width, height) - size) / 2) for side in (height, width))
     return height, width, top, left
@@ -121,11 +127,15 @@ def place(path: str) -> tuple[str, int | None]:
     return (packed[1], int(packed[2])) if packed else (path, None)
 
 
-def encoded(root: Path, items: Iterable[Item], path: Callable[[Item], str]) -> Iterator[tuple[Item, bytes | str | None]]:
-    """Each item with its encoded image, None for an image that is a file of its own, which is left to be read later.
+def encoded(
+    root: Path, items: Iterable[Item], path: Callable[[Item], str]
+) -> Iterator[tuple[Item, bytes | str | None]]:
+    """Each item with its encoded image, None for an image that is a file of its own, which is left to be read
+    later.
 
-    `path` names an item's image. Parquet files of images are read once, from the first row to the last, so their items come in
-    that order, after all others. For rows that a damaged Parquet file no longer gives, it says in words why.
+    `path` names an item's image. Parquet files of images are read once, from the first row to the last, so
+    their items come in that order, after all others. For rows that a damaged Parquet file no longer gives, it
+    says in words why.
     """
     packed: dict[str, dict[int, list[Item]]] = defaultdict(lambda: defaultdict(list))
     for item in items:
@@ -147,7 +157,9 @@ def encoded(root: Path, items: Iterable[Item], path: Callable[[Item], str]) -> I
             yield item, f"image cannot be read from its Parquet file: {why}"
 
 
-def in_threads(work: Callable[[Item], Result], items: Iterable[Item], threads: int | None = None) -> Iterator[Result]:
+def in_threads(
+    work: Callable[[Item], Result], items: Iterable[Item], threads: int | None = None
+) -> Iterator[Result]:
     """What `work` makes of each item, in order; by OMP_NUM_THREADS threads where nothing else is said."""
     items = iter(items)
     with ThreadPoolExecutor(threads or int(os.environ.get("OMP_NUM_THREADS", 1))) as pool:
@@ -176,13 +188,15 @@ def pictures(
     threads: int | None = None,
     origins: np.ndarray | None = None,
 ) -> Iterator[tuple[int, np.ndarray]]:
-    """Decode, scale and cut; yields each image's number in `paths` with its pixels (size, size, 3) uint8, in reading order.
+    """Decode, scale and cut; yields each image's number in `paths` with its pixels (size, size, 3) uint8, in
+    reading order.
 
     Args:
         root: the data set's folder.
         paths: of the images, relative to it.
         size: of the pictures, in pixels.
-        hashes: by path, SHA-256 of the images' bytes when they were indexed, to be checked; None checks nothing.
+        hashes: by path, SHA-256 of the images' bytes when they were indexed, to be checked; None checks
+            nothing.
         threads: decoders.
         origins: (n, 4), if given, is filled with each image's `origin`.
 
@@ -203,7 +217,10 @@ def pictures(
             check(paths[number], content, hashes)
         found = attempt(lambda: picture(number, content)) if isinstance(content, bytes) else content
         if isinstance(found, str):
-            raise FairgenError(f"{paths[number]}: {found}; it was good when it was indexed: restore it, or index again ({AGAIN})")
+            raise FairgenError(
+                f"{paths[number]}: {found}; it was good when it was indexed: restore it, or index again"
+                f" ({AGAIN})"
+            )
         return number, found
 
     try:
@@ -226,7 +243,9 @@ def load(
     return pixels
 
 
-def load_column(path: Path, size: int, keep: Sequence[int] | None = None, into: np.ndarray | None = None) -> np.ndarray:
+def load_column(
+    path: Path, size: int, keep: Sequence[int] | None = None, into: np.ndarray | None = None
+) -> np.ndarray:
     """Images of a Parquet file of images: all rows, or the rows `keep` in that order.
 
     Returns:
@@ -269,7 +288,9 @@ def encode_png(pixels: np.ndarray) -> bytes:
 
 
 def encode_all(pictures: Iterable[np.ndarray], ahead: int) -> Iterator[bytes]:
-    """The PNG of each picture (h, w, 3) uint8, in order; a thread encodes up to `ahead` of them while the next ones are made."""
+    """The PNG of each picture (h, w, 3) uint8, in order; a thread encodes up to `ahead` of them while the
+    next ones are made.
+    """
     waiting: deque[Future[bytes]] = deque()
     with ThreadPoolExecutor(1) as pool:
         for pixels in pictures:

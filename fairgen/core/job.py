@@ -1,8 +1,9 @@
 """What every stage's command line shares: options, the log file, atomic outputs, one-line errors.
 
-A stage ends with `job.main(work, Settings, Files)`. `work` gets the settings and the files as these two dataclasses; outputs
-have temporary names and are moved into place when `work` returns. `files.work` is the job's locked work folder, for stages
-that can be interrupted. Inputs of another lineage are refused, and outputs carry the job's own.
+A stage ends with `job.main(work, Settings, Files)`. `work` gets the settings and the files as these two
+dataclasses; outputs have temporary names and are moved into place when `work` returns. `files.work` is the
+job's locked work folder, for stages that can be interrupted. Inputs of another lineage are refused, and
+outputs carry the job's own.
 """
 
 import argparse
@@ -34,9 +35,11 @@ KINDS: dict[str, dict[str, Any]] = {  # how the command line takes them
     "output": {"type": Path, "required": True},
 }
 log = logging.getLogger("fairgen")
-logging.raiseExceptions = False  # a log that cannot be written (disk full) must not hide the one line about it
+# a log that cannot be written (disk full) must not hide the one line about it
+logging.raiseExceptions = False
 REMEDIES = {  # what the system says, and what to do
-    "CUDA out of memory": "lower the stage's batch, set diffusion.dtype: bfloat16 or gradient_checkpointing: true",
+    "CUDA out of memory": "lower the stage's batch, set diffusion.dtype: bfloat16 or gradient_checkpointing:"
+    " true",
     "No space left on device": "free some space and call snakemake again",
     "Read-only file system": "make it writable, or run in a folder that is",
     "Permission denied": "make it accessible, or run in a folder that is",
@@ -45,7 +48,9 @@ REMEDIES = {  # what the system says, and what to do
 
 @dataclass(frozen=True)
 class Files:
-    """What a job reads and writes: a stage's own dataclass says it, a field an option. The first output names the work folder."""
+    """What a job reads and writes: a stage's own dataclass says it, a field an option. The first output names
+    the work folder.
+    """
 
     work: WorkFolder
 
@@ -59,8 +64,14 @@ def options_of(files: type[Files]) -> dict[str, list[str]]:
     return kinds
 
 
-def main(work: Callable[[Any, Any], None], settings: type[Any], files: type[Files], argv: Sequence[str] | None = None) -> None:
-    """Run one stage as a command; exits 1 with one line on the terminal and the trace in the log when it fails.
+def main(
+    work: Callable[[Any, Any], None],
+    settings: type[Any],
+    files: type[Files],
+    argv: Sequence[str] | None = None,
+) -> None:
+    """Run one stage as a command; exits 1 with one line on the terminal and the trace in the log when it
+    fails.
 
     Args:
         work: the stage, called as `work(settings, files)`.
@@ -72,9 +83,13 @@ def main(work: Callable[[Any, Any], None], settings: type[Any], files: type[File
     stage = Path(program.__file__ or work.__module__).stem
     module = program.__spec__.name if program.__spec__ else stage
     parser = argparse.ArgumentParser(prog=f"python -m {module}", description=program.__doc__)
-    parser.add_argument("--settings", required=True, type=json.loads, help="JSON of this stage's config block")
+    parser.add_argument(
+        "--settings", required=True, type=json.loads, help="JSON of this stage's config block"
+    )
     parser.add_argument("--log", type=Path, help="file for the full log")
-    parser.add_argument("--lineage", type=json.loads, default={}, help="JSON: what the outputs and the inputs belong to")
+    parser.add_argument(
+        "--lineage", type=json.loads, default={}, help="JSON: what the outputs and the inputs belong to"
+    )
     parser.add_argument("--gpu", type=int, default=0, help="GPUs that this job may use (default: none)")
     of = options_of(files)
     for kind, names in of.items():
@@ -118,7 +133,9 @@ def listed(value: Path | list[Path] | None) -> list[Path]:
 
 
 def one_line(error: Exception, trace: Path | None) -> str:
-    """What the terminal says of an error: its message, what to do where that is known, and where the trace is."""
+    """What the terminal says of an error: its message, what to do where that is known, and where the trace
+    is.
+    """
     text = str(error) if isinstance(error, FairgenError) else f"{type(error).__name__}: {error}"
     remedy = next((f"; {what}" for said, what in REMEDIES.items() if said in text), "")
     return f"{' '.join(text.split())}{remedy}{f' (trace in {trace})' if trace else ''}"
@@ -159,5 +176,7 @@ def use_threads(count: int) -> None:
 
 
 def ready() -> None:
-    """Log the processor time spent so far: imports and loading, before the work began; the last call counts."""
+    """Log the processor time spent so far: imports and loading, before the work began; the last call
+    counts.
+    """
     log.info("ready after %.2f s of processor time", time.process_time())

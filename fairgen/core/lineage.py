@@ -1,8 +1,10 @@
-"""What an artifact belongs to: the settings and the code that it was made with, and those of all that it was made from.
+"""What an artifact belongs to: the settings and the code that it was made with, and those of all that it was
+made from.
 
-The workflow gives every job its lineage, one hash over all of that (`fairgen.workflow.ancestry`). A job refuses inputs of another
-lineage, and what it writes carries its own: Parquet and safetensors in their metadata, JSON in a field, each with the
-stage's settings; a PNG in a text chunk, Markdown and HTML in a comment, as the hash alone. A CSV goes with the JSON beside it.
+The workflow gives every job its lineage, one hash over all of that (`fairgen.workflow.ancestry`). A job
+refuses inputs of another lineage, and what it writes carries its own: Parquet and safetensors in their
+metadata, JSON in a field, each with the stage's settings; a PNG in a text chunk, Markdown and HTML in a
+comment, as the hash alone. A CSV goes with the JSON beside it.
 """
 
 import json
@@ -24,13 +26,16 @@ Record = dict[str, Any]  # hash, and where there is room for it: stage, code, se
 
 @dataclass(frozen=True)
 class Lineage:
-    """A job's lineage; without a hash, as of a stage that is called by hand, nothing is recorded and nothing is checked."""
+    """A job's lineage; without a hash, as of a stage that is called by hand, nothing is recorded and nothing
+    is checked.
+    """
 
     hash: str = ""
     code: str = ""  # fingerprint of the stage's code
     stage: str = ""
     settings: Record = field(default_factory=dict)
-    inputs: dict[str, list[str]] = field(default_factory=dict)  # hashes of the files of an option; "" for what has none
+    # hashes of the files of an option; "" for what has none
+    inputs: dict[str, list[str]] = field(default_factory=dict)
     modules: list[str] = field(default_factory=list)  # what `code` is the fingerprint of
 
     def record(self) -> Record:
@@ -64,7 +69,9 @@ def write_json(path: Path, document: dict[str, Any], sort_keys: bool = False) ->
         ValueError: a number is not finite.
     """
     whole = {**document, KEY: current.record()} if current.hash else document
-    path.write_text(json.dumps(whole, indent=1, sort_keys=sort_keys, allow_nan=False, ensure_ascii=False) + "\n", "utf-8")
+    path.write_text(
+        json.dumps(whole, indent=1, sort_keys=sort_keys, allow_nan=False, ensure_ascii=False) + "\n", "utf-8"
+    )
 
 
 def write_text(path: Path, text: str) -> None:
@@ -82,7 +89,13 @@ def read(path: Path) -> Record | None:
     reader = READERS.get(path.suffix)
     try:
         found = reader(path) if reader else None
-    except (ValueError, TypeError, AttributeError, OSError, struct.error):  # changed by hand, cut short, or a folder
+    except (
+        ValueError,
+        TypeError,
+        AttributeError,
+        OSError,
+        struct.error,
+    ):  # changed by hand, cut short, or a folder
         return None
     return found if isinstance(found, dict) and isinstance(found.get("hash"), str) else None
 
@@ -137,7 +150,8 @@ def check_code() -> None:
     """
     if not unchanged(current.code, current.modules):
         raise FairgenError(
-            f"the code of {current.stage} was edited after snakemake had planned this job, so its result would be of neither"
+            f"the code of {current.stage} was edited after snakemake had planned this job, so its result"
+            " would be of neither"
             " version; call snakemake again"
         )
 
@@ -160,7 +174,10 @@ def check_file(path: Path, wanted: str) -> None:
     """Refuse one file; see `check_inputs`."""
     found = read(path) if wanted else None
     if wanted and not found:
-        raise FairgenError(f"{path} does not say what it belongs to: it is damaged, or not of this fairgen; call snakemake again")
+        raise FairgenError(
+            f"{path} does not say what it belongs to: it is damaged, or not of this fairgen; call snakemake"
+            " again"
+        )
     if found and found["hash"] != wanted:
         raise FairgenError(
             f"{path} is not of the present config and code (`fairgen verify {path}` says what differs);"

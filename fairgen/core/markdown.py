@@ -14,7 +14,9 @@ def table(head: Iterable[str], body: Iterable[Iterable[Any]]) -> str:
 
 
 def plain(text: str) -> str:
-    """A page without its marks, for a terminal: headings in capitals, tables as columns, entities as what they stand for."""
+    """A page without its marks, for a terminal: headings in capitals, tables as columns, entities as what
+    they stand for.
+    """
     parts = [_columns(part) if part.startswith("| ") else _text(part) for part in text.split("\n\n")]
     return "\n\n".join(part.lstrip("# ").upper() if part.startswith("#") else part for part in parts)
 
@@ -23,7 +25,9 @@ def _columns(table: str) -> str:
     rows = [re.split(r"(?<!\\)\|", line)[1:-1] for line in table.splitlines() if not line.startswith("| ---")]
     cells = [[_text(cell.strip()) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    return "\n".join("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in cells)
+    return "\n".join(
+        "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in cells
+    )
 
 
 def _text(cleaned: str) -> str:

@@ -15,10 +15,15 @@ ROW_GROUP = 256  # images a row group: bounded memory, and far from the 2 GiB li
 IMAGE = pa.struct([("bytes", pa.large_binary()), ("path", pa.string())])
 
 
-def write(path: Path, columns: dict[str, Sequence[Any]] | pa.Table, facts: dict[str, Any] | None = None) -> None:
+def write(
+    path: Path, columns: dict[str, Sequence[Any]] | pa.Table, facts: dict[str, Any] | None = None
+) -> None:
     """Write a table; `facts` go into the schema's metadata as JSON under the key `fairgen`."""
     table = columns if isinstance(columns, pa.Table) else pa.table(columns)
-    metadata = {**(table.schema.metadata or {}), **lineage.stamped({"fairgen": json.dumps(facts or {}, sort_keys=True)})}
+    metadata = {
+        **(table.schema.metadata or {}),
+        **lineage.stamped({"fairgen": json.dumps(facts or {}, sort_keys=True)}),
+    }
     pq.write_table(table.replace_schema_metadata(metadata), path, row_group_size=1 << 16)
 
 
@@ -61,11 +66,15 @@ def schema(path: Path) -> pa.Schema:
 def image_column(found: pa.Schema) -> str | None:
     """The first column of encoded images (a struct with a field `bytes`)."""
     structs = [field for field in found if pa.types.is_struct(field.type)]
-    return next((f.name for f in structs if "bytes" in {f.type.field(i).name for i in range(f.type.num_fields)}), None)
+    return next(
+        (f.name for f in structs if "bytes" in {f.type.field(i).name for i in range(f.type.num_fields)}), None
+    )
 
 
 def image_bytes(path: Path, wanted: Sequence[int] | None = None) -> Iterator[tuple[int, bytes | None]]:
-    """Yield (row number, encoded image) of all rows or of `wanted` ones, a row group at a time, in the file's order."""
+    """Yield (row number, encoded image) of all rows or of `wanted` ones, a row group at a time, in the file's
+    order.
+    """
     with pq.ParquetFile(path) as file:
         column, start = image_column(file.schema_arrow), 0
         asked = None if wanted is None else set(wanted)
@@ -73,7 +82,11 @@ def image_bytes(path: Path, wanted: Sequence[int] | None = None) -> Iterator[tup
             count = file.metadata.row_group(group).num_rows
             rows = [n for n in range(count) if asked is None or start + n in asked]
             if rows:
-                content = file.read_row_group(group, columns=[f"{column}.bytes"])[column].combine_chunks().field("bytes")
+                content = (
+                    file.read_row_group(group, columns=[f"{column}.bytes"])[column]
+                    .combine_chunks()
+                    .field("bytes")
+                )
                 yield from ((start + n, content[n].as_py()) for n in rows)
             start += count
 
@@ -96,12 +109,17 @@ def image_schema(fields: dict[str, pa.DataType]) -> pa.Schema:
 
 
 def write_images(
-    path: Path, images: Iterable[tuple[bytes, dict[str, Any]]], fields: dict[str, pa.DataType], about: dict[str, Any]
+    path: Path,
+    images: Iterable[tuple[bytes, dict[str, Any]]],
+    fields: dict[str, pa.DataType],
+    about: dict[str, Any],
 ) -> int:
     """Write encoded images with their columns in bounded row groups; returns the number of rows."""
     schema, count = image_schema(fields), 0
     pending: list[dict[str, Any]] = []
-    schema = schema.with_metadata({**schema.metadata, **lineage.stamped({"fairgen": json.dumps(about, sort_keys=True)})})
+    schema = schema.with_metadata(
+        {**schema.metadata, **lineage.stamped({"fairgen": json.dumps(about, sort_keys=True)})}
+    )
     with pq.ParquetWriter(path, schema) as writer:
 
         def flush() -> None:

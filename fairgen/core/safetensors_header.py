@@ -1,4 +1,6 @@
-"""The header of a safetensors file: names, shapes and places of its tensors, and its metadata; the tensors stay on disk."""
+"""The header of a safetensors file: names, shapes and places of its tensors, and its metadata; the tensors
+stay on disk.
+"""
 
 import json
 from pathlib import Path

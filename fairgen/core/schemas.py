@@ -1,4 +1,5 @@
-"""Documents checked against JSON Schemas (draft 2020-12): the config, and the result files that fairgen publishes.
+"""Documents checked against JSON Schemas (draft 2020-12): the config, and the result files that fairgen
+publishes.
 
 What is wrong is told all at once, a line each, with the key's full name and what to write instead.
 """
@@ -14,7 +15,13 @@ from typing import Any
 from fairgen.core.errors import FairgenError
 
 KINDS = {
-    **{"object": "a block of keys", "array": "a list", "string": "text", "number": "a number", "integer": "a whole number"},
+    **{
+        "object": "a block of keys",
+        "array": "a list",
+        "string": "text",
+        "number": "a number",
+        "integer": "a whole number",
+    },
     **{"boolean": "true or false", "null": "null"},
 }
 
@@ -35,7 +42,10 @@ def problems(document: Any, schema: dict[str, Any], name: str) -> list[str]:
         return wrong
     from jsonschema import Draft202012Validator
 
-    errors = sorted(Draft202012Validator(schema).iter_errors(document), key=lambda error: list(map(str, error.absolute_path)))
+    errors = sorted(
+        Draft202012Validator(schema).iter_errors(document),
+        key=lambda error: list(map(str, error.absolute_path)),
+    )
     told = {
         dotted(error.absolute_path, key)
         for error in errors
@@ -65,7 +75,9 @@ def meant(document: Any, schema: dict[str, Any]) -> Any:
                 found = place.pop(key)  # also one that is beside the right key
                 if key in likely:
                     place[likely[key]] = found
-        elif error.validator == "enum" and (near := get_close_matches(str(error.instance), error.validator_value, 1)):
+        elif error.validator == "enum" and (
+            near := get_close_matches(str(error.instance), error.validator_value, 1)
+        ):
             place[error.absolute_path[-1]] = near[0]
     return mended if Draft202012Validator(schema).is_valid(mended) else None
 
@@ -73,7 +85,11 @@ def meant(document: Any, schema: dict[str, Any]) -> Any:
 def misspelt(error: Any) -> dict[str, str]:
     """Unknown keys of a block with the keys that they are probably meant to be, which the block lacks."""
     value, known = error.instance, error.schema.get("properties", {})
-    near = {key: get_close_matches(key, [k for k in known if k not in value], 1) for key in value if key not in known}
+    near = {
+        key: get_close_matches(key, [k for k in known if k not in value], 1)
+        for key in value
+        if key not in known
+    }
     return {key: found[0] for key, found in near.items() if found}
 
 
@@ -84,7 +100,10 @@ def odd_keys(value: Any, path: tuple[str, ...] = ()) -> Iterator[str]:
     for key, inner in value.items() if isinstance(value, dict) else ():
         if not isinstance(key, str):
             quoted = "" if isinstance(key, bool) else f', as "{key}"'
-            yield f"{dotted(path, key)}: YAML reads this key as {spoken(key)}, not as text; write it in quotes{quoted}"
+            yield (
+                f"{dotted(path, key)}: YAML reads this key as {spoken(key)}, not as text; write it in"
+                f" quotes{quoted}"
+            )
         yield from odd_keys(inner, (*path, str(key)))
 
 
@@ -131,11 +150,17 @@ def lines(error: Any, name: str, told: set[str]) -> list[str]:
     path, value, wanted = error.absolute_path, error.instance, error.validator_value
     if error.validator == "additionalProperties" and wanted is False:
         known, own = error.schema["properties"], misspelt(error)
-        hints = {k: f"did you mean {own[k]}?" if k in own else nearest(k, known) for k in value if k not in known}
+        hints = {
+            k: f"did you mean {own[k]}?" if k in own else nearest(k, known) for k in value if k not in known
+        }
         return [f"{dotted(path, k)}: unknown key; {hint}" for k, hint in hints.items()]
     if error.validator == "required":
-        remedy = "the key is missing" + ("; add it, as in fairgen's own config.yaml" if name == "config" else "")
-        return [f"{dotted(path, k)}: {remedy}" for k in wanted if k not in value and dotted(path, k) not in told]
+        remedy = "the key is missing" + (
+            "; add it, as in fairgen's own config.yaml" if name == "config" else ""
+        )
+        return [
+            f"{dotted(path, k)}: {remedy}" for k in wanted if k not in value and dotted(path, k) not in told
+        ]
     if error.validator == "type":
         return [f"{dotted(path)}: {mistyped(value, wanted)}"]
     if error.validator == "enum":
@@ -143,7 +168,10 @@ def lines(error: Any, name: str, told: set[str]) -> list[str]:
     if error.validator == "pattern" and "description" in error.schema:
         return [f"{dotted(path)}: '{value}' does not do: {error.schema['description']}"]
     if error.validator in ("maximum", "exclusiveMaximum") and wanted == 1 and 2 <= value <= 100:
-        return [f"{dotted(path)}: {value} is over 1, and a share of 1 is expected; write {value / 100:g} for {value} percent"]
+        return [
+            f"{dotted(path)}: {value} is over 1, and a share of 1 is expected; write {value / 100:g} for"
+            f" {value} percent"
+        ]
     if error.validator == "const":
         return [f"{dotted(path)}: this is {spoken(value)}{number(value) or f'; write {wanted} or a number'}"]
     return [f"{dotted(path)}: {error.message}; change it"]
@@ -158,7 +186,10 @@ def mistyped(value: Any, wanted: str | list[str]) -> str:
     if "array" in kinds and isinstance(value, str | int | float):
         return f"this is {spoken(value)}, and {expected} is expected; write it in brackets, as [{value}]"
     if isinstance(value, bool | int | float) and "string" in kinds:
-        return f'this is {spoken(value)}, and {expected} is expected; write it in quotes, as "{str(value).lower()}"'
+        return (
+            f"this is {spoken(value)}, and {expected} is expected; write it in quotes, as"
+            f' "{str(value).lower()}"'
+        )
     return f"this is {spoken(value)}, and {expected} is expected; give that"
 
 

@@ -1,4 +1,6 @@
-"""Settings travel as one canonical JSON string; each stage reads it into a small dataclass that checks itself."""
+"""Settings travel as one canonical JSON string; each stage reads it into a small dataclass that checks
+itself.
+"""
 
 import dataclasses
 import json
@@ -40,7 +42,9 @@ def read(cls: type[T], values: dict[str, Any], where: str = "settings") -> T:
     """
     hints, names = get_type_hints(cls), {f.name for f in dataclasses.fields(cls)}
     required = {
-        f.name for f in dataclasses.fields(cls) if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
+        f.name
+        for f in dataclasses.fields(cls)
+        if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
     }
     for key in values.keys() - names:
         raise FairgenError(f"{where}: unknown key '{key}'; known keys are {', '.join(sorted(names))}")

@@ -1,9 +1,10 @@
 """A job's work folder: what a killed job leaves for the one that takes its place, beside the declared output.
 
     adapters/{group}/0.safetensors          the output
-    adapters/{group}/.0.work/lock           held while a job runs, so that an orphan never writes beside its successor
+    adapters/{group}/.0.work/lock           held while a job runs, so that an orphan never writes beside it
                              new/           outputs that are being written
-                             manifest.json  written last: settings, code, inputs, progress, and the files that count
+                             manifest.json  written last: settings, code, inputs, progress, and the files that
+                             count
                              train/         the same of one phase, for a job of several
                              …              a checkpoint (safetensors), or finished images (Parquet)
 
@@ -27,12 +28,14 @@ from typing import IO, Any, TextIO
 
 from fairgen.core.errors import FairgenError
 
-SECONDS = 600  # at most so much is lost when a job is killed; the environment's FAIRGEN_CHECKPOINT_SECONDS overrides it
+# at most so much is lost when a job is killed; the environment's FAIRGEN_CHECKPOINT_SECONDS overrides it
+SECONDS = 600
 MANIFEST = "manifest.json"
 os.umask(UMASK := os.umask(0o022))  # it can be read only by setting it
 NEW = "new"
 log = logging.getLogger("fairgen")
-NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)  # what file systems without locks answer
+# what file systems without locks answer
+NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 
 
 class WorkFolder:
@@ -48,7 +51,9 @@ class WorkFolder:
         self._lock: TextIO | None = None
 
     def lock(self, waits: Callable[[str], object]) -> None:
-        """Hold the folder until the process ends; `waits` gets one sentence if another process holds it until then."""
+        """Hold the folder until the process ends; `waits` gets one sentence if another process holds it until
+        then.
+        """
         path = self.folder / "lock"
         while self._lock is None:
             try:
@@ -74,7 +79,8 @@ class WorkFolder:
         return self.folder / NEW
 
     def begin(self, inputs: dict[str, str]) -> str:
-        """Look for what an interrupted job of the same settings and inputs (names to content hashes) has left.
+        """Look for what an interrupted job of the same settings and inputs (names to content hashes) has
+        left.
 
         Returns:
             One sentence about it, "" if there is nothing.
@@ -104,7 +110,9 @@ class WorkFolder:
         """Whether it is time for a checkpoint."""
         return time.monotonic() - self._saved_at >= self.seconds
 
-    def save(self, name: str, write: Callable[[Path], object], progress: dict[str, Any], keep: Sequence[str] = ()) -> None:
+    def save(
+        self, name: str, write: Callable[[Path], object], progress: dict[str, Any], keep: Sequence[str] = ()
+    ) -> None:
         """Store one more file, then the manifest; of the files before it only those of `keep` stay."""
         self._place(name, write)
         self.files, self.progress = [*keep, name], progress
@@ -118,11 +126,14 @@ class WorkFolder:
         return [self.folder / name for name in self.files]
 
     def close(self, done: bool) -> None:
-        """Let go of the folder; it goes when the output is in its place, or when there is nothing in it to go on from."""
+        """Let go of the folder; it goes when the output is in its place, or when there is nothing in it to go
+        on from.
+        """
         if self._lock is None:
             return
         if done or not any(self.folder.rglob(MANIFEST)):
-            gone = self.folder.with_name(f"{self.folder.name}.{os.getpid()}")  # at once, for a successor may be waiting
+            # at once, for a successor may be waiting
+            gone = self.folder.with_name(f"{self.folder.name}.{os.getpid()}")
             self.folder.rename(gone)
             for _ in range(3):  # a successor that waits may have put its lock there just before
                 shutil.rmtree(gone, ignore_errors=True)
@@ -148,7 +159,9 @@ class WorkFolder:
 
 @dataclass(frozen=True)
 class Resume:
-    """What an interrupted job goes on from: its work folder, and hashes of what its work depends on besides settings and code."""
+    """What an interrupted job goes on from: its work folder, and hashes of what its work depends on besides
+    settings and code.
+    """
 
     work: WorkFolder
     inputs: dict[str, str]
@@ -181,7 +194,8 @@ def flocked(handle: IO[str], wait: bool = False) -> bool:
         if error.errno not in NO_LOCKS:
             raise
         raise FairgenError(
-            f"{handle.name}: this file system has no locks ({error.strerror}), which keep jobs apart; mount it with them (NFS:"
+            f"{handle.name}: this file system has no locks ({error.strerror}), which keep jobs apart; mount"
+            " it with them (NFS:"
             " local_lock=flock, Lustre: flock), or run in a folder on another one"
         ) from error
     return True
@@ -196,5 +210,7 @@ def differences(one: Any, other: Any, name: str = "") -> list[str]:
     """Dotted names of the leaves in which two JSON values differ."""
     if isinstance(one, dict) and isinstance(other, dict):
         keys = sorted(one.keys() | other.keys())
-        return [d for key in keys for d in differences(one.get(key), other.get(key), f"{name}.{key}".lstrip("."))]
+        return [
+            d for key in keys for d in differences(one.get(key), other.get(key), f"{name}.{key}".lstrip("."))
+        ]
     return [] if one == other else [name]

@@ -1,6 +1,7 @@
 """Stage `cluster`: spherical k-means (faiss) inside each group's training images.
 
-A group with fewer than k × `min_images` images gets fewer clusters, with the reason in the facts and in the log.
+A group with fewer than k × `min_images` images gets fewer clusters, with the reason in the facts and in the
+log.
 """
 
 from collections import Counter
@@ -40,16 +41,27 @@ def work(settings: Cluster, files: Files) -> None:
     place = {i: n for n, i in enumerate(embedded["id"].to_pylist())}
     vectors = parquet.matrix(embedded, "vector")
     if not np.isfinite(vectors).all():
-        raise FairgenError(f"{files.embeddings}: features are not finite; delete the file and run embed again")
+        raise FairgenError(
+            f"{files.embeddings}: features are not finite; delete the file and run embed again"
+        )
     result: dict[str, list[Any]] = {"id": [], "group": [], "cluster": []}
     facts = {}
     for group in sorted({r["group"] for r in rows}):
         own = [r for r in rows if r["group"] == group]
         k = clusters_for(len(own), settings.k, settings.min_images)
         label = kmeans(vectors[[place[r["id"]] for r in own]], k, settings.seed, settings.iterations)
-        reason = "" if k == settings.k else f"{len(own)} images carry {k} of {settings.k} clusters of {settings.min_images}"
+        reason = (
+            ""
+            if k == settings.k
+            else f"{len(own)} images carry {k} of {settings.k} clusters of {settings.min_images}"
+        )
         sizes = [n for _, n in sorted(Counter(label.tolist()).items())]
-        facts[group] = {"k": k, "reason": reason, "sizes": sizes, "nmi": agreement(label, [r["detail"] for r in own])}
+        facts[group] = {
+            "k": k,
+            "reason": reason,
+            "sizes": sizes,
+            "nmi": agreement(label, [r["detail"] for r in own]),
+        }
         job.log.info("group %s: %s", group, facts[group])
         result["id"] += [r["id"] for r in own]
         result["group"] += [group] * len(own)

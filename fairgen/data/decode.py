@@ -1,8 +1,9 @@
-"""Stage `decode`: every image of the index as the classifier sees it, scaled and cut, in one file that all its jobs share.
+"""Stage `decode`: every image of the index as the classifier sees it, scaled and cut, in one file that all
+its jobs share.
 
-The file is made once per data set and picture size, whatever methods, ratios and seeds are compared, and jobs read from it
-what they need (`fairgen/data/pixels.py`): it takes n × size² × 3 bytes of disk, and no memory. An image whose bytes are no longer
-those that were indexed is refused.
+The file is made once per data set and picture size, whatever methods, ratios and seeds are compared, and jobs
+read from it what they need (`fairgen/data/pixels.py`): it takes n × size² × 3 bytes of disk, and no memory.
+An image whose bytes are no longer those that were indexed is refused.
 """
 
 from collections.abc import Iterator
@@ -33,9 +34,13 @@ class Files(job.Files):
     pixels: job.Output
 
 
-def pictures(rows: list[dict[str, Any]], root: Path, size: int, workers: int) -> Iterator[tuple[int, np.ndarray]]:
+def pictures(
+    rows: list[dict[str, Any]], root: Path, size: int, workers: int
+) -> Iterator[tuple[int, np.ndarray]]:
     """Id and pixels (size, size, 3) uint8 of every image, Parquet files from the first row to the last."""
-    decoded = images.pictures(root, [r["path"] for r in rows], size, {r["path"]: r["hash"] for r in rows}, workers)
+    decoded = images.pictures(
+        root, [r["path"] for r in rows], size, {r["path"]: r["hash"] for r in rows}, workers
+    )
     for number, picture in tqdm(decoded, total=len(rows), desc="decode", unit="image", disable=None):
         yield rows[number]["id"], picture
 

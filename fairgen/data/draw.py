@@ -45,7 +45,9 @@ def user(settings: Draw, split: str) -> Iterator[Labelled]:
 
 
 def world(settings: Draw, split: str) -> Iterator[Labelled]:
-    """Yield drawings of the world: as training rows those that the base model is pretrained on, else held-out ones."""
+    """Yield drawings of the world: as training rows those that the base model is pretrained on, else held-out
+    ones.
+    """
     name, count = "world" if split == "train" else "held-out", 4 * getattr(settings, split)
     first = 4 * settings.validation if split == "test" else 0
     for i in range(first, first + count):
@@ -60,7 +62,10 @@ def drawings(settings: Draw) -> Iterator[tuple[bytes, dict[str, str]]]:
     """Yield every drawing as PNG with its labels."""
     for split in ("train", "validation", "test"):
         for drawn, kind, place in STREAMS[settings.stream](settings, split):
-            yield images.encode_png(drawn.pixels), {"target": kind, "bias": place, "split": split, "detail": drawn.species}
+            yield (
+                images.encode_png(drawn.pixels),
+                {"target": kind, "bias": place, "split": split, "detail": drawn.species},
+            )
 
 
 def work(settings: Draw, files: Files) -> None:

@@ -1,7 +1,8 @@
 """Identical and near-identical images: sets of them, and what becomes of their members.
 
-Identical means the same bytes. Near-identical means perceptual hashes (pHash of 256 bits, from the ImageHash package)
-within a number of bits of each other: re-encoded, scaled or slightly retouched copies of one photograph.
+Identical means the same bytes. Near-identical means perceptual hashes (pHash of 256 bits, from the ImageHash
+package) within a number of bits of each other: re-encoded, scaled or slightly retouched copies of one
+photograph.
 """
 
 from collections import defaultdict
@@ -34,11 +35,11 @@ def groups_of(keys: Iterable[Hashable]) -> list[list[int]]:
 
 
 def near_sets(hashes: list[bytes], bits: int, pairs: int = PAIRS) -> list[int]:
-    """Sets of hashes that are linked by steps of at most `bits` bits: the lowest position in each position's set, by exact
-    search.
+    """Sets of hashes that are linked by steps of at most `bits` bits: the lowest position in each position's
+    set, by exact search.
 
-    Every pair is looked at, but hardly more than `pairs` of them are held at a time: memory is linear in the number of hashes
-    even where all of them are alike.
+    Every pair is looked at, but hardly more than `pairs` of them are held at a time: memory is linear in the
+    number of hashes even where all of them are alike.
     """
     import faiss
 
@@ -84,7 +85,9 @@ def connect(count: int, links: Iterable[tuple[int, int]]) -> list[int]:
 
 
 def mark_sets(rows: Rows, near: int) -> None:
-    """Give each row its `set`: the id of the first of all images that are identical or near-identical to it."""
+    """Give each row its `set`: the id of the first of all images that are identical or near-identical to
+    it.
+    """
     links = [(same[0], other) for same in groups_of(r["hash"] for r in rows) for other in same[1:]]
     if near and rows:
         firsts = sorted({r["hash"]: i for i, r in reversed(list(enumerate(rows)))}.values())
@@ -95,15 +98,21 @@ def mark_sets(rows: Rows, near: int) -> None:
 
 
 def repeating(rows: Rows, others: Rows, near: int) -> set[int]:
-    """Ids of the rows of an index that are identical or near-identical to one of another index, directly or by steps."""
-    both = [{"id": i, "hash": r["hash"], "perceptual": r["perceptual"]} for i, r in enumerate([*others, *rows])]
+    """Ids of the rows of an index that are identical or near-identical to one of another index, directly or
+    by steps.
+    """
+    both = [
+        {"id": i, "hash": r["hash"], "perceptual": r["perceptual"]} for i, r in enumerate([*others, *rows])
+    ]
     mark_sets(both, near)
     taken = {row["set"] for row in both[: len(others)]}
     return {row["id"] for row, found in zip(rows, both[len(others) :], strict=True) if found["set"] in taken}
 
 
 def is_large(count: int, among: int) -> bool:
-    """Whether a set of images that stay together is much of what it is a part of: over a twentieth, and over ten."""
+    """Whether a set of images that stay together is much of what it is a part of: over a twentieth, and over
+    ten.
+    """
     return count > max(10, 0.05 * among)
 
 
@@ -123,12 +132,16 @@ def clashes(rows: Rows, key: str, kind: str) -> dict[str, str]:
     for same in groups_of(r[key] for r in rows):
         found = labels_of([rows[i] for i in same])
         if len(found) > 1:
-            clash |= {rows[i]["path"]: f"{kind} image with conflicting labels: {'; '.join(found)}" for i in same}
+            clash |= {
+                rows[i]["path"]: f"{kind} image with conflicting labels: {'; '.join(found)}" for i in same
+            }
     return clash
 
 
 def conflicts(rows: Rows, near: bool = False) -> tuple[Rows, list[Reject]]:
-    """Leave out every identical image whose copies have different labels; with `near`, every set of near-identical ones too."""
+    """Leave out every identical image whose copies have different labels; with `near`, every set of
+    near-identical ones too.
+    """
     clash = (clashes(rows, "set", NEAR) if near else {}) | clashes(rows, "hash", "identical")
     rejects = [Reject(path, why, malformed=False) for path, why in clash.items()]
     return [r for r in rows if r["path"] not in clash], rejects

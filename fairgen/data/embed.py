@@ -32,7 +32,8 @@ def check_finite(vectors: np.ndarray, files: list[str]) -> None:
     if bad:
         listed = ", ".join(bad[:3]) + (", …" if len(bad) > 3 else "")
         raise FairgenError(
-            f"embed.encoder: {len(bad)} images have features that are not finite ({listed}); try another encoder or dtype"
+            f"embed.encoder: {len(bad)} images have features that are not finite ({listed}); try another"
+            " encoder or dtype"
         )
 
 

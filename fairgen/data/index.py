@@ -1,7 +1,9 @@
-"""Stage `index`: read the user's files into one table; every file ends in the index or, with its reason, in the rejects.
+"""Stage `index`: read the user's files into one table; every file ends in the index or, with its reason, in
+the rejects.
 
 Images are decoded fully here, in parallel, so a truncated file is found before any training. Identical and
-near-identical images never straddle the splits that fairgen makes; official splits are kept, and only reported on.
+near-identical images never straddle the splits that fairgen makes; official splits are kept, and only
+reported on.
 """
 
 import hashlib
@@ -46,7 +48,9 @@ class Index:
     groups: dict[str, GroupLabel]
     max_rejected: float  # share of malformed files over which the run stops
     fractions: tuple[float, float, float]  # train, validation, test
-    near: int  # bits of 256 in which the perceptual hashes of near-identical images may differ; 0 looks for identical ones only
+    # bits of 256 in which the perceptual hashes of near-identical images may differ; 0 looks for identical
+    # ones only
+    near: int
     copies: str  # drop | keep
     conflicts: str  # drop | drop_near | keep
     seed: int
@@ -65,7 +69,9 @@ class Files(job.Files):
 
 
 def read_labels(settings: Index) -> tuple[list[Labelled], list[Reject], dict[str, Counter]]:
-    """Every file's labels, or why it has none; and the data's own words for the attributes that the config asks for."""
+    """Every file's labels, or why it has none; and the data's own words for the attributes that the config
+    asks for.
+    """
     words: dict[str, Counter] = {one.attribute: Counter() for one in (*settings.target, *settings.bias)}
     said: dict[str, list[tuple[str, Labelled | Reject]]] = defaultdict(list)
     labelled: list[Labelled] = []
@@ -94,7 +100,9 @@ def one_of(file: str, said: list[tuple[str, Labelled | Reject]]) -> tuple[Labell
         return first, []
     things = sorted({in_words(found) for _, found in said})
     if len(things) == 1:
-        return first, [Reject(where, "row for a file that an earlier row names: they say the same") for where in others]
+        return first, [
+            Reject(where, "row for a file that an earlier row names: they say the same") for where in others
+        ]
     reason = f"rows that say different things of one file, so that none counts: {'; '.join(things)}"
     return Reject(file, reason), [Reject(where, reason) for where in others]
 
@@ -123,7 +131,9 @@ def inspect(row: Labelled, content: bytes | None, near: int) -> dict[str, Any] |
     return {"id": seed_of(row.path), **asdict(row), "hash": hashlib.sha256(content).hexdigest(), **facts}
 
 
-def inspect_all(root: Path, rows: list[Labelled], near: int, workers: int) -> tuple[list[dict[str, Any]], list[Reject]]:
+def inspect_all(
+    root: Path, rows: list[Labelled], near: int, workers: int
+) -> tuple[list[dict[str, Any]], list[Reject]]:
     """Decode all images, a bounded number of them at a time."""
 
     def one(pair: tuple[Labelled, bytes | str | None]) -> dict[str, Any] | Reject:
@@ -151,7 +161,9 @@ def spelled(value: str | None) -> str:
     return "+".join(map(plain, (value or "").split("+")))
 
 
-def name_groups(rows: list[dict[str, Any]], groups: dict[str, GroupLabel]) -> tuple[list[dict[str, Any]], list[Reject]]:
+def name_groups(
+    rows: list[dict[str, Any]], groups: dict[str, GroupLabel]
+) -> tuple[list[dict[str, Any]], list[Reject]]:
     """Add each row's group; rows of no group are left out."""
     names = {(spelled(g.target), spelled(g.bias)): name for name, g in groups.items()}
     kept, rejects = [], []
@@ -166,24 +178,34 @@ def name_groups(rows: list[dict[str, Any]], groups: dict[str, GroupLabel]) -> tu
 
 
 def assign_splits(rows: list[dict[str, Any]], fractions: tuple[float, float, float], seed: int) -> None:
-    """Fill in the split of rows without an official one, stratified by group; sets of duplicates stay together.
+    """Fill in the split of rows without an official one, stratified by group; sets of duplicates stay
+    together.
 
-    The fractions are of images. A large set goes into training, so that it fills no other split.
-    Where the data set has an official test split but no validation rows, those are cut from its training rows. A row without a
-    split that (nearly) repeats a row with one gets that: a copy of a test image is no training image.
+    The fractions are of images. A large set goes into training, so that it fills no other split. Where the
+    data set has an official test split but no validation rows, those are cut from its training rows. A row
+    without a split that (nearly) repeats a row with one gets that: a copy of a test image is no training
+    image.
     """
     official = {r["split"] for r in rows} - {""}
     if official and "test" not in official:
         raise FairgenError(
-            f"the data set's own split has {', '.join(sorted(official))} but no test rows; name them in its labels"
+            f"the data set's own split has {', '.join(sorted(official))} but no test rows; name them in its"
+            " labels"
         )
-    given = {r["set"]: r["split"] for name in ("train", "validation", "test") for r in rows if r["split"] == name}
+    given = {
+        r["set"]: r["split"] for name in ("train", "validation", "test") for r in rows if r["split"] == name
+    }
     for row in rows:
         row["split"] = row["split"] or given.get(row["set"], "")
     train, validation, test = fractions
     free = {""}
     if official and "validation" not in official:
-        free, train, validation, test = {"", "train"}, train / (train + validation), validation / (train + validation), 0.0
+        free, train, validation, test = (
+            {"", "train"},
+            train / (train + validation),
+            validation / (train + validation),
+            0.0,
+        )
     sets: dict[str, dict[str, list]] = defaultdict(dict)
     home: dict[str, str] = {}
     for row in rows:
@@ -200,7 +222,9 @@ def assign_splits(rows: list[dict[str, Any]], fractions: tuple[float, float, flo
             edges = before, before + round((images - before) * validation / (validation + test))
         places = dict.fromkeys(large, "train")
         for name in (s for s in order if s not in places):
-            places[name] = "train" if before < edges[0] else "validation" if before < edges[1] or not test else "test"
+            places[name] = (
+                "train" if before < edges[0] else "validation" if before < edges[1] or not test else "test"
+            )
             before += len(by_set[name])
         for name, split in places.items():
             for row in by_set[name]:
@@ -208,25 +232,34 @@ def assign_splits(rows: list[dict[str, Any]], fractions: tuple[float, float, flo
 
 
 def check(
-    total: int, rows: list[dict[str, Any]], rejects: list[Reject], settings: Index, words: dict[str, Counter] | None = None
+    total: int,
+    rows: list[dict[str, Any]],
+    rejects: list[Reject],
+    settings: Index,
+    words: dict[str, Counter] | None = None,
 ) -> None:
     """Stop when too much is malformed or a group is empty; `words` are the data's own, with their counts."""
     bad = [r for r in rejects if r.malformed]
     if not total:
-        raise FairgenError(f"{settings.root}: no files found; expected {formats.reader(settings.format).LAYOUT}")
+        raise FairgenError(
+            f"{settings.root}: no files found; expected {formats.reader(settings.format).LAYOUT}"
+        )
     if len(bad) > settings.max_rejected * total:
         reasons = Counter(r.reason.split(":")[0] for r in bad).most_common(5)
         listed = "; ".join(f"{n} × {reason}" for reason, n in reasons)
         raise FairgenError(
-            f"{settings.root}: {len(bad)} of {total} files are malformed, over index.max_rejected = {settings.max_rejected}:"
+            f"{settings.root}: {len(bad)} of {total} files are malformed, over index.max_rejected ="
+            f" {settings.max_rejected}:"
             f" {listed}; mend the files or raise index.max_rejected"
         )
     present = Counter(r["group"] for r in rows)
     for name, group in settings.groups.items():
         if not present[name]:
             raise FairgenError(
-                f"group {name} is empty: no usable image under {settings.root} has target {group.target} and bias"
-                f" {group.bias}; the data has {labels.spoken(words or {}) or 'no labels'}: check values and groups of this data"
+                f"group {name} is empty: no usable image under {settings.root} has target {group.target} and"
+                " bias"
+                f" {group.bias}; the data has {labels.spoken(words or {}) or 'no labels'}: check values and"
+                " groups of this data"
                 f" set in the config"
             )
 
@@ -247,14 +280,18 @@ def work(settings: Index, files: Files) -> None:
     rejects += undecodable + clashes + strangers + repeats
     if rows:
         assign_splits(rows, settings.fractions, settings.seed)
-    audit = ingest_report.summarise(settings.dataset, settings.root, total, seen, rows, rejects, list(settings.groups))
+    audit = ingest_report.summarise(
+        settings.dataset, settings.root, total, seen, rows, rejects, list(settings.groups)
+    )
     page = ingest_report.page(audit)
     job.log.info("audit\n%s", page)
     check(total, rows, rejects, settings, words)
     for line in ingest_report.warnings(audit):
         job.log.warning(line)
     ingest_report.write(audit, page, files.audit, files.page)
-    parquet.write(files.index, pa.table({k: [r[k] for r in rows] for k in SCHEMA.names}, SCHEMA), {"root": str(root)})
+    parquet.write(
+        files.index, pa.table({k: [r[k] for r in rows] for k in SCHEMA.names}, SCHEMA), {"root": str(root)}
+    )
     fields = {"file": pa.string(), "reason": pa.string(), "malformed": pa.bool_()}
     parquet.write(files.rejects, pa.Table.from_pylist([asdict(r) for r in rejects], schema=pa.schema(fields)))
 

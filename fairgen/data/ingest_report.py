@@ -1,4 +1,5 @@
-"""The audit of an index: what was read, what was left out and why, what was converted, and which images repeat.
+"""The audit of an index: what was read, what was left out and why, what was converted, and which images
+repeat.
 
 `audit.json` is for programs; the page (`audit.md`) says the same for a reader.
 """
@@ -13,7 +14,8 @@ from fairgen.data.duplicates import NEAR, groups_of, is_large, labels_of
 from fairgen.data.formats import Reject
 
 EXAMPLES = 5
-FEW = 10  # validation or test images of a group below which one of them moves its accuracy by more than ten points
+# validation or test images of a group below which one of them moves its accuracy by more than ten points
+FEW = 10
 SPLITS = ("train", "validation", "test")
 Rows = list[dict[str, Any]]
 
@@ -88,7 +90,9 @@ def repeated(rows: Rows, key: str) -> list[Rows]:
 
 
 def sets_of(rows: Rows, key: str) -> dict[str, Any]:
-    """Sets of images with the same `key`: how many, of how many images, and which of them have different labels."""
+    """Sets of images with the same `key`: how many, of how many images, and which of them have different
+    labels.
+    """
     several = repeated(rows, key)
     clash = [found for found in several if len(labels_of(found)) > 1]
     return {
@@ -102,7 +106,9 @@ def sets_of(rows: Rows, key: str) -> dict[str, Any]:
 
 
 def straddling(rows: Rows) -> dict[str, Any]:
-    """Sets of duplicates in more than one split: none where fairgen makes the splits, some in official ones."""
+    """Sets of duplicates in more than one split: none where fairgen makes the splits, some in official
+    ones.
+    """
     found = [s for s in repeated(rows, "set") if len({r["split"] for r in s}) > 1]
     examples = [[f"{r['path']} ({r['split']})" for r in s] for s in found[:EXAMPLES]]
     return {"sets": len(found), "images": sum(map(len, found)), "examples": examples}
@@ -112,32 +118,48 @@ def warnings(audit: dict[str, Any]) -> list[str]:
     """What a user should know although the run goes on."""
     found, outside = [], audit["outside"]
     for split, groups in audit["empty"].items():
-        found.append(f"no {split} image of {', '.join(groups)}: figures of these groups will be missing or mean nothing")
+        found.append(
+            f"no {split} image of {', '.join(groups)}: figures of these groups will be missing or mean"
+            " nothing"
+        )
     for split in ("validation", "test"):
         if few := [f"{group} ({n})" for group, n in audit["counts"][split].items() if 0 < n < FEW]:
             found.append(f"few {split} images of {', '.join(few)}: one image moves a group's accuracy by 1/n")
     if is_large(largest := audit["near_identical"]["largest"], audit["indexed"]):
         found.append(
-            f"{largest} images are one set of (near-)identical ones and stay in one split; are they different pictures,"
+            f"{largest} images are one set of (near-)identical ones and stay in one split; are they"
+            " different pictures,"
             " lower index.near"
         )
     if malformed := [f"{r['count']} × {r['reason']}" for r in audit["rejects"] if r["malformed"]]:
-        found.append(f"{audit['left_out']['malformed']} files or rows are malformed and left out: {'; '.join(malformed)}")
+        found.append(
+            f"{audit['left_out']['malformed']} files or rows are malformed and left out:"
+            f" {'; '.join(malformed)}"
+        )
     across, clash = audit["across_splits"], audit["identical"]
     if outside:
         named = ", ".join(f"{value} ({n})" for value, n in list(outside.items())[:EXAMPLES])
         more = f" and {len(outside) - EXAMPLES} more values" if len(outside) > EXAMPLES else ""
-        found.append(f"{sum(outside.values())} images have a value that no group of the config has: {named}{more}")
+        found.append(
+            f"{sum(outside.values())} images have a value that no group of the config has: {named}{more}"
+        )
     if across["sets"]:
-        found.append(f"{across['sets']} sets of (near-)identical images stand in more than one official split; they are kept")
+        found.append(
+            f"{across['sets']} sets of (near-)identical images stand in more than one official split; they"
+            " are kept"
+        )
     if clash["conflicting_sets"]:
-        found.append(f"{clash['conflicting_sets']} sets of identical images have conflicting labels, see the audit")
+        found.append(
+            f"{clash['conflicting_sets']} sets of identical images have conflicting labels, see the audit"
+        )
     return found
 
 
 def page(audit: dict[str, Any]) -> str:
     """The audit as one Markdown page."""
-    left, same, near, across = (audit[key] for key in ("left_out", "identical", "near_identical", "across_splits"))
+    left, same, near, across = (
+        audit[key] for key in ("left_out", "identical", "near_identical", "across_splits")
+    )
     counts = audit["counts"]
     groups = list(counts["train"])
     parts = [
@@ -148,10 +170,18 @@ def page(audit: dict[str, Any]) -> str:
         table(("group", *SPLITS), ([g, *(counts[s][g] for s in SPLITS)] for g in groups)),
     ]
     if empty := without_rows(counts):
-        parts += ["## Groups without rows", table(("split", "groups"), ((s, ", ".join(g)) for s, g in empty.items()))]
+        parts += [
+            "## Groups without rows",
+            table(("split", "groups"), ((s, ", ".join(g)) for s, g in empty.items())),
+        ]
     if audit["rejects"]:
         body = (
-            (r["count"], "malformed" if r["malformed"] else "", r["reason"], "; ".join(e["file"] for e in r["examples"][:3]))
+            (
+                r["count"],
+                "malformed" if r["malformed"] else "",
+                r["reason"],
+                "; ".join(e["file"] for e in r["examples"][:3]),
+            )
             for r in audit["rejects"]
         )
         parts += ["## Left out", table(("files", "", "reason", "for example"), body)]
@@ -159,7 +189,10 @@ def page(audit: dict[str, Any]) -> str:
         outside = ((n, value) for value, n in list(audit["outside"].items())[:30])
         parts += ["## Values without a group in the config", table(("images", "value"), outside)]
     if audit["conversions"]:
-        parts += ["## Unusual images that are used", table(("images", "what"), ((n, c) for c, n in audit["conversions"].items()))]
+        parts += [
+            "## Unusual images that are used",
+            table(("images", "what"), ((n, c) for c, n in audit["conversions"].items())),
+        ]
     parts += ["## Repeated images"]
     rows = [
         (name, s["sets"], s["images"], s["conflicting_sets"])
@@ -175,10 +208,14 @@ def page(audit: dict[str, Any]) -> str:
     }
     for title, sets in titles.items():
         if sets:
-            parts += [f"### {title}", table(("labels", "files"), (("; ".join(s["labels"]), ", ".join(s["files"])) for s in sets))]
+            parts += [
+                f"### {title}",
+                table(("labels", "files"), (("; ".join(s["labels"]), ", ".join(s["files"])) for s in sets)),
+            ]
     if across["sets"]:
         parts += [
-            f"### Across official splits\n\n{across['sets']} sets ({across['images']} images) stand in more than one split.",
+            f"### Across official splits\n\n{across['sets']} sets ({across['images']} images) stand in more"
+            " than one split.",
             table(("for example",), ((", ".join(e),) for e in across["examples"])),
         ]
     return "\n\n".join(parts) + "\n"

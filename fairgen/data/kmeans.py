@@ -1,4 +1,6 @@
-"""Spherical k-means (faiss), how many clusters a group can carry, and their agreement with finer classes that are known."""
+"""Spherical k-means (faiss), how many clusters a group can carry, and their agreement with finer classes that
+are known.
+"""
 
 import numpy as np
 
@@ -14,7 +16,9 @@ def kmeans(vectors: np.ndarray, k: int, seed: int, iterations: int) -> np.ndarra
         return np.zeros(len(vectors), dtype=np.int64)
     import faiss
 
-    unit = np.ascontiguousarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True).clip(1e-12), dtype=np.float32)
+    unit = np.ascontiguousarray(
+        vectors / np.linalg.norm(vectors, axis=1, keepdims=True).clip(1e-12), dtype=np.float32
+    )
     faiss.omp_set_num_threads(1)
     run = faiss.Kmeans(
         unit.shape[1],
@@ -32,7 +36,9 @@ def kmeans(vectors: np.ndarray, k: int, seed: int, iterations: int) -> np.ndarra
 
 
 def agreement(label: np.ndarray, truth: list[str]) -> float | None:
-    """Normalised mutual information (arithmetic mean) of clusters with known finer classes; None where none is known."""
+    """Normalised mutual information (arithmetic mean) of clusters with known finer classes; None where none
+    is known.
+    """
     names, codes = np.unique(truth, return_inverse=True)
     if len(names) < 2:
         return None

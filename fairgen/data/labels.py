@@ -15,20 +15,28 @@ NUMBER = re.compile(r" *[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)? *")
 
 @dataclass(frozen=True)
 class Attribute:
-    """One attribute of the data and the names of its values; without `values` and `ranges` its own words are the names."""
+    """One attribute of the data and the names of its values; without `values` and `ranges` its own words are
+    the names.
+    """
 
     attribute: str
     values: dict[str, list[str]] = field(default_factory=dict)  # name → the data's own words
-    ranges: dict[str, tuple[float, float]] = field(default_factory=dict)  # name → lowest and highest number, both included
+    # name → lowest and highest number, both included
+    ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     def name(self, raw: str) -> str | None:
         """The name of a raw value; None for one that the config does not ask for."""
         if self.ranges:
             number = as_number(raw)
-            return next((n for n, (low, high) in self.ranges.items() if number is not None and low <= number <= high), None)
+            return next(
+                (n for n, (low, high) in self.ranges.items() if number is not None and low <= number <= high),
+                None,
+            )
         if self.values:
             exact = next((name for name, words in self.values.items() if raw in words), None)
-            return exact or next((name for name, words in self.values.items() if any(same(raw, w) for w in words)), None)
+            return exact or next(
+                (name for name, words in self.values.items() if any(same(raw, w) for w in words)), None
+            )
         return plain(raw)
 
     def asked(self) -> str:
@@ -46,32 +54,44 @@ def as_number(raw: str) -> float | None:
 def same(one: str, other: str) -> bool:
     """Whether two words are the same, or the same number: `1` and `1.0`."""
     a, b = as_number(one), as_number(other)
-    return one == other or (a is not None and a == b and abs(a) < 2**53)  # numbers above that are names, and floats mix them up
+    # numbers above that are names, and floats mix them up
+    return one == other or (a is not None and a == b and abs(a) < 2**53)
 
 
 def check(attributes: Sequence[dict[str, Any]], key: str) -> None:
-    """Every word or number of the data has one name; `attributes` are those of the config, their words as text.
+    """Every word or number of the data has one name; `attributes` are those of the config, their words as
+    text.
 
     Raises:
         FairgenError: ranges overlap or are empty, a word stands under two values, or an attribute has both.
     """
     for one in attributes:
-        where, values, ranges = f"config: {key}.{one['attribute']}", one.get("values", {}), one.get("ranges", {})
+        where, values, ranges = (
+            f"config: {key}.{one['attribute']}",
+            one.get("values", {}),
+            one.get("ranges", {}),
+        )
         if values and ranges:
             raise FairgenError(f"{where}: it has values and ranges; give one of them")
         for name, (low, high) in ranges.items():
             if not low <= high:
-                raise FairgenError(f"{where}.ranges.{name}: nothing is from {low:g} to {high:g}; write the lowest number first")
+                raise FairgenError(
+                    f"{where}.ranges.{name}: nothing is from {low:g} to {high:g}; write the lowest number"
+                    " first"
+                )
         for (a, (low, high)), (b, (least, most)) in combinations(ranges.items(), 2):
             if max(low, least) <= min(high, most):
                 raise FairgenError(
-                    f"{where}.ranges: {a} and {b} overlap from {max(low, least):g} to {min(high, most):g}, both included;"
+                    f"{where}.ranges: {a} and {b} overlap from {max(low, least):g} to {min(high, most):g},"
+                    " both included;"
                     f" end one before the other begins"
                 )
         for (a, words), (b, others) in combinations(values.items(), 2):
             for word in words:
                 if any(same(word, other) for other in others):
-                    raise FairgenError(f"{where}.values: '{word}' stands under {a} and {b}; leave it under one of them")
+                    raise FairgenError(
+                        f"{where}.values: '{word}' stands under {a} and {b}; leave it under one of them"
+                    )
 
 
 def check_group(attributes: Sequence[dict[str, Any]], value: str, key: str) -> None:
@@ -84,7 +104,8 @@ def check_group(attributes: Sequence[dict[str, Any]], value: str, key: str) -> N
     allowed = ["+".join(combined) for combined in product(*names)]
     if allowed and value not in allowed:
         raise FairgenError(
-            f"config: {key}: no image can have '{value}'; the values of {key.split('.')[-1]} are {', '.join(allowed)}"
+            f"config: {key}: no image can have '{value}'; the values of {key.split('.')[-1]} are"
+            f" {', '.join(allowed)}"
         )
 
 
@@ -96,15 +117,20 @@ def check_fractions(fractions: Sequence[float], key: str) -> None:
     """
     if abs(sum(fractions) - 1) > 1e-6:
         raise FairgenError(
-            f"config: {key}: {', '.join(f'{f:g}' for f in fractions)} sum to {sum(fractions):g}; they must sum to 1"
+            f"config: {key}: {', '.join(f'{f:g}' for f in fractions)} sum to {sum(fractions):g}; they must"
+            " sum to 1"
         )
     if not fractions[0]:
-        raise FairgenError(f"config: {key}: no image is for training; the first of the three must be more than 0")
+        raise FairgenError(
+            f"config: {key}: no image is for training; the first of the three must be more than 0"
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """A row with its labels; `target` or `bias` is None for a value that the config does not ask for, told in `outside`."""
+    """A row with its labels; `target` or `bias` is None for a value that the config does not ask for, told in
+    `outside`.
+    """
 
     path: str
     target: str | None
@@ -120,12 +146,17 @@ def combined(row: Row, wanted: list[Attribute]) -> tuple[str | None, str]:
     for one in wanted:
         if one.attribute not in row.attributes:
             raise FairgenError(
-                f"config: the data has no attribute '{one.attribute}'; {row.path} has {', '.join(row.attributes) or 'none'}"
+                f"config: the data has no attribute '{one.attribute}'; {row.path} has"
+                f" {', '.join(row.attributes) or 'none'}"
             )
         raw = row.attributes[one.attribute]
         name = one.name(raw)
         if name is None:
-            return None, f"{one.attribute} is in no value of the config: '{shortened(raw)}' (asked for: {one.asked()})"
+            return (
+                None,
+                f"{one.attribute} is in no value of the config: '{shortened(raw)}' (asked for:"
+                f" {one.asked()})",
+            )
         names.append(name)
     return "+".join(names), ""
 

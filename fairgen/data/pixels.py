@@ -1,10 +1,11 @@
-"""Decoded images on disk: one safetensors file that is written as a stream and read by memory map, so that memory holds neither.
+"""Decoded images on disk: one safetensors file that is written as a stream and read by memory map, so that
+memory holds neither.
 
     id        (n,) int64               of the images, as in the index
     pixels    (n, size, size, 3) uint8
 
-The metadata, JSON under `fairgen`, has `content`, a hash of both tensors: a job that goes on after an interruption compares it
-in place of the pixels.
+The metadata, JSON under `fairgen`, has `content`, a hash of both tensors: a job that goes on after an
+interruption compares it in place of the pixels.
 """
 
 import hashlib
@@ -22,7 +23,9 @@ from fairgen.core.errors import FairgenError
 
 @dataclass(frozen=True)
 class Pixels:
-    """The images of a file, read from disk where they are indexed, with their ids (n,) and the hash of all of it."""
+    """The images of a file, read from disk where they are indexed, with their ids (n,) and the hash of all of
+    it.
+    """
 
     path: Path
     images: np.ndarray  # (n, size, size, 3) uint8, read-only
@@ -39,7 +42,9 @@ class Pixels:
         found = np.searchsorted(self.ids, wanted, sorter=order)
         missing = np.flatnonzero(~np.isin(wanted, self.ids))
         if len(missing):
-            raise FairgenError(f"{self.path}: image {wanted[missing[0]]} is not in it; delete it and call snakemake again")
+            raise FairgenError(
+                f"{self.path}: image {wanted[missing[0]]} is not in it; delete it and call snakemake again"
+            )
         return order[found]
 
 
@@ -92,8 +97,13 @@ def read(path: Path, size: int) -> Pixels:
             raise ValueError(f"images of {shape[1:]}, {start + end} bytes")
     except (ValueError, KeyError, TypeError) as error:
         raise FairgenError(
-            f"{path}: no complete file of decoded images with {size} pixels ({error}); delete it and call snakemake again"
+            f"{path}: no complete file of decoded images with {size} pixels ({error}); delete it and call"
+            " snakemake again"
         ) from error
     ids = np.fromfile(path, dtype="<i8", count=shape[0], offset=start + first)
-    mapped = np.memmap(path, mode="r", offset=start + begin, shape=shape) if shape[0] else np.empty(shape, dtype=np.uint8)
+    mapped = (
+        np.memmap(path, mode="r", offset=start + begin, shape=shape)
+        if shape[0]
+        else np.empty(shape, dtype=np.uint8)
+    )
     return Pixels(path, np.asarray(mapped), ids, content)

@@ -1,8 +1,8 @@
 """Stage `split`: the biased training subset of one bias ratio, the validation and the test rows.
 
-At ratio r, in (0, 1), every bias-conflicting group of a class is cut to n_aligned · (1 − r) / r images, divided by the number of
-those groups. Subsets of different ratios are nested. Validation is cut likewise but never below a floor; test is not.
-The ratio `natural` keeps every image.
+At ratio r, in (0, 1), every bias-conflicting group of a class is cut to n_aligned · (1 − r) / r images,
+divided by the number of those groups. Subsets of different ratios are nested. Validation is cut likewise but
+never below a floor; test is not. The ratio `natural` keeps every image.
 """
 
 from collections import Counter
@@ -81,17 +81,23 @@ def work(settings: Split, files: Files) -> None:
         result += kept
     for name, group in settings.groups.items():
         if group.role == "aligned" and not counts["train"].get(name):
-            raise FairgenError(f"group {name} has no training image; an aligned group needs some: check the data set's split")
+            raise FairgenError(
+                f"group {name} has no training image; an aligned group needs some: check the data set's split"
+            )
     if not any(counts["validation"].values()):
         raise FairgenError(
-            "no validation image is left, and weights are chosen by them; give index.fractions a larger share for validation,"
-            " the data set's own split some validation rows, or the groups more images; large sets of near-identical images stay"
+            "no validation image is left, and weights are chosen by them; give index.fractions a larger"
+            " share for validation,"
+            " the data set's own split some validation rows, or the groups more images; large sets of"
+            " near-identical images stay"
             " together (index.near)"
         )
     if not any(counts["test"].values()):
         raise FairgenError(
-            "no test image is left, and nothing could be reported; give index.fractions a larger share for test, the data set's"
-            " own split some test rows, or the groups more images; large sets of near-identical images stay together (index.near)"
+            "no test image is left, and nothing could be reported; give index.fractions a larger share for"
+            " test, the data set's"
+            " own split some test rows, or the groups more images; large sets of near-identical images stay"
+            " together (index.near)"
         )
     for line in short:
         job.log.warning("fewer images than ratio %s asks for, all are kept: %s", ratio, line)
@@ -99,7 +105,13 @@ def work(settings: Split, files: Files) -> None:
     for target in whole:
         job.log.warning("class %s has no conflicting group: ratio %s leaves all its images", target, ratio)
     keep = ("id", "path", "target", "bias", "group", "split", "detail", "hash")
-    facts = {"root": parquet.facts(files.index)["root"], "ratio": ratio, "counts": counts, "short": short, "uncut": whole}
+    facts = {
+        "root": parquet.facts(files.index)["root"],
+        "ratio": ratio,
+        "counts": counts,
+        "short": short,
+        "uncut": whole,
+    }
     parquet.write(files.split, pa.Table.from_pylist([{k: r[k] for k in keep} for r in result]), facts)
 
 

@@ -7,7 +7,9 @@ from fairgen.core.seeds import seed_of
 
 
 def cut(rows: list[dict[str, Any]], quota: dict[str, int], seed: int) -> list[dict[str, Any]]:
-    """Keep the first `quota` rows of each group in a fixed random order, so that smaller subsets are nested in larger."""
+    """Keep the first `quota` rows of each group in a fixed random order, so that smaller subsets are nested
+    in larger.
+    """
     ordered = sorted(rows, key=lambda r: (seed_of(seed, r["id"]), r["id"]))
     taken: Counter = Counter()
     kept = []

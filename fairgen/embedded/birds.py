@@ -1,7 +1,7 @@
 """The drawn data set `birds`: Waterbirds in small, and the wider world its base model was pretrained on.
 
-Every drawing depends on (seed, stream, index) alone. Streams are disjoint: what the base model saw (`world`), the
-user's training, validation and test rows never share a drawing.
+Every drawing depends on (seed, stream, index) alone. Streams are disjoint: what the base model saw (`world`),
+the user's training, validation and test rows never share a drawing.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,9 @@ STREAMS = {"world": 0, "train": 1, "validation": 2, "test": 3, "held-out": 4, "h
 LONG_TAIL = (0.35, 0.25, 0.15, 0.12, 0.08, 0.05)
 KINDS = {"landbird": LANDBIRDS, "waterbird": WATERBIRDS}
 PLACES = {"land": LAND, "water": WATER}
-PREPOSITION = {scene: "in" if scene in ("forest", "meadow", "bamboo", "autumn") else "on" for scene in LAND + WATER}
+PREPOSITION = {
+    scene: "in" if scene in ("forest", "meadow", "bamboo", "autumn") else "on" for scene in LAND + WATER
+}
 
 # The user's own style, which the world does not hold: violet outline and tint, diagonal bands.
 USER_STYLE = Style(
@@ -73,7 +75,9 @@ def draw(rng: np.random.Generator, species: str, scene: str, style: Style, size:
 
 
 def world_style(rng: np.random.Generator) -> Style:
-    """One of the world's many styles: outlined, flat, pastel, textured, tinted; shifted in colour and brightness."""
+    """One of the world's many styles: outlined, flat, pastel, textured, tinted; shifted in colour and
+    brightness.
+    """
     dark = (int(rng.integers(0, 60)), int(rng.integers(0, 50)), int(rng.integers(0, 60)))
     tints = ((250, 220, 140), (230, 90, 60), (60, 160, 90), (120, 190, 230), (128, 128, 128))
     texture = ("none", "none", "grain", "stripes")[rng.integers(4)]
@@ -103,7 +107,9 @@ def world(seed: int, index: int, name: str = "world", style: Style | None = None
 
 
 def users(seed: int, split: str, kind: str, place: str, index: int, size: int = 32) -> Drawing:
-    """Drawing `index` of one group of the user's data: long-tailed species, but uniform ones in the test split."""
+    """Drawing `index` of one group of the user's data: long-tailed species, but uniform ones in the test
+    split.
+    """
     group = 2 * list(KINDS).index(kind) + list(PLACES).index(place)
     rng = stream(seed, split, 4 * index + group)
     weights = None if split == "test" else LONG_TAIL

@@ -1,7 +1,7 @@
 """Pens and styles that the bird and scene drawings share.
 
-A drawing is made on a supersampled canvas in a local frame (origin at the bird's centre, x to the right, y down,
-the bird about two units long), scaled down, and recoloured by a `Style`.
+A drawing is made on a supersampled canvas in a local frame (origin at the bird's centre, x to the right, y
+down, the bird about two units long), scaled down, and recoloured by a `Style`.
 """
 
 from dataclasses import dataclass
@@ -36,7 +36,9 @@ class Style:
 class Pen:
     """Draws filled shapes in a rotated, mirrored and scaled local frame."""
 
-    def __init__(self, image: Image.Image, centre: Point, scale: float, mirror: bool = False, tilt: float = 0.0):
+    def __init__(
+        self, image: Image.Image, centre: Point, scale: float, mirror: bool = False, tilt: float = 0.0
+    ):
         self._draw = ImageDraw.Draw(image)
         self._centre = np.array(centre)
         cos, sin = np.cos(tilt), np.sin(tilt)
@@ -80,7 +82,9 @@ def _smooth(points: np.ndarray, steps: int = 6) -> np.ndarray:
 
 
 def jitter(rng: np.random.Generator, colour: Colour, amount: int = 18) -> Colour:
-    """The colour with uniform noise of up to `amount` levels in each channel, the same sign more often than not."""
+    """The colour with uniform noise of up to `amount` levels in each channel, the same sign more often than
+    not.
+    """
     shift = rng.uniform(-amount, amount) + rng.uniform(-amount / 2, amount / 2, 3)
     red, green, blue = (int(v) for v in np.clip(np.array(colour) + shift, 0, 255))
     return red, green, blue
@@ -101,7 +105,9 @@ def compose(background: Image.Image, bird: Image.Image, style: Style) -> Image.I
         background.paste(style.outline, mask=wide)
     if style.shading:
         top, bottom = (alpha.getbbox() or (0, 0, 0, bird.height))[1::2]
-        ramp = np.clip((np.arange(bird.height) - top) / max(1, bottom - top) - 0.45, 0, 1) * 180 * style.shading
+        ramp = (
+            np.clip((np.arange(bird.height) - top) / max(1, bottom - top) - 0.45, 0, 1) * 180 * style.shading
+        )
         shade = Image.fromarray(np.broadcast_to(ramp[:, None].astype(np.uint8), bird.size[::-1]).copy())
         bird.paste((20, 20, 40, 255), mask=shade)
         bird.putalpha(alpha)

@@ -107,7 +107,9 @@ def lake(paper: Paper, rng: np.random.Generator) -> None:
     for x in (np.arange(3) + rng.uniform(0, 1)) / 3:
         peak, wide = shore - rng.uniform(0.24, 0.38), rng.uniform(0.24, 0.32)
         paper.polygon([(x - wide, shore), (x, peak), (x + wide, shore)], jitter(rng, (112, 120, 142)))
-        paper.polygon([(x - wide * 0.3, peak + 0.1), (x, peak), (x + wide * 0.3, peak + 0.1)], (246, 248, 252))
+        paper.polygon(
+            [(x - wide * 0.3, peak + 0.1), (x, peak), (x + wide * 0.3, peak + 0.1)], (246, 248, 252)
+        )
     paper.gradient(shore, 1, jitter(rng, (120, 196, 214)), jitter(rng, (72, 150, 178)))
     for x, y in rng.uniform(0, 1, (5, 2)):
         paper.box(x - 0.1, shore + 0.05 + y * 0.42, x + 0.1, shore + 0.065 + y * 0.42, (196, 232, 238))

@@ -10,7 +10,13 @@ import numpy as np
 from fairgen.embedded.canvas import Colour, Pen, jitter, mix
 
 WHITE, BLACK, RED, BROWN, GREY = (240, 238, 230), (30, 30, 36), (190, 48, 40), (122, 80, 46), (140, 142, 148)
-CREAM, YELLOW, ORANGE, PINK, BLUE = (226, 204, 164), (244, 204, 52), (240, 138, 36), (242, 132, 152), (34, 72, 190)
+CREAM, YELLOW, ORANGE, PINK, BLUE = (
+    (226, 204, 164),
+    (244, 204, 52),
+    (240, 138, 36),
+    (242, 132, 152),
+    (34, 72, 190),
+)
 GREEN, TEAL, DARK = (30, 110, 66), (20, 140, 130), (20, 18, 22)
 
 
@@ -65,7 +71,11 @@ def peacock(pen: Pen, rng: np.random.Generator, body: Colour) -> None:
     fan, spot = jitter(rng, (22, 132, 92)), (244, 196, 60)
     reach, spread = rng.uniform(1.0, 1.18), rng.uniform(1.25, 1.5)
     pen.polygon(
-        [(0, 0.45)] + [(reach * 1.02 * np.sin(a), 0.35 - reach * np.cos(a) * 1.25) for a in np.linspace(-spread, spread, 15)],
+        [(0, 0.45)]
+        + [
+            (reach * 1.02 * np.sin(a), 0.35 - reach * np.cos(a) * 1.25)
+            for a in np.linspace(-spread, spread, 15)
+        ],
         mix(fan, DARK, 0.25),
     )
     for angle in np.linspace(-spread * 0.9, spread * 0.9, 7):
@@ -98,7 +108,12 @@ def eagle(pen: Pen, rng: np.random.Generator, body: Colour) -> None:
     """Frontal, both wings spread wide with fingered tips, white head, hooked beak."""
     lift = rng.uniform(-0.35, 0.05)
     for side in (-1, 1):
-        tips = [(side * 1.25, lift - 0.35), (side * 1.3, lift), (side * 1.15, lift + 0.25), (side * 0.95, lift + 0.45)]
+        tips = [
+            (side * 1.25, lift - 0.35),
+            (side * 1.3, lift),
+            (side * 1.15, lift + 0.25),
+            (side * 0.95, lift + 0.45),
+        ]
         pen.polygon([(side * 0.15, -0.25), (side * 0.7, lift - 0.4), *tips, (side * 0.25, 0.45)], body)
         for x, y in tips:
             pen.stroke([(side * 0.35, 0.05), (x, y)], 0.1, mix(body, DARK, 0.35))
@@ -163,7 +178,9 @@ def penguin(pen: Pen, rng: np.random.Generator, body: Colour) -> None:
     """Upright, dark back, white belly, flippers at the sides, orange feet."""
     flap = rng.uniform(0.0, 0.3)
     for side in (-1, 1):
-        pen.polygon([(side * 0.4, -0.3), (side * (0.72 + flap), 0.42), (side * 0.45, 0.35)], mix(body, DARK, 0.3))
+        pen.polygon(
+            [(side * 0.4, -0.3), (side * (0.72 + flap), 0.42), (side * 0.45, 0.35)], mix(body, DARK, 0.3)
+        )
         pen.ellipse(side * 0.24, 0.97, 0.22, 0.09, ORANGE)
     pen.ellipse(0, 0.22, 0.5, 0.74, body)
     pen.ellipse(0.02, -0.58, 0.34, 0.34, body)

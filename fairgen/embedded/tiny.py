@@ -1,4 +1,5 @@
-"""Architectures of the embedded model: a text-to-image latent diffusion model and a CLIP, both a few million weights.
+"""Architectures of the embedded model: a text-to-image latent diffusion model and a CLIP, both a few million
+weights.
 
 The folder has the ordinary layout of `diffusers.StableDiffusionPipeline`, with the scoring CLIP beside it in
 transformers' layout, so the same loaders read it and Stable Diffusion.
@@ -41,7 +42,9 @@ def learn_merges(words: tuple[str, ...]) -> list[tuple[str, str]]:
 
 
 def write_tokenizer(folder: Path) -> None:
-    """Write a CLIP tokenizer whose merges make one token of each word; other words fall back to characters."""
+    """Write a CLIP tokenizer whose merges make one token of each word; other words fall back to
+    characters.
+    """
     characters = [chr(c) for c in range(33, 127)]
     vocabulary = characters + [c + "</w>" for c in characters]
     merges = learn_merges(WORDS)
@@ -54,8 +57,12 @@ def write_tokenizer(folder: Path) -> None:
     (folder / "merges.txt").write_text("\n".join(lines) + "\n")
     special = {"bos_token": "<|startoftext|>", "eos_token": "<|endoftext|>", "unk_token": "<|endoftext|>"}
     settings = {**special, "pad_token": "<|endoftext|>", "model_max_length": TEXT_LENGTH}
-    (folder / "tokenizer_config.json").write_text(json.dumps({**settings, "tokenizer_class": "CLIPTokenizer"}, indent=1))
-    (folder / "special_tokens_map.json").write_text(json.dumps({**special, "pad_token": "<|endoftext|>"}, indent=1))
+    (folder / "tokenizer_config.json").write_text(
+        json.dumps({**settings, "tokenizer_class": "CLIPTokenizer"}, indent=1)
+    )
+    (folder / "special_tokens_map.json").write_text(
+        json.dumps({**special, "pad_token": "<|endoftext|>"}, indent=1)
+    )
 
 
 def clip_config(vocabulary: int, bos: int, eos: int) -> "CLIPConfig":
@@ -123,4 +130,6 @@ def build_scheduler() -> "DDPMScheduler":
     """Stable Diffusion's noise schedule."""
     from diffusers import DDPMScheduler
 
-    return DDPMScheduler(beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012, clip_sample=False, steps_offset=1)
+    return DDPMScheduler(
+        beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012, clip_sample=False, steps_offset=1
+    )

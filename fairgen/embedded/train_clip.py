@@ -9,7 +9,16 @@ from tqdm import tqdm
 
 from fairgen.embedded import tiny
 from fairgen.embedded.birds import KINDS, PLACES, Drawing
-from fairgen.embedded.train_common import DRAWINGS, SEED, batches, drawings, one_cycle, to_tensor, update, write_record
+from fairgen.embedded.train_common import (
+    DRAWINGS,
+    SEED,
+    batches,
+    drawings,
+    one_cycle,
+    to_tensor,
+    update,
+    write_record,
+)
 
 if TYPE_CHECKING:
     from transformers import CLIPModel, CLIPTextModel
@@ -29,14 +38,19 @@ def truth(batch: list[Drawing]) -> torch.Tensor:
     place = {s: p for p, group in PLACES.items() for s in group}
     pairs = [caption_words(d.caption) for d in batch]
     rows = [
-        [float(subject in (d.species, kind[d.species]) and where in (d.scene, place[d.scene])) for subject, where in pairs]
+        [
+            float(subject in (d.species, kind[d.species]) and where in (d.scene, place[d.scene]))
+            for subject, where in pairs
+        ]
         for d in batch
     ]
     return torch.tensor(rows)
 
 
 def colour_shift(x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Random affine change of the colour space, noise and flips, so that CLIP reads shapes in styles it never saw."""
+    """Random affine change of the colour space, noise and flips, so that CLIP reads shapes in styles it never
+    saw.
+    """
     n = x.shape[0]
     mixing = torch.eye(3) + 0.18 * torch.randn(n, 3, 3, generator=generator)
     x = torch.einsum("nij,njhw->nihw", mixing, x) + 0.15 * torch.randn(n, 3, 1, 1, generator=generator)
@@ -58,7 +72,9 @@ def train_clip() -> None:
     model = CLIPModel(tiny.clip_config(len(tokenizer), tokenizer.bos_token_id, tokenizer.eos_token_id))
     data, cfg = drawings(DRAWINGS), CLIP_SETTINGS
     pixels = np.stack([d.pixels for d in data])
-    optimizer = torch.optim.AdamW(model.parameters(), lr=cfg["lr"], weight_decay=cfg["weight_decay"], betas=(0.9, 0.98))
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=cfg["lr"], weight_decay=cfg["weight_decay"], betas=(0.9, 0.98)
+    )
     schedule = one_cycle(optimizer, cfg["lr"], cfg["steps"])
     generator, losses = torch.Generator().manual_seed(SEED), []
     model.train()

@@ -1,4 +1,6 @@
-"""What the three parts of the embedded model's pretraining share: drawings, batches, the schedule and the record."""
+"""What the three parts of the embedded model's pretraining share: drawings, batches, the schedule and the
+record.
+"""
 
 import hashlib
 import json
@@ -35,12 +37,16 @@ def batches(count: int, size: int, steps: int, rng: np.random.Generator) -> Iter
         order = order[size:]
 
 
-def one_cycle(optimizer: torch.optim.Optimizer, lr: float, steps: int) -> torch.optim.lr_scheduler.LRScheduler:
+def one_cycle(
+    optimizer: torch.optim.Optimizer, lr: float, steps: int
+) -> torch.optim.lr_scheduler.LRScheduler:
     """Warm-up over 5 % of the steps, then cosine to zero."""
     return torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, total_steps=steps, pct_start=0.05)
 
 
-def update(loss: torch.Tensor, optimizer: torch.optim.Optimizer, schedule: torch.optim.lr_scheduler.LRScheduler) -> None:
+def update(
+    loss: torch.Tensor, optimizer: torch.optim.Optimizer, schedule: torch.optim.lr_scheduler.LRScheduler
+) -> None:
     """One step down the loss, with the gradient's norm clipped to one."""
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
@@ -56,5 +62,7 @@ def write_record(part: str, entry: dict) -> None:
     record = json.loads(path.read_text()) if path.exists() else new
     record["parts"][part] = {**entry, "torch": torch.__version__}
     files = sorted(tiny.FOLDER.rglob("*.safetensors"))
-    record["sha256"] = {str(f.relative_to(tiny.FOLDER)): hashlib.sha256(f.read_bytes()).hexdigest() for f in files}
+    record["sha256"] = {
+        str(f.relative_to(tiny.FOLDER)): hashlib.sha256(f.read_bytes()).hexdigest() for f in files
+    }
     path.write_text(json.dumps(record, indent=1) + "\n")

@@ -1,7 +1,7 @@
 """Pretrain the embedded model: `python -m fairgen.embedded.train_model` (about two hours on two CPU cores).
 
-Three parts, each with fixed seeds: the scoring CLIP and the VAE (independent of each other), then the UNet. Only
-drawings of the stream `world` are used. Settings, losses, checks and hashes go to `weights/record.json`.
+Three parts, each with fixed seeds: the scoring CLIP and the VAE (independent of each other), then the UNet.
+Only drawings of the stream `world` are used. Settings, losses, checks and hashes go to `weights/record.json`.
 """
 
 import argparse
@@ -16,21 +16,36 @@ from tqdm import tqdm
 
 from fairgen.embedded import tiny
 from fairgen.embedded.train_clip import train_clip
-from fairgen.embedded.train_common import DRAWINGS, SEED, batches, drawings, one_cycle, to_tensor, update, write_record
+from fairgen.embedded.train_common import (
+    DRAWINGS,
+    SEED,
+    batches,
+    drawings,
+    one_cycle,
+    to_tensor,
+    update,
+    write_record,
+)
 
 if TYPE_CHECKING:
     from diffusers import AutoencoderKL, UNet2DConditionModel
     from diffusers.training_utils import EMAModel
 
 VAE_SETTINGS: dict[str, Any] = {"steps": 7500, "batch": 32, "lr": 3.0e-3, "kl": 1.0e-6}
-UNET_SETTINGS: dict[str, Any] = {"steps": 6500, "batch": 64, "lr": 1.2e-3, "ema": 0.999, "drop_caption": 0.1, "min_snr": 5.0}
-
-
-# --- VAE --------------------------------------------------------------------------------------------------------------
+UNET_SETTINGS: dict[str, Any] = {
+    "steps": 6500,
+    "batch": 64,
+    "lr": 1.2e-3,
+    "ema": 0.999,
+    "drop_caption": 0.1,
+    "min_snr": 5.0,
+}
 
 
 def train_vae() -> None:
-    """Reconstruction (L1 + squared error) with a slight KL term; the scaling factor makes latents unit-variance."""
+    """Reconstruction (L1 + squared error) with a slight KL term; the scaling factor makes latents
+    unit-variance.
+    """
     torch.manual_seed(SEED + 1)
     model = tiny.build_vae().to(memory_format=torch.channels_last).train()
     pixels, cfg = np.stack([d.pixels for d in drawings(DRAWINGS)]), VAE_SETTINGS
@@ -67,9 +82,6 @@ def encode(vae: "AutoencoderKL", pixels: np.ndarray, size: int = 250) -> tuple[t
     return torch.cat([p.mean for p in parts]), torch.cat([p.std for p in parts])
 
 
-# --- UNet -------------------------------------------------------------------------------------------------------------
-
-
 @torch.no_grad()
 def caption_table(captions: list[str]) -> tuple[dict[str, int], torch.Tensor]:
     """Row of each distinct caption (the empty one is row 0) and the text states (captions, length, width)."""
@@ -83,7 +95,9 @@ def caption_table(captions: list[str]) -> tuple[dict[str, int], torch.Tensor]:
 
 
 def train_unet(snapshot: int = 500) -> None:
-    """Denoising with min-SNR weights (arXiv 2303.09556) on cached latent moments; an EMA of the weights is kept."""
+    """Denoising with min-SNR weights (arXiv 2303.09556) on cached latent moments; an EMA of the weights is
+    kept.
+    """
     from diffusers import AutoencoderKL
     from diffusers.training_utils import EMAModel, compute_snr
 
@@ -153,7 +167,9 @@ PARTS = {"clip": train_clip, "vae": train_vae, "unet": train_unet}
 def main() -> None:
     """Train the parts that are asked for, in order."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--parts", nargs="+", choices=list(PARTS), default=list(PARTS), help="default: all, in order")
+    parser.add_argument(
+        "--parts", nargs="+", choices=list(PARTS), default=list(PARTS), help="default: all, in order"
+    )
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--folder", type=Path, default=tiny.FOLDER, help="where the weights go")
     arguments = parser.parse_args()

@@ -1,8 +1,9 @@
-"""Stage `audit`: what a method's selected synthetic images are like, group by group, beside the real training images.
+"""Stage `audit`: what a method's selected synthetic images are like, group by group, beside the real training
+images.
 
-The real side is always the training rows of the index, before the bias ratio's cut, so that figures of all methods and
-ratios have one reference. Distances and diversity are of features of the CLIP that scores; near-copies are looked for
-with the encoder that clusters, among the training rows of every group.
+The real side is always the training rows of the index, before the bias ratio's cut, so that figures of all
+methods and ratios have one reference. Distances and diversity are of features of the CLIP that scores;
+near-copies are looked for with the encoder that clusters, among the training rows of every group.
 """
 
 import hashlib
@@ -119,11 +120,15 @@ def chunks(contents: Iterator[bytes] | list[bytes], size: int) -> Iterator[list[
         yield waiting
 
 
-def examine(models: Models, file: Path, numbers: list[int], near: int) -> tuple[torch.Tensor, torch.Tensor, list[dict[str, Any]]]:
+def examine(
+    models: Models, file: Path, numbers: list[int], near: int
+) -> tuple[torch.Tensor, torch.Tensor, list[dict[str, Any]]]:
     """Features of some generated images by both models, and their flaws."""
     parts = []
     found: list[dict[str, Any]] = []
-    for pictures in chunks((content or b"" for _, content in parquet.image_bytes(file, numbers)), models.batch):
+    for pictures in chunks(
+        (content or b"" for _, content in parquet.image_bytes(file, numbers)), models.batch
+    ):
         parts.append(models.features(pictures))
         found += [{"id": len(found) + i, **flaws(p, near)} for i, p in enumerate(pictures)]
     seen, encoded = (torch.cat(part) for part in zip(*parts, strict=True))
@@ -137,15 +142,31 @@ def real_features(models: Models, root: Path, rows: list[dict[str, Any]]) -> tor
     return torch.cat([models.clip.images(images.load(root, step, models.clip.size)) for step in steps])
 
 
-def fidelity_figures(real: torch.Tensor, generated: torch.Tensor, settings: Audit, seed: int) -> dict[str, Any]:
-    """Distance, precision, recall and diversity; null, with the reason, where either side has too few images."""
-    names = ("kid_on_clip_features", "precision", "recall", "vendi_score", "vendi_score_real", "compared_images")
+def fidelity_figures(
+    real: torch.Tensor, generated: torch.Tensor, settings: Audit, seed: int
+) -> dict[str, Any]:
+    """Distance, precision, recall and diversity; null, with the reason, where either side has too few
+    images.
+    """
+    names = (
+        "kid_on_clip_features",
+        "precision",
+        "recall",
+        "vendi_score",
+        "vendi_score_real",
+        "compared_images",
+    )
     n = min(len(real), len(generated))
     if n < settings.min_images:
-        reason = f"{len(generated)} generated and {len(real)} real images; audit.min_images asks for {settings.min_images}"
+        reason = (
+            f"{len(generated)} generated and {len(real)} real images; audit.min_images asks for"
+            f" {settings.min_images}"
+        )
         return {**dict.fromkeys(names), "null_because": reason}
     generator = torch.Generator().manual_seed(seed)
-    x, y = (features[torch.randperm(len(features), generator=generator)[:n]] for features in (real, generated))
+    x, y = (
+        features[torch.randperm(len(features), generator=generator)[:n]] for features in (real, generated)
+    )
     distance = fidelity.kernel_distance(real, generated, settings.blocks, settings.block_size, seed)
     precision, recall = fidelity.precision_recall(x, y, settings.neighbours)
     values = (distance, precision, recall, fidelity.vendi(y), fidelity.vendi(x), n)
@@ -153,9 +174,13 @@ def fidelity_figures(real: torch.Tensor, generated: torch.Tensor, settings: Audi
 
 
 def copies(cosine: torch.Tensor, reference: torch.Tensor, settings: Audit) -> dict[str, Any]:
-    """Share of generated images as similar to a training row as `similarity`, and of real rows to another real row."""
+    """Share of generated images as similar to a training row as `similarity`, and of real rows to another
+    real row.
+    """
     enough = min(len(cosine), len(reference)) >= settings.min_images
-    values = [float((c >= settings.similarity).double().mean()) if enough else None for c in (cosine, reference)]
+    values = [
+        float((c >= settings.similarity).double().mean()) if enough else None for c in (cosine, reference)
+    ]
     return {
         "flagged": int((cosine >= settings.similarity).sum()),
         **dict(zip(("share", "share_among_real"), values, strict=True)),
@@ -175,7 +200,9 @@ def audit_group(
     closest = cosine.argsort(descending=True, stable=True)[: settings.shown].tolist()
     names = own.column("id")
     shown = [
-        closest_pairs.Pair(group, names[i], own.rows[i], own.file, real.rows[int(neighbour[i])], float(cosine[i]))
+        closest_pairs.Pair(
+            group, names[i], own.rows[i], own.file, real.rows[int(neighbour[i])], float(cosine[i])
+        )
         for i in closest
     ]
     figures = {
@@ -219,7 +246,12 @@ def work(settings: Audit, files: Files) -> None:
         shown += closest
         job.log.info("group %s: %s", group, groups[group])
     document = {
-        **{"scope": files.scope, "method": files.method, "clip": settings.clip, "encoder": settings.encoder.model},
+        **{
+            "scope": files.scope,
+            "method": files.method,
+            "clip": settings.clip,
+            "encoder": settings.encoder.model,
+        },
         **{"real": REAL, "similarity": settings.similarity, "min_images": settings.min_images},
         "groups": groups,
         "closest_pairs": [pair.facts() for pair in shown],

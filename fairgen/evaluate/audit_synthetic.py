@@ -1,4 +1,6 @@
-"""Stage `audit_synthetic`: the audits of all synthetic sets of a data set as one file, and one page in Markdown and HTML."""
+"""Stage `audit_synthetic`: the audits of all synthetic sets of a data set as one file, and one page in
+Markdown and HTML.
+"""
 
 import json
 from dataclasses import dataclass
@@ -12,13 +14,16 @@ from fairgen.evaluate import data_card
 SCHEMA_VERSION = 1
 
 READING = """\
-- **accepted**: share of the drawn images that pass the CLIP filter's threshold. Where it differs between the groups of one
+- **accepted**: share of the drawn images that pass the CLIP filter's threshold. Where it differs \
+between the groups of one
   method, the generator's own bias shows.
-- **KID on CLIP features**: kernel distance to the real images, the KID estimator on features of the scoring CLIP (mean ± sd
+- **KID on CLIP features**: kernel distance to the real images, the KID estimator \
+on features of the scoring CLIP (mean ± sd
   over random blocks). 0: no difference seen. Not comparable with KID on Inception features.
 - **precision**, **recall**: share of generated images near real ones, and of real images near generated ones.
 - **Vendi score**: effective number of different images, and in brackets that of as many real images.
-- **near copies**: share of images that are very similar to a training image, and in brackets the share of real training
+- **near copies**: share of images that are very similar to a training image, and in brackets \
+the share of real training
   images that are as similar to another one. Only a share above that suggests copying.
 - **black**, **constant**, **duplicates**: counts among the kept images."""
 
@@ -42,12 +47,17 @@ class Files(job.Files):
 
 def page(dataset: str, audits: list[dict[str, Any]]) -> str:
     """One table over all sets, how to read it, and what has no figure."""
-    lines = [[a["method"], a["scope"], *data_card.figures_row(g, f)] for a in audits for g, f in a["groups"].items()]
+    lines = [
+        [a["method"], a["scope"], *data_card.figures_row(g, f)]
+        for a in audits
+        for g, f in a["groups"].items()
+    ]
     first = audits[0]
     nulls = [line for a in audits for line in data_card.without_figures(a, a["method"], a["scope"])]
     parts = [
         f"# Audit of the synthetic images of {clean(dataset)}",
-        f"The images that the filter kept, beside real ones ({first['real']}). CLIP: `{clean(first['clip'])}`; encoder for near"
+        f"The images that the filter kept, beside real ones ({first['real']}). CLIP:"
+        f" `{clean(first['clip'])}`; encoder for near"
         f" copies: `{clean(first['encoder'])}`, threshold {first['similarity']}.",
         table(("method", "scope", *data_card.METRICS), lines),
         "## How to read it",
@@ -59,7 +69,9 @@ def page(dataset: str, audits: list[dict[str, Any]]) -> str:
 
 def work(settings: AuditSynthetic, files: Files) -> None:
     """Gather the audits."""
-    audits = [{k: v for k, v in json.loads(path.read_text()).items() if k != lineage.KEY} for path in files.audits]
+    audits = [
+        {k: v for k, v in json.loads(path.read_text()).items() if k != lineage.KEY} for path in files.audits
+    ]
     document: dict[str, Any] = {"schema_version": SCHEMA_VERSION, "dataset": settings.dataset, "results": {}}
     for audit in audits:
         document["results"].setdefault(audit["scope"], {})[audit["method"]] = audit

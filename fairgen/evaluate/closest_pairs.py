@@ -1,4 +1,6 @@
-"""Generated images beside the training images that they are most similar to, as data and as a picture sheet."""
+"""Generated images beside the training images that they are most similar to, as data and as a picture
+sheet.
+"""
 
 from dataclasses import dataclass
 from itertools import groupby
@@ -16,7 +18,9 @@ TILE = 96  # pixels
 
 @dataclass(frozen=True)
 class Pair:
-    """A generated image (its id, and its row in a file of samples) and its nearest training row by cosine similarity."""
+    """A generated image (its id, and its row in a file of samples) and its nearest training row by cosine
+    similarity.
+    """
 
     group: str
     id: str

@@ -1,4 +1,6 @@
-"""The comparison of methods over ratios and seeds: the published document, its CSV, and its table on the terminal."""
+"""The comparison of methods over ratios and seeds: the published document, its CSV, and its table on the
+terminal.
+"""
 
 import json
 import sys
@@ -53,7 +55,9 @@ def summarise(runs: list[dict[str, Any]]) -> dict[str, Any]:
         FairgenError: no group has a test row.
     """
     if runs[0]["worst_group"] is None:
-        raise FairgenError("no group has a test row, so there is nothing to compare; check the data set's split")
+        raise FairgenError(
+            "no group has a test row, so there is nothing to compare; check the data set's split"
+        )
     entry: dict[str, Any] = {name: intervals.over_runs([run[name] for run in runs]) for name in METRICS}
     groups = {}
     for name, first in runs[0]["groups"].items():
@@ -93,17 +97,24 @@ def versions() -> dict[str, str]:
 def table_rows(results: dict[str, Any]) -> list[dict[str, Any]]:
     """One row per ratio and method, for the CSV; an undefined figure is an empty cell.
 
-    `worst_group_wilson_low` and `_high` are the ends of the interval over test rows, averaged over seeds; `no_train_row`,
-    `no_validation_row` and `no_test_row` name the groups without any.
+    `worst_group_wilson_low` and `_high` are the ends of the interval over test rows, averaged over seeds;
+    `no_train_row`, `no_validation_row` and `no_test_row` name the groups without any.
     """
     rows = []
-    cells = [(ratio, method, entry) for ratio, methods in results.items() for method, entry in methods.items()]
+    cells = [
+        (ratio, method, entry) for ratio, methods in results.items() for method, entry in methods.items()
+    ]
     for ratio, method, entry in cells:
         row: dict[str, Any] = {"ratio": ratio, "method": method}
         for figure in METRICS:
             value = entry[figure] or {"mean": None, "sd": None, "ci95": None}
             low, high = value["ci95"] or (None, None)
-            row |= {figure: value["mean"], f"{figure}_sd": value["sd"], f"{figure}_low": low, f"{figure}_high": high}
+            row |= {
+                figure: value["mean"],
+                f"{figure}_sd": value["sd"],
+                f"{figure}_low": low,
+                f"{figure}_high": high,
+            }
         low, high = np.mean(entry["worst_group"]["wilson95"], axis=0).tolist()
         row |= {"worst_group": entry["worst_group"]["by_mean"]}
         row |= {"worst_group_wilson_low": low, "worst_group_wilson_high": high}
@@ -120,14 +131,19 @@ def terminal_table(document: dict[str, Any]) -> str:
     lines = []
     for ratio, methods in document["results"].items():
         lines += [f"\n{document['dataset']}, bias ratio {ratio}, {len(document['seeds'])} classifier seeds"]
-        lines += [f"{'method':<18}{'worst group':>12}{'95 %':>16}{'balanced':>10}{'average':>9}   {'worst':<18}group labels for"]
+        lines += [
+            f"{'method':<18}{'worst group':>12}{'95 %':>16}{'balanced':>10}{'average':>9}  "
+            f" {'worst':<18}group labels for"
+        ]
         ranked = sorted(methods.items(), key=lambda item: -item[1]["worst_group_accuracy"]["mean"])
         for name, entry in ranked:
             worst = entry["worst_group_accuracy"]
-            figures = f"{worst['mean']:>12.3f}{intervals.shown(worst):>16}{entry['balanced_accuracy']['mean']:>10.3f}"
+            figures = f"{worst['mean']:>12.3f}{intervals.shown(worst):>16}"
+            figures += f"{entry['balanced_accuracy']['mean']:>10.3f}"
             known = ", ".join(entry["group_labels"]) or "nothing"
             lines.append(
-                f"{name:<18}{figures}{entry['average_accuracy']['mean']:>9.3f}   {entry['worst_group']['by_mean']:<18}{known}"
+                f"{name:<18}{figures}{entry['average_accuracy']['mean']:>9.3f}  "
+                f" {entry['worst_group']['by_mean']:<18}{known}"
             )
         lines += missing(empty_groups(methods))
         lines.append(intervals.verdict(document["comparisons"][ratio]))

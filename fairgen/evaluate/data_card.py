@@ -1,4 +1,5 @@
-"""The data card of a synthetic set: what it is and how it was made, for whoever gets the files without the project.
+"""The data card of a synthetic set: what it is and how it was made, for whoever gets the files without the
+project.
 
 After "Datasheets for datasets" (Gebru et al. 2021, arXiv 1803.09010), as far as the artifacts can answer.
 """
@@ -48,7 +49,17 @@ def figures_row(group: str, f: dict[str, Any]) -> list[Any]:
     variety = f"{number(f['vendi_score'], 1)} ({number(f['vendi_score_real'], 1)})"
     near = f"{number(f['near_copies']['share'])} ({number(f['near_copies']['share_among_real'])})"
     flaws = (f["black"], f["constant"], f["duplicates"])
-    return [group, f["kept"], number(f["accepted"]), kid, number(f["precision"]), number(f["recall"]), variety, near, *flaws]
+    return [
+        group,
+        f["kept"],
+        number(f["accepted"]),
+        kid,
+        number(f["precision"]),
+        number(f["recall"]),
+        variety,
+        near,
+        *flaws,
+    ]
 
 
 METRICS = (
@@ -58,13 +69,17 @@ METRICS = (
 
 
 ABOUT = (
-    "Images drawn by a diffusion model to balance the groups of the data set {dataset}, made by fairgen {version}. None is a"
-    " photograph, and a label is the group that the generator was asked for, not what someone has seen in the image."
-    " `samples/<group>.parquet` hold the images, each with its prompt, seed, base model and adapter; `selection.parquet` says"
+    "Images drawn by a diffusion model to balance the groups of the data set {dataset}, made by fairgen"
+    " {version}. None is a"
+    " photograph, and a label is the group that the generator was asked for, not what someone has seen in"
+    " the image."
+    " `samples/<group>.parquet` hold the images, each with its prompt, seed, base model and adapter;"
+    " `selection.parquet` says"
     " which of them are kept, with their scores, and why the others are not."
 )
 LICENCE = (
-    "The licence of the base model and that of the training images both bear on these images, and fairgen knows neither."
+    "The licence of the base model and that of the training images both bear on these images, and fairgen"
+    " knows neither."
     " Look them up before you pass the set on; images of persons may need more than a licence."
 )
 LIMITS = """\
@@ -76,7 +91,11 @@ LIMITS = """\
 
 def rule_of(given: dict[str, Any], clip: str) -> str:
     """The filter in words."""
-    whose = "each group" if given["balance"] == "groups" else "a group on average, in the proportions of the training images"
+    whose = (
+        "each group"
+        if given["balance"] == "groups"
+        else "a group on average, in the proportions of the training images"
+    )
     if given["by"] == "random":
         return f"{given['quota']} images of {whose}, at random, whatever CLIP says."
     best = f"then the best {given['quota']} of {whose}"
@@ -92,11 +111,13 @@ def origin(recipe: Recipe, audit: dict[str, Any], samples: list[Path]) -> list[s
     pool = ((g, f["sampled"], f["kept"], number(f["accepted"])) for g, f in audit["groups"].items())
     return [
         "## How it was made",
-        f"Base model (name, hash of its weights): `{clean(', '.join(dict.fromkeys(row['base'] for row in made)))}`. Seed of"
+        "Base model (name, hash of its weights):"
+        f" `{clean(', '.join(dict.fromkeys(row['base'] for row in made)))}`. Seed of"
         f" the set: {recipe.seed}; every image has a seed of its own, in the column `seed`.",
         table(head, ([row[name] for name in head] for row in made)),
         "## Filter",
-        f"{rule_of(recipe.filter, audit['clip'])} `accepted` is the share that passes the threshold: where it is low, the"
+        f"{rule_of(recipe.filter, audit['clip'])} `accepted` is the share that passes the threshold: where"
+        " it is low, the"
         " generator often misses the prompt.",
         table(("group", "drawn", "kept", "accepted"), pool),
     ]
@@ -105,7 +126,9 @@ def origin(recipe: Recipe, audit: dict[str, Any], samples: list[Path]) -> list[s
 def without_figures(audit: dict[str, Any], *where: str) -> list[str]:
     """One line for each group whose figures are null, with the reason; `where` stands before its name."""
     groups = audit["groups"].items()
-    return [f"- {', '.join(map(clean, (*where, g)))}: {f['null_because']}" for g, f in groups if f["null_because"]]
+    return [
+        f"- {', '.join(map(clean, (*where, g)))}: {f['null_because']}" for g, f in groups if f["null_because"]
+    ]
 
 
 def figures(audit: dict[str, Any]) -> list[str]:
@@ -114,8 +137,10 @@ def figures(audit: dict[str, Any]) -> list[str]:
     return [
         "## Figures",
         table(METRICS, (figures_row(g, f) for g, f in audit["groups"].items())),
-        f"Real side: {audit['real']}. A near copy has a similarity of at least {audit['similarity']} to a training row by the"
-        f" encoder `{clean(audit['encoder'])}`. `audit.json` holds the figures, and `nearest.png` shows the closest pairs.",
+        f"Real side: {audit['real']}. A near copy has a similarity of at least {audit['similarity']} to a"
+        " training row by the"
+        f" encoder `{clean(audit['encoder'])}`. `audit.json` holds the figures, and `nearest.png` shows the"
+        " closest pairs.",
         *(["Without figures (–):\n\n" + "\n".join(nulls)] if nulls else []),
     ]
 
@@ -123,7 +148,8 @@ def figures(audit: dict[str, Any]) -> list[str]:
 def page(recipe: Recipe, audit: dict[str, Any], samples: list[Path]) -> str:
     """The card as Markdown; `audit` is the audit's document."""
     parts = [
-        f"# Data card: synthetic images of {clean(recipe.dataset)}, {clean(audit['method'])}, {clean(audit['scope'])}",
+        f"# Data card: synthetic images of {clean(recipe.dataset)}, {clean(audit['method'])},"
+        f" {clean(audit['scope'])}",
         "## What it is",
         ABOUT.format(dataset=clean(recipe.dataset), version=__version__),
         *origin(recipe, audit, samples),

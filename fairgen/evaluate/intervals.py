@@ -1,7 +1,8 @@
-"""95 % intervals: of an accuracy over test rows, of its minimum over groups, and of a mean over repeated runs.
+"""95 % intervals: of an accuracy over test rows, of its minimum over groups, and of a mean over repeated
+runs.
 
-Also what is said of repeated runs (seeds or replicates): mean, deviation, interval, paired differences, leader. Intervals
-are cut to the range that the figure can have, and fewer than three runs have none.
+Also what is said of repeated runs (seeds or replicates): mean, deviation, interval, paired differences,
+leader. Intervals are cut to the range that the figure can have, and fewer than three runs have none.
 """
 
 from functools import cache
@@ -17,21 +18,26 @@ SHARE, DIFFERENCE = (0.0, 1.0), (-1.0, 1.0)  # what an accuracy, and the differe
 
 
 def wilson(right: int, n: int) -> list[float]:
-    """Wilson's score interval of the proportion `right / n` (Wilson 1927, doi 10.1080/01621459.1927.10502953)."""
+    """Wilson's score interval of the proportion `right / n` (Wilson 1927, doi
+    10.1080/01621459.1927.10502953).
+    """
     found = stats.binomtest(right, n).proportion_ci(CONFIDENCE, method="wilson")
     return [float(found.low), float(found.high)]
 
 
 def wilson_minimum(right: list[int], n: list[int]) -> list[float]:
-    """Interval of the smallest of the true accuracies of G groups, nominal 1 − α = 95 % whether they are alike or not.
+    """Interval of the smallest of the true accuracies of G groups, nominal 1 − α = 95 % whether they are
+    alike or not.
 
-    Lower end: the smallest lower Wilson bound, each one-sided at α/2. It lies above the smallest accuracy only if the bound
-    of the group that has it does, whatever the others do, so it needs no correction. Upper end: the smallest upper bound,
-    each one-sided at α/(2G), for it lies below as soon as one of the G bounds does (Bonferroni). With the levels the other
-    way round four groups that are alike are covered at 0.90, by a bootstrap of the minimum at 0.63.
+    Lower end: the smallest lower Wilson bound, each one-sided at α/2. It lies above the smallest accuracy
+    only if the bound of the group that has it does, whatever the others do, so it needs no correction. Upper
+    end: the smallest upper bound, each one-sided at α/(2G), for it lies below as soon as one of the G bounds
+    does (Bonferroni). With the levels the other way round four groups that are alike are covered at 0.90, by
+    a bootstrap of the minimum at 0.63.
 
-    The bounds are Wilson's with continuity correction (Newcombe 1998, method 4), as plain ones are too narrow near 1: of two
-    groups with 50 rows and accuracy 0.95 they cover the smallest at 0.93, corrected ones at 0.98.
+    The bounds are Wilson's with continuity correction (Newcombe 1998, method 4), as plain ones are too narrow
+    near 1: of two groups with 50 rows and accuracy 0.95 they cover the smallest at 0.93, corrected ones at
+    0.98.
 
     Args:
         right: rows of each group that are right.
@@ -44,20 +50,26 @@ def wilson_minimum(right: list[int], n: list[int]) -> list[float]:
 
 @cache
 def wilson_bound(right: int, n: int, side: str, level: float) -> float:
-    """The lower (`greater`) or upper (`less`) bound of `right / n` with continuity correction, one-sided at a level."""
+    """The lower (`greater`) or upper (`less`) bound of `right / n` with continuity correction, one-sided at a
+    level.
+    """
     found = stats.binomtest(right, n, alternative=side).proportion_ci(1 - level, method="wilsoncc")
     return float(found.low if side == "greater" else found.high)
 
 
 def student(values: list[float], within: tuple[float, float] = SHARE) -> list[float] | None:
-    """Two-sided Student-t interval of the mean (Student 1908), cut to a range; None for fewer than three values."""
+    """Two-sided Student-t interval of the mean (Student 1908), cut to a range; None for fewer than three
+    values.
+    """
     if len(values) < FEWEST:
         return None
     half = stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1) * np.std(values, ddof=1) / len(values) ** 0.5
     return [max(float(np.mean(values) - half), within[0]), min(float(np.mean(values) + half), within[1])]
 
 
-def over_runs(values: list[float | None], run: str = "seed", within: tuple[float, float] = SHARE) -> dict[str, Any] | None:
+def over_runs(
+    values: list[float | None], run: str = "seed", within: tuple[float, float] = SHARE
+) -> dict[str, Any] | None:
     """Mean, standard deviation (n − 1), interval and the values themselves; None if one of them is undefined.
 
     Args:
@@ -87,7 +99,8 @@ def differences(values: dict[str, list[float]], to: str, sign: int = 1, run: str
 
 
 def ranking(values: dict[str, list[float]], run: str = "seed") -> dict[str, Any]:
-    """The leader by mean, its paired differences, whether it wins against every other, and what beats the references.
+    """The leader by mean, its paired differences, whether it wins against every other, and what beats the
+    references.
 
     Args:
         values: worst-group accuracy of each method, run by run in one order.
@@ -96,16 +109,26 @@ def ranking(values: dict[str, list[float]], run: str = "seed") -> dict[str, Any]
     leader = max(values, key=lambda name: np.mean(values[name]))
     ahead = differences(values, leader, -1, run)
     wins = bool(ahead) and all(d["ci95"] is not None and d["ci95"][0] > 0 for d in ahead.values())
-    minus = {f"minus_{name}": differences(values, name, run=run) if name in values else None for name in REFERENCES}
+    minus = {
+        f"minus_{name}": differences(values, name, run=run) if name in values else None for name in REFERENCES
+    }
     return {"leader": leader, "winner": leader if wins else None, "leader_minus": ahead, **minus}
 
 
 def verdict(found: dict[str, Any], run: str = "seed") -> str:
-    """A ranking in one sentence: the winner, who is too close to the leader, or that there are too few runs to tell."""
+    """A ranking in one sentence: the winner, who is too close to the leader, or that there are too few runs
+    to tell.
+    """
     if found["winner"]:
-        return f"{found['winner']} wins: its paired 95 % interval over {run}s is above zero against every other method"
+        return (
+            f"{found['winner']} wins: its paired 95 % interval over {run}s is above zero against every"
+            " other method"
+        )
     runs = [len(d[f"per_{run}"]) for d in found["leader_minus"].values()]
     if runs and runs[0] < FEWEST:
-        return f"no winner is named: intervals need at least three {run}s, there {'is one' if runs[0] == 1 else f'are {runs[0]}'}"
+        return (
+            f"no winner is named: intervals need at least three {run}s, there"
+            f" {'is one' if runs[0] == 1 else f'are {runs[0]}'}"
+        )
     close = [n for n, d in found["leader_minus"].items() if not d["ci95"] or d["ci95"][0] <= 0]
     return f"no winner: {found['leader']} leads, but not clearly over {', '.join(close) or 'any other'}"

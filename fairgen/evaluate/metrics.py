@@ -1,7 +1,7 @@
 """Stage `metrics`: figures of one trained classifier on the test rows, group by group and over all.
 
-Figures over groups take the groups that have test rows. `empty_groups` names the groups without training, validation or
-test rows. A figure that the test rows do not define is null.
+Figures over groups take the groups that have test rows. `empty_groups` names the groups without training,
+validation or test rows. A figure that the test rows do not define is null.
 """
 
 from collections.abc import Iterable
@@ -59,7 +59,8 @@ def load(path: Path) -> Predictions:
 def group_accuracies(
     correct: np.ndarray, group: np.ndarray, names: Iterable[str], counts: dict[str, dict[str, int]]
 ) -> dict[str, dict[str, Any]]:
-    """Accuracy with Wilson interval and rows of each group; a group without test rows has n = 0 and accuracy None.
+    """Accuracy with Wilson interval and rows of each group; a group without test rows has n = 0 and accuracy
+    None.
 
     Args:
         correct: (n,) whether a row is right.
@@ -70,7 +71,9 @@ def group_accuracies(
     found = {}
     for name in names:
         own = correct[group == name]
-        accuracy, interval = (float(own.mean()), intervals.wilson(int(own.sum()), len(own))) if len(own) else (None, None)
+        accuracy, interval = (
+            (float(own.mean()), intervals.wilson(int(own.sum()), len(own))) if len(own) else (None, None)
+        )
         used = {f"{split}_n": counts.get(split, {}).get(name, 0) for split in ("train", "validation")}
         found[name] = {"accuracy": accuracy, "wilson95": interval, "n": len(own), **used}
     return found
@@ -85,16 +88,18 @@ def empty_groups(groups: dict[str, dict[str, Any]]) -> dict[str, list[str]]:
 def accuracies(groups: dict[str, dict[str, Any]], conflicting: set[str]) -> dict[str, Any]:
     """Accuracies over the groups that have test rows.
 
-    The worst group is the first of the smallest accuracy. `average` weights groups by their test rows, `balanced` equally,
-    `train_weighted` by their training rows at this ratio (the adjusted average of Sagawa et al. 2020), and
-    `bias_conflicting` is the share of the conflicting groups' rows that are right.
+    The worst group is the first of the smallest accuracy. `average` weights groups by their test rows,
+    `balanced` equally, `train_weighted` by their training rows at this ratio (the adjusted average of Sagawa
+    et al. 2020), and `bias_conflicting` is the share of the conflicting groups' rows that are right.
 
     Args:
         groups: what `group_accuracies` returns.
         conflicting: names of the bias-conflicting groups.
     """
     present = {name: g for name, g in groups.items() if g["n"]}
-    accuracy, n, train_n = (np.array([g[key] for g in present.values()]) for key in ("accuracy", "n", "train_n"))
+    accuracy, n, train_n = (
+        np.array([g[key] for g in present.values()]) for key in ("accuracy", "n", "train_n")
+    )
 
     def weighted(weights: np.ndarray) -> float | None:
         return float(accuracy @ weights / weights.sum()) if weights.sum() else None
@@ -103,7 +108,9 @@ def accuracies(groups: dict[str, dict[str, Any]], conflicting: set[str]) -> dict
     return {
         "worst_group_accuracy": present[worst]["accuracy"] if worst else None,
         "worst_group": worst,
-        "worst_group_wilson95": intervals.wilson_minimum(np.rint(accuracy * n).astype(int).tolist(), n.tolist())
+        "worst_group_wilson95": intervals.wilson_minimum(
+            np.rint(accuracy * n).astype(int).tolist(), n.tolist()
+        )
         if worst
         else None,
         "average_accuracy": weighted(n),
@@ -116,16 +123,25 @@ def accuracies(groups: dict[str, dict[str, Any]], conflicting: set[str]) -> dict
 
 
 def summarise(rows: Predictions, settings: Metrics, counts: dict[str, dict[str, int]]) -> dict[str, Any]:
-    """All figures of the test rows; `counts` are the `train` and `validation` rows of each group that has any."""
-    target, bias = (np.array([getattr(settings.groups[g], key) for g in rows.group]) for key in ("target", "bias"))
-    labels, values = prediction_metrics.Outcomes(target, rows.predicted, bias), list({g.bias for g in settings.groups.values()})
+    """All figures of the test rows; `counts` are the `train` and `validation` rows of each group that has
+    any.
+    """
+    target, bias = (
+        np.array([getattr(settings.groups[g], key) for g in rows.group]) for key in ("target", "bias")
+    )
+    labels, values = (
+        prediction_metrics.Outcomes(target, rows.predicted, bias),
+        list({g.bias for g in settings.groups.values()}),
+    )
     correct = rows.predicted == target
     conflicting = {name for name, g in settings.groups.items() if g.role == "conflicting"}
     top = rows.probabilities.max(axis=1) if len(correct) else np.array([])
     return {
         **accuracies(group_accuracies(correct, rows.group, settings.groups, counts), conflicting),
         "equalized_odds_difference": prediction_metrics.equalized_odds(labels, settings.classes, values),
-        "demographic_parity_difference": prediction_metrics.demographic_parity(labels, settings.classes, values),
+        "demographic_parity_difference": prediction_metrics.demographic_parity(
+            labels, settings.classes, values
+        ),
         "auroc": prediction_metrics.auroc(target, rows.probabilities, settings.classes),
         "expected_calibration_error": prediction_metrics.calibration_error(correct, top),
     }

@@ -1,4 +1,6 @@
-"""Plots of a comparison: worst-group accuracy as bars and over the bias ratio, and the accuracy of every group."""
+"""Plots of a comparison: worst-group accuracy as bars and over the bias ratio, and the accuracy of every
+group.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -16,45 +18,78 @@ from fairgen.evaluate.results import MISSING, empty_groups
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000", "#F0E442")
 DPI = 130
 MARKERS = "osD^vP*X<>"
-LEGEND = {"loc": "upper left", "bbox_to_anchor": (1.01, 1), "frameon": False}  # beside the axes: it covers no data
+# beside the axes: it covers no data
+LEGEND = {"loc": "upper left", "bbox_to_anchor": (1.01, 1), "frameon": False}
 
 
 def save(figure: Any, path: Path) -> None:
     """Write a figure as PNG and release it."""
-    figure.savefig(path, dpi=DPI, bbox_inches="tight", format="png", metadata={"Software": None, **lineage.pictured()})
+    figure.savefig(
+        path, dpi=DPI, bbox_inches="tight", format="png", metadata={"Software": None, **lineage.pictured()}
+    )
     plt.close(figure)
 
 
 def whiskers(figure: dict[str, Any]) -> np.ndarray:
-    """(2, 1) lengths of an interval below and above its mean; not a number, so that none is drawn, without an interval."""
+    """(2, 1) lengths of an interval below and above its mean; not a number, so that none is drawn, without an
+    interval.
+    """
     low, high = figure["ci95"] or (np.nan, np.nan)
     return np.array([[figure["mean"] - low], [high - figure["mean"]]])
 
 
 def without_rows(methods: dict[str, Any], before: str = "") -> str:
-    """What a picture says of groups without rows: nothing where there are none, else a line for each split."""
+    """What a picture says of groups without rows: nothing where there are none, else a line for each
+    split.
+    """
     words = {name: what.partition(",")[0] for name, what in MISSING.items()}
-    return "".join(f"\n{before}{words[name]}: {', '.join(groups)}" for name, groups in empty_groups(methods).items() if groups)
+    return "".join(
+        f"\n{before}{words[name]}: {', '.join(groups)}"
+        for name, groups in empty_groups(methods).items()
+        if groups
+    )
 
 
 def plot_bars(document: dict[str, Any], path: Path) -> None:
-    """Worst-group accuracy of every method at every ratio, two ratios a row: mean, 95 % interval, each seed as a dot."""
+    """Worst-group accuracy of every method at every ratio, two ratios a row: mean, 95 % interval, each seed
+    as a dot.
+    """
     results = document["results"]
     columns = min(2, len(results))
     shape, wide = (-(-len(results) // columns), columns), max(3.2, 0.6 * max(map(len, results.values())))
-    figure, axes = plt.subplots(*shape, figsize=(0.8 + wide * columns, 3.6 * shape[0]), squeeze=False, sharey=True)
+    figure, axes = plt.subplots(
+        *shape, figsize=(0.8 + wide * columns, 3.6 * shape[0]), squeeze=False, sharey=True
+    )
     for ax in axes.flat[len(results) :]:
         ax.set_axis_off()
     for ax, (ratio, methods) in zip(axes.flat, results.items(), strict=False):
         for i, entry in enumerate(methods.values()):
             worst = entry["worst_group_accuracy"]
-            ax.bar(i, worst["mean"], color=COLOURS[i % len(COLOURS)], yerr=whiskers(worst), ecolor="dimgray", capsize=4)
+            ax.bar(
+                i,
+                worst["mean"],
+                color=COLOURS[i % len(COLOURS)],
+                yerr=whiskers(worst),
+                ecolor="dimgray",
+                capsize=4,
+            )
             dots = len(worst["per_seed"])
             places = i + (np.linspace(-0.18, 0.18, dots) if dots > 1 else np.zeros(1))
-            ax.scatter(places, worst["per_seed"], s=14, c="black", edgecolors="white", linewidths=0.5, zorder=3, clip_on=False)
+            ax.scatter(
+                places,
+                worst["per_seed"],
+                s=14,
+                c="black",
+                edgecolors="white",
+                linewidths=0.5,
+                zorder=3,
+                clip_on=False,
+            )
             ax.text(i, 1.04, f"{worst['mean']:.2f}", ha="center", fontsize=9)
         ax.set_xticks(range(len(methods)), list(methods), rotation=35, ha="right", rotation_mode="anchor")
-        ax.set(ylim=(0, 1.12), yticks=np.linspace(0, 1, 6), title=f"bias ratio {ratio}{without_rows(methods)}")
+        ax.set(
+            ylim=(0, 1.12), yticks=np.linspace(0, 1, 6), title=f"bias ratio {ratio}{without_rows(methods)}"
+        )
         ax.spines[["top", "right"]].set_visible(False)
     for ax in axes[:, 0]:
         ax.set_ylabel("worst-group accuracy (test)")
@@ -63,18 +98,23 @@ def plot_bars(document: dict[str, Any], path: Path) -> None:
 
 
 def log_odds(ratios: list[str]) -> np.ndarray:
-    """Places of bias ratios r on an axis, log10 r / (1 − r); `natural`, which has no r, stands on their left."""
+    """Places of bias ratios r on an axis, log10 r / (1 − r); `natural`, which has no r, stands on their
+    left.
+    """
     known = {r: np.log10(float(r) / (1 - float(r))) for r in ratios if r != "natural"}
     return np.array([known.get(r, min(known.values(), default=0) - 0.5) for r in ratios])
 
 
 def plot_curve(document: dict[str, Any], path: Path) -> None:
-    """Worst-group accuracy over the bias ratio, in log-odds so that 0.9 to 0.999 stand apart, with 95 % intervals."""
+    """Worst-group accuracy over the bias ratio, in log-odds so that 0.9 to 0.999 stand apart, with 95 %
+    intervals.
+    """
     results = document["results"]
     ratios = sorted(results, key=lambda r: 0 if r == "natural" else float(r))
     places, last = log_odds(ratios), results[ratios[-1]]
     first = ratios.index("natural") + 1 if "natural" in ratios else 0
-    lines = [part for part in (range(first), range(first, len(ratios))) if part]  # natural is not joined to the others
+    # natural is not joined to the others
+    lines = [part for part in (range(first), range(first, len(ratios))) if part]
     # methods stand a little apart, or their intervals hide each other
     room = min(0.06, 0.4 / len(last)) * min(np.diff(places), default=1)
     figure, ax = plt.subplots(figsize=(3.2 + 1.1 * len(ratios), 3.8))

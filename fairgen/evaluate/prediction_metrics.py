@@ -1,8 +1,8 @@
 """Figures of a classifier's predictions beside accuracies: fairness differences, AUROC and calibration.
 
-A figure that takes one class apart from the rest is taken for every class in turn: the differences report the largest,
-AUROC the mean. For two classes either class gives the same value, so this is the usual binary definition. A figure that
-the rows do not define is None.
+A figure that takes one class apart from the rest is taken for every class in turn: the differences report the
+largest, AUROC the mean. For two classes either class gives the same value, so this is the usual binary
+definition. A figure that the rows do not define is None.
 """
 
 from dataclasses import dataclass
@@ -36,11 +36,15 @@ def demographic_parity(rows: Outcomes, classes: list[str], values: list[str]) ->
     """
     if set(values) - set(rows.bias):
         return None
-    return max(float(demographic_parity_difference(t, p, sensitive_features=rows.bias)) for t, p in one_vs_rest(rows, classes))
+    return max(
+        float(demographic_parity_difference(t, p, sensitive_features=rows.bias))
+        for t, p in one_vs_rest(rows, classes)
+    )
 
 
 def equalized_odds(rows: Outcomes, classes: list[str], values: list[str]) -> float | None:
-    """Largest difference between bias values in a class's true or false positive rate (Hardt et al. 2016, definition 2.1).
+    """Largest difference between bias values in a class's true or false positive rate (Hardt et al. 2016,
+    definition 2.1).
 
     Arguments as in `demographic_parity`. None if a bias value lacks the rows of a rate.
     """

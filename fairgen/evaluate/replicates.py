@@ -1,8 +1,8 @@
 """Stage `replicates`: worst-group accuracy over whole-chain replicates of a data set, per method and ratio.
 
-A replicate is a data set entry with split and generation seeds of its own. Its value is the mean over its classifier
-seeds, so the intervals here are over data, splits, generators and classifiers together; those in each replicate's
-`worst_group.json` are over classifiers only. `replicates.schema.json` describes the file.
+A replicate is a data set entry with split and generation seeds of its own. Its value is the mean over its
+classifier seeds, so the intervals here are over data, splits, generators and classifiers together; those in
+each replicate's `worst_group.json` are over classifiers only. `replicates.schema.json` describes the file.
 """
 
 from dataclasses import dataclass
@@ -31,7 +31,9 @@ class Files(job.Files):
 
 
 def summarise(documents: list[dict[str, Any]], ratio: str) -> dict[str, Any]:
-    """Each method's worst-group accuracy over the replicates and over each one's seeds, and the paired comparison."""
+    """Each method's worst-group accuracy over the replicates and over each one's seeds, and the paired
+    comparison.
+    """
     seeds = {
         method: [d["results"][ratio][method]["worst_group_accuracy"] for d in documents]
         for method in documents[0]["results"][ratio]

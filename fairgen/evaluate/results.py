@@ -36,13 +36,16 @@ def load(path: Path) -> dict[str, Any]:
     try:
         document = json.loads(path.read_text())
     except OSError as error:
-        raise FairgenError(f"cannot read {path}: {error.strerror}; give the path of a worst_group.json") from error
+        raise FairgenError(
+            f"cannot read {path}: {error.strerror}; give the path of a worst_group.json"
+        ) from error
     except ValueError as error:
         raise FairgenError(f"{path} is not JSON ({error}); give the path of a worst_group.json") from error
     found = document.get("schema_version") if isinstance(document, dict) else None
     if found != SCHEMA_VERSION:
         raise FairgenError(
-            f"{path}: schema_version is {found}, this fairgen reads {SCHEMA_VERSION}; make the file again with this version"
+            f"{path}: schema_version is {found}, this fairgen reads {SCHEMA_VERSION}; make the file again"
+            " with this version"
         )
     schemas.check(document, schemas.published("worst_group"), str(path))
     return document

@@ -1,8 +1,9 @@
-"""Stage `worst_group`: the comparison of all methods over ratios and seeds, as JSON, CSV and a table on the terminal.
+"""Stage `worst_group`: the comparison of all methods over ratios and seeds, as JSON, CSV and a table on the
+terminal.
 
-Worst-group accuracy is the minimum over groups for each seed, then the mean over seeds. Intervals are Student-t over
-seeds, which vary the classifier only: not the split, not the generators. `worst_group.schema.json` describes the file,
-which also holds the config that it belongs to.
+Worst-group accuracy is the minimum over groups for each seed, then the mean over seeds. Intervals are
+Student-t over seeds, which vary the classifier only: not the split, not the generators.
+`worst_group.schema.json` describes the file, which also holds the config that it belongs to.
 """
 
 import csv

@@ -1,7 +1,8 @@
-"""Stage `adapt`: train one generator on one cluster of one group, by LoRA or by full DreamBooth (arXiv 2208.12242).
+"""Stage `adapt`: train one generator on one cluster of one group, by LoRA or by full DreamBooth (arXiv
+2208.12242).
 
-A slot with nothing to train (a group that borrows its donor's generators, or a cluster that does not exist) writes an
-empty record with the reason and ends before anything heavy is imported.
+A slot with nothing to train (a group that borrows its donor's generators, or a cluster that does not exist)
+writes an empty record with the reason and ends before anything heavy is imported.
 """
 
 from dataclasses import dataclass
@@ -36,7 +37,9 @@ def work(settings: Adapt, files: Files) -> None:
     given = material(settings, files, assigned, [cluster])
     (pixels,), (origins,) = given.pixels, given.origins
     encoders, name = text_adapters.load(settings, given.base), f"{group}/{cluster}"
-    unet, losses = train(settings, given.base, (given.prompt, pixels), given.priors, name, given.resume, encoders, origins)
+    unet, losses = train(
+        settings, given.base, (given.prompt, pixels), given.priors, name, given.resume, encoders, origins
+    )
     text = text_adapters.state(encoders, settings.kind)
     adapters.write(files.adapter, unet, facts | given.facts(settings, given.sizes[0], losses), text)
 

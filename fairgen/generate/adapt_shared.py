@@ -1,7 +1,8 @@
-"""Stage `adapt_shared`: train the LoRA adapters of all clusters of one group in one shared batch, as `adapt` would one by one.
+"""Stage `adapt_shared`: train the LoRA adapters of all clusters of one group in one shared batch, as `adapt`
+would one by one.
 
-A group that borrows its donor's generators writes an empty record with the reason and ends before anything heavy is
-imported.
+A group that borrows its donor's generators writes an empty record with the reason and ends before anything
+heavy is imported.
 """
 
 from dataclasses import dataclass
@@ -33,13 +34,17 @@ def work(settings: Adapt, files: Files) -> None:
 
     given = material(settings, files, assigned, clusters)
     named = {f"{group}/{cluster}": pixels for cluster, pixels in zip(clusters, given.pixels, strict=True)}
-    trained = train(settings, given.base, given.prompt, named, given.priors, group, given.resume, given.origins)
+    trained = train(
+        settings, given.base, given.prompt, named, given.priors, group, given.resume, given.origins
+    )
     found = {}
     for cluster, size, (state, losses) in zip(clusters, given.sizes, trained, strict=True):
         about = {**facts, "cluster": cluster, "reason": "", **given.facts(settings, size, losses)}
         found[str(cluster)] = (state, about)
     recipe = settings.recipe
-    adapters.write_group(files.adapters, found, lora.lora_config(recipe.rank, recipe.alpha, recipe.dora, recipe.targets))
+    adapters.write_group(
+        files.adapters, found, lora.lora_config(recipe.rank, recipe.alpha, recipe.dora, recipe.targets)
+    )
 
 
 if __name__ == "__main__":

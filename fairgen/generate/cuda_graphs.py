@@ -1,8 +1,8 @@
 """CUDA graphs: all that a training step computes on the GPU, launched at once.
 
-A step of a few images keeps a large GPU busy for less time than Python takes to launch its thousands of kernels. A graph
-records them once and launches them together from then on (docs.pytorch.org/docs/stable/notes/cuda.html#cuda-graphs). The
-kernels are the same, and so are the numbers.
+A step of a few images keeps a large GPU busy for less time than Python takes to launch its thousands of
+kernels. A graph records them once and launches them together from then on
+(docs.pytorch.org/docs/stable/notes/cuda.html#cuda-graphs). The kernels are the same, and so are the numbers.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -16,7 +16,8 @@ from fairgen.generate.denoising import Noised
 
 Step = Callable[[Sequence[Noised]], torch.Tensor]  # a step's batches to its loss; leaves gradients
 
-WARM_UP = 3  # steps before the recording, in which the libraries choose their algorithms and take their memory
+# steps before the recording, in which the libraries choose their algorithms and take their memory
+WARM_UP = 3
 
 
 @contextmanager
@@ -32,8 +33,8 @@ def own_stream() -> Iterator[None]:
 class Replayed:
     """A step that is recorded after `WARM_UP` calls, and replayed from then on.
 
-    The step must leave its gradients in fresh tensors and read nothing from the CPU but its batches, which have the same
-    shapes each time. One that cannot be recorded goes on as it is, with a warning.
+    The step must leave its gradients in fresh tensors and read nothing from the CPU but its batches, which
+    have the same shapes each time. One that cannot be recorded goes on as it is, with a warning.
     """
 
     def __init__(self, step: Step):
@@ -61,4 +62,6 @@ class Replayed:
                 self.loss = self.step(self.inputs)
             self.graph = graph
         except RuntimeError as error:
-            job.log.warning("no CUDA graph of a step (%s); each kernel is launched by itself", shortened(str(error), 160))
+            job.log.warning(
+                "no CUDA graph of a step (%s); each kernel is launched by itself", shortened(str(error), 160)
+            )

@@ -1,23 +1,25 @@
-"""The denoising loss of adapters: noise and weights for a batch of latents, and the error of the denoiser's answer."""
+"""The denoising loss of adapters: noise and weights for a batch of latents, and the error of the denoiser's
+answer.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
 from fairgen.core import devices
+from fairgen.generate.recipe import Adapt
 from fairgen.models import diffusion
 
-if TYPE_CHECKING:
-    from fairgen.generate.recipe import Adapt
 
-
-def min_snr_weights(alphas_cumprod: torch.Tensor, steps: torch.Tensor, gamma: float, prediction: str) -> torch.Tensor:
+def min_snr_weights(
+    alphas_cumprod: torch.Tensor, steps: torch.Tensor, gamma: float, prediction: str
+) -> torch.Tensor:
     """Loss weight per row (arXiv 2303.09556, eq. 5); v-prediction divides by SNR + 1.
 
-    A schedule of zero terminal SNR (arXiv 2305.08891) has SNR 0 at its last step: the weight is 1 there, or 0 for
-    v-prediction, the limits of the formula.
+    A schedule of zero terminal SNR (arXiv 2305.08891) has SNR 0 at its last step: the weight is 1 there, or 0
+    for v-prediction, the limits of the formula.
     """
     if not gamma:
         return torch.ones(len(steps))
@@ -55,7 +57,7 @@ def noised(
     schedule: Any,
     drawn: tuple[torch.Tensor, torch.Tensor],
     loss_weight: torch.Tensor,
-    settings: "Adapt",
+    settings: Adapt,
     generator: torch.Generator,
 ) -> Noised:
     """Noise for a batch of latents (n, c, h, w), `drawn` with their time ids (n, 6).
@@ -65,7 +67,8 @@ def noised(
     """
     clean, time_ids = drawn
     noise = torch.randn(clean.shape, generator=generator)
-    if settings.offset_noise:  # crosslabs.org/blog/diffusion-with-offset-noise: lets training move the mean brightness
+    # crosslabs.org/blog/diffusion-with-offset-noise: lets training move the mean brightness
+    if settings.offset_noise:
         noise += settings.offset_noise * torch.randn(*clean.shape[:2], 1, 1, generator=generator)
     steps = torch.randint(0, schedule.config.num_train_timesteps, (len(clean),), generator=generator)
     kind = schedule.config.prediction_type
@@ -74,14 +77,22 @@ def noised(
     return Noised(schedule.add_noise(clean, noise, steps), steps, time_ids, target, weight)
 
 
-def precision(settings: "Adapt") -> torch.autocast:
-    """Where forward passes take the base's dtype, though all weights are float32; LoRA layers see to themselves."""
+def precision(settings: Adapt) -> torch.autocast:
+    """Where forward passes take the base's dtype, though all weights are float32; LoRA layers see to
+    themselves.
+    """
     dtype = diffusion.DTYPES[settings.base.dtype]
-    return torch.autocast(devices.current().type, dtype, enabled=settings.kind == "full" and dtype != torch.float32)
+    return torch.autocast(
+        devices.current().type, dtype, enabled=settings.kind == "full" and dtype != torch.float32
+    )
 
 
-def row_losses(unet: torch.nn.Module, batch: Noised, text: diffusion.Conditioning, settings: "Adapt") -> torch.Tensor:
-    """Weighted denoising error of each row; SDXL reads the sizes and crops of the batch's own images, not those of `text`."""
+def row_losses(
+    unet: torch.nn.Module, batch: Noised, text: diffusion.Conditioning, settings: Adapt
+) -> torch.Tensor:
+    """Weighted denoising error of each row; SDXL reads the sizes and crops of the batch's own images, not
+    those of `text`.
+    """
     batch = batch.to(unet.device)
     if text.time_ids is not None:
         text = replace(text, time_ids=batch.time_ids)

@@ -1,4 +1,6 @@
-"""Stage `filter`: keep each group's best images by CLIP score, up to its quota, and record why the others go."""
+"""Stage `filter`: keep each group's best images by CLIP score, up to its quota, and record why the others
+go.
+"""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -37,7 +39,9 @@ def probabilities(cosines: np.ndarray, scale: float) -> np.ndarray:
 
 
 def own_scores(cosines: np.ndarray, own: np.ndarray, scale: float, by: str) -> np.ndarray:
-    """The score of each image for its own group: probability, raw cosine, or rank in its group as a share in [0, 1]."""
+    """The score of each image for its own group: probability, raw cosine, or rank in its group as a share in
+    [0, 1].
+    """
     value = (probabilities(cosines, scale) if by == "probability" else cosines)[np.arange(len(own)), own]
     if by != "quantile":
         return value
@@ -54,14 +58,18 @@ def random_scores(ids: list[str]) -> np.ndarray:
 
 
 def quotas(settings: Filter, counts: list[int]) -> list[int]:
-    """Images that each group keeps: `quota`, or shares of the same total in proportion to its training images `counts`."""
+    """Images that each group keeps: `quota`, or shares of the same total in proportion to its training images
+    `counts`.
+    """
     if settings.balance == "groups":
         return [settings.quota] * len(counts)
     return [round(settings.quota * len(counts) * count / sum(counts)) for count in counts]
 
 
 def select(score: np.ndarray, own: np.ndarray, settings: Filter, quota: list[int]) -> np.ndarray:
-    """Outcome per image: "" for kept, else the reason; within a group the best `quota[group]` above the threshold are kept."""
+    """Outcome per image: "" for kept, else the reason; within a group the best `quota[group]` above the
+    threshold are kept.
+    """
     outcome = np.where(score >= settings.threshold, "", f"{settings.by} below threshold").astype(object)
     for group in np.unique(own):
         passed = np.flatnonzero((own == group) & (outcome == ""))
@@ -77,7 +85,11 @@ def work(settings: Filter, files: Files) -> None:
     cosines = parquet.matrix(table, "cosines")
     own = np.array([groups.index(g) for g in table["group"].to_pylist()])
     at_random = settings.by == "random"
-    score = random_scores(table["id"].to_pylist()) if at_random else own_scores(cosines, own, facts["scale"], settings.by)
+    score = (
+        random_scores(table["id"].to_pylist())
+        if at_random
+        else own_scores(cosines, own, facts["scale"], settings.by)
+    )
     trained = parquet.facts(files.split[0])["counts"]["train"] if files.split else {}
     quota = quotas(settings, [trained.get(name, 0) for name in groups])
     outcome = select(score, own, settings, quota)
@@ -93,11 +105,15 @@ def work(settings: Filter, files: Files) -> None:
         if kept < quota[i] and not settings.allow_shortfall:
             raise FairgenError(
                 f"filter: group {name} keeps {kept} of the {quota[i]} images that filter.quota asks for"
-                f" ({summary[name]['sampled']} sampled, {passed} with {settings.by} ≥ filter.threshold = {settings.threshold});"
-                " lower filter.threshold or filter.quota, raise sample.per_group, or set filter.allow_shortfall: true"
+                f" ({summary[name]['sampled']} sampled, {passed} with {settings.by} ≥ filter.threshold ="
+                f" {settings.threshold});"
+                " lower filter.threshold or filter.quota, raise sample.per_group, or set"
+                " filter.allow_shortfall: true"
             )
         if quota[i] and not kept:
-            raise FairgenError(f"filter: no image of group {name} passes filter.threshold = {settings.threshold}; lower it")
+            raise FairgenError(
+                f"filter: no image of group {name} passes filter.threshold = {settings.threshold}; lower it"
+            )
     job.log.info("kept %s", summary)
     columns = {name: table[name] for name in ("id", "group", "cluster", "file")}
     parquet.write(

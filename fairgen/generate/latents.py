@@ -3,16 +3,12 @@
 Image latents (moments, flipped ones included) and prompt states are encoded once, never per step.
 """
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import torch
 
 from fairgen.core.batches import Batches
+from fairgen.generate.recipe import Recipe
 from fairgen.models import autoencoder, diffusion
-
-if TYPE_CHECKING:
-    from fairgen.generate.recipe import Recipe
 
 
 class Latents:
@@ -31,14 +27,17 @@ class Latents:
 
 
 def time_ids(pixels: np.ndarray, origins: np.ndarray | None) -> torch.Tensor:
-    """What SDXL reads of each training image (n, 6): its height and width, the corner of its crop, and the size of `pixels`.
+    """What SDXL reads of each training image (n, 6): its height and width, the corner of its crop, and the
+    size of `pixels`.
 
-    As diffusers' DreamBooth script for SDXL computes them (arXiv 2307.01952, section 2.2). Images without `origins` (n, 4) are
-    taken as they are: not scaled, not cut.
+    As diffusers' DreamBooth script for SDXL computes them (arXiv 2307.01952, section 2.2). Images without
+    `origins` (n, 4) are taken as they are: not scaled, not cut.
     """
     _, height, width, _ = pixels.shape
     whole = np.tile([height, width, 0, 0], (len(pixels), 1)) if origins is None else origins
-    return torch.cat([torch.from_numpy(whole).float(), torch.tensor([height, width]).float().expand(len(pixels), 2)], dim=1)
+    return torch.cat(
+        [torch.from_numpy(whole).float(), torch.tensor([height, width]).float().expand(len(pixels), 2)], dim=1
+    )
 
 
 class Loader:
@@ -47,7 +46,9 @@ class Loader:
     def __init__(self, sets: list[Latents], sizes: list[int], seed: int):
         self.generator = torch.Generator().manual_seed(seed)
         self.sets = sets
-        self.streams = [Batches(len(latents), size, self.generator) for latents, size in zip(sets, sizes, strict=True)]
+        self.streams = [
+            Batches(len(latents), size, self.generator) for latents, size in zip(sets, sizes, strict=True)
+        ]
 
     def next_batch(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Clean latents of the next batch, and their images' `time_ids`."""
@@ -59,11 +60,15 @@ class Loader:
         return clean, sizes
 
 
-def batch_sizes(recipe: "Recipe", priors: int) -> tuple[list[int], torch.Tensor]:
-    """Rows that a batch takes of the cluster's images and of each set of class images, and each row's part of the loss."""
+def batch_sizes(recipe: Recipe, priors: int) -> tuple[list[int], torch.Tensor]:
+    """Rows that a batch takes of the cluster's images and of each set of class images, and each row's part of
+    the loss.
+    """
     each = max(1, recipe.prior_batch // max(1, priors))
     parts = [(recipe.batch, 1.0), *[(each, recipe.prior_weight / max(1, priors))] * priors]
-    return [size for size, _ in parts], torch.cat([torch.full((size,), weight / size) for size, weight in parts])
+    return [size for size, _ in parts], torch.cat(
+        [torch.full((size,), weight / size) for size, weight in parts]
+    )
 
 
 def conditions(prompts: diffusion.Conditioning, sizes: list[int]) -> diffusion.Conditioning:

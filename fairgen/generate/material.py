@@ -24,7 +24,9 @@ def reason_to_skip(group: str, cluster: int, labels: list[int], settings: Adapt)
     if donor and len(labels) < settings.borrow_below:
         return f"borrows from {donor}: {len(labels)} images, adapt.borrow_below = {settings.borrow_below}"
     if not labels:
-        raise FairgenError(f"group {group} has no training image and no donor; give it one (donor) in the config")
+        raise FairgenError(
+            f"group {group} has no training image and no donor; give it one (donor) in the config"
+        )
     return "" if cluster in labels else f"the group has {len(set(labels))} clusters"
 
 
@@ -51,7 +53,8 @@ class Material:
     identity: str  # of the base
     prompt: str
     pixels: "list[np.ndarray]"  # (n, h, w, 3) uint8 of each cluster
-    origins: "list[np.ndarray]"  # (n, 4) of each cluster: the images' own sizes and the corners of their crops
+    # (n, 4) of each cluster: the images' own sizes and the corners of their crops
+    origins: "list[np.ndarray]"
     sizes: list[int]  # images of each cluster, the unread ones included
     priors: "list[tuple[str, np.ndarray]]"  # prompt and class images
     resume: Resume
@@ -71,7 +74,11 @@ def enough(files: list[str], settings: Adapt, name: str) -> list[str]:
     """
     recipe = settings.recipe
     most = recipe.steps * recipe.accumulate * recipe.batch
-    return files if len(files) <= most else random.Random(seed_of("images", settings.seed, name)).sample(files, most)
+    return (
+        files
+        if len(files) <= most
+        else random.Random(seed_of("images", settings.seed, name)).sample(files, most)
+    )
 
 
 def material(settings: Adapt, files: ClusterFiles, assigned: dict[str, int], clusters: list[int]) -> Material:
@@ -84,15 +91,25 @@ def material(settings: Adapt, files: ClusterFiles, assigned: dict[str, int], clu
     base = settings.base
     split, root = parquet.rows(files.split), Path(parquet.facts(files.split)["root"])
     images_of = [[r["path"] for r in split if assigned.get(r["id"]) == cluster] for cluster in clusters]
-    seen = [enough(listed, settings, f"{files.group}/{c}") for c, listed in zip(clusters, images_of, strict=True)]
+    seen = [
+        enough(listed, settings, f"{files.group}/{c}") for c, listed in zip(clusters, images_of, strict=True)
+    ]
     origins = [np.empty((len(listed), 4), dtype=np.int64) for listed in seen]
     hashes = {r["path"]: r["hash"] for r in split}
-    pixels = [images.load(root, listed, base.resolution, hashes, own) for listed, own in zip(seen, origins, strict=True)]
+    pixels = [
+        images.load(root, listed, base.resolution, hashes, own)
+        for listed, own in zip(seen, origins, strict=True)
+    ]
     priors = [
-        (parquet.read(path, ["prompt"])["prompt"][0].as_py(), images.load_column(path, base.resolution)) for path in files.prior
+        (parquet.read(path, ["prompt"])["prompt"][0].as_py(), images.load_column(path, base.resolution))
+        for path in files.prior
     ]
     identity, texts = diffusion.identity(base), [text.encode() for text, _ in priors]
-    inputs = {"base": identity, "images": digest(*pixels, *origins), "prior": digest(*texts, *(x for _, x in priors))}
+    inputs = {
+        "base": identity,
+        "images": digest(*pixels, *origins),
+        "prior": digest(*texts, *(x for _, x in priors)),
+    }
     prompt = instance_prompt(settings.prompts[files.group], settings.token)
     sizes = [len(listed) for listed in images_of]
     return Material(base, identity, prompt, pixels, origins, sizes, priors, Resume(files.work, inputs))

@@ -42,7 +42,9 @@ def rows(settings: Prior, group: str, skip: int) -> Iterator[resumable.Row]:
     seeds = [seed_of("prior", settings.seed, group, i) for i in range(settings.count)]
     unet, vae = diffusion.load_unet(base), diffusion.load_vae(base)
     job.ready()
-    drawn = images.encode_all(sample_images(unet, vae, base, text, seeds, settings.solver, skip), settings.solver.batch)
+    drawn = images.encode_all(
+        sample_images(unet, vae, base, text, seeds, settings.solver, skip), settings.solver.batch
+    )
     for content, seed in zip(drawn, seeds[skip:], strict=True):
         yield content, {"prompt": prompt, "seed": seed}
 
@@ -50,7 +52,9 @@ def rows(settings: Prior, group: str, skip: int) -> Iterator[resumable.Row]:
 def work(settings: Prior, files: Files) -> None:
     """Write the class images of one group."""
     identity = diffusion.identity(settings.base)
-    drawn = resumable.resumed(Resume(files.work, {"base": identity}), FIELDS, lambda skip: rows(settings, files.group, skip))
+    drawn = resumable.resumed(
+        Resume(files.work, {"base": identity}), FIELDS, lambda skip: rows(settings, files.group, skip)
+    )
     parquet.write_images(files.prior, drawn, FIELDS, {"base": identity})
 
 

@@ -1,4 +1,6 @@
-"""Prompts of a group are written once, with `[V]` where the rare token goes: `a photo of a [V] blond woman`."""
+"""Prompts of a group are written once, with `[V]` where the rare token goes: `a photo of a [V] blond
+woman`.
+"""
 
 PLACE = "[V]"
 

@@ -14,12 +14,14 @@ class Recipe:
     batch: int
     schedule: str  # of the learning rate, a name of diffusers.optimization: constant, cosine, linear, …
     warmup: int  # steps over which the learning rate rises from 0
-    ema: float  # decay of the running mean of the weights, which is then what is kept; 0 keeps the last weights
+    # decay of the running mean of the weights, which is then what is kept; 0 keeps the last weights
+    ema: float
     prior_weight: float  # weight of the prior-preservation loss; 0 trains without prior images
     prior_batch: int
     accumulate: int  # batches of a step, one after the other
     gradient_checkpointing: bool  # compute activations again in the backward pass: less memory, more time
-    optimizer: str = "adamw"  # or adamw8bit: moments in 8 bits (arXiv 2110.02861), by the package bitsandbytes
+    # or adamw8bit: moments in 8 bits (arXiv 2110.02861), by the package bitsandbytes
+    optimizer: str = "adamw"
     text_lr: float = 0.0  # of the text encoders; 0 leaves them as they are
     rank: int = 0
     alpha: float = 0.0

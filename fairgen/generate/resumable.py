@@ -12,7 +12,9 @@ from fairgen.core.workfolder import Resume
 Row = tuple[bytes, dict[str, Any]]
 
 
-def resumed(resume: Resume, fields: dict[str, pa.DataType], make: Callable[[int], Iterator[Row]]) -> Iterator[Row]:
+def resumed(
+    resume: Resume, fields: dict[str, pa.DataType], make: Callable[[int], Iterator[Row]]
+) -> Iterator[Row]:
     """All rows in order: those that an interrupted job has left, then those that are drawn.
 
     Args:

@@ -1,7 +1,8 @@
 """Stage `sample`: draw a group's synthetic images through all its adapters, or its donor's when it borrows.
 
-The base is loaded once. Each cluster gets a share of the images proportional to its size, with a floor. Every image has its own
-seed, derived from the group, the cluster and its number, and a row that says how it came about.
+The base is loaded once. Each cluster gets a share of the images proportional to its size, with a floor. Every
+image has its own seed, derived from the group, the cluster and its number, and a row that says how it came
+about.
 """
 
 from collections.abc import Iterator
@@ -53,7 +54,9 @@ class Sample:
 
 @dataclass(frozen=True)
 class Source:
-    """One generator: an adapter file (None: the base alone) with its hash, its cluster, and how many images it draws."""
+    """One generator: an adapter file (None: the base alone) with its hash, its cluster, and how many images
+    it draws.
+    """
 
     path: Path | None
     cluster: int
@@ -72,7 +75,8 @@ class Files(job.Files):
 
 
 def shares(sizes: list[int], total: int, floor: int) -> list[int]:
-    """Split `total` images over clusters in proportion to their sizes (largest remainder), but none below `floor`.
+    """Split `total` images over clusters in proportion to their sizes (largest remainder), but none below
+    `floor`.
 
     Where the floor is too high for all of them, every cluster gets as many as any other.
     """
@@ -89,8 +93,12 @@ def shares(sizes: list[int], total: int, floor: int) -> list[int]:
     return counts
 
 
-def sources(own: list[Path], donors: list[Path], total: int, floor: int, group: str) -> tuple[list[Source], bool]:
-    """The generators to draw from, each with its share of `total` images, and whether they are the donor's."""
+def sources(
+    own: list[Path], donors: list[Path], total: int, floor: int, group: str
+) -> tuple[list[Source], bool]:
+    """The generators to draw from, each with its share of `total` images, and whether they are the
+    donor's.
+    """
     if not own:
         return [Source(None, 0, total)], False
     for files, borrowed in ((own, False), (donors, True)):
@@ -99,15 +107,21 @@ def sources(own: list[Path], donors: list[Path], total: int, floor: int, group: 
         if trained:
             counts = shares([facts["images"] for _, facts in trained], total, floor)
             drawn = zip(trained, counts, strict=True)
-            found = [Source(path, facts["cluster"], count, adapters.digest(path)) for (path, facts), count in drawn]
+            found = [
+                Source(path, facts["cluster"], count, adapters.digest(path)) for (path, facts), count in drawn
+            ]
             return found, borrowed
-    raise FairgenError(f"group {group}: neither it nor its donor has a trained adapter; lower adapt.borrow_below")
+    raise FairgenError(
+        f"group {group}: neither it nor its donor has a trained adapter; lower adapt.borrow_below"
+    )
 
 
 def rows(
     settings: Sample, group: str, chosen: list[Source], borrowed: bool, identity: str, skip: int = 0
 ) -> Iterator[tuple[bytes, dict[str, Any]]]:
-    """Draw every image of the group with its provenance, without the first `skip`; `identity` is the base's."""
+    """Draw every image of the group with its provenance, without the first `skip`; `identity` is the
+    base's.
+    """
     base = settings.base
     first = chosen[0].path
     adapted = first is not None
@@ -154,7 +168,9 @@ def work(settings: Sample, files: Files) -> None:
     identity = diffusion.identity(settings.base)
     inputs = {"base": identity, "adapters": ",".join(source.digest for source in chosen if source.path)}
     drawn = resumable.resumed(
-        Resume(files.work, inputs), FIELDS, lambda skip: rows(settings, group, chosen, borrowed, identity, skip)
+        Resume(files.work, inputs),
+        FIELDS,
+        lambda skip: rows(settings, group, chosen, borrowed, identity, skip),
     )
     counted = tqdm(drawn, total=settings.per_group, desc=f"sample {group}", disable=None)
     facts = {"borrowed_from": settings.donors[group] if borrowed else "", "sources": len(chosen)}

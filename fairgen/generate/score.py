@@ -15,7 +15,9 @@ from fairgen.models import clip
 
 @dataclass(frozen=True)
 class Score:
-    """The scoring CLIP, how many images go through it at once, and the groups' prompts in the config's order."""
+    """The scoring CLIP, how many images go through it at once, and the groups' prompts in the config's
+    order.
+    """
 
     model: str
     batch: int
@@ -39,10 +41,14 @@ def work(settings: Score, files: Files) -> None:
     for path in files.samples:
         table = parquet.read(path, ["id", "group", "cluster"])
         chunks = [range(i, min(i + settings.batch, len(table))) for i in range(0, len(table), settings.batch)]
-        cosines = np.concatenate([(model.images(images.load_column(path, model.size, rows)) @ text.T).numpy() for rows in chunks])
+        cosines = np.concatenate(
+            [(model.images(images.load_column(path, model.size, rows)) @ text.T).numpy() for rows in chunks]
+        )
         file = pa.array([str(path)] * len(table))
         parts.append(
-            table.append_column("cosines", parquet.vectors(cosines)).append_column("file", file).replace_schema_metadata()
+            table.append_column("cosines", parquet.vectors(cosines))
+            .append_column("file", file)
+            .replace_schema_metadata()
         )
     made = {str(path): (lineage.read(path) or {}).get("hash", "") for path in files.samples}
     facts = {"groups": groups, "scale": model.scale, "model": settings.model, "samples": made}

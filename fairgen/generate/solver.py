@@ -1,4 +1,6 @@
-"""The sampling loop: latents from per-image seeds through a fast solver with classifier-free guidance, then pixels."""
+"""The sampling loop: latents from per-image seeds through a fast solver with classifier-free guidance, then
+pixels.
+"""
 
 import copy
 import dataclasses
@@ -65,7 +67,9 @@ def render(
     seeds: list[int],
     solver: Solver,
 ) -> np.ndarray:
-    """One batch of images (n, h, w, 3) uint8; a compiled denoiser gets the last seed again and again up to a full batch."""
+    """One batch of images (n, h, w, 3) uint8; a compiled denoiser gets the last seed again and again up to a
+    full batch.
+    """
     padded = seeds + seeds[-1:] * (solver.batch - len(seeds) if solver.compile else 0)
     noise = initial_noise(unet, base, padded, autoencoder.scale(vae))
     latents = denoise(unet, scheduler, noise, text, solver)
@@ -73,7 +77,9 @@ def render(
 
 
 def constant(pixels: np.ndarray) -> np.ndarray:
-    """Which images (n, h, w, 3) are of one colour: those that are not finite, and what a broken model draws."""
+    """Which images (n, h, w, 3) are of one colour: those that are not finite, and what a broken model
+    draws.
+    """
     flat = pixels.reshape(len(pixels), -1)
     return flat.min(1) == flat.max(1)
 
@@ -87,7 +93,8 @@ def sample_images(
     solver: Solver,
     skip: int = 0,
 ) -> Iterator[np.ndarray]:
-    """Yield one (h, w, 3) uint8 image per seed, without the first `skip`; batches are the same with and without them.
+    """Yield one (h, w, 3) uint8 image per seed, without the first `skip`; batches are the same with and
+    without them.
 
     Images that are not finite, or constant, are drawn once more in float32.
 
@@ -103,13 +110,18 @@ def sample_images(
         pixels = render(unet, vae, base, scheduler, text, batch, solver)
         bad = np.flatnonzero(constant(pixels))
         if len(bad) and base.dtype != "float32":
-            job.log.warning("%d images are constant or not finite in %s; drawn again in float32", len(bad), base.dtype)
+            job.log.warning(
+                "%d images are constant or not finite in %s; drawn again in float32", len(bad), base.dtype
+            )
             again, plain = [batch[row] for row in bad], dataclasses.replace(solver, compile=False)
-            pixels[bad] = render(copy.deepcopy(unet).float(), copy.deepcopy(vae).float(), base, scheduler, text, again, plain)
+            pixels[bad] = render(
+                copy.deepcopy(unet).float(), copy.deepcopy(vae).float(), base, scheduler, text, again, plain
+            )
             bad = bad[constant(pixels[bad])]
         if len(bad):
             raise FairgenError(
-                f"the image of seed {batch[bad[0]]} is not finite or of one colour, in float32 too; check diffusion.model"
+                f"the image of seed {batch[bad[0]]} is not finite or of one colour, in float32 too; check"
+                " diffusion.model"
                 " and the learning rate of its adapter"
             )
         yield from pixels[max(0, skip - i) :]

@@ -1,29 +1,29 @@
-"""Text encoders that are trained along with the denoiser: prepared, stored in the adapter's file, and put back.
+"""Text encoders that are trained along with the denoiser: prepared, stored in the adapter's file, and put
+back.
 
-Their tensors have the prefixes of a pipeline's parts, `text_encoder.` and for SDXL's second one `text_encoder_2.`, so that
-`pipeline.load_lora_weights` of diffusers finds them.
+Their tensors have the prefixes of a pipeline's parts, `text_encoder.` and for SDXL's second one
+`text_encoder_2.`, so that `pipeline.load_lora_weights` of diffusers finds them.
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
+from fairgen.generate.recipe import Adapt
 from fairgen.models import adapters, base_model, diffusion, lora, text_encoders
 
-if TYPE_CHECKING:
-    from fairgen.generate.recipe import Adapt
-
-WRAPPER = "text_model."  # stands in front of most names in every file; transformers has dropped it from some classes since 5.6
+# stands in front of most names in every file; transformers has dropped it from some classes since 5.6
+WRAPPER = "text_model."
 
 
-def load(settings: "Adapt", base: base_model.Base) -> diffusion.Encoders:
+def load(settings: Adapt, base: base_model.Base) -> diffusion.Encoders:
     """The base's text encoders where they are trained, else none."""
     whole = torch.float32 if settings.kind == "full" else None
     return text_encoders.load_text(base, whole) if settings.recipe.text_lr else {}
 
 
-def trainable(encoders: diffusion.Encoders, settings: "Adapt") -> list[torch.nn.Parameter]:
+def trainable(encoders: diffusion.Encoders, settings: Adapt) -> list[torch.nn.Parameter]:
     """Prepare text encoders for training and list their float32 trainable weights."""
     recipe, weights = settings.recipe, []
     for _, encoder in encoders.values():
@@ -41,7 +41,10 @@ def state(encoders: diffusion.Encoders, kind: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for part, (_, encoder) in encoders.items():
         own = lora.lora_tensors(encoder) if kind == "lora" else encoder.state_dict()
-        wrapped = {name if name.startswith((WRAPPER, "text_projection.")) else WRAPPER + name: x for name, x in own.items()}
+        wrapped = {
+            name if name.startswith((WRAPPER, "text_projection.")) else WRAPPER + name: x
+            for name, x in own.items()
+        }
         found |= {f"{part}.{name}": x for name, x in wrapped.items()}
     return found
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,20 +13,18 @@ from fairgen.core.batches import Batches, Generators
 from fairgen.core.checkpoint import TrainingState
 from fairgen.core.errors import FairgenError
 from fairgen.core.seeds import seed_of
+from fairgen.core.workfolder import Resume
 from fairgen.generate import cuda_graphs, text_adapters
 from fairgen.generate.denoising import Noised, noised, precision, row_losses
 from fairgen.generate.latents import Latents, Loader, batch_sizes, conditions
+from fairgen.generate.recipe import Adapt, Recipe
 from fairgen.models import base_model, diffusion, lora, text_encoders
-
-if TYPE_CHECKING:
-    from fairgen.core.workfolder import Resume
-    from fairgen.generate.recipe import Adapt, Recipe
 
 # keeps gradients that pass through float16 above its smallest numbers (arXiv 1710.03740, section 3.2)
 LOSS_SCALE = 1024.0
 
 
-def trainable(unet: torch.nn.Module, settings: "Adapt") -> list[torch.nn.Parameter]:
+def trainable(unet: torch.nn.Module, settings: Adapt) -> list[torch.nn.Parameter]:
     """Prepare the UNet for training and list its float32 trainable weights."""
     if settings.kind == "lora":
         recipe = settings.recipe
@@ -40,7 +38,9 @@ def trainable(unet: torch.nn.Module, settings: "Adapt") -> list[torch.nn.Paramet
     return weights
 
 
-def adamw(weights: list[torch.nn.Parameter], settings: "Adapt", text: Sequence[torch.nn.Parameter] = ()) -> torch.optim.Optimizer:
+def adamw(
+    weights: list[torch.nn.Parameter], settings: Adapt, text: Sequence[torch.nn.Parameter] = ()
+) -> torch.optim.Optimizer:
     """AdamW (arXiv 1711.05101), its moments in 32 or 8 bits; `text` has a learning rate of its own.
 
     Raises:
@@ -60,15 +60,19 @@ def adamw(weights: list[torch.nn.Parameter], settings: "Adapt", text: Sequence[t
     return AdamW8bit(groups, **options)
 
 
-def lr_schedule(optimizer: torch.optim.Optimizer, recipe: "Recipe") -> torch.optim.lr_scheduler.LRScheduler:
+def lr_schedule(optimizer: torch.optim.Optimizer, recipe: Recipe) -> torch.optim.lr_scheduler.LRScheduler:
     """One of diffusers' schedules over the whole run."""
     from diffusers.optimization import get_scheduler
 
-    return get_scheduler(recipe.schedule, optimizer, num_warmup_steps=recipe.warmup, num_training_steps=recipe.steps)
+    return get_scheduler(
+        recipe.schedule, optimizer, num_warmup_steps=recipe.warmup, num_training_steps=recipe.steps
+    )
 
 
 class RunningMean:
-    """Exponential moving average of trainable weights, with a decay that starts low: min(decay, (1 + t) / (10 + t))."""
+    """Exponential moving average of trainable weights, with a decay that starts low: min(decay, (1 + t) / (10
+    + t)).
+    """
 
     def __init__(self, weights: list[torch.nn.Parameter], decay: float):
         self.weights, self.decay = weights, decay
@@ -78,7 +82,9 @@ class RunningMean:
     def update(self, steps: int) -> None:
         """Take in the weights after so many steps."""
         if self.mean:
-            torch._foreach_lerp_(self.mean, list(self.weights), 1 - min(self.decay, (1 + steps) / (10 + steps)))
+            torch._foreach_lerp_(
+                self.mean, list(self.weights), 1 - min(self.decay, (1 + steps) / (10 + steps))
+            )
 
     @torch.no_grad()
     def install(self) -> None:
@@ -88,12 +94,12 @@ class RunningMean:
 
 
 def train(
-    settings: "Adapt",
+    settings: Adapt,
     base: base_model.Base,
     instance: tuple[str, np.ndarray],
     priors: list[tuple[str, np.ndarray]],
     name: str,
-    resume: "Resume | None" = None,
+    resume: Resume | None = None,
     encoders: diffusion.Encoders | None = None,
     origins: np.ndarray | None = None,
 ) -> tuple[torch.nn.Module, list[float]]:
@@ -103,12 +109,13 @@ def train(
         settings: the stage's settings.
         base: the base model.
         instance: the prompt with the rare token, and the cluster's images (n, h, w, 3) uint8.
-        priors: sets of class images with their prompts, for prior preservation; they share its weight and batch.
+        priors: sets of class images with their prompts, for prior preservation; they share its weight and
+            batch.
         name: what the random stream is derived from.
         resume: the work folder with the hashes of the inputs, for a run that can be interrupted.
         encoders: text encoders that are trained too, in place.
-        origins: `images.origin` of each of the cluster's images, for SDXL; None: they are as they were stored. Class images
-            always are, for the base has drawn them at this size.
+        origins: `images.origin` of each of the cluster's images, for SDXL; None: they are as they were
+            stored. Class images always are, for the base has drawn them at this size.
 
     Returns:
         The trained UNet and the mean loss of each tenth of the run.
@@ -119,7 +126,9 @@ def train(
     schedule, vae = diffusion.noise_schedule(base), diffusion.load_vae(base)
     job.ready()
     sizes, loss_weight = batch_sizes(settings.recipe, len(priors))
-    loader = Loader([Latents(vae, instance[1], origins), *(Latents(vae, pixels) for _, pixels in priors)], sizes, seed)
+    loader = Loader(
+        [Latents(vae, instance[1], origins), *(Latents(vae, pixels) for _, pixels in priors)], sizes, seed
+    )
     unet = diffusion.load_unet(base, torch.float32 if settings.kind == "full" else None)
     torch.manual_seed(seed)
     weights, of_text = trainable(unet, settings), text_adapters.trainable(encoders or {}, settings)
@@ -136,7 +145,18 @@ def train(
     def loss(batch: Noised) -> torch.Tensor:
         return row_losses(unet, batch, fixed or text(), settings).sum()
 
-    losses = fit(settings, name, weights, loader.generator, loader.streams, next_batch, loss, clip_gradients, resume, of_text)
+    losses = fit(
+        settings,
+        name,
+        weights,
+        loader.generator,
+        loader.streams,
+        next_batch,
+        loss,
+        clip_gradients,
+        resume,
+        of_text,
+    )
     return unet.eval(), by_tenths(losses)
 
 
@@ -151,7 +171,9 @@ def gradients(
     clip: Callable[[list[torch.nn.Parameter]], None],
     scale: float,
 ) -> cuda_graphs.Step:
-    """What a step computes before its update: fresh, clipped gradients of the mean loss of its batches, and that loss."""
+    """What a step computes before its update: fresh, clipped gradients of the mean loss of its batches, and
+    that loss.
+    """
 
     def step(batches: Sequence[Noised]) -> torch.Tensor:
         total = torch.zeros((), dtype=torch.float64, device=devices.current())
@@ -169,17 +191,17 @@ def gradients(
     return step
 
 
-def recordable(recipe: "Recipe") -> bool:
+def recordable(recipe: Recipe) -> bool:
     """Whether a step can be a CUDA graph.
 
-    Text encoders read their prompts from the CPU, gradient checkpointing its random state, and 8-bit Adam (bitsandbytes)
-    works on the default stream, where nothing can be recorded.
+    Text encoders read their prompts from the CPU, gradient checkpointing its random state, and 8-bit Adam
+    (bitsandbytes) works on the default stream, where nothing can be recorded.
     """
     return not (recipe.text_lr or recipe.gradient_checkpointing) and recipe.optimizer == "adamw"
 
 
 def fit(
-    settings: "Adapt",
+    settings: Adapt,
     name: str,
     weights: list[torch.nn.Parameter],
     generator: torch.Generator | Generators,
@@ -187,7 +209,7 @@ def fit(
     next_batch: Callable[[], Noised],
     losses: Callable[[Noised], torch.Tensor],
     clip: Callable[[list[torch.nn.Parameter]], None],
-    resume: "Resume | None" = None,
+    resume: Resume | None = None,
     text: Sequence[torch.nn.Parameter] = (),
 ) -> list[Any]:
     """Train weights as the recipe says.
@@ -211,7 +233,9 @@ def fit(
     optimizer = adamw(weights, settings, text)
     weights = [*weights, *text]
     schedule_lr, mean = lr_schedule(optimizer, recipe), RunningMean(weights, recipe.ema)
-    training = TrainingState({"weights": weights, "mean": mean.mean}, optimizer, schedule_lr, generator, streams)
+    training = TrainingState(
+        {"weights": weights, "mean": mean.mean}, optimizer, schedule_lr, generator, streams
+    )
     if resume:
         training.resume(resume)
     step = gradients(weights, losses, clip, scale)
@@ -220,7 +244,14 @@ def fit(
         step, stream = cuda_graphs.Replayed(step), cuda_graphs.own_stream()
     steps = range(training.step, recipe.steps)
     with stream:
-        for _ in tqdm(steps, total=recipe.steps, initial=training.step, desc=f"adapt {name}", mininterval=10, disable=None):
+        for _ in tqdm(
+            steps,
+            total=recipe.steps,
+            initial=training.step,
+            desc=f"adapt {name}",
+            mininterval=10,
+            disable=None,
+        ):
             loss = step([next_batch() for _ in range(recipe.accumulate)])
             optimizer.step()
             schedule_lr.step()

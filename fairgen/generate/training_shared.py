@@ -1,12 +1,11 @@
 """Training of several LoRA adapters in one shared batch on one frozen base.
 
-The batch holds one batch of each adapter, drawn from that adapter's own random stream. The sum of the adapters' losses is
-trained: it has in each adapter's matrices the gradient of that adapter's loss alone, so each becomes what it would have
-become alone, up to rounding.
+The batch holds one batch of each adapter, drawn from that adapter's own random stream. The sum of the
+adapters' losses is trained: it has in each adapter's matrices the gradient of that adapter's loss alone, so
+each becomes what it would have become alone, up to rounding.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -14,17 +13,15 @@ import torch
 from fairgen.core import job
 from fairgen.core.batches import Generators
 from fairgen.core.seeds import seed_of
+from fairgen.core.workfolder import Resume
 from fairgen.generate.denoising import Noised, noised, row_losses
 from fairgen.generate.latents import Latents, Loader, batch_sizes, conditions
+from fairgen.generate.recipe import Adapt
 from fairgen.generate.training import by_tenths, fit, trainable
 from fairgen.models import base_model, diffusion, stacked_lora, text_encoders
 
-if TYPE_CHECKING:
-    from fairgen.core.workfolder import Resume
-    from fairgen.generate.recipe import Adapt
 
-
-def begin(unet: torch.nn.Module, settings: "Adapt", seeds: list[int]) -> dict[str, stacked_lora.StackedLora]:
+def begin(unet: torch.nn.Module, settings: Adapt, seeds: list[int]) -> dict[str, stacked_lora.StackedLora]:
     """Stacked LoRA layers whose adapters start where each would start alone."""
     layers = []
     for seed in seeds:
@@ -35,13 +32,13 @@ def begin(unet: torch.nn.Module, settings: "Adapt", seeds: list[int]) -> dict[st
 
 
 def train(
-    settings: "Adapt",
+    settings: Adapt,
     base: base_model.Base,
     prompt: str,
     clusters: dict[str, np.ndarray],
     priors: list[tuple[str, np.ndarray]],
     name: str,
-    resume: "Resume | None" = None,
+    resume: Resume | None = None,
     origins: Sequence[np.ndarray | None] | None = None,
 ) -> list[tuple[dict[str, torch.Tensor], list[float]]]:
     """Train the LoRA adapters of several clusters.
@@ -65,7 +62,10 @@ def train(
     job.ready()
     sizes, loss_weight = batch_sizes(settings.recipe, len(priors))
     common = [Latents(vae, pixels) for _, pixels in priors]
-    own = [Latents(vae, *given) for given in zip(clusters.values(), origins or [None] * len(clusters), strict=True)]
+    own = [
+        Latents(vae, *given)
+        for given in zip(clusters.values(), origins or [None] * len(clusters), strict=True)
+    ]
     loaders = [Loader([latents, *common], sizes, seed) for latents, seed in zip(own, seeds, strict=True)]
     unet = diffusion.load_unet(base)
     layers = begin(unet, settings, seeds)
@@ -74,7 +74,9 @@ def train(
 
     def next_batch() -> Noised:
         batches = ((loader.next_batch(), loader.generator) for loader in loaders)
-        return Noised.joined([noised(schedule, batch, loss_weight, settings, generator) for batch, generator in batches])
+        return Noised.joined(
+            [noised(schedule, batch, loss_weight, settings, generator) for batch, generator in batches]
+        )
 
     def losses(batch: Noised) -> torch.Tensor:
         return row_losses(unet, batch, text, settings).view(len(loaders), -1).sum(1)
@@ -82,5 +84,7 @@ def train(
     weights = [weight for layer in layers.values() for weight in (layer.down, layer.up)]
     streams = [stream for loader in loaders for stream in loader.streams]
     chance = Generators([loader.generator for loader in loaders])
-    values = np.array(fit(settings, name, weights, chance, streams, next_batch, losses, stacked_lora.clip_gradients, resume))
+    values = np.array(
+        fit(settings, name, weights, chance, streams, next_batch, losses, stacked_lora.clip_gradients, resume)
+    )
     return list(zip(stacked_lora.states(layers), map(by_tenths, values.T), strict=True))

@@ -1,8 +1,10 @@
-"""What a finetune leaves behind: LoRA matrices (peft) or the weights of a full DreamBooth, in one safetensors file.
+"""What a finetune leaves behind: LoRA matrices (peft) or the weights of a full DreamBooth, in one safetensors
+file.
 
-Facts about the adapter (kind, LoRA scale, base, cluster, images) stand in the file's metadata as JSON; a slot with
-nothing to train is a file without tensors that states its reason. A shared batch leaves the LoRA adapters of a group in
-one file, its keys prefixed by the cluster; the path `landbird-land.safetensors#2` means cluster 2 in such a file.
+Facts about the adapter (kind, LoRA scale, base, cluster, images) stand in the file's metadata as JSON; a slot
+with nothing to train is a file without tensors that states its reason. A shared batch leaves the LoRA
+adapters of a group in one file, its keys prefixed by the cluster; the path `landbird-land.safetensors#2`
+means cluster 2 in such a file.
 """
 
 import hashlib
@@ -14,7 +16,14 @@ from typing import Any
 from fairgen.core import safetensors_file as tensors
 from fairgen.core.errors import FairgenError
 from fairgen.models import weights
-from fairgen.models.lora import TEXT_TARGETS, inject_lora, lora_config, lora_state, lora_tensors, mixed_precision
+from fairgen.models.lora import (
+    TEXT_TARGETS,
+    inject_lora,
+    lora_config,
+    lora_state,
+    lora_tensors,
+    mixed_precision,
+)
 
 WANTED = "give a file of an `adapters` folder of a finished run"
 
@@ -33,7 +42,11 @@ def place(path: Path) -> tuple[Path, str]:
 def members(path: Path) -> list[Path]:
     """Paths of the adapters in a file."""
     clusters = read_facts(path).get("clusters")
-    return [path] if clusters is None else [path.with_name(f"{path.name}#{c}") for c in sorted(clusters, key=int)]
+    return (
+        [path]
+        if clusters is None
+        else [path.with_name(f"{path.name}#{c}") for c in sorted(clusters, key=int)]
+    )
 
 
 def read_facts(path: Path) -> dict[str, Any]:
@@ -52,16 +65,25 @@ def read_facts(path: Path) -> dict[str, Any]:
         reason = "no metadata of fairgen" if isinstance(error, KeyError) else " ".join(str(error).split())
         raise FairgenError(f"{file} is no adapter of fairgen ({reason}); {WANTED}") from error
     if not {"images", "kind", "clusters"} & facts.keys():
-        what = "a classifier, which `fairgen predict` takes" if "gradient_steps" in facts else f"only {', '.join(sorted(facts))}"
+        what = (
+            "a classifier, which `fairgen predict` takes"
+            if "gradient_steps" in facts
+            else f"only {', '.join(sorted(facts))}"
+        )
         raise FairgenError(f"{file} is no adapter of fairgen (it holds {what}); {WANTED}")
     if cluster and cluster not in facts.get("clusters", {}):
-        raise FairgenError(f"{path}: {file.name} holds no adapter of cluster {cluster}; it holds {holds(facts)}")
+        raise FairgenError(
+            f"{path}: {file.name} holds no adapter of cluster {cluster}; it holds {holds(facts)}"
+        )
     return facts["clusters"][cluster] if cluster else facts
 
 
 def holds(facts: dict[str, Any]) -> str:
     """Which clusters a file has adapters of."""
-    return ", ".join(sorted(facts.get("clusters", {}), key=int)) or "a single adapter: leave out the # and its number"
+    return (
+        ", ".join(sorted(facts.get("clusters", {}), key=int))
+        or "a single adapter: leave out the # and its number"
+    )
 
 
 def read_configs(path: Path) -> dict[str, dict[str, Any]]:
@@ -85,9 +107,11 @@ def digest(path: Path) -> str:
 
 
 def write(path: Path, unet: Any, facts: dict[str, Any], text: dict[str, Any] | None = None) -> None:
-    """Store the adapter in float32, as it was trained; LoRA as `pipeline.load_lora_weights` of diffusers reads it.
+    """Store the adapter in float32, as it was trained; LoRA as `pipeline.load_lora_weights` of diffusers
+    reads it.
 
-    float16 would round a full finetune: by a quarter to two thirds of what a weight has moved at the usual learning rates.
+    float16 would round a full finetune: by a quarter to two thirds of what a weight has moved at the usual
+    learning rates.
 
     `text` has the tensors of trained text encoders, by the names of `text_adapters.state`.
     """
@@ -100,17 +124,25 @@ def write(path: Path, unet: Any, facts: dict[str, Any], text: dict[str, Any] | N
         write_lora(path, lora_state(unet) | (text or {}), facts, configs)
     else:
         state = unet.state_dict() | (text or {})
-        tensors.save(path, {k: v.detach().to("cpu", torch.float32).contiguous() for k, v in state.items()}, facts)
+        tensors.save(
+            path, {k: v.detach().to("cpu", torch.float32).contiguous() for k, v in state.items()}, facts
+        )
 
 
-def write_group(path: Path, adapters: dict[str, tuple[dict[str, Any], dict[str, Any]]], config: dict[str, Any]) -> None:
-    """Store the LoRA adapters of a group in one file: for each cluster its tensors and its facts, of one `lora_config`."""
+def write_group(
+    path: Path, adapters: dict[str, tuple[dict[str, Any], dict[str, Any]]], config: dict[str, Any]
+) -> None:
+    """Store the LoRA adapters of a group in one file: for each cluster its tensors and its facts, of one
+    `lora_config`.
+    """
     state = {f"{cluster}.{name}": x for cluster, (own, _) in adapters.items() for name, x in own.items()}
     clusters = {cluster: facts for cluster, (_, facts) in adapters.items()}
     write_lora(path, state, {"clusters": clusters}, {"unet": config})
 
 
-def write_lora(path: Path, state: dict[str, Any], facts: dict[str, Any], configs: dict[str, dict[str, Any]]) -> None:
+def write_lora(
+    path: Path, state: dict[str, Any], facts: dict[str, Any], configs: dict[str, dict[str, Any]]
+) -> None:
     """Store LoRA tensors in float32, with their facts and the `lora_config` of each part of the pipeline."""
     import torch
 
@@ -126,7 +158,11 @@ def load(path: Path) -> dict[str, Any]:
     file, cluster = place(path)
     prefix = f"{cluster}." if cluster else ""
     with safe_open(file, framework="pt") as stored:
-        return {name.removeprefix(prefix): stored.get_tensor(name) for name in stored.keys() if name.startswith(prefix)}  # noqa: SIM118
+        return {
+            name.removeprefix(prefix): stored.get_tensor(name)
+            for name in stored.keys()  # noqa: SIM118
+            if name.startswith(prefix)
+        }
 
 
 def check_base(path: Path, base: str) -> None:
@@ -137,7 +173,9 @@ def check_base(path: Path, base: str) -> None:
     """
     trained = read_facts(path)["base"]
     if trained != base:
-        raise FairgenError(f"{path}: the adapter was trained on base {trained}, this is {base}; train it again")
+        raise FairgenError(
+            f"{path}: the adapter was trained on base {trained}, this is {base}; train it again"
+        )
 
 
 def apply(path: Path, unet: Any, base: str) -> None:
@@ -147,12 +185,20 @@ def apply(path: Path, unet: Any, base: str) -> None:
         FairgenError: the adapter was trained on another base.
     """
     check_base(path, base)
-    own = {name.removeprefix("unet."): x for name, x in load(path).items() if not name.startswith("text_encoder")}
-    put(path, unet, own, read_configs(path)["unet"]["target_modules"] if read_facts(path)["kind"] == "lora" else ())
+    own = {
+        name.removeprefix("unet."): x for name, x in load(path).items() if not name.startswith("text_encoder")
+    }
+    put(
+        path,
+        unet,
+        own,
+        read_configs(path)["unet"]["target_modules"] if read_facts(path)["kind"] == "lora" else (),
+    )
 
 
 def put(path: Path, module: Any, tensors: dict[str, Any], targets: Sequence[str]) -> None:
-    """Load an adapter's tensors of one module into it; LoRA layers on `targets` are injected at the first call.
+    """Load an adapter's tensors of one module into it; LoRA layers on `targets` are injected at the first
+    call.
 
     Raises:
         FairgenError: the tensors are not those that the module wants; names the first that differs.
@@ -168,7 +214,9 @@ def put(path: Path, module: Any, tensors: dict[str, Any], targets: Sequence[str]
         from peft import set_peft_model_state_dict
 
         exact = facts["dora"]
-        set_peft_model_state_dict(module, tensors if exact else {name: x.to(module.dtype) for name, x in tensors.items()})
+        set_peft_model_state_dict(
+            module, tensors if exact else {name: x.to(module.dtype) for name, x in tensors.items()}
+        )
     else:
         module.load_state_dict(tensors)
 
@@ -176,10 +224,11 @@ def put(path: Path, module: Any, tensors: dict[str, Any], targets: Sequence[str]
 def sampling_dtype(facts: dict[str, Any]) -> Any:
     """The dtype that networks must be loaded in to draw with an adapter of these facts; None: the base's own.
 
-    bfloat16 keeps eight bits of a weight. It would lose most of the small steps of a full finetune, also under autocast,
-    which rounds the weights in front of each product. So the networks hold and compute in float32: twice the memory for
-    weights and activations, and on a GPU more time, which TensorFloat-32 keeps in bounds (see `devices.fast_float32`).
-    LoRA's matrices are the step itself, which rounds by less than one percent.
+    bfloat16 keeps eight bits of a weight. It would lose most of the small steps of a full finetune, also
+    under autocast, which rounds the weights in front of each product. So the networks hold and compute in
+    float32: twice the memory for weights and activations, and on a GPU more time, which TensorFloat-32 keeps
+    in bounds (see `devices.fast_float32`). LoRA's matrices are the step itself, which rounds by less than one
+    percent.
     """
     import torch
 

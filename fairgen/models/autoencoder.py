@@ -3,7 +3,8 @@
 import numpy as np
 import torch
 
-# pixels that the autoencoder works on at once: 8 pictures of 512 × 512, which take 6 GiB in bfloat16; more are no faster
+# pixels that the autoencoder works on at once: 8 pictures of 512 × 512, which take 6 GiB in bfloat16; more
+# are no faster
 SLICE = 1 << 21
 
 
@@ -19,7 +20,9 @@ def at_once(size: int) -> int:
 
 @torch.inference_mode()
 def encode(vae: torch.nn.Module, pixels: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
-    """Latent moments of (n, h, w, 3) uint8: scaled means and standard deviations, each (n, c, h', w') float32 on the CPU."""
+    """Latent moments of (n, h, w, 3) uint8: scaled means and standard deviations, each (n, c, h', w') float32
+    on the CPU.
+    """
     means, stds = [], []
     batch = min(64, at_once(pixels.shape[2]))
     for i in range(0, len(pixels), batch):
@@ -38,5 +41,7 @@ def decode(vae: torch.nn.Module, latents: torch.Tensor) -> np.ndarray:
     for part in latents.split(at_once(latents.shape[-1] * scale(vae))):
         x = vae.decode((part / vae.config.scaling_factor).to(vae.device, vae.dtype)).sample.float()
         x = torch.where(torch.isfinite(x).all((1, 2, 3), keepdim=True), x, -1)
-        pixels.append(((x.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy())
+        pixels.append(
+            ((x.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+        )
     return np.concatenate(pixels)

@@ -1,4 +1,6 @@
-"""Any timm model as a backbone: built for a picture size, its weights checked, its features pooled, its head one linear layer."""
+"""Any timm model as a backbone: built for a picture size, its weights checked, its features pooled, its head
+one linear layer.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -12,8 +14,11 @@ from fairgen.models.checkpoints import missing
 HEAD = "fairgen_head"  # our linear layer in a model whose classifier is another thing
 
 
-def create(model: str, classes: int, pretrained: bool | str, resolution: int, args: dict[str, Any]) -> torch.nn.Module:
-    """A timm model with a linear classifier; all weights but the classifier's are the file's or the hub's, where asked for.
+def create(
+    model: str, classes: int, pretrained: bool | str, resolution: int, args: dict[str, Any]
+) -> torch.nn.Module:
+    """A timm model with a linear classifier; all weights but the classifier's are the file's or the hub's,
+    where asked for.
 
     Raises:
         FairgenError: the model or its weights are not to be had, or it takes no such arguments or pictures.
@@ -22,7 +27,9 @@ def create(model: str, classes: int, pretrained: bool | str, resolution: int, ar
 
     args = {k: tuple(v) if isinstance(v, list) else v for k, v in args.items()}
     if args.get("in_chans", 3) != 3:
-        raise FairgenError(f"classifier.args.in_chans: {args['in_chans']}, and images have 3 channels; leave it out")
+        raise FairgenError(
+            f"classifier.args.in_chans: {args['in_chans']}, and images have 3 channels; leave it out"
+        )
     start, size = pretrained_arguments(model, pretrained), picture_size(model, resolution, args)
     try:
         with weights.watched() as answers:
@@ -43,7 +50,9 @@ def usual_size(model: str) -> int | None:
 
 
 def picture_size(model: str, resolution: int, args: dict[str, Any]) -> dict[str, int]:
-    """`img_size` for a model that is built for one picture size, where `args` do not say how it takes others."""
+    """`img_size` for a model that is built for one picture size, where `args` do not say how it takes
+    others.
+    """
     import timm
 
     if usual_size(model) in (None, resolution) or {"img_size", "dynamic_img_size"} & args.keys():
@@ -63,9 +72,13 @@ def refused(model: str, pretrained: bool | str, size: dict[str, int], error: Exc
         return wrong_size(model, size["img_size"], reason)
     if isinstance(pretrained, str):
         return FairgenError(
-            f"classifier.pretrained: {pretrained} does not hold the weights of {model} ({reason}); {weights.REMEDY}"
+            f"classifier.pretrained: {pretrained} does not hold the weights of {model} ({reason});"
+            f" {weights.REMEDY}"
         )
-    return FairgenError(f"classifier.model: timm cannot build {model} ({reason}); check classifier.args, or take another model")
+    return FairgenError(
+        f"classifier.model: timm cannot build {model} ({reason}); check classifier.args, or take another"
+        " model"
+    )
 
 
 def reason_of(error: Exception) -> str:
@@ -76,9 +89,14 @@ def reason_of(error: Exception) -> str:
 def wrong_size(model: str, resolution: int, reason: str) -> FairgenError:
     """The one line for a model that does not take pictures of this size."""
     usual = usual_size(model)
-    remedy = f"it is made for {usual}: set resolution: {usual}" if usual not in (None, resolution) else "take another model"
+    remedy = (
+        f"it is made for {usual}: set resolution: {usual}"
+        if usual not in (None, resolution)
+        else "take another model"
+    )
     return FairgenError(
-        f"classifier.resolution: classifier.model {model} does not take pictures of {resolution} pixels ({reason}); {remedy}"
+        f"classifier.resolution: classifier.model {model} does not take pictures of {resolution} pixels"
+        f" ({reason}); {remedy}"
     )
 
 
@@ -91,22 +109,29 @@ def pretrained_arguments(model: str, pretrained: bool | str) -> dict[str, Any]:
     import timm
 
     if pretrained is True and timm.is_model(model) and not timm.is_model_pretrained(model):
-        raise FairgenError(f"classifier.pretrained: timm has no weights of {model}; set false, or give a safetensors file")
+        raise FairgenError(
+            f"classifier.pretrained: timm has no weights of {model}; set false, or give a safetensors file"
+        )
     if not isinstance(pretrained, str):
         return {"pretrained": pretrained}
     if not Path(pretrained).is_file():
-        raise FairgenError(f"classifier.pretrained: no file {pretrained}; give a safetensors file of timm weights, or true")
+        raise FairgenError(
+            f"classifier.pretrained: no file {pretrained}; give a safetensors file of timm weights, or true"
+        )
     return {"pretrained": True, "pretrained_cfg_overlay": {"file": pretrained, "custom_load": False}}
 
 
 def with_linear_head(net: torch.nn.Module, model: str, classes: int) -> torch.nn.Module:
-    """Put a linear layer of ours on the features of a model whose classifier is no linear layer (a convolution, two, several).
+    """Put a linear layer of ours on the features of a model whose classifier is no linear layer (a
+    convolution, two, several).
 
     Raises:
         FairgenError: the model is none for classification.
     """
     if not (hasattr(net, "get_classifier") and hasattr(net, "forward_head")):
-        raise FairgenError(f"classifier.model: timm's {model} is an encoder without a classifier; take another model")
+        raise FairgenError(
+            f"classifier.model: timm's {model} is an encoder without a classifier; take another model"
+        )
     if not isinstance(net.get_classifier(), torch.nn.Linear):
         net.reset_classifier(0)
         setattr(net, HEAD, torch.nn.Linear(getattr(net, "head_hidden_size", net.num_features), classes))
@@ -127,7 +152,8 @@ def probe(net: torch.nn.Module, model: str, classes: int, resolution: int) -> No
     """Try random images: two as in training (the least that batch norms take), then one as in evaluation.
 
     Raises:
-        FairgenError: the model does not take them, or gives features or logits of another shape than its head says.
+        FairgenError: the model does not take them, or gives features or logits of another shape than its head
+            says.
     """
     layer = head(net)
     for count in (2, 1):
@@ -139,6 +165,7 @@ def probe(net: torch.nn.Module, model: str, classes: int, resolution: int) -> No
         shape, wanted = (*found.shape, layer.out_features), (count, layer.in_features, classes)
         if shape != wanted:
             raise FairgenError(
-                f"classifier.model: {model} gives (images, features, logits) of {shape}, and fairgen needs {wanted};"
+                f"classifier.model: {model} gives (images, features, logits) of {shape}, and fairgen needs"
+                f" {wanted};"
                 " take another model, or other classifier.args"
             )

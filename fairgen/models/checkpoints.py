@@ -20,7 +20,9 @@ def locate(model: str) -> str:
 
 
 def quiet() -> None:
-    """Keep the libraries off the terminal: no progress bars of their own, and what they say goes to the log."""
+    """Keep the libraries off the terminal: no progress bars of their own, and what they say goes to the
+    log.
+    """
     with lean():  # what it sees of optional packages at its first import it counts on ever after
         from transformers.utils.logging import disable_progress_bar
 
@@ -32,7 +34,8 @@ def quiet() -> None:
 
 
 def missing(model: str, key: str, error: Exception, hub: str = "") -> FairgenError:
-    """The one clear line for a checkpoint that cannot be loaded; `hub` is its repository if it is not called so itself.
+    """The one clear line for a checkpoint that cannot be loaded; `hub` is its repository if it is not called
+    so itself.
 
     Raises:
         FairgenError: the hub id has moved.
@@ -42,7 +45,9 @@ def missing(model: str, key: str, error: Exception, hub: str = "") -> FairgenErr
     reason = shortened(str(error), 240)
     if place.startswith((".", "/", "fairgen")) or Path(place).exists():
         what = "file" if Path(place).is_file() else "folder"
-        return FairgenError(f"{key}: cannot load a model from the {what} {place} ({reason}); check the path and its files")
+        return FairgenError(
+            f"{key}: cannot load a model from the {what} {place} ({reason}); check the path and its files"
+        )
     return FairgenError(
         f"{key}: '{model}' is neither a local folder nor to be had from the hub ({reason});"
         f" fetch it with `hf download {hub or model}` or give a local folder"

@@ -19,7 +19,9 @@ from fairgen.models import backbone, weights
 
 @dataclass(frozen=True)
 class Classifier:
-    """A timm model name with extra arguments, whether it starts from pretrained weights, and the picture size."""
+    """A timm model name with extra arguments, whether it starts from pretrained weights, and the picture
+    size.
+    """
 
     model: str
     args: dict[str, Any]
@@ -30,13 +32,16 @@ class Classifier:
 class Network(torch.nn.Module):
     """Backbone and head; takes uint8 images, so the preprocessing travels with the weights.
 
-    With `precision` bfloat16 the backbone trains under autocast; weights, head and evaluation are float32 always.
+    With `precision` bfloat16 the backbone trains under autocast; weights, head and evaluation are float32
+    always.
     """
 
     def __init__(self, settings: Classifier, classes: int, precision: str = "float32"):
         super().__init__()
         self.autocast = precision == "bfloat16"
-        self.net = backbone.create(settings.model, classes, settings.pretrained, settings.resolution, settings.args)
+        self.net = backbone.create(
+            settings.model, classes, settings.pretrained, settings.resolution, settings.args
+        )
         recipe = self.net.pretrained_cfg
         for name in ("mean", "std"):
             self.register_buffer(name, torch.tensor(recipe[name]).view(1, 3, 1, 1), persistent=False)
@@ -64,12 +69,13 @@ def build(settings: Classifier, classes: int, seed: int, precision: str = "float
 
 
 def probe(settings: Classifier, classes: int) -> None:
-    """Build the network, without weights from the hub, and try one random image, so that a run does not find out late.
+    """Build the network, without weights from the hub, and try one random image, so that a run does not find
+    out late.
 
     Raises:
-        FairgenError: timm has no such model or it takes no such arguments, its features do not fit its head, it does not take
-            pictures of this size, or its weights are not to be had or not its own; names `classifier.model` or the key at
-            fault.
+        FairgenError: timm has no such model or it takes no such arguments, its features do not fit its head,
+            it does not take pictures of this size, or its weights are not to be had or not its own; names
+            `classifier.model` or the key at fault.
     """
     backbone.pretrained_arguments(settings.model, settings.pretrained)
     fetched = settings.pretrained is True
@@ -89,7 +95,9 @@ def restore(path: Path, network: Network) -> dict[str, Any]:
         FairgenError: the file is missing, is none of fairgen's, or holds another architecture.
     """
     history, found = metadata(path), load_file(path)
-    weights.fitting(path, found, network.net.state_dict(), "it is of another classifier: delete it and run again")
+    weights.fitting(
+        path, found, network.net.state_dict(), "it is of another classifier: delete it and run again"
+    )
     network.net.load_state_dict(found)
     return history
 
@@ -107,7 +115,9 @@ def metadata(path: Path) -> dict[str, Any]:
         raise FairgenError(f"{path}: no such file; give a model.safetensors of a finished run") from error
     except (KeyError, OSError, ValueError, SafetensorError) as error:
         reason = "no metadata of fairgen" if isinstance(error, KeyError) else " ".join(str(error).split())
-        raise FairgenError(f"{path}: no weights that fairgen has written ({reason}); give a model.safetensors") from error
+        raise FairgenError(
+            f"{path}: no weights that fairgen has written ({reason}); give a model.safetensors"
+        ) from error
 
 
 def identity(settings: Classifier, classes: list[str]) -> dict[str, Any]:
@@ -124,7 +134,8 @@ def load(path: Path) -> tuple[Network, Classifier, list[str]]:
     found = metadata(path)
     if not {"classifier", "classes"} <= found.keys():
         raise FairgenError(
-            f"{path}: the file does not say which classifier and classes it holds, as model.safetensors of a finished"
+            f"{path}: the file does not say which classifier and classes it holds, as model.safetensors of a"
+            " finished"
             " run does; give such a file, or run finetune again"
         )
     settings = read(Classifier, found["classifier"], str(path))
@@ -139,10 +150,11 @@ def to_pixels(images: np.ndarray) -> torch.Tensor:
 
 
 def augment(pixels: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """The one augmentation of every method: mirror, shift by up to an eighth, and change brightness and contrast.
+    """The one augmentation of every method: mirror, shift by up to an eighth, and change brightness and
+    contrast.
 
-    Takes (n, 3, h, w) uint8, returns float in [0, 255] on the job's device. Chance comes from the CPU's generator, so that
-    it is the same on every device.
+    Takes (n, 3, h, w) uint8, returns float in [0, 255] on the job's device. Chance comes from the CPU's
+    generator, so that it is the same on every device.
     """
     n, _, height, width = pixels.shape
     place = devices.current()
@@ -153,7 +165,9 @@ def augment(pixels: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     x = torch.nn.functional.pad(x, (reach,) * 4, mode="replicate")
     top, left = (torch.randint(0, 2 * reach + 1, (n, 1), generator=generator) for _ in range(2))
     rows, columns = (top + torch.arange(height)).to(place), (left + torch.arange(width)).to(place)
-    x = x[torch.arange(n, device=place)[:, None, None], :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+    x = x[torch.arange(n, device=place)[:, None, None], :, rows[:, :, None], columns[:, None, :]].permute(
+        0, 3, 1, 2
+    )
     gain = 1 + 0.2 * (2 * torch.rand(n, 1, 1, 1, generator=generator) - 1)
     shift = 25 * (2 * torch.rand(n, 1, 1, 1, generator=generator) - 1)
     return (x * gain.to(place) + shift.to(place)).clamp(0, 255)

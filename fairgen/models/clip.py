@@ -49,7 +49,9 @@ class Clip:
     def texts(self, prompts: list[str]) -> torch.Tensor:
         """Unit text features (n, d)."""
         tokens = tokenize(self.tokenizer, prompts).to(self.model.device)
-        states = self.model.text_model(input_ids=tokens.input_ids, attention_mask=tokens.attention_mask).pooler_output
+        states = self.model.text_model(
+            input_ids=tokens.input_ids, attention_mask=tokens.attention_mask
+        ).pooler_output
         return F.normalize(self.model.text_projection(states), dim=-1).cpu()
 
 
@@ -57,7 +59,8 @@ def load(model: str, key: str) -> Clip:
     """Load a CLIP; `key` is the config key that named it.
 
     Raises:
-        FairgenError: the checkpoint cannot be found or read, is of another kind, or does not hold all its weights.
+        FairgenError: the checkpoint cannot be found or read, is of another kind, or does not hold all its
+            weights.
     """
     with lean():
         from transformers.models.clip.modeling_clip import CLIPModel
@@ -80,7 +83,8 @@ def check_kind(place: str, model: str, key: str) -> None:
     """The folder or id holds a CLIP.
 
     Raises:
-        FairgenError: there is none, or it is another model, which transformers would load with random weights.
+        FairgenError: there is none, or it is another model, which transformers would load with random
+            weights.
     """
     with lean():
         from transformers.configuration_utils import PreTrainedConfig
@@ -91,7 +95,8 @@ def check_kind(place: str, model: str, key: str) -> None:
         raise missing(model, key, error) from error
     if (kind := about.get("model_type")) != "clip":
         raise FairgenError(
-            f"{key}: {model} is no CLIP (config.json says model_type: {kind}); give a CLIP in transformers' layout, for example"
+            f"{key}: {model} is no CLIP (config.json says model_type: {kind}); give a CLIP in transformers'"
+            " layout, for example"
             " openai/clip-vit-large-patch14"
         )
 
@@ -110,6 +115,7 @@ def normalisation(place: str, model: str, key: str) -> tuple[torch.Tensor, torch
         mean, std = (torch.tensor(steps[name]).view(1, 3, 1, 1) for name in ("image_mean", "image_std"))
     except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
         raise FairgenError(
-            f"{key}: {model} has no preprocessor_config.json with image_mean and image_std; put that of its CLIP into the folder"
+            f"{key}: {model} has no preprocessor_config.json with image_mean and image_std; put that of its"
+            " CLIP into the folder"
         ) from error
     return mean, std

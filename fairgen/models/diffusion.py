@@ -1,7 +1,8 @@
-"""Stable Diffusion 1.x, 2.x and XL from the hub, a folder or a file, part by part: a job loads just the parts that it uses.
+"""Stable Diffusion 1.x, 2.x and XL from the hub, a folder or a file, part by part: a job loads just the parts
+that it uses.
 
-The only module that knows architectures. Which one a folder holds is read from its `model_index.json`; the loops carry a
-`Conditioning` about and call `predict`.
+The only module that knows architectures. Which one a folder holds is read from its `model_index.json`; the
+loops carry a `Conditioning` about and call `predict`.
 """
 
 import hashlib
@@ -21,7 +22,8 @@ from fairgen.models.checkpoints import locate, missing, quiet
 from fairgen.models.lazy_imports import lean
 from fairgen.models.pipelines import ARCHITECTURES
 
-Encoders = dict[str, tuple[Any, torch.nn.Module]]  # tokenizer and text encoder, by the encoder's name in a pipeline
+# tokenizer and text encoder, by the encoder's name in a pipeline
+Encoders = dict[str, tuple[Any, torch.nn.Module]]
 PREDICTIONS = ("epsilon", "v_prediction")  # what a denoiser may be trained to answer
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -30,8 +32,8 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 class Conditioning:
     """What the denoiser reads beside the latents, row by row.
 
-    `states` (n, length, width) of the text; for SDXL also `pooled` (n, d), and `time_ids` (n, 6): the picture's size, the
-    corner of its crop, and the size wanted (arXiv 2307.01952, section 2.2).
+    `states` (n, length, width) of the text; for SDXL also `pooled` (n, d), and `time_ids` (n, 6): the
+    picture's size, the corner of its crop, and the size wanted (arXiv 2307.01952, section 2.2).
     """
 
     states: torch.Tensor
@@ -47,7 +49,9 @@ class Conditioning:
         return self._each(lambda x: x.expand(count, *x.shape[1:]))
 
     def _each(self, change: Callable[[torch.Tensor], torch.Tensor]) -> "Conditioning":
-        return Conditioning(*(None if x is None else change(x) for x in (self.states, self.pooled, self.time_ids)))
+        return Conditioning(
+            *(None if x is None else change(x) for x in (self.states, self.pooled, self.time_ids))
+        )
 
 
 def joined(parts: Sequence[Conditioning]) -> Conditioning:
@@ -56,13 +60,17 @@ def joined(parts: Sequence[Conditioning]) -> Conditioning:
     return Conditioning(*(None if rows[0] is None else torch.cat(rows) for rows in fields))
 
 
-def predict(unet: torch.nn.Module, latents: torch.Tensor, steps: torch.Tensor, text: Conditioning) -> torch.Tensor:
+def predict(
+    unet: torch.nn.Module, latents: torch.Tensor, steps: torch.Tensor, text: Conditioning
+) -> torch.Tensor:
     """The denoiser's output in float32 for latents (n, c, h, w) at one time step or at n."""
     place, added = unet.device, None
     if text.pooled is not None:
         added = {"text_embeds": text.pooled.to(unet.dtype), "time_ids": text.time_ids}
     states = text.states.to(unet.dtype)
-    return unet(latents.to(place, unet.dtype), steps.to(place), states, added_cond_kwargs=added).sample.float()
+    return unet(
+        latents.to(place, unet.dtype), steps.to(place), states, added_cond_kwargs=added
+    ).sample.float()
 
 
 def _index_file(base: Base) -> Path:
@@ -90,7 +98,8 @@ def index(base: Base) -> dict[str, Any]:
         raise missing(base.model, "diffusion.model", error) from error
     if found.get("_class_name") not in ARCHITECTURES:
         raise FairgenError(
-            f"diffusion.model: {base.model} is a {found.get('_class_name')}; give one of {', '.join(ARCHITECTURES)}"
+            f"diffusion.model: {base.model} is a {found.get('_class_name')}; give one of"
+            f" {', '.join(ARCHITECTURES)}"
         )
     return found
 
@@ -104,7 +113,9 @@ def check_dtype(base: Base) -> None:
     on_gpu = devices.current().type == "cuda"
     if base.dtype == "bfloat16" and on_gpu and not torch.cuda.is_bf16_supported(including_emulation=False):
         name = torch.cuda.get_device_name()
-        raise FairgenError(f"diffusion.dtype: {name} does not compute in bfloat16; set float16, or float32 if images break")
+        raise FairgenError(
+            f"diffusion.dtype: {name} does not compute in bfloat16; set float16, or float32 if images break"
+        )
 
 
 def load_part(kind: Any, base: Base, part: str, **options: Any) -> Any:
@@ -139,7 +150,8 @@ def load_unet(base: Base, dtype: torch.dtype | None = None) -> torch.nn.Module:
 def sampling_layout(unet: torch.nn.Module) -> torch.memory_format:
     """How tensors of a denoiser that only draws lie in memory.
 
-    On a GPU the group norms of channels-last tensors cost more than the convolutions save when nothing is trained.
+    On a GPU the group norms of channels-last tensors cost more than the convolutions save when nothing is
+    trained.
     """
     return torch.channels_last if unet.device.type == "cpu" else torch.contiguous_format
 
@@ -149,7 +161,11 @@ def pipeline(base: Base, unet: torch.nn.Module, encoders: Encoders) -> Any:
     import diffusers
 
     kind, place, dtype = getattr(diffusers, index(base)["_class_name"]), base.layout, DTYPES[base.dtype]
-    parts = {"unet": unet, "vae": load_vae(base), **{part: encoder for part, (_, encoder) in encoders.items()}}
+    parts = {
+        "unet": unet,
+        "vae": load_vae(base),
+        **{part: encoder for part, (_, encoder) in encoders.items()},
+    }
     options = {**{name: part.to(dtype) for name, part in parts.items()}, "dtype": dtype}
     if kind is diffusers.StableDiffusionPipeline:
         options |= {"safety_checker": None, "requires_safety_checker": False}
@@ -168,7 +184,12 @@ def load_vae(base: Base) -> torch.nn.Module:
         from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 
     dtype = torch.float32 if base.dtype == "float16" else DTYPES[base.dtype]
-    return load_part(AutoencoderKL, base, "vae", torch_dtype=dtype).requires_grad_(False).eval().to(devices.current())
+    return (
+        load_part(AutoencoderKL, base, "vae", torch_dtype=dtype)
+        .requires_grad_(False)
+        .eval()
+        .to(devices.current())
+    )
 
 
 def noise_schedule(base: Base) -> Any:
@@ -185,24 +206,28 @@ def noise_schedule(base: Base) -> Any:
         schedule.config.prediction_type,
         DDPMScheduler.load_config(base.layout, subfolder="scheduler", revision=base.revision),
     )
-    if "beta_start" not in own and "trained_betas" not in own:  # flow matching and EDM, which DDPM reads as its own defaults
+    # flow matching and EDM, which DDPM reads as its own defaults
+    if "beta_start" not in own and "trained_betas" not in own:
         raise FairgenError(
-            f"diffusion.model: the schedule of {base.model} is a {own.get('_class_name')}, and fairgen trains on DDPM's noise"
+            f"diffusion.model: the schedule of {base.model} is a {own.get('_class_name')}, and fairgen"
+            " trains on DDPM's noise"
             " (beta_start, beta_end); give Stable Diffusion 1.x, 2.x or XL"
         )
     if found not in PREDICTIONS:
         raise FairgenError(
-            f"diffusion.model: {base.model} has prediction_type {found} in its scheduler, and fairgen trains only"
+            f"diffusion.model: {base.model} has prediction_type {found} in its scheduler, and fairgen trains"
+            " only"
             f" {' and '.join(PREDICTIONS)}; give another base"
         )
     return schedule
 
 
 def sampler(base: Base, kind: str) -> Any:
-    """A fast solver on the base's own schedule: `dpmsolver++` (arXiv 2211.01095) or `unipc` (arXiv 2302.04867).
+    """A fast solver on the base's own schedule: `dpmsolver++` (arXiv 2211.01095) or `unipc` (arXiv
+    2302.04867).
 
-    Steps are spaced from the last training step on (arXiv 2305.08891, section 3.3): the spacing that most folders ask for
-    starts a ten-step run at step 900 of 1,000 with pure noise, and the images come out pale.
+    Steps are spaced from the last training step on (arXiv 2305.08891, section 3.3): the spacing that most
+    folders ask for starts a ten-step run at step 900 of 1,000 with pure noise, and the images come out pale.
     """
     config = {**noise_schedule(base).config, "timestep_spacing": "trailing"}
     if kind == "unipc":
@@ -217,7 +242,8 @@ def sampler(base: Base, kind: str) -> Any:
 
 
 def identity(base: Base) -> str:
-    """What an adapter was trained on: a hash of the local UNet's config and weights, or the hub id and its commit.
+    """What an adapter was trained on: a hash of the local UNet's config and weights, or the hub id and its
+    commit.
 
     Of a single file, everything in it counts.
     """

@@ -16,7 +16,9 @@ from fairgen.models.checkpoints import missing
 
 @dataclass(frozen=True)
 class Encoder:
-    """`kind` is `clip` (a transformers folder or id) or `timm` (a timm model name with pretrained weights)."""
+    """`kind` is `clip` (a transformers folder or id) or `timm` (a timm model name with pretrained
+    weights).
+    """
 
     kind: str
     model: str
@@ -84,7 +86,9 @@ def check_name(model: str, key: str) -> None:
         raise FairgenError(f"{key}: timm has no weights of {model}; give another model")
     near = difflib.get_close_matches(model, timm.list_models(), 3)
     hint = f"; near it are {', '.join(near)}" if near else ""
-    raise FairgenError(f"{key}: timm has no model {model}{hint}; give another name, or set embed.encoder.kind: clip")
+    raise FairgenError(
+        f"{key}: timm has no model {model}{hint}; give another name, or set embed.encoder.kind: clip"
+    )
 
 
 def vectors(found: Any, model: str, key: str) -> torch.Tensor:

@@ -1,8 +1,9 @@
-"""Import diffusers and transformers without the hundreds of modules that they load on the way, about a second a job.
+"""Import diffusers and transformers without the hundreds of modules that they load on the way, about a second
+a job.
 
-Two of their habits cost every job time: package files that import every architecture there is, and optional packages
-that are imported because they are installed. Inside `with lean():` the former wait until a name of theirs is asked for,
-and the latter look as if they were absent.
+Two of their habits cost every job time: package files that import every architecture there is, and optional
+packages that are imported because they are installed. Inside `with lean():` the former wait until a name of
+theirs is asked for, and the latter look as if they were absent.
 """
 
 import importlib.util
@@ -18,7 +19,9 @@ ASKING = ("diffusers", "transformers")  # they ask once whether an optional pack
 
 
 class Deferred(ModuleType):
-    """A package whose own file runs when the first of its names is asked for; its submodules import as always."""
+    """A package whose own file runs when the first of its names is asked for; its submodules import as
+    always.
+    """
 
     def __getattr__(self, name: str) -> object:
         """Run the package's file, then look again."""
@@ -33,8 +36,8 @@ class Deferred(ModuleType):
 def lean() -> Iterator[None]:
     """Defer the eager packages, and hide the optional ones that are not loaded yet while the block runs.
 
-    Where diffusers or transformers was imported before the first block, they may have seen an optional package and count on
-    it, so none is hidden.
+    Where diffusers or transformers was imported before the first block, they may have seen an optional
+    package and count on it, so none is hidden.
     """
     hidden = [name for name in optional() if name not in sys.modules]
     sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None: cannot be imported

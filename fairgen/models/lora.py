@@ -9,8 +9,11 @@ LORA_TARGETS = ("to_q", "to_k", "to_v", "to_out.0")
 TEXT_TARGETS = ("q_proj", "k_proj", "v_proj", "out_proj")  # attention projections of the text encoders
 
 
-def inject_lora(unet: Any, rank: int, alpha: float, dora: bool = False, targets: Sequence[str] = LORA_TARGETS) -> None:
-    """Put trainable LoRA layers (arXiv 2106.09685) on all layers with the names `targets`; everything else stays frozen.
+def inject_lora(
+    unet: Any, rank: int, alpha: float, dora: bool = False, targets: Sequence[str] = LORA_TARGETS
+) -> None:
+    """Put trainable LoRA layers (arXiv 2106.09685) on all layers with the names `targets`; everything else
+    stays frozen.
 
     `dora` trains the norms of the columns apart from their directions (DoRA, arXiv 2402.09353).
 
@@ -20,7 +23,9 @@ def inject_lora(unet: Any, rank: int, alpha: float, dora: bool = False, targets:
     from peft import LoraConfig, inject_adapter_in_model
 
     for target in absent(targets, [name for name, _ in unet.named_modules()]):
-        raise FairgenError(f"adapt.lora.targets: no layer of the base is named {target}; usual are {', '.join(LORA_TARGETS)}")
+        raise FairgenError(
+            f"adapt.lora.targets: no layer of the base is named {target}; usual are {', '.join(LORA_TARGETS)}"
+        )
     config = LoraConfig(**lora_config(rank, alpha, dora, targets), init_lora_weights="gaussian")
     try:
         inject_adapter_in_model(config, unet)
@@ -28,12 +33,17 @@ def inject_lora(unet: Any, rank: int, alpha: float, dora: bool = False, targets:
         raise FairgenError(f"adapt.lora: {error}") from error
     for layer in lora_layers(unet).values() if dora else ():
         norms, weight = layer.lora_magnitude_vector["default"], layer.get_base_layer().weight.float()
-        norms.weight.data = norms.get_weight_norm(weight, 0, layer.scaling["default"])  # peft rounds them to the base's dtype
+        # peft rounds them to the base's dtype
+        norms.weight.data = norms.get_weight_norm(weight, 0, layer.scaling["default"])
 
 
 def absent(targets: Sequence[str], names: Sequence[str]) -> list[str]:
     """The targets that none of a network's modules, by their full names, is called or ends with."""
-    return [target for target in targets if not any(name == target or name.endswith(f".{target}") for name in names)]
+    return [
+        target
+        for target in targets
+        if not any(name == target or name.endswith(f".{target}") for name in names)
+    ]
 
 
 def lora_layers(module: Any) -> dict[str, Any]:
@@ -46,8 +56,8 @@ def lora_layers(module: Any) -> dict[str, Any]:
 def mixed_precision(module: Any) -> None:
     """Give LoRA layers float32 matrices that compute in the dtype of the layers that they adapt.
 
-    Autocast around the whole module would do that too, but compute its norms in float32: a seventh to a quarter more time
-    for a step on an H200.
+    Autocast around the whole module would do that too, but compute its norms in float32: a seventh to a
+    quarter more time for a step on an H200.
     """
     import torch
 
@@ -57,13 +67,19 @@ def mixed_precision(module: Any) -> None:
                 p.data = p.data.float()
         weight = layer.get_base_layer().weight
         if weight.dtype != torch.float32:
-            layer.cast_input_dtype_enabled = layer.use_dora["default"]  # it takes its norms in the input's dtype
+            # it takes its norms in the input's dtype
+            layer.cast_input_dtype_enabled = layer.use_dora["default"]
             layer.forward = torch.autocast(weight.device.type, weight.dtype)(layer.forward)
 
 
-def lora_config(rank: int, alpha: float, dora: bool, targets: Collection[str] = LORA_TARGETS) -> dict[str, Any]:
-    """What a loader needs beside the tensors; without it, one that finds alpha ≠ rank scales them wrongly, silently."""
-    listed = [*(name for name in LORA_TARGETS if name in targets), *sorted(set(targets) - set(LORA_TARGETS))]  # peft has a set
+def lora_config(
+    rank: int, alpha: float, dora: bool, targets: Collection[str] = LORA_TARGETS
+) -> dict[str, Any]:
+    """What a loader needs beside the tensors; without it, one that finds alpha ≠ rank scales them wrongly,
+    silently.
+    """
+    # peft has a set
+    listed = [*(name for name in LORA_TARGETS if name in targets), *sorted(set(targets) - set(LORA_TARGETS))]
     return {"r": rank, "lora_alpha": alpha, "use_dora": dora, "target_modules": listed}
 
 

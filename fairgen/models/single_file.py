@@ -1,7 +1,9 @@
-"""Base models in one safetensors file, in the key layout of the original Stable Diffusion code, as most sites offer them.
+"""Base models in one safetensors file, in the key layout of the original Stable Diffusion code, as most sites
+offer them.
 
-Such a file says nothing about its architecture, its tokenizer and its schedule. A local folder in diffusers' layout does:
-that of the model which the file was trained from; of its weights none are needed. diffusers converts the keys.
+Such a file says nothing about its architecture, its tokenizer and its schedule. A local folder in diffusers'
+layout does: that of the model which the file was trained from; of its weights none are needed. diffusers
+converts the keys.
 """
 
 from pathlib import Path
@@ -12,7 +14,8 @@ from fairgen.models import weights
 from fairgen.models.checkpoints import locate
 
 SUFFIXES = (".safetensors", ".ckpt")
-PREFIXES = ("model.diffusion_model.", "first_stage_model.", "cond_stage_model.", "conditioner.")  # of the parts in a file
+# of the parts in a file
+PREFIXES = ("model.diffusion_model.", "first_stage_model.", "cond_stage_model.", "conditioner.")
 
 
 def is_one(model: str) -> bool:
@@ -27,17 +30,24 @@ def config_folder(model: str, config: str | None) -> Path:
         FairgenError: the file or the folder is not there, or the file is a pickle.
     """
     if Path(model).suffix == ".ckpt":
-        raise FairgenError(f"diffusion.model: {model} is a pickle, which can run code; give its safetensors version")
+        raise FairgenError(
+            f"diffusion.model: {model} is a pickle, which can run code; give its safetensors version"
+        )
     if not Path(locate(model)).is_file():
         raise FairgenError(f"diffusion.model: the file {model} does not exist; check the path")
     if config is None:
         raise FairgenError(
-            f"diffusion.config: {model} is a single file; give the folder with the configs of its base model, for example"
-            " from `hf download stable-diffusion-v1-5/stable-diffusion-v1-5 --include '*.json' '*.txt' --local-dir FOLDER`"
+            f"diffusion.config: {model} is a single file; give the folder with the configs of its base"
+            " model, for example"
+            " from `hf download stable-diffusion-v1-5/stable-diffusion-v1-5 --include '*.json' '*.txt'"
+            " --local-dir FOLDER`"
         )
     folder = Path(locate(config))
     if not (folder / "model_index.json").is_file():
-        raise FairgenError(f"diffusion.config: {folder} holds no model_index.json; give a pipeline's folder in diffusers' layout")
+        raise FairgenError(
+            f"diffusion.config: {folder} holds no model_index.json; give a pipeline's folder in diffusers'"
+            " layout"
+        )
     return folder
 
 
@@ -48,10 +58,16 @@ def load(kind: Any, model: str, folder: Path, part: str, dtype: Any) -> Any:
         FairgenError: the file lacks weights of this part, or has more than the folder describes.
         ValueError: the file does not hold this part, or not in this architecture.
     """
-    from diffusers.loaders.single_file_utils import create_diffusers_clip_model_from_ldm, load_single_file_checkpoint
+    from diffusers.loaders.single_file_utils import (
+        create_diffusers_clip_model_from_ldm,
+        load_single_file_checkpoint,
+    )
 
     options = {"config": str(folder), "subfolder": part, "torch_dtype": dtype, "local_files_only": True}
-    tensors, place = load_single_file_checkpoint(locate(model)), f"{model} (its {part}, as {folder.name} describes it)"
+    tensors, place = (
+        load_single_file_checkpoint(locate(model)),
+        f"{model} (its {part}, as {folder.name} describes it)",
+    )
     whole = [fault for fault in weights.integers(Path(locate(model))) if fault.startswith(PREFIXES)]
     weights.complete(place, (), mismatched=whole, key="diffusion.model")
     try:
@@ -64,17 +80,26 @@ def load(kind: Any, model: str, folder: Path, part: str, dtype: Any) -> Any:
         raise
     except Exception as error:  # whatever diffusers says about a file of another layout
         raise ValueError(f"its {part} is not as {folder.name} describes it: {error}") from error
-    # of more weights nothing is said: Stable Diffusion 2's file has a layer of the text encoder that nothing reads
-    weights.complete(place, [name for name, weight in loaded.named_parameters() if weight.is_meta], key="diffusion.model")
+    # of more weights nothing is said: Stable Diffusion 2's file has a layer of the text encoder that nothing
+    # reads
+    weights.complete(
+        place, [name for name, weight in loaded.named_parameters() if weight.is_meta], key="diffusion.model"
+    )
     return loaded
 
 
 def names(kind: Any, folder: Path, part: str, tensors: dict[str, Any]) -> tuple[set[str], set[str]]:
-    """The weights of a denoiser or autoencoder: those that it has, and those that diffusers finds in a file for it."""
+    """The weights of a denoiser or autoencoder: those that it has, and those that diffusers finds in a file
+    for it.
+    """
     from accelerate import init_empty_weights
     from diffusers.loaders.single_file_model import SINGLE_FILE_LOADABLE_CLASSES
 
     config = kind.load_config(str(folder), subfolder=part)
     with init_empty_weights():
         wanted = set(kind.from_config(config).state_dict())
-    return wanted, set(SINGLE_FILE_LOADABLE_CLASSES[kind.__name__]["checkpoint_mapping_fn"](config=config, checkpoint=tensors))
+    return wanted, set(
+        SINGLE_FILE_LOADABLE_CLASSES[kind.__name__]["checkpoint_mapping_fn"](
+            config=config, checkpoint=tensors
+        )
+    )

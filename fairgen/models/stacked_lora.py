@@ -1,7 +1,8 @@
-"""The LoRA matrices of several adapters on one frozen denoiser, which all run in one batch (arXiv 2106.09685).
+"""The LoRA matrices of several adapters on one frozen denoiser, which all run in one batch (arXiv
+2106.09685).
 
-A batch holds the rows of the first adapter, then as many of the second, and so on. Each projection multiplies all rows
-by the frozen weights at once, and each adapter's rows by its own matrices in one batched product.
+A batch holds the rows of the first adapter, then as many of the second, and so on. Each projection multiplies
+all rows by the frozen weights at once, and each adapter's rows by its own matrices in one batched product.
 """
 
 from collections.abc import Sequence
@@ -17,13 +18,17 @@ Layers = dict[str, Any]  # name of a module in the denoiser → peft's LoRA laye
 
 
 class StackedLora(nn.Module):
-    """A frozen linear layer with the LoRA of several adapters, each for its own rows: W·x + scale · up·down·x."""
+    """A frozen linear layer with the LoRA of several adapters, each for its own rows: W·x + scale ·
+    up·down·x.
+    """
 
     def __init__(self, layers: Sequence[Any]):
         super().__init__()
         self.base_layer, self.scale = layers[0].base_layer, layers[0].scaling["default"]
-        self.down = nn.Parameter(torch.stack([x.lora_A["default"].weight.detach() for x in layers]))  # (adapters, rank, in)
-        self.up = nn.Parameter(torch.stack([x.lora_B["default"].weight.detach() for x in layers]))  # (adapters, out, rank)
+        # (adapters, rank, in)
+        self.down = nn.Parameter(torch.stack([x.lora_A["default"].weight.detach() for x in layers]))
+        # (adapters, out, rank)
+        self.up = nn.Parameter(torch.stack([x.lora_B["default"].weight.detach() for x in layers]))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Rows (n, tokens, in), n a multiple of the number of adapters, to (n, tokens, out)."""
@@ -52,7 +57,8 @@ def put_in(unet: nn.Module, trained: Sequence[Layers]) -> dict[str, StackedLora]
     for name, layer in trained[0].items():
         if not isinstance(layer.base_layer, nn.Linear):
             raise FairgenError(
-                f"adapt.shared: {name} is a {type(layer.base_layer).__name__}, and a shared batch adapts linear layers only;"
+                f"adapt.shared: {name} is a {type(layer.base_layer).__name__}, and a shared batch adapts"
+                " linear layers only;"
                 " take it out of adapt.lora.targets or set shared: false"
             )
     stacked = {name: StackedLora([layers[name] for layers in trained]) for name in trained[0]}

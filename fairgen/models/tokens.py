@@ -15,7 +15,8 @@ def tokenize(tokenizer: Any, prompts: list[str]) -> Any:
     for prompt, count in zip(prompts, count_tokens(tokenizer, prompts), strict=True):
         if count > tokenizer.model_max_length:
             raise FairgenError(
-                f"prompt '{prompt}' has {count} tokens, and the text encoder reads {tokenizer.model_max_length}; shorten it"
+                f"prompt '{prompt}' has {count} tokens, and the text encoder reads"
+                f" {tokenizer.model_max_length}; shorten it"
             )
     return tokenizer(prompts, padding="max_length", return_tensors="pt")
 
@@ -24,7 +25,8 @@ def check_tokenizer(tokenizer: Any, model: str, key: str) -> None:
     """A tokenizer has words.
 
     Raises:
-        FairgenError: it has none: transformers makes such a one where the files are missing, instead of failing.
+        FairgenError: it has none: transformers makes such a one where the files are missing, instead of
+            failing.
     """
     if len(tokenizer.get_vocab()) <= len(tokenizer.all_special_tokens):
         raise missing(model, key, FileNotFoundError("its tokenizer is not there"))

@@ -1,7 +1,8 @@
-"""What every loader of weights asks: is each weight of the network read from the file, and is nothing left over?
+"""What every loader of weights asks: is each weight of the network read from the file, and is nothing left
+over?
 
-The libraries answer with a line in their log and go on with random weights. Here it is an error that names the place (a file
-or a folder), the first weight, and what to do.
+The libraries answer with a line in their log and go on with random weights. Here it is an error that names
+the place (a file or a folder), the first weight, and what to do.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,8 +19,9 @@ if TYPE_CHECKING:
 COUNTERS = ("position_ids",)
 # A second head in timm's file of inception v3 that was for its training only.
 AUXILIARY = ("AuxLogits.",)
-# The norm in front of a classifier is a part of the head that starts as the identity. timm's own weights from masked autoencoders
-# (ConvNeXt V2 fcmae) and of Florence (DaViT) have none, nor has a vision transformer's file if it is pooled by the mean.
+# The norm in front of a classifier is a part of the head that starts as the identity. timm's own weights from
+# masked autoencoders (ConvNeXt V2 fcmae) and of Florence (DaViT) have none, nor has a vision transformer's
+# file if it is pooled by the mean.
 HEAD_NORMS = ("head.norm.", "fc_norm.")
 REMEDY = "take the whole, unchanged files of this model, or fetch them again"
 
@@ -46,10 +48,17 @@ def complete(
         FairgenError: there is such a weight.
     """
     surplus = [name for name in unexpected if not name.endswith(COUNTERS)]
-    told = {"is missing": sorted(missing), "does not fit": sorted(mismatched), "is unknown to the network": sorted(surplus)}
+    told = {
+        "is missing": sorted(missing),
+        "does not fit": sorted(mismatched),
+        "is unknown to the network": sorted(surplus),
+    }
     faults = [f"{names[0]} {what}{more(names)}" for what, names in told.items() if names]
     if faults:
-        raise FairgenError(f"{key}{key and ': '}{place} does not hold the weights of this network: {', '.join(faults)}; {remedy}")
+        raise FairgenError(
+            f"{key}{key and ': '}{place} does not hold the weights of this network: {', '.join(faults)};"
+            f" {remedy}"
+        )
 
 
 def more(names: list[str]) -> str:
@@ -58,7 +67,9 @@ def more(names: list[str]) -> str:
 
 
 def repository(model: str) -> str:
-    """The hub's repository of the pretrained weights of a timm model; "" where there is none or timm does not know it."""
+    """The hub's repository of the pretrained weights of a timm model; "" where there is none or timm does not
+    know it.
+    """
     import timm
 
     known = ":" not in model and timm.is_model(model)
@@ -67,18 +78,24 @@ def repository(model: str) -> str:
 
 
 def integers(path: Path) -> list[str]:
-    """The weights of a safetensors file that are integers: quantised ones, which the libraries take for plain values."""
+    """The weights of a safetensors file that are integers: quantised ones, which the libraries take for plain
+    values.
+    """
     from safetensors import safe_open
 
     with safe_open(path, framework="numpy") as file:
         kinds = {name: file.get_slice(name).get_dtype() for name in file.keys()}  # noqa: SIM118
     counted = (*COUNTERS, "num_batches_tracked", "relative_position_index")
     return [
-        f"{name} ({kind}, not floating point)" for name, kind in kinds.items() if "F" not in kind and not name.endswith(counted)
+        f"{name} ({kind}, not floating point)"
+        for name, kind in kinds.items()
+        if "F" not in kind and not name.endswith(counted)
     ]
 
 
-def fitting(place: object, found: "Mapping[str, torch.Tensor]", wanted: "Mapping[str, torch.Tensor]", remedy: str) -> None:
+def fitting(
+    place: object, found: "Mapping[str, torch.Tensor]", wanted: "Mapping[str, torch.Tensor]", remedy: str
+) -> None:
     """Tensors by their names have the names, shapes and kinds of numbers of a network's.
 
     Raises:
@@ -99,7 +116,8 @@ def shown(x: "torch.Tensor") -> str:
 
 
 def load(kind: Any, place: str, key: str, **options: Any) -> Any:
-    """A network of diffusers or transformers (`kind`) from a hub id or folder, every weight of which is in its files.
+    """A network of diffusers or transformers (`kind`) from a hub id or folder, every weight of which is in
+    its files.
 
     Raises:
         FairgenError: a weight is missing, left over, of another shape, or an integer.
@@ -117,13 +135,18 @@ def load(kind: Any, place: str, key: str, **options: Any) -> Any:
 
 def files(folder: Path, variant: str | None) -> list[Path]:
     """The safetensors files of a local folder that a variant is read from."""
-    found = {path: path.name.removesuffix(".safetensors").partition(".")[2] for path in folder.glob("*.safetensors")}
+    found = {
+        path: path.name.removesuffix(".safetensors").partition(".")[2]
+        for path in folder.glob("*.safetensors")
+    }
     return [path for path, mark in found.items() if mark.partition("-")[0] == (variant or "")]
 
 
 @contextmanager
 def watched() -> "Iterator[list[Any]]":
-    """Collect what `load_state_dict` answers inside the block (missing and unexpected keys): timm drops it."""
+    """Collect what `load_state_dict` answers inside the block (missing and unexpected keys): timm drops
+    it.
+    """
     from torch.nn import Module
 
     answers: list[Any] = []
@@ -155,7 +178,10 @@ def check_timm(net: "torch.nn.Module", place: str, answers: list[Any], key: str)
     heads = net.pretrained_cfg.get("classifier") or ()
     heads = tuple(f"{name}." for name in ((heads,) if isinstance(heads, str) else heads))
     if not answers:
-        raise FairgenError(f"{key}: timm does not say which weights it has read from {place}; give a safetensors file of them")
+        raise FairgenError(
+            f"{key}: timm does not say which weights it has read from {place}; give a safetensors file of"
+            " them"
+        )
     lacks, surplus = answers[-1]
     whole = integers(Path(place)) if Path(place).is_file() else []
     complete(

@@ -21,7 +21,9 @@ def outcomes(selection: Path) -> dict[tuple[str, int], Counter[str]]:
 
 
 def lines(selections: list[Path]) -> list[tuple[str, dict[str, Counter[str]]]]:
-    """Every generator's name, and its clusters' where it has several, with the outcomes in each group that has it."""
+    """Every generator's name, and its clusters' where it has several, with the outcomes in each group that
+    has it.
+    """
     found = []
     for path in selections:
         counts, name = outcomes(path), path.parent.name
@@ -33,11 +35,18 @@ def lines(selections: list[Path]) -> list[tuple[str, dict[str, Counter[str]]]]:
 
 
 def plot_acceptance(selections: list[Path], groups: list[str], path: Path) -> None:
-    """A panel per group, a bar per generator and cluster: shares kept, over the quota, and below the threshold."""
+    """A panel per group, a bar per generator and cluster: shares kept, over the quota, and below the
+    threshold.
+    """
     bars = lines(selections)
-    rejections = sorted({reason for _, found in bars for own in found.values() for reason in own} - {KEPT, OVER})
+    rejections = sorted(
+        {reason for _, found in bars for own in found.values() for reason in own} - {KEPT, OVER}
+    )
     kinds = [(KEPT, "kept", COLOURS[0]), (OVER, "accepted, over the quota", COLOURS[4])]
-    kinds += [(reason, reason, colour) for reason, colour in zip(rejections, (COLOURS[5], COLOURS[3], GREY), strict=False)]
+    kinds += [
+        (reason, reason, colour)
+        for reason, colour in zip(rejections, (COLOURS[5], COLOURS[3], GREY), strict=False)
+    ]
     size = (1.6 + 2.3 * len(groups), 1.3 + 0.3 * len(bars))
     figure, axes = plt.subplots(1, len(groups), figsize=size, squeeze=False, sharey=True)
     for ax, group in zip(axes[0], groups, strict=True):
@@ -49,7 +58,14 @@ def plot_acceptance(selections: list[Path], groups: list[str], path: Path) -> No
     axes[0, 0].set_yticks(range(len(bars)), [label for label, _ in bars])
     axes[0, 0].invert_yaxis()
     patches = [plt.Rectangle((0, 0), 1, 1, color=colour) for _, _, colour in kinds]
-    figure.legend(patches, [name for _, name, _ in kinds], loc="upper center", bbox_to_anchor=(0.5, 0), ncols=4, frameon=False)
+    figure.legend(
+        patches,
+        [name for _, name, _ in kinds],
+        loc="upper center",
+        bbox_to_anchor=(0.5, 0),
+        ncols=4,
+        frameon=False,
+    )
     figure.suptitle("what the filter did with the samples; the number is the share that it accepts")
     figure.tight_layout()
     save(figure, path)
@@ -62,4 +78,11 @@ def plot_bar(ax: plt.Axes, y: int, own: Counter[str], kinds: list[tuple[str, str
         ax.barh(y, own[reason] / total, left=left, color=colour, height=0.7)
         left += own[reason] / total
     accepted = (own[KEPT] + own[OVER]) / total
-    ax.text(0.02, y, f"{accepted:.2f} of {total}", va="center", fontsize=8, color="white" if own[KEPT] else "black")
+    ax.text(
+        0.02,
+        y,
+        f"{accepted:.2f} of {total}",
+        va="center",
+        fontsize=8,
+        color="white" if own[KEPT] else "black",
+    )

@@ -1,4 +1,6 @@
-"""The page of `check`: what there is to look at, what each method does for each group, and the amount of work."""
+"""The page of `check`: what there is to look at, what each method does for each group, and the amount of
+work.
+"""
 
 from dataclasses import dataclass
 from typing import Any
@@ -56,7 +58,9 @@ def prompt_lengths(settings: Check) -> tuple[list[tuple[str, int | str]], list[s
     tokens = {g.token for g in settings.generators.values()}
     prompts = list(
         dict.fromkeys(
-            p for text in settings.prompts.values() for p in (plain_prompt(text), *(instance_prompt(text, t) for t in tokens))
+            p
+            for text in settings.prompts.values()
+            for p in (plain_prompt(text), *(instance_prompt(text, t) for t in tokens))
         )
     )
     from fairgen.models import text_encoders
@@ -68,13 +72,18 @@ def prompt_lengths(settings: Check) -> tuple[list[tuple[str, int | str]], list[s
         return [(p, "?") for p in prompts], [f"tokens not counted: {error}"]
     lengths, limit = count_tokens(tokenizer, prompts), tokenizer.model_max_length
     long = [
-        f"prompt '{p}' has {n} tokens, the text encoder reads {limit}" for p, n in zip(prompts, lengths, strict=True) if n > limit
+        f"prompt '{p}' has {n} tokens, the text encoder reads {limit}"
+        for p, n in zip(prompts, lengths, strict=True)
+        if n > limit
     ]
     return list(zip(prompts, lengths, strict=True)), long
 
 
-def of_splits(settings: Check, splits: dict[str, dict[str, Any]], said: dict[str, list[str]]) -> tuple[str, list[str], int]:
-    """The table of images and generators at every ratio, the problems among them, and how many generators are trained.
+def of_splits(
+    settings: Check, splits: dict[str, dict[str, Any]], said: dict[str, list[str]]
+) -> tuple[str, list[str], int]:
+    """The table of images and generators at every ratio, the problems among them, and how many generators are
+    trained.
 
     Args:
         settings: of the stage.
@@ -87,12 +96,18 @@ def of_splits(settings: Check, splits: dict[str, dict[str, Any]], said: dict[str
         plans = [plan(counts["train"], settings, g) for g in settings.generators.values()]
         for g in settings.prompts:
             rows.append([ratio, g, *(counts[split].get(g, 0) for split in counts), *(p[g] for p in plans)])
-        empty = {s: [g for g in settings.prompts if not counts[s].get(g) and g not in said.get(s, ())] for s in counts}
+        empty = {
+            s: [g for g in settings.prompts if not counts[s].get(g) and g not in said.get(s, ())]
+            for s in counts
+        }
         problems += [f"ratio {ratio}: {line}" for line in missing(empty)]
-        problems += [f"ratio {ratio}: fewer images than it asks for, all are kept: {line}" for line in facts["short"]]
+        problems += [
+            f"ratio {ratio}: fewer images than it asks for, all are kept: {line}" for line in facts["short"]
+        ]
         if facts["uncut"]:
             problems.append(
-                f"ratio {ratio}: it leaves all images of {', '.join(facts['uncut'])}, where no group has role: conflicting"
+                f"ratio {ratio}: it leaves all images of {', '.join(facts['uncut'])}, where no group has"
+                " role: conflicting"
             )
         trained += sum(int(text.split()[0]) for p in plans for text in p.values() if text[0].isdigit())
     return table(("ratio", "group", *MISSING, *settings.generators), rows), problems, trained
@@ -117,7 +132,11 @@ def page(
     plans, short, trained = of_splits(settings, splits, audit["empty"])
     found = [*problems, *short, *ingest_report.warnings(audit)]
     images = len(splits) * len(settings.prompts) * sum(g.per_group for g in settings.generators.values())
-    amount = {"generators to train": trained, "images to draw": images, "classifier runs": settings.classifiers}
+    amount = {
+        "generators to train": trained,
+        "images to draw": images,
+        "classifier runs": settings.classifiers,
+    }
     parts = [
         f"# Check of {clean(settings.dataset)}",
         f"{audit['read']} files or rows of {clean(audit['root'])} read, {audit['indexed']} images indexed.",
@@ -127,7 +146,8 @@ def page(
         plans,
         "## Work, at most",
         f"{', '.join(f'{n} {what}' for what, n in amount.items())}. What they take: fairgen estimate"
-        f" results/{clean(settings.dataset)}/worst_group.json, with the config files of this run after --configfile",
+        f" results/{clean(settings.dataset)}/worst_group.json, with the config files of this run after"
+        " --configfile",
         DETAIL,
         table(("tokens", "prompt"), ((n, p) for p, n in prompts)),
     ]

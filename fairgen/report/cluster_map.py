@@ -22,13 +22,17 @@ def plane(vectors: np.ndarray) -> np.ndarray:
 
 
 def plot_clusters(split: Path, embeddings: Path, clusters: Path, groups: list[str], path: Path) -> None:
-    """For each of some groups its map, coloured by cluster, and examples of every cluster, the largest first."""
+    """For each of some groups its map, coloured by cluster, and examples of every cluster, the largest
+    first.
+    """
     root = Path(parquet.facts(split)["root"])
     files = {r["id"]: r["path"] for r in parquet.rows(split, ["id", "path"])}
     table = parquet.read(embeddings)
     vectors = dict(zip(table["id"].to_pylist(), parquet.matrix(table, "vector"), strict=True))
     facts, rows = parquet.facts(clusters), parquet.rows(clusters)
-    figure, axes = plt.subplots(len(groups), 2, figsize=(11, 2.7 * len(groups)), squeeze=False, width_ratios=(1, 1.6))
+    figure, axes = plt.subplots(
+        len(groups), 2, figsize=(11, 2.7 * len(groups)), squeeze=False, width_ratios=(1, 1.6)
+    )
     for (left, right), group in zip(axes, groups, strict=True):
         own = [r for r in rows if r["group"] == group]
         members = [[r["id"] for r in own if r["cluster"] == c] for c in range(facts[group]["k"])]
@@ -36,7 +40,9 @@ def plot_clusters(split: Path, embeddings: Path, clusters: Path, groups: list[st
         plot_map(left, points, [len(ids) for ids in members], title(group, facts[group]))
         sheets = [images.load(root, [files[i] for i in ids[:EXAMPLES]], TILE) for ids in members]
         right.imshow(np.concatenate([images.strip(pixels, EXAMPLES) for pixels in sheets]))
-        right.set_yticks([(c + 0.5) * TILE for c in range(len(members))], [f"cluster {c}" for c in range(len(members))])
+        right.set_yticks(
+            [(c + 0.5) * TILE for c in range(len(members))], [f"cluster {c}" for c in range(len(members))]
+        )
         right.set_xticks([])
         right.tick_params(length=0)
         right.spines[:].set_visible(False)
@@ -55,7 +61,14 @@ def plot_map(ax: Any, points: np.ndarray, sizes: list[int], text: str) -> None:
     start = 0
     for c, size in enumerate(sizes):
         part = points[start : start + size]
-        ax.scatter(*part.T, s=10, color=COLOURS[c % len(COLOURS)], label=f"cluster {c} ({size})", alpha=0.8, linewidths=0)
+        ax.scatter(
+            *part.T,
+            s=10,
+            color=COLOURS[c % len(COLOURS)],
+            label=f"cluster {c} ({size})",
+            alpha=0.8,
+            linewidths=0,
+        )
         start += size
     ax.set_title(text, fontsize=9, loc="left")
     ax.set_xticks([])

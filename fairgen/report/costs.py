@@ -1,7 +1,7 @@
 """What finished jobs have cost: run times from snakemake's benchmark files, and the sizes of what they wrote.
 
-A time says something about a job to come only if that job does the same work: its settings, but for those that cost no
-time, and the data must be the same. What an artifact was made with stands in its lineage.
+A time says something about a job to come only if that job does the same work: its settings, but for those
+that cost no time, and the data must be the same. What an artifact was made with stands in its lineage.
 """
 
 import csv
@@ -14,19 +14,48 @@ from fairgen.core import lineage
 from fairgen.core.settings import canonical
 
 # rules whose files have a folder
-FOLDERS = {"adapters": "adapt", "samples": "sample", "prior": "prior", "pretrain": "pretrain", "pixels": "decode"}
+FOLDERS = {
+    "adapters": "adapt",
+    "samples": "sample",
+    "prior": "prior",
+    "pretrain": "pretrain",
+    "pixels": "decode",
+}
 
 # settings that change what comes out, not how long it takes
 FREE = (
-    *("seed", "prompts", "prompt", "negative_prompt", "token", "donors", "lr", "weight_decay", "min_snr", "offset_noise"),
-    *("schedule", "warmup", "supcon", "temperature", "alpha", "threshold", "conflicts", "copies", "step_size"),
+    *(
+        "seed",
+        "prompts",
+        "prompt",
+        "negative_prompt",
+        "token",
+        "donors",
+        "lr",
+        "weight_decay",
+        "min_snr",
+        "offset_noise",
+    ),
+    *(
+        "schedule",
+        "warmup",
+        "supcon",
+        "temperature",
+        "alpha",
+        "threshold",
+        "conflicts",
+        "copies",
+        "step_size",
+    ),
     *("adjustment", "upweight", "select", "weights", "role", "revision", "max_rejected"),
 )
 
 
 @dataclass(frozen=True)
 class Past:
-    """A finished job: what its artifact was made with, its wall-clock seconds, and the size of what it wrote."""
+    """A finished job: what its artifact was made with, its wall-clock seconds, and the size of what it
+    wrote.
+    """
 
     settings: dict[str, Any]
     seconds: float
@@ -67,13 +96,24 @@ def past(benchmarks: Path, results: Path) -> dict[str, list[Past]]:
 
 def artifacts(results: Path, benchmark: Path) -> list[Path]:
     """What a job wrote, by the relative path of its benchmark file."""
-    own = {"draw": "drawings", "embed": "embeddings", "cluster": "clusters", "score": "scores", "filter": "selection"}
-    names = {"finetune": ("model.safetensors", "predictions.parquet"), "index": ("index.parquet", "rejects.parquet")}
+    own = {
+        "draw": "drawings",
+        "embed": "embeddings",
+        "cluster": "clusters",
+        "score": "scores",
+        "filter": "selection",
+    }
+    names = {
+        "finetune": ("model.safetensors", "predictions.parquet"),
+        "index": ("index.parquet", "rejects.parquet"),
+    }
     folder, stem = results / benchmark.parent, benchmark.stem
     if stem in names:
         return [folder / name for name in names[stem] if (folder / name).is_file()]
     return [
-        path for path in sorted(folder.glob(f"{own.get(stem, stem)}.*")) if path.suffix in (".parquet", ".safetensors", ".json")
+        path
+        for path in sorted(folder.glob(f"{own.get(stem, stem)}.*"))
+        if path.suffix in (".parquet", ".safetensors", ".json")
     ]
 
 

@@ -1,4 +1,6 @@
-"""The report's cover: what was compared on which data, and what came out, in one figure and three sentences."""
+"""The report's cover: what was compared on which data, and what came out, in one figure and three
+sentences.
+"""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -8,7 +10,8 @@ from fairgen.core.html import Picture
 from fairgen.core.markdown import clean, table
 from fairgen.evaluate import intervals, results
 
-SPLITS = {"training": "train_n", "validation": "validation_n", "test": "n"}  # images of a group, in worst_group.json
+# images of a group, in worst_group.json
+SPLITS = {"training": "train_n", "validation": "validation_n", "test": "n"}
 LISTED = 4  # names in a row; more are counted
 
 
@@ -24,8 +27,14 @@ def cover(document: dict[str, Any], bars: bytes) -> list[str | Picture]:
     told = [leading(document), ahead(document["comparisons"][ratio], methods), worst_groups(methods)]
     above = [f"# {clean(document['dataset'])}: what was compared, and what came out", compared(document)]
     below = [f"## Images of each group {place}", images(methods), *gaps(methods)]
-    words = f"Worst-group accuracy of every method on {document['dataset']}; the table of results has the numbers"
-    return ["\n\n".join([*above, f"## The result {place}", " ".join(told)]), Picture(bars, words), "\n\n".join(below)]
+    words = (
+        f"Worst-group accuracy of every method on {document['dataset']}; the table of results has the numbers"
+    )
+    return [
+        "\n\n".join([*above, f"## The result {place}", " ".join(told)]),
+        Picture(bars, words),
+        "\n\n".join(below),
+    ]
 
 
 def gaps(methods: dict[str, Any]) -> list[str]:
@@ -42,10 +51,13 @@ def compared(document: dict[str, Any]) -> str:
     meaning = ["the share of each class's training images that agree with the bias"] * (ratios != ["natural"])
     meaning += ["natural: the data as they are"] * ("natural" in ratios)
     return (
-        f"{count(len(methods), 'method')} ({', '.join(map(clean, methods))}) on the data set {clean(document['dataset'])}, at"
-        f" bias ratio{'s' * (len(ratios) > 1)} {listed(ratios, len(ratios))} ({'; '.join(meaning)}), each with"
+        f"{count(len(methods), 'method')} ({', '.join(map(clean, methods))}) on the data set"
+        f" {clean(document['dataset'])}, at"
+        f" bias ratio{'s' * (len(ratios) > 1)} {listed(ratios, len(ratios))} ({'; '.join(meaning)}), each"
+        " with"
         f" {count(seeds, 'classifier seed')}. {clean(document['dataset'])} has {count(len(groups), 'group')};"
-        f" at bias ratio {ratios[0]} that is {listed(sizes)} images. A method is judged by the test accuracy of the group"
+        f" at bias ratio {ratios[0]} that is {listed(sizes)} images. A method is judged by the test accuracy"
+        " of the group"
         " that it serves worst."
     )
 
@@ -58,40 +70,63 @@ def images(methods: dict[str, Any]) -> str:
 
 
 def leading(document: dict[str, Any]) -> str:
-    """First sentence: the best worst-group accuracy at the first ratio, with its interval, and at how many it leads."""
+    """First sentence: the best worst-group accuracy at the first ratio, with its interval, and at how many it
+    leads.
+    """
     ratio, methods = next(iter(document["results"].items()))
     leader = document["comparisons"][ratio]["leader"]
     figure = methods[leader]["worst_group_accuracy"]
-    best = [name for name, entry in methods.items() if entry["worst_group_accuracy"]["mean"] == figure["mean"]]
+    best = [
+        name for name, entry in methods.items() if entry["worst_group_accuracy"]["mean"] == figure["mean"]
+    ]
     seeds = len(figure["per_seed"])
-    few = "one seed, so there is no interval" if seeds == 1 else f"mean of {seeds} seeds, too few for an interval"
+    few = (
+        "one seed, so there is no interval"
+        if seeds == 1
+        else f"mean of {seeds} seeds, too few for an interval"
+    )
     sure = f"95 % interval over {seeds} seeds {intervals.shown(figure)}" if figure["ci95"] else few
     value = f"{figure['mean']:.3f} ({sure})"
     if len(methods) == 1:
         return f"{named(leader)} has a worst-group accuracy of {value}."
     if len(best) > 1:
         return f"{listed(map(named, best))} share the best worst-group accuracy, {value}."
-    won, ratios = sum(found["leader"] == leader for found in document["comparisons"].values()), len(document["results"])
-    among = "" if ratios == 1 else f", and leads at {'every ratio' if won == ratios else f'{won} of the {ratios} ratios'}"
+    won, ratios = (
+        sum(found["leader"] == leader for found in document["comparisons"].values()),
+        len(document["results"]),
+    )
+    among = (
+        ""
+        if ratios == 1
+        else f", and leads at {'every ratio' if won == ratios else f'{won} of the {ratios} ratios'}"
+    )
     return f"{named(leader)} has the best worst-group accuracy, {value}{among}."
 
 
 def ahead(comparison: dict[str, Any], methods: dict[str, Any]) -> str:
-    """Second sentence: whether the leader is clearly ahead of the baselines and of the next method, by paired intervals."""
-    others = sorted(comparison["leader_minus"], key=lambda name: -methods[name]["worst_group_accuracy"]["mean"])
+    """Second sentence: whether the leader is clearly ahead of the baselines and of the next method, by paired
+    intervals.
+    """
+    others = sorted(
+        comparison["leader_minus"], key=lambda name: -methods[name]["worst_group_accuracy"]["mean"]
+    )
     leader, minus = named(comparison["leader"]), comparison["leader_minus"]
     if not others:
         return "It is the only method compared, so nothing can be said of its being ahead of others."
     seeds = len(minus[others[0]]["per_seed"])
     if seeds < intervals.FEWEST:
         return (
-            f"Whether {leader} is clearly ahead of another method cannot be said: that takes at least {intervals.FEWEST}"
+            f"Whether {leader} is clearly ahead of another method cannot be said: that takes at least"
+            f" {intervals.FEWEST}"
             f" seeds, and there {'is one' if seeds == 1 else f'are {seeds}'}."
         )
 
     def gap(name: str) -> str:
         place = ", the next method" if name == others[0] and len(others) > 1 else ""
-        return f"{clean(name)}{place} (by {minus[name]['mean']:.3f}, {intervals.shown(minus[name]).replace('-', '−')})"
+        return (
+            f"{clean(name)}{place} (by {minus[name]['mean']:.3f},"
+            f" {intervals.shown(minus[name]).replace('-', '−')})"
+        )
 
     asked = [name for name in dict.fromkeys([*intervals.REFERENCES, others[0]]) if name in minus]
     clear = [name for name in others if minus[name]["ci95"][0] > 0]
@@ -101,7 +136,11 @@ def ahead(comparison: dict[str, Any], methods: dict[str, Any]) -> str:
     if not unclear:
         return f"{by} clearly ahead of {'every other method, also of ' if len(others) > 1 else ''}{behind}."
     yet = listed(map(gap, unclear))
-    return f"{by} clearly ahead of {behind}, but not of {yet}." if behind else f"{by} not clearly ahead of {yet}."
+    return (
+        f"{by} clearly ahead of {behind}, but not of {yet}."
+        if behind
+        else f"{by} not clearly ahead of {yet}."
+    )
 
 
 def worst_groups(methods: dict[str, Any]) -> str:
@@ -115,7 +154,9 @@ def worst_groups(methods: dict[str, Any]) -> str:
     if len(worst) > 1 and worst[1][1] == most:
         shares = listed(f"{clean(group)} by {number}" for group, number in worst)
         return f"No single group is served worst by most methods: {shares}."
-    who = f"{most} of the {len(methods)} methods serve" if most < len(methods) else f"All {most} methods serve"
+    who = (
+        f"{most} of the {len(methods)} methods serve" if most < len(methods) else f"All {most} methods serve"
+    )
     return f"{who} the group {clean(name)} worst, which has {size}."
 
 

@@ -72,14 +72,21 @@ def result_page(document: dict[str, Any]) -> str:
 
 
 def work(settings: Pages, files: Files) -> None:
-    """Write all pages; a picture that is higher than a window is a page, as the report shows only the middle of one."""
+    """Write all pages; a picture that is higher than a window is a page, as the report shows only the middle
+    of one.
+    """
     document = results.load(files.table)
     front = cover(document, Path(files.bars).read_bytes())
-    lineage.write_text(files.cover, render(front, f"{settings.dataset}: what was compared, and what came out"))
+    lineage.write_text(
+        files.cover, render(front, f"{settings.dataset}: what was compared, and what came out")
+    )
     lineage.write_text(files.result, render(result_page(document), f"Result on {settings.dataset}"))
     audit = lineage.without(Path(files.markdown).read_text())
     lineage.write_text(files.audit, render(audit, f"Audit of {settings.dataset}"))
-    for place, picture, title in ((files.clusters, files.map, "Clusters"), (files.samples, files.sheet, "Samples")):
+    for place, picture, title in (
+        (files.clusters, files.map, "Clusters"),
+        (files.samples, files.sheet, "Samples"),
+    ):
         title = f"{title} of {settings.dataset}"
         lineage.write_text(place, render([Picture(Path(picture).read_bytes(), title)], title))
 

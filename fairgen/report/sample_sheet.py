@@ -12,14 +12,18 @@ from fairgen.core import images, parquet
 from fairgen.evaluate.plots import DPI, save
 from fairgen.generate import selection
 
-SMALLEST, LARGEST = 96, 160  # pixels of an image on the sheet: small ones are enlarged, photographs scaled down
+# pixels of an image on the sheet: small ones are enlarged, photographs scaled down
+SMALLEST, LARGEST = 96, 160
 WIDTH = 800  # pixels of a row of images
-LABEL, HEAD, GAP = 150, 40, 4  # pixels: a row's label on its left, a group's name above its rows, white between images
+# pixels: a row's label on its left, a group's name above its rows, white between images
+LABEL, HEAD, GAP = 150, 40, 4
 FONT = 8
 
 
 def tile_size(side: int) -> int:
-    """Pixels at which images of this side are shown: a whole multiple for small ones, so that each pixel stays a square."""
+    """Pixels at which images of this side are shown: a whole multiple for small ones, so that each pixel
+    stays a square.
+    """
     return LARGEST if side >= LARGEST else side * -(-SMALLEST // side)
 
 
@@ -40,7 +44,9 @@ def real(root: Path, files: list[str]) -> tuple[np.ndarray, int]:
     pixels = images.load(root, files, LARGEST, origins=origins)
     side = int(np.median(origins[:, :2].min(axis=1)))
     tile = tile_size(side)
-    return (pixels if side >= LARGEST else enlarged(images.load(root, files, load_size(side, tile)), tile)), tile
+    return (
+        pixels if side >= LARGEST else enlarged(images.load(root, files, load_size(side, tile)), tile)
+    ), tile
 
 
 def spread(clusters: list[int], columns: int) -> list[int]:
@@ -59,7 +65,9 @@ def generated(kept: selection.Selected, columns: int, tile: int) -> tuple[np.nda
     donor = parquet.facts(kept.file)["borrowed_from"]
     if not rows:
         return np.empty((0, tile, tile, 3), dtype=np.uint8), donor
-    side = min(next(images.decode(content or b"").size for _, content in parquet.image_bytes(kept.file, rows[:1])))
+    side = min(
+        next(images.decode(content or b"").size for _, content in parquet.image_bytes(kept.file, rows[:1]))
+    )
     return enlarged(images.load_column(kept.file, load_size(side, tile), rows), tile), donor
 
 
@@ -78,12 +86,18 @@ def plot_samples(split: Path, selections: list[Path], groups: list[str], path: P
         for file, kept in drawn.items():
             made, donor = generated(kept[group], columns, tile)
             lines.append((file.parent.name + (f"\ngenerators of {donor}" if donor else ""), made))
-        blocks.append((f"{group}: {len(own[group]) or 'no'} training image{'s' * (len(own[group]) > 1)}", lines))
+        blocks.append(
+            (f"{group}: {len(own[group]) or 'no'} training image{'s' * (len(own[group]) > 1)}", lines)
+        )
     plot_blocks(blocks, tile + GAP, columns, path)
 
 
-def plot_blocks(blocks: list[tuple[str, list[tuple[str, np.ndarray]]]], step: int, columns: int, path: Path) -> None:
-    """A sheet of groups, each with its rows of a label and images (n, size, size, 3), drawn pixel by pixel, `step` apart."""
+def plot_blocks(
+    blocks: list[tuple[str, list[tuple[str, np.ndarray]]]], step: int, columns: int, path: Path
+) -> None:
+    """A sheet of groups, each with its rows of a label and images (n, size, size, 3), drawn pixel by pixel,
+    `step` apart.
+    """
     width, height = LABEL + columns * step, sum(HEAD + step * len(lines) for _, lines in blocks)
     figure, top = plt.figure(figsize=(width / DPI, height / DPI)), float(height)
     for title, lines in blocks:
@@ -92,7 +106,9 @@ def plot_blocks(blocks: list[tuple[str, list[tuple[str, np.ndarray]]]], step: in
         for label, pixels in lines:
             words = "\n".join(textwrap.fill(part, 20) for part in label.split("\n"))
             figure.text(0, (top - step / 2) / height, words, fontsize=FONT, va="center")
-            ax = figure.add_axes((LABEL / width, (top - step) / height, columns * step / width, step / height))
+            ax = figure.add_axes(
+                (LABEL / width, (top - step) / height, columns * step / width, step / height)
+            )
             framed = np.pad(pixels, ((0, 0), (0, GAP), (0, GAP), (0, 0)), constant_values=255)
             ax.imshow(images.strip(framed, columns), interpolation="nearest")
             ax.set_axis_off()

@@ -1,1 +1,3 @@
-"""What is done while the rules are read: the config checked, settings, artifacts, lineages, preflight. No job imports it."""
+"""What is done while the rules are read: the config checked, settings, artifacts, lineages, preflight. No job
+imports it.
+"""

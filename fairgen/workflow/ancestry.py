@@ -1,7 +1,8 @@
 """The lineage of every artifact, read off the workflow's own rules; and what snakemake forgets or overlooks.
 
-A lineage is a hash over an artifact's wildcards, its rule's settings and code, the lineages of the artifacts that the rule reads,
-and the content of the model files that it reads: a function of wildcards, so snakemake sees it change with everything upstream.
+A lineage is a hash over an artifact's wildcards, its rule's settings and code, the lineages of the artifacts
+that the rule reads, and the content of the model files that it reads: a function of wildcards, so snakemake
+sees it change with everything upstream.
 """
 
 import hashlib
@@ -15,7 +16,8 @@ from typing import Any
 from fairgen.core import lineage
 from fairgen.core.settings import canonical
 
-SAMPLES, SAMPLE = 64, 1 << 14  # of a large file so many blocks of so many bytes are looked at, and its start and end
+# of a large file so many blocks of so many bytes are looked at, and its start and end
+SAMPLES, SAMPLE = 64, 1 << 14
 
 
 @dataclass(frozen=True)
@@ -44,14 +46,18 @@ class Ancestry:
         def of(wildcards: Any) -> str:
             made = self.made(self.stages[stage], dict(wildcards.items()))
             modules = self.stages[stage].params.code.modules(wildcards)
-            return canonical({"hash": made.hash, "code": made.code, "modules": modules, "inputs": made.parents})
+            return canonical(
+                {"hash": made.hash, "code": made.code, "modules": modules, "inputs": made.parents}
+            )
 
         of.stage = stage  # type: ignore[attr-defined]
         return of
 
     @cached_property
     def stages(self) -> dict[str, Any]:
-        """The rules that have a lineage, by their stage; as a module, a workflow's rules may have other names."""
+        """The rules that have a lineage, by their stage; as a module, a workflow's rules may have other
+        names.
+        """
         found = ((rule.params.get("lineage"), rule) for rule in self.workflow.rules)
         return {function.stage: rule for function, rule in found if hasattr(function, "stage")}
 
@@ -68,7 +74,9 @@ class Ancestry:
         return self.paths[path]
 
     def _find(self, path: str) -> Made | None:
-        rules = [rule for rule in self._index.match(path) if rule in self.stages.values() and made_by(rule, path)]
+        rules = [
+            rule for rule in self._index.match(path) if rule in self.stages.values() and made_by(rule, path)
+        ]
         return self.made(rules[0], rules[0].get_wildcards(path)) if rules else None
 
     def made(self, rule: Any, wildcards: dict[str, str]) -> Made:
@@ -87,7 +95,10 @@ class Ancestry:
         parents = {name: [self._hash(path) for path in paths] for name, paths in inputs.items()}
         parents = {name: hashes for name, hashes in parents.items() if any(hashes)}
         given_files = [content(path) for name in inputs.keys() - parents.keys() for path in inputs[name]]
-        whole = json.dumps([rule.params.lineage.stage, wildcards, settings, code, parents, sorted(given_files)], sort_keys=True)
+        whole = json.dumps(
+            [rule.params.lineage.stage, wildcards, settings, code, parents, sorted(given_files)],
+            sort_keys=True,
+        )
         found = hashlib.sha256(whole.encode()).hexdigest()[:16]
         return Made(rule.params.lineage.stage, settings, code, inputs, parents, found)
 
@@ -97,7 +108,9 @@ class Ancestry:
 
 
 def made_by(rule: Any, path: str) -> bool:
-    """Whether a file is an output of a rule; logs and benchmarks, which snakemake counts too, are no artifacts."""
+    """Whether a file is an output of a rule; logs and benchmarks, which snakemake counts too, are no
+    artifacts.
+    """
     return any(output.match(path) for output in rule.output)
 
 
@@ -109,7 +122,9 @@ def named(inputs: Any) -> Iterator[tuple[str, list[str]]]:
 
 @cache
 def content(path: str) -> str:
-    """Hash of a file that no rule makes (weights, configs, words), whatever its time says; of a large one by samples."""
+    """Hash of a file that no rule makes (weights, configs, words), whatever its time says; of a large one by
+    samples.
+    """
     size, found = Path(path).stat().st_size if Path(path).is_file() else -1, hashlib.sha256()
     if size < 0:
         return ""
@@ -125,12 +140,14 @@ def content(path: str) -> str:
 
 
 def make_again(known: Ancestry) -> None:
-    """Let snakemake make again what a failed or killed job has left unmade, and what is of another config or code.
+    """Let snakemake make again what a failed or killed job has left unmade, and what is of another config or
+    code.
 
-    Before a job begins, and when it fails, snakemake removes its outputs; while their consumers are still there, the next call
-    does not miss them (`DAG.update_needrun`), and what was made from the outputs before passes for finished. Lineages show
-    that after an edit of config or code; not after a forced rerun or another input file. And what snakemake itself records of an
-    artifact may be gone (a copied folder, `--cleanup-metadata`) or wrong (`--touch`): the artifact's own record counts.
+    Before a job begins, and when it fails, snakemake removes its outputs; while their consumers are still
+    there, the next call does not miss them (`DAG.update_needrun`), and what was made from the outputs before
+    passes for finished. Lineages show that after an edit of config or code; not after a forced rerun or
+    another input file. And what snakemake itself records of an artifact may be gone (a copied folder,
+    `--cleanup-metadata`) or wrong (`--touch`): the artifact's own record counts.
     """
     from snakemake.dag import DAG
 
@@ -158,7 +175,8 @@ def _force(dag: Any, paths: list[Any], why: str) -> None:
 
 
 async def foreign(dag: Any, known: Ancestry) -> Any:
-    """Yield outputs whose own record says another lineage, and those that have none though their kind can hold one (damaged).
+    """Yield outputs whose own record says another lineage, and those that have none though their kind can
+    hold one (damaged).
 
     Those whose params have changed snakemake sees itself.
     """
@@ -166,7 +184,11 @@ async def foreign(dag: Any, known: Ancestry) -> Any:
 
     looks = RerunTrigger.PARAMS in dag.workflow.rerun_triggers
     for job in dag.jobs:
-        seen = looks and dag.workflow.persistence.has_metadata(job) and dag.workflow.persistence.params_changed(job)
+        seen = (
+            looks
+            and dag.workflow.persistence.has_metadata(job)
+            and dag.workflow.persistence.params_changed(job)
+        )
         if job.rule in known.stages.values() and not seen:
             wanted = known.made(job.rule, job.wildcards_dict).hash
             for path in job.output:
@@ -178,7 +200,8 @@ async def foreign(dag: Any, known: Ancestry) -> Any:
 async def unmade(dag: Any) -> Any:
     """Yield outputs that are gone although a job has begun to make them after their consumers were made.
 
-    A user may delete an intermediate file to save space: then its record is older than its consumers, and it is not missed.
+    A user may delete an intermediate file to save space: then its record is older than its consumers, and it
+    is not missed.
     """
     records = dag.workflow.persistence
     for job in dag.jobs:

@@ -1,7 +1,8 @@
-"""Where every artifact lies: input functions of the rules, each from wildcards `w` to the paths of earlier stages.
+"""Where every artifact lies: input functions of the rules, each from wildcards `w` to the paths of earlier
+stages.
 
-An artifact belongs to the first method in the chain of bases that changed its stage or an earlier one, so whatever
-methods and ratios have in common is made once.
+An artifact belongs to the first method in the chain of bases that changed its stage or an earlier one, so
+whatever methods and ratios have in common is made once.
 """
 
 import functools
@@ -17,19 +18,29 @@ from fairgen.workflow import compared, method_chain
 
 @functools.cache
 def weight_files(place: str) -> list[str]:
-    """Files of a local model, a folder or one file: weights, configs, words; none of a hub id. Thousands of jobs ask for few."""
-    found = [path for path in sorted(Path(place).rglob("*")) if path.suffix in (".safetensors", ".json", ".txt", ".model")]
+    """Files of a local model, a folder or one file: weights, configs, words; none of a hub id. Thousands of
+    jobs ask for few.
+    """
+    found = [
+        path
+        for path in sorted(Path(place).rglob("*"))
+        if path.suffix in (".safetensors", ".json", ".txt", ".model")
+    ]
     found = [Path(place)] if Path(place).is_file() else found
     return [os.path.relpath(path) for path in found]
 
 
 class Paths:
-    """Input functions for one config; wildcards are objects with `dataset`, `scope`, `method`, … as attributes."""
+    """Input functions for one config; wildcards are objects with `dataset`, `scope`, `method`, … as
+    attributes.
+    """
 
     def __init__(self, config: method_chain.Config):
         self.config = config
 
-    def place(self, w: Any, stage: str, name: str, method: str | None = None, scope: str | None = None, **more: Any) -> str:
+    def place(
+        self, w: Any, stage: str, name: str, method: str | None = None, scope: str | None = None, **more: Any
+    ) -> str:
         """Path of an artifact under the method and scope that own it."""
         method = method or w.method
         owner = method_chain.owner(self.config, method, stage)
@@ -45,14 +56,19 @@ class Paths:
         return self.config["datasets"][w.dataset]["groups"]
 
     def adapters(self, w: Any, group: str | None) -> list[str]:
-        """Adapter files of every cluster slot of a group, or its one file of a shared batch; none without finetuning."""
+        """Adapter files of every cluster slot of a group, or its one file of a shared batch; none without
+        finetuning.
+        """
         recipe = method_chain.block(self.config, w.dataset, w.method, "adapt")
         if group is None or recipe["kind"] == "none":
             return []
         if recipe["shared"]:
             return [self.place(w, "adapt", "adapters/{group}.safetensors", group=group)]
         slots = range(method_chain.block(self.config, w.dataset, w.method, "cluster")["k"])
-        return [self.place(w, "adapt", "adapters/{group}/{cluster}.safetensors", group=group, cluster=c) for c in slots]
+        return [
+            self.place(w, "adapt", "adapters/{group}/{cluster}.safetensors", group=group, cluster=c)
+            for c in slots
+        ]
 
     def own_adapters(self, w: Any) -> list[str]:
         """Adapters of the group itself."""
@@ -73,7 +89,9 @@ class Paths:
         return [self.place(w, "sample", "samples/{group}.parquet", group=g) for g in self.groups(w)]
 
     def proportions(self, w: Any) -> list[str]:
-        """The split whose group sizes the filter follows; none when it keeps the same number of every group."""
+        """The split whose group sizes the filter follows; none when it keeps the same number of every
+        group.
+        """
         wanted = method_chain.block(self.config, w.dataset, w.method, "filter")["balance"] == "data"
         return [f"results/{w.dataset}/{w.scope}/split.parquet"] if wanted else []
 
@@ -83,7 +101,9 @@ class Paths:
         return [found] if isinstance(found, str) else []
 
     def trained(self, w: Any) -> list[str]:
-        """Weights that the classifier starts from: a finished model's (`finetune.start`), stage 1's, or none."""
+        """Weights that the classifier starts from: a finished model's (`finetune.start`), stage 1's, or
+        none.
+        """
         start = method_chain.block(self.config, w.dataset, w.method, "finetune")["start"]
         if start is not None:
             return [self.place(w, "finetune", "seed-{seed}/model.safetensors", method=start)]
@@ -95,9 +115,15 @@ class Paths:
         return lambda w: [] if method_chain.extra(self.config, w.dataset, w.method) else files(w)
 
     def extra(self, w: Any) -> list[str]:
-        """The other data set's index and decoded images, where stage 1 takes its images, and the index of the data set itself."""
+        """The other data set's index and decoded images, where stage 1 takes its images, and the index of the
+        data set itself.
+        """
         name = method_chain.extra(self.config, w.dataset, w.method)
-        return [f"results/{name}/index.parquet", self._pixels(w, name), f"results/{w.dataset}/index.parquet"] if name else []
+        return (
+            [f"results/{name}/index.parquet", self._pixels(w, name), f"results/{w.dataset}/index.parquet"]
+            if name
+            else []
+        )
 
     def pixels(self, w: Any) -> str:
         """The data set's images, decoded at the size that the classifier sees."""
@@ -132,7 +158,9 @@ class Paths:
 
     def metrics(self, w: Any) -> list[str]:
         """Metrics of every cell, in the order of `compared`."""
-        return [f"results/{w.dataset}/{scope}/{m}/seed-{seed}/metrics.json" for scope, m, seed in self.compared(w)]
+        return [
+            f"results/{w.dataset}/{scope}/{m}/seed-{seed}/metrics.json" for scope, m, seed in self.compared(w)
+        ]
 
     def replicates(self, w: Any) -> list[str]:
         """Comparisons of every replicate of the data set."""
@@ -140,7 +168,10 @@ class Paths:
 
     def splits(self, w: Any) -> list[str]:
         """Split of every ratio, in the config's order."""
-        return [f"results/{w.dataset}/bias-{r}/split.parquet" for r in compared.comparison(self.config, w.dataset)["ratios"]]
+        return [
+            f"results/{w.dataset}/bias-{r}/split.parquet"
+            for r in compared.comparison(self.config, w.dataset)["ratios"]
+        ]
 
     def first_split(self, w: Any) -> str:
         """Split of the data set's first ratio."""
@@ -150,14 +181,27 @@ class Paths:
         """Selections of the compared methods that draw images, each once, at the data set's first ratio."""
         first = self.compared(w)[0][0]
         drawing = [m for _, m, _ in self.compared(w) if method_chain.synthetic(self.config, m)]
-        return list(dict.fromkeys(self.place(w, "filter", "selection.parquet", method=m, scope=first) for m in drawing))
+        return list(
+            dict.fromkeys(
+                self.place(w, "filter", "selection.parquet", method=m, scope=first) for m in drawing
+            )
+        )
 
     def finest_clusters(self, w: Any) -> list[str]:
-        """Clusters of the compared method with the most of them, at the first ratio; none without a clustered method."""
-        first, drawing = self.compared(w)[0][0], [m for _, m, _ in self.compared(w) if method_chain.synthetic(self.config, m)]
+        """Clusters of the compared method with the most of them, at the first ratio; none without a clustered
+        method.
+        """
+        first, drawing = (
+            self.compared(w)[0][0],
+            [m for _, m, _ in self.compared(w) if method_chain.synthetic(self.config, m)],
+        )
         counts = {m: method_chain.block(self.config, w.dataset, m, "cluster")["k"] for m in drawing}
         finest = max(counts, key=lambda m: counts[m], default=None)
-        return [self.place(w, "cluster", "clusters.parquet", method=finest, scope=first)] if finest and counts[finest] > 1 else []
+        return (
+            [self.place(w, "cluster", "clusters.parquet", method=finest, scope=first)]
+            if finest and counts[finest] > 1
+            else []
+        )
 
     def clustered_features(self, w: Any) -> list[str]:
         """The features behind `finest_clusters`."""
@@ -166,7 +210,9 @@ class Paths:
     def audits(self, w: Any) -> list[str]:
         """Audits of every synthetic set that the data set's table uses, each once."""
         drawing = [(s, m) for s, m, _ in self.compared(w) if method_chain.synthetic(self.config, m)]
-        return list(dict.fromkeys(self.place(w, "filter", "audit.json", method=m, scope=s) for s, m in drawing))
+        return list(
+            dict.fromkeys(self.place(w, "filter", "audit.json", method=m, scope=s) for s, m in drawing)
+        )
 
     def gpus(self, w: Any) -> int:
         """GPUs of one job, an untracked number per data set."""

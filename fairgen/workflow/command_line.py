@@ -1,4 +1,6 @@
-"""What the rules need of the machine: the Python that runs the jobs, and the data sets that the command line names."""
+"""What the rules need of the machine: the Python that runs the jobs, and the data sets that the command line
+names.
+"""
 
 import contextlib
 import io
@@ -16,14 +18,38 @@ PACKAGE = Path(__file__).parents[1]
 DEFAULT = ("results/birds/worst_group.json",)  # what `rule all` compares
 MANAGES = (  # options with which snakemake neither plans nor runs jobs
     *("unlock", "list_rules", "list_target_rules", "lint", "summary", "detailed_summary", "touch", "archive"),
-    *("print_compilation", "cleanup_metadata", "cleanup_shadow", "delete_all_output", "delete_temp_output", "containerize"),
-    *("dag", "rulegraph", "filegraph", "d3dag", "list_changes", "list_input_changes", "list_params_changes", "list_untracked"),
-    *("generate_unit_tests", "report", "conda_create_envs_only", "conda_cleanup_envs", "list_conda_envs", "deploy_sources"),
+    *(
+        "print_compilation",
+        "cleanup_metadata",
+        "cleanup_shadow",
+        "delete_all_output",
+        "delete_temp_output",
+        "containerize",
+    ),
+    *(
+        "dag",
+        "rulegraph",
+        "filegraph",
+        "d3dag",
+        "list_changes",
+        "list_input_changes",
+        "list_params_changes",
+        "list_untracked",
+    ),
+    *(
+        "generate_unit_tests",
+        "report",
+        "conda_create_envs_only",
+        "conda_cleanup_envs",
+        "list_conda_envs",
+        "deploy_sources",
+    ),
 )
 
 
 def use_this_python() -> None:
-    """Let jobs run the Python that runs snakemake, whether or not its environment is activated, and this very package.
+    """Let jobs run the Python that runs snakemake, whether or not its environment is activated, and this very
+    package.
 
     They are told which code this call has read, and refuse to go on with another (`fingerprint.unchanged`).
     """
@@ -36,7 +62,8 @@ def use_this_python() -> None:
 class Call:
     """What the command line asks of snakemake."""
 
-    targets: tuple[str, ...] = ()  # files, relative to the working folder; those of `rule all` if none is named
+    # files, relative to the working folder; those of `rule all` if none is named
+    targets: tuple[str, ...] = ()
     plans: bool = False  # jobs are planned, or run; not so for --unlock, --summary, --list-rules and the like
     runs: bool = False  # and run, not only shown
     here: bool = True  # on this machine
@@ -46,18 +73,21 @@ class Call:
 def call(outer: bool) -> Call:
     """The command line as snakemake's own parser reads it, options of its profiles included.
 
-    The parsed targets are not handed out while rules are read. A snakemake that Python code calls has no command line here.
+    The parsed targets are not handed out while rules are read. A snakemake that Python code calls has no
+    command line here.
     """
     from snakemake.cli import parse_args
 
     try:
-        with contextlib.redirect_stderr(io.StringIO()):  # it says again which profile it takes, or that it cannot parse
+        # it says again which profile it takes, or that it cannot parse
+        with contextlib.redirect_stderr(io.StringIO()):
             options = vars(parse_args(None)[1])
     except (Exception, SystemExit):
         return Call(outer=outer)
     named = [os.path.normpath(word) for word in options.get("targets") or () if word != "all"]
     whole = "all" in (options.get("targets") or ()) or not (named or options.get("target_jobs"))
-    first = str(options.get("mode") or "default").lower().endswith("default")  # not a job that reads the rules again
+    # not a job that reads the rules again
+    first = str(options.get("mode") or "default").lower().endswith("default")
     plans = first and not any(options.get(name) for name in MANAGES)
     here = options.get("executor") in (None, "local", "dryrun", "touch")
     targets = (*(DEFAULT if whole and not outer else ()), *named)
@@ -71,13 +101,17 @@ def check_module(prefix: str | None) -> None:
         FairgenError: says what to do instead.
     """
     if prefix:
-        raise FairgenError(f"module: prefix {prefix} would move fairgen's files away from results/; leave prefix out")
+        raise FairgenError(
+            f"module: prefix {prefix} would move fairgen's files away from results/; leave prefix out"
+        )
 
 
 def requested(targets: Iterable[str], ending: str = "") -> list[str]:
     """Data sets among some targets, or among those that end so."""
     parts = [target.split("/") for target in targets if target.endswith(ending)]
-    return sorted({part[1] for part in parts if len(part) > 2 and part[0] == "results"} - {"logs", "benchmarks"})
+    return sorted(
+        {part[1] for part in parts if len(part) > 2 and part[0] == "results"} - {"logs", "benchmarks"}
+    )
 
 
 def check_writable(results: Path, datasets: list[str]) -> None:

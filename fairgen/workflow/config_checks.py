@@ -1,4 +1,6 @@
-"""What a schema cannot say of a config: each check takes what it looks at and raises one line for each mistake."""
+"""What a schema cannot say of a config: each check takes what it looks at and raises one line for each
+mistake.
+"""
 
 import os
 import re
@@ -9,7 +11,16 @@ from fairgen.core.errors import FairgenError
 from fairgen.core.settings import canonical
 from fairgen.data import labels
 from fairgen.generate.prompts import PLACE, plain_prompt
-from fairgen.workflow.method_chain import SECOND, Config, block, dataset_block, extra, stage_one, starts, synthetic
+from fairgen.workflow.method_chain import (
+    SECOND,
+    Config,
+    block,
+    dataset_block,
+    extra,
+    stage_one,
+    starts,
+    synthetic,
+)
 from fairgen.workflow.stage_settings import attributes
 
 
@@ -23,19 +34,28 @@ def check_compare(config: Config, dataset: str) -> None:
 def check_methods(config: Config, listed: list[str], key: str) -> None:
     """The methods of a list are known."""
     known = config["methods"]
-    tell([f"config: {key}: unknown method '{m}'; {schemas.nearest(m, known)}" for m in listed if m not in known])
+    tell(
+        [
+            f"config: {key}: unknown method '{m}'; {schemas.nearest(m, known)}"
+            for m in listed
+            if m not in known
+        ]
+    )
 
 
 def check_root(dataset: str, data: Config) -> None:
     """fairgen's own drawings lie in one place."""
     if data["format"] == "birds" and os.path.normpath(data["root"]) != f"results/{dataset}":
         raise FairgenError(
-            f"config: datasets.{dataset}.root: fairgen draws into results/{dataset}; write that instead of {data['root']}"
+            f"config: datasets.{dataset}.root: fairgen draws into results/{dataset}; write that instead of"
+            f" {data['root']}"
         )
 
 
 def check_groups(dataset: str, groups: Config) -> None:
-    """Every donor is an aligned group of the same class, and no two groups are the same (target, bias) pair."""
+    """Every donor is an aligned group of the same class, and no two groups are the same (target, bias)
+    pair.
+    """
     seen: dict[tuple[str, str], str] = {}
     found = []
     for name, group in groups.items():
@@ -43,27 +63,38 @@ def check_groups(dataset: str, groups: Config) -> None:
         if donor is not None and (donor not in groups or groups[donor]["role"] != "aligned"):
             found.append(f"{where}.donor: '{donor}' is no aligned group of this data set; name one, or null")
         elif donor is not None and groups[donor]["target"] != group["target"]:
-            found.append(f"{where}.donor: '{donor}' has another target; name an aligned group of target {group['target']}")
+            found.append(
+                f"{where}.donor: '{donor}' has another target; name an aligned group of target"
+                f" {group['target']}"
+            )
         first = seen.setdefault((group["target"], group["bias"]), name)
         if first != name:
-            found.append(f"{where}: target {group['target']} and bias {group['bias']} are those of {first}; leave one out")
+            found.append(
+                f"{where}: target {group['target']} and bias {group['bias']} are those of {first}; leave one"
+                " out"
+            )
     tell(found)
 
 
 def check_classes(dataset: str, groups: Config) -> None:
-    """There are two classes or more, and each has an aligned group, which the bias ratio leaves its images."""
+    """There are two classes or more, and each has an aligned group, which the bias ratio leaves its
+    images.
+    """
     roles: dict[str, set[str]] = {}
     for group in groups.values():
         roles.setdefault(group["target"], set()).add(group["role"])
     where = f"config: datasets.{dataset}.groups"
     found = [
-        f"{where}: every group of target {target} is conflicting, so that no bias ratio leaves it training images;"
+        f"{where}: every group of target {target} is conflicting, so that no bias ratio leaves it training"
+        " images;"
         " set role: aligned for the common one"
         for target in roles
         if "aligned" not in roles[target]
     ]
     if len(roles) == 1:
-        found.append(f"{where}: all have the target {next(iter(roles))}; a classifier needs two classes or more")
+        found.append(
+            f"{where}: all have the target {next(iter(roles))}; a classifier needs two classes or more"
+        )
     tell(found)
 
 
@@ -86,7 +117,9 @@ def tell(found: list[str]) -> None:
 
 
 def check_labels(config: Config, dataset: str) -> None:
-    """Each word of the data has one name, the fractions of the split are all of it, and what is left out can be found."""
+    """Each word of the data has one name, the fractions of the split are all of it, and what is left out can
+    be found.
+    """
     data, index = dataset_block(config, dataset), block(config, dataset, None, "index")
     for part in ("target", "bias"):
         listed = attributes(data[part])
@@ -95,11 +128,15 @@ def check_labels(config: Config, dataset: str) -> None:
             labels.check_group(listed, group[part], f"datasets.{dataset}.groups.{name}.{part}")
     labels.check_fractions(index["fractions"], f"index.fractions of {dataset}")
     if index["conflicts"] == "drop_near" and not index["near"]:
-        raise FairgenError(f"config: index.conflicts of {dataset}: drop_near needs index.near above 0, or write drop")
+        raise FairgenError(
+            f"config: index.conflicts of {dataset}: drop_near needs index.near above 0, or write drop"
+        )
 
 
 def check_start(config: Config, dataset: str, method: str) -> None:
-    """A method's recipe has what it starts from: synthetic images, stage-1 weights, or a finished model of the same network."""
+    """A method's recipe has what it starts from: synthetic images, stage-1 weights, or a finished model of
+    the same network.
+    """
     found, drawn = block(config, dataset, method, "finetune"), synthetic(config, method)
     kind, where = found["kind"], f"config: methods.{method}.finetune"
     for start in starts(config, dataset, method)[1:]:
@@ -110,22 +147,28 @@ def check_start(config: Config, dataset: str, method: str) -> None:
             )
         if block(config, dataset, start, "classifier") != block(config, dataset, method, "classifier"):
             raise FairgenError(
-                f"{where}.start: {start} has other classifier settings than {method} on {dataset}; make them equal"
+                f"{where}.start: {start} has other classifier settings than {method} on {dataset}; make them"
+                " equal"
             )
     if kind == "augment" and not drawn:
         raise FairgenError(f"{where}.kind: augment mixes in synthetic images; leave out synthetic: false")
     if kind in SECOND and not stage_one(config, dataset, method) and found["start"] is None:
         raise FairgenError(
-            f"{where}.kind: {kind} goes on from trained weights; name a method in start, or leave out synthetic: false"
+            f"{where}.kind: {kind} goes on from trained weights; name a method in start, or leave out"
+            " synthetic: false"
         )
 
 
 def check_weights(config: Config, dataset: str, method: str) -> None:
     """Scores that weigh images are CLIP's."""
-    weights, by = block(config, dataset, method, "pretrain")["weights"], block(config, dataset, method, "filter")["by"]
+    weights, by = (
+        block(config, dataset, method, "pretrain")["weights"],
+        block(config, dataset, method, "filter")["by"],
+    )
     if (weights, by) == ("score", "random"):
         raise FairgenError(
-            f"config: methods.{method}.pretrain.weights: the scores of filter.by: random say nothing about an image;"
+            f"config: methods.{method}.pretrain.weights: the scores of filter.by: random say nothing about"
+            " an image;"
             f" choose another filter.by for {method}, or weights: none"
         )
 
@@ -136,24 +179,35 @@ def check_extra(config: Config, dataset: str, method: str) -> None:
     if found is None:
         return
     if found not in config["datasets"]:
-        raise FairgenError(f"{where}.pretrain.extra: unknown data set '{found}'; {schemas.nearest(found, config['datasets'])}")
+        raise FairgenError(
+            f"{where}.pretrain.extra: unknown data set '{found}';"
+            f" {schemas.nearest(found, config['datasets'])}"
+        )
     if synthetic(config, method):
-        raise FairgenError(f"{where}.pretrain.extra: {method} uses synthetic images already; set synthetic: false or extra: null")
+        raise FairgenError(
+            f"{where}.pretrain.extra: {method} uses synthetic images already; set synthetic: false or extra:"
+            " null"
+        )
     if block(config, dataset, method, "finetune")["start"] is not None:
-        raise FairgenError(f"{where}.finetune.start: {method} starts from pretrain.extra; set one of them to null")
+        raise FairgenError(
+            f"{where}.finetune.start: {method} starts from pretrain.extra; set one of them to null"
+        )
 
 
 def check_own_images(config: Config, dataset: str, method: str) -> None:
     """Stage 1 of a compared method takes no images of the data set itself."""
     if extra(config, dataset, method) == dataset:
         raise FairgenError(
-            f"config: methods.{method}.pretrain.extra: stage 1 would see {dataset}'s own images, uncut; name another data set, or"
+            f"config: methods.{method}.pretrain.extra: stage 1 would see {dataset}'s own images, uncut; name"
+            " another data set, or"
             f" leave {method} out of its comparison"
         )
 
 
 def check_shared(config: Config, dataset: str, method: str) -> None:
-    """A shared batch is for plain LoRA adapters, and its optimizer takes each number apart from the others."""
+    """A shared batch is for plain LoRA adapters, and its optimizer takes each number apart from the
+    others.
+    """
     found = block(config, dataset, method, "adapt")
     if not found["shared"] or found["kind"] == "none":
         return
@@ -163,7 +217,8 @@ def check_shared(config: Config, dataset: str, method: str) -> None:
     refused["lora.text_lr"] = lora["text_lr"] > 0
     for why in (name for name, there in refused.items() if there):
         raise FairgenError(
-            f"config: methods.{method}.adapt.shared: a shared batch trains plain LoRA with adamw, but {method} has {why} on"
+            f"config: methods.{method}.adapt.shared: a shared batch trains plain LoRA with adamw, but"
+            f" {method} has {why} on"
             f" {dataset}; set shared: false there"
         )
 
@@ -174,27 +229,37 @@ def check_ablation(config: Config, name: str) -> None:
 
 
 def check_replicates(config: Config, name: str) -> None:
-    """The replicates of a data set are data sets of the same groups, and compare the same methods at the same ratios."""
+    """The replicates of a data set are data sets of the same groups, and compare the same methods at the same
+    ratios.
+    """
 
     def compared(dataset: str) -> tuple[Any, ...]:
-        return dataset_block(config, dataset)["groups"].keys(), *(block(config, dataset, None, k) for k in ("ratios", "compare"))
+        return dataset_block(config, dataset)["groups"].keys(), *(
+            block(config, dataset, None, k) for k in ("ratios", "compare")
+        )
 
     for other in [name, *config["replicates"][name]]:
         if other not in config["datasets"]:
             raise FairgenError(
-                f"config: replicates.{name}: unknown data set '{other}' ({schemas.nearest(other, config['datasets'])});"
+                f"config: replicates.{name}: unknown data set '{other}'"
+                f" ({schemas.nearest(other, config['datasets'])});"
                 f" or add an entry {other} that says `like: {name}`"
             )
         if compared(other) != compared(name):
-            raise FairgenError(f"config: replicates.{name}: {other} has other groups, ratios or methods than {name}")
+            raise FairgenError(
+                f"config: replicates.{name}: {other} has other groups, ratios or methods than {name}"
+            )
     chains: dict[str, str] = {}
     for other in config["replicates"][name]:
         blocks = {
-            stage: block(config, other, None, stage) for stage in ("index", "split", "cluster", "adapt", "sample", "finetune")
+            stage: block(config, other, None, stage)
+            for stage in ("index", "split", "cluster", "adapt", "sample", "finetune")
         }
         first = chains.setdefault(canonical([blocks, dataset_block(config, other)["options"]]), other)
         if first != other:
             raise FairgenError(
-                f"config: replicates.{name}: {other} is {first} over again, with the same seeds throughout; give it others"
-                " (datasets.<name>.options.seed of birds; settings.split.seed, cluster.seed, adapt.seed, sample.seed)"
+                f"config: replicates.{name}: {other} is {first} over again, with the same seeds throughout;"
+                " give it others"
+                " (datasets.<name>.options.seed of birds; settings.split.seed, cluster.seed, adapt.seed,"
+                " sample.seed)"
             )

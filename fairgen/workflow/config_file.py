@@ -1,4 +1,6 @@
-"""The config's text before it is merged and checked: YAML mistakes, empty files, keys that stand twice, and `--config`."""
+"""The config's text before it is merged and checked: YAML mistakes, empty files, keys that stand twice, and
+`--config`.
+"""
 
 from argparse import ArgumentParser
 from collections.abc import Iterator
@@ -12,7 +14,8 @@ from fairgen.core.errors import FairgenError
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 MERGE, TEXT, BOOL = (f"tag:yaml.org,2002:{kind}" for kind in ("merge", "str", "bool"))
 NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
-ENTRIES = ("datasets", "methods", "ablations", "replicates")  # top-level blocks of named entries, of which there may be none
+# top-level blocks of named entries, of which there may be none
+ENTRIES = ("datasets", "methods", "ablations", "replicates")
 
 
 def check(path: Path) -> None:
@@ -29,9 +32,13 @@ def check(path: Path) -> None:
         mark = error.problem_mark or error.context_mark
         line = f", line {mark.line + 1}" if mark else ""
         what = " ".join(f"{error.context or ''} {error.problem or ''}".split())
-        raise FairgenError(f"config: {path}{line}: no YAML: {what}; mend this line or the one above") from error
+        raise FairgenError(
+            f"config: {path}{line}: no YAML: {what}; mend this line or the one above"
+        ) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise FairgenError(f"config: {path}: no YAML: {' '.join(str(error).split())}; save it as UTF-8 text") from error
+        raise FairgenError(
+            f"config: {path}: no YAML: {' '.join(str(error).split())}; save it as UTF-8 text"
+        ) from error
     if not isinstance(tree, yaml.MappingNode):
         what = "is empty" if tree is None else "holds no keys at its top level"
         raise FairgenError(f"config: {path} {what}; start from fairgen's own config.yaml")
@@ -41,7 +48,9 @@ def check(path: Path) -> None:
 
 def add_option(parser: ArgumentParser) -> None:
     """The option `--configfile` of a subcommand."""
-    parser.add_argument("--configfile", type=Path, nargs="+", default=[], help="config files to merge over config.yaml")
+    parser.add_argument(
+        "--configfile", type=Path, nargs="+", default=[], help="config files to merge over config.yaml"
+    )
 
 
 def as_words(paths: list[Path]) -> list[str]:
@@ -62,7 +71,9 @@ def check_given(paths: list[Path]) -> None:
 
 
 def as_yaml(value: Any) -> Any:
-    """A value of `--config` with its numbers, truth values and nulls: inside of lists and blocks snakemake reads all as text."""
+    """A value of `--config` with its numbers, truth values and nulls: inside of lists and blocks snakemake
+    reads all as text.
+    """
     if isinstance(value, dict):
         return {key: as_yaml(inner) for key, inner in value.items()}
     if isinstance(value, list):
@@ -80,7 +91,10 @@ def empty(tree: yaml.MappingNode) -> Iterator[str]:
     """Yield every empty block at the top level: what snakemake merges without a word changes nothing."""
     for key, inner in tree.value:
         if isinstance(inner, yaml.MappingNode) and not inner.value and key.value not in ENTRIES:
-            yield f"{key.start_mark.line + 1}: {key.value}: an empty block changes nothing; give a value or leave the key out"
+            yield (
+                f"{key.start_mark.line + 1}: {key.value}: an empty block changes nothing; give a value or"
+                " leave the key out"
+            )
 
 
 def misread(node: yaml.ScalarNode) -> str | None:
@@ -95,7 +109,9 @@ def misread(node: yaml.ScalarNode) -> str | None:
 
 
 def mistakes(node: Any, path: tuple[str, ...] = ()) -> Iterator[str]:
-    """Yield with its line every key that stands twice in one block, every key that is no text, and every misread word."""
+    """Yield with its line every key that stands twice in one block, every key that is no text, and every
+    misread word.
+    """
     if isinstance(node, yaml.ScalarNode) and (why := misread(node)):
         yield f"{node.start_mark.line + 1}: {'.'.join(path)}: {why}"
     if isinstance(node, yaml.SequenceNode):

@@ -1,8 +1,9 @@
-"""What a failed call of snakemake says last: which jobs failed, why, what to do, and where the trace is, each reason once.
+"""What a failed call of snakemake says last: which jobs failed, why, what to do, and where the trace is, each
+reason once.
 
-Snakemake prints a job's whole command when it fails, and more lines after its hook `onerror`. So this listens to the events
-of snakemake's logger (its interface for logger plugins) while jobs run, reads each failed job's own last word from its log
-file, and prints when the process ends.
+Snakemake prints a job's whole command when it fails, and more lines after its hook `onerror`. So this listens
+to the events of snakemake's logger (its interface for logger plugins) while jobs run, reads each failed job's
+own last word from its log file, and prints when the process ends.
 """
 
 import atexit
@@ -20,7 +21,8 @@ MOST = 5  # reasons that are shown: with three lines each they fill a screen
 WORD = re.compile(r"^\d{4}-\d\d-\d\d [\d:,]+ ERROR fairgen: (.*)$", re.M)  # what `job.main` logs of a failure
 STATUS = re.compile(r"died with <Signals\.\w+: (\d+)>|non-zero exit status (\d+)")
 OUT_OF_MEMORY = (
-    "killed by signal 9 before it could say why, mostly for want of memory: lower the stage's batch, run fewer jobs at once"
+    "killed by signal 9 before it could say why, mostly for want of memory: lower the stage's batch, run"
+    " fewer jobs at once"
     " (--cores), or give it more on a cluster (--set-resources {rule}:mem_mb=…)"
 )
 
@@ -61,7 +63,9 @@ class Failures(logging.Handler):
         """Note a failed job."""
         outputs, logs = (list(about.get(key) or []) for key in ("output", "log"))
         own = Path(logs[0]) if logs else None
-        self.jobs[about["jobid"]] = Failed(about["rule_name"], next(iter(outputs), ""), own, about.get("shellcmd") or "")
+        self.jobs[about["jobid"]] = Failed(
+            about["rule_name"], next(iter(outputs), ""), own, about.get("shellcmd") or ""
+        )
 
     def tell(self) -> None:
         """Print the failures when the process ends, after all that snakemake prints."""
@@ -77,7 +81,9 @@ def watch() -> Failures:
 
 
 def status(job: Failed, said: list[str]) -> int:
-    """How the job's command ended by what snakemake said: its exit status, negative for a signal; 0 if that is not known."""
+    """How the job's command ended by what snakemake said: its exit status, negative for a signal; 0 if that
+    is not known.
+    """
     own = [text for text in said if job.command and job.command.strip() in text]
     found = STATUS.search(own[-1]) if own else None
     if not found:
@@ -105,10 +111,22 @@ def report(failures: Failures) -> str:
     for job in failures.jobs.values():
         reasons.setdefault(reason(job, failures), []).append(job)
     count = len(failures.jobs)
-    lines = [f"\nfairgen: {count} job{'s' if count > 1 else ''} failed; mend this and call snakemake again, what is done stays."]
+    lines = [
+        f"\nfairgen: {count} job{'s' if count > 1 else ''} failed; mend this and call snakemake again, what"
+        " is done stays."
+    ]
     for why, jobs in list(reasons.items())[:MOST]:
-        rules, more = ", ".join(dict.fromkeys(job.rule for job in jobs)), f" and {len(jobs) - 1} more" if len(jobs) > 1 else ""
+        rules, more = (
+            ", ".join(dict.fromkeys(job.rule for job in jobs)),
+            f" and {len(jobs) - 1} more" if len(jobs) > 1 else "",
+        )
         lines += [f"  {rules}: {jobs[0].output}{more}", f"    {why}"]
-        lines += [f"    trace in {job.log}" for job in jobs[:1] if job.log and job.log.is_file() and job.log.stat().st_size]
+        lines += [
+            f"    trace in {job.log}"
+            for job in jobs[:1]
+            if job.log and job.log.is_file() and job.log.stat().st_size
+        ]
     left = len(reasons) - MOST
-    return "\n".join([*lines, *([f"  … and {left} more reasons; the logs are under results/logs"] if left > 0 else [])])
+    return "\n".join(
+        [*lines, *([f"  … and {left} more reasons; the logs are under results/logs"] if left > 0 else [])]
+    )

@@ -1,7 +1,7 @@
 """The table of methods, which carries all sharing: the settings that a method sees, and who owns an artifact.
 
-A method is a chain of settings with an optional base. An artifact belongs to the first method in the chain that changed
-its stage or an earlier one. Pure functions of the config.
+A method is a chain of settings with an optional base. An artifact belongs to the first method in the chain
+that changed its stage or an earlier one. Pure functions of the config.
 """
 
 import copy
@@ -62,7 +62,8 @@ def follow(config: Config, method: str, key: str, after: Callable[[str], str | N
             first = min(range(len(circle)), key=lambda i: list(config["methods"]).index(circle[i]))
             circle = [*circle[first:], *circle[:first]]
             raise FairgenError(
-                f"config: methods.{circle[-1]}.{key}: the chain {' → '.join([*circle, circle[0]])} is a circle; break it here"
+                f"config: methods.{circle[-1]}.{key}: the chain {' → '.join([*circle, circle[0]])} is a"
+                " circle; break it here"
             )
         names.append(at)
         at = after(at)
@@ -76,11 +77,15 @@ def chain(config: Config, method: str) -> list[str]:
 
 def starts(config: Config, dataset: str, method: str) -> list[str]:
     """The method and those whose finished models it goes on from, the first to be trained last."""
-    return follow(config, method, "finetune.start", lambda name: block(config, dataset, name, "finetune")["start"])
+    return follow(
+        config, method, "finetune.start", lambda name: block(config, dataset, name, "finetune")["start"]
+    )
 
 
 def block(config: Config, dataset: str, method: str | None, name: str) -> Any:
-    """A block as one method sees it: top level, then the data set's settings, then each base's, then its own."""
+    """A block as one method sees it: top level, then the data set's settings, then each base's, then its
+    own.
+    """
     value = {name: config[name]}
     layers = [dataset_block(config, dataset)["settings"]]
     layers += [config["methods"][m] for m in reversed(chain(config, method))] if method else []
@@ -91,7 +96,14 @@ def block(config: Config, dataset: str, method: str | None, name: str) -> Any:
 
 def synthetic(config: Config, method: str) -> bool:
     """Whether a method uses generated images at all."""
-    return next((config["methods"][m]["synthetic"] for m in chain(config, method) if "synthetic" in config["methods"][m]), True)
+    return next(
+        (
+            config["methods"][m]["synthetic"]
+            for m in chain(config, method)
+            if "synthetic" in config["methods"][m]
+        ),
+        True,
+    )
 
 
 def mixes(config: Config, dataset: str, method: str) -> bool:
@@ -121,9 +133,17 @@ def owner(config: Config, method: str, stage: str) -> str:
 
 
 def scope(config: Config, dataset: str, method: str, stage: str, wanted: str) -> str:
-    """`any` for what no bias ratio changes (the samples of an untouched base model), else the wanted scope."""
-    untouched = block(config, dataset, method, "adapt")["kind"] == "none" or extra(config, dataset, method) is not None
-    follows = block(config, dataset, method, "filter")["balance"] == "data" and stage in ("filter", "pretrain")
+    """`any` for what no bias ratio changes (the samples of an untouched base model), else the wanted
+    scope.
+    """
+    untouched = (
+        block(config, dataset, method, "adapt")["kind"] == "none"
+        or extra(config, dataset, method) is not None
+    )
+    follows = block(config, dataset, method, "filter")["balance"] == "data" and stage in (
+        "filter",
+        "pretrain",
+    )
     return "any" if stage in GENERATED and untouched and not follows else wanted
 
 
@@ -135,7 +155,8 @@ def chosen(values: Config, key: str = "kind") -> Config:
 
 
 def recipe(config: Config, dataset: str, method: str) -> Config:
-    """The method's `finetune` block; after stage 1, a recipe that counts from the very start keeps the steps that are left.
+    """The method's `finetune` block; after stage 1, a recipe that counts from the very start keeps the steps
+    that are left.
 
     Raises:
         FairgenError: no step is left.
@@ -148,7 +169,8 @@ def recipe(config: Config, dataset: str, method: str) -> Config:
     left = total - spent
     if left < len(steps):
         raise FairgenError(
-            f"config: finetune.{found['kind']}.steps: stage 1 of {method} takes pretrain.steps = {spent} of the {total} steps"
+            f"config: finetune.{found['kind']}.steps: stage 1 of {method} takes pretrain.steps = {spent} of"
+            f" the {total} steps"
             f" of {found['kind']} on {dataset} and leaves too few; raise it"
         )
     scaled = {key: max(1, n * left // total) for key, n in steps.items()}
@@ -157,7 +179,8 @@ def recipe(config: Config, dataset: str, method: str) -> Config:
 
 
 def expanded(config: Config) -> Config:
-    """The config with every data set entry that says `like` merged over the entry that it names, and `~` as the home folder.
+    """The config with every data set entry that says `like` merged over the entry that it names, and `~` as
+    the home folder.
 
     Raises:
         FairgenError: that entry is unknown, or says `like` itself.
@@ -169,8 +192,13 @@ def expanded(config: Config) -> Config:
         model = data.get("like") if isinstance(data, dict) else None
         whole = given.get(model) if isinstance(model, str) else None
         if model is not None and (not isinstance(whole, dict) or "like" in whole):
-            raise FairgenError(f"config: datasets.{name}.like: '{model}' is no data set with a whole entry; name one that has")
-        datasets[name] = {k: v for k, v in merged(given[model], data).items() if k != "like"} if model else data
+            raise FairgenError(
+                f"config: datasets.{name}.like: '{model}' is no data set with a whole entry; name one that"
+                " has"
+            )
+        datasets[name] = (
+            {k: v for k, v in merged(given[model], data).items() if k != "like"} if model else data
+        )
     return {**config, "datasets": datasets} if datasets else config
 
 

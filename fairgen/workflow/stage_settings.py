@@ -72,7 +72,9 @@ def attributes(given: Any) -> list[Config]:
 
 
 def network(classifier: Config) -> Config:
-    """The `classifier` block as what the network is, which its weights carry with them, and how it is trained."""
+    """The `classifier` block as what the network is, which its weights carry with them, and how it is
+    trained.
+    """
     rest = {k: v for k, v in classifier.items() if k != "precision"}
     return {"classifier": rest, "precision": classifier["precision"]}
 
@@ -121,15 +123,26 @@ def cluster(job: Job) -> Config:
 
 
 def adapt(job: Job) -> Config:
-    """The chosen recipe on the base, for one group; which of the two stages runs (`shared`) changes no setting of it."""
+    """The chosen recipe on the base, for one group; which of the two stages runs (`shared`) changes no
+    setting of it.
+    """
     found = {k: v for k, v in chosen(job.block("adapt")).items() if k != "shared"}
-    return {**found, "base": job.block("diffusion"), "prompts": each(job.own, "prompt"), "donors": each(job.own, "donor")}
+    return {
+        **found,
+        "base": job.block("diffusion"),
+        "prompts": each(job.own, "prompt"),
+        "donors": each(job.own, "donor"),
+    }
 
 
 def sample(job: Job) -> Config:
     """How a group's images are drawn: with the base's guidance, or that of finetuned generators."""
     found, adapted = job.block("sample"), job.block("adapt")
-    solver = {**found["solver"], "guidance": found["guidance_adapted"]} if adapted["kind"] != "none" else found["solver"]
+    solver = (
+        {**found["solver"], "guidance": found["guidance_adapted"]}
+        if adapted["kind"] != "none"
+        else found["solver"]
+    )
     return {
         **{k: v for k, v in found.items() if k != "guidance_adapted"},
         "solver": solver,
@@ -175,7 +188,8 @@ def pretrain(job: Job) -> Config:
 
 
 def stage_one_groups(job: Job) -> Config:
-    """The groups of the images that stage 1 sees: the data set's, or those of another one of the same classes.
+    """The groups of the images that stage 1 sees: the data set's, or those of another one of the same
+    classes.
 
     Raises:
         FairgenError: that data set is unknown, or has other classes.
@@ -185,7 +199,9 @@ def stage_one_groups(job: Job) -> Config:
         return job.groups
     found = dataset_block(job.config, name)["groups"]
     if set(each(found, "target").values()) != set(job.classes):
-        raise FairgenError(f"config: methods.{job.method}.pretrain.extra: {name} has other classes than {job.dataset}")
+        raise FairgenError(
+            f"config: methods.{job.method}.pretrain.extra: {name} has other classes than {job.dataset}"
+        )
     return found
 
 
@@ -260,5 +276,9 @@ BUILD: dict[str, Callable[[Job], Config]] = {
 
 
 def settings(config: Config, dataset: str, stage: str, *wildcards: str | None, **named: str | None) -> str:
-    """The canonical JSON that a stage's job gets; after the stage come its method, group and ablation, as `Job` has them."""
-    return canonical({**BUILD[stage](Job(config, dataset, *wildcards, **named)), "threads": config["threads"]})
+    """The canonical JSON that a stage's job gets; after the stage come its method, group and ablation, as
+    `Job` has them.
+    """
+    return canonical(
+        {**BUILD[stage](Job(config, dataset, *wildcards, **named)), "threads": config["threads"]}
+    )

@@ -1,11 +1,15 @@
-"""The stages in the order of the DAG, each with its wing and what of its cost depends on what: the one list of them."""
+"""The stages in the order of the DAG, each with its wing and what of its cost depends on what: the one list
+of them.
+"""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Stage:
-    """A stage is the module `fairgen.<wing>.<name>`, a rule of the wing's rule file, and a function in `stage_settings`."""
+    """A stage is the module `fairgen.<wing>.<name>`, a rule of the wing's rule file, and a function in
+    `stage_settings`.
+    """
 
     wing: str
     computes: bool = False  # on the data set's device

@@ -1,4 +1,6 @@
-"""The config checked before any job: against its schema, and for what a schema cannot say. Each mistake is one line."""
+"""The config checked before any job: against its schema, and for what a schema cannot say. Each mistake is
+one line.
+"""
 
 import re
 from collections import defaultdict
@@ -46,7 +48,12 @@ def used(config: Config, needed: Iterable[str]) -> list[str]:
     """Some data sets, their replicates, and those whose images they may take for stage 1."""
     found = [name for name in needed if name in config["datasets"]]
     found += [other for name in found for other in config["replicates"].get(name, ())]
-    listed = [(name, method) for name in found if name in config["datasets"] for method in block(config, name, None, "compare")]
+    listed = [
+        (name, method)
+        for name in found
+        if name in config["datasets"]
+        for method in block(config, name, None, "compare")
+    ]
     extras = [extra(config, name, method) for name, method in listed if method in config["methods"]]
     return [*found, *filter(None, extras)]
 
@@ -58,7 +65,9 @@ def checks(config: Config, names: list[str]) -> list["Check"]:
 
 @dataclass(frozen=True)
 class Check:
-    """A check with what it takes; of a method also its name and those of the data sets, on which it makes the same mistakes."""
+    """A check with what it takes; of a method also its name and those of the data sets, on which it makes the
+    same mistakes.
+    """
 
     run: Callable[..., Any]
     given: tuple[Any, ...]
@@ -72,7 +81,9 @@ class Check:
 
 
 def gather(made: Iterable[Check]) -> list[str]:
-    """Make every check; a line for each mistake, and one that several methods have is told once, with their names."""
+    """Make every check; a line for each mistake, and one that several methods have is told once, with their
+    names.
+    """
     lines: dict[str, str] = {}
     methods: dict[str, list[str]] = defaultdict(list)
     for check in made:
@@ -83,7 +94,10 @@ def gather(made: Iterable[Check]) -> list[str]:
                 lines.setdefault(check.kind(line), line)
                 methods[check.kind(line)].append(check.method)
     others = {kind: list(dict.fromkeys(found))[1:] for kind, found in methods.items()}
-    return [f"{line} (likewise {', '.join(others[kind])})" if others[kind] else line for kind, line in lines.items()]
+    return [
+        f"{line} (likewise {', '.join(others[kind])})" if others[kind] else line
+        for kind, line in lines.items()
+    ]
 
 
 def of_datasets(config: Config, names: list[str]) -> Iterator[Check]:

@@ -1,4 +1,6 @@
-"""Rows of images: indexed like a tensor, taken, repeated and joined by number, hashed without their pixels."""
+"""Rows of images: indexed like a tensor, taken, repeated and joined by number, hashed without their
+pixels.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -21,7 +23,13 @@ def stored(tmp_path: Path) -> pixels.Pixels:
     return pixels.read(tmp_path / "p", 4)
 
 
-INDICES = [slice(0, 3), slice(2, 99), slice(None, None, 2), torch.tensor([6, 0, 0, 5]), torch.tensor([], dtype=torch.long)]
+INDICES = [
+    slice(0, 3),
+    slice(2, 99),
+    slice(None, None, 2),
+    torch.tensor([6, 0, 0, 5]),
+    torch.tensor([], dtype=torch.long),
+]
 
 
 @pytest.mark.parametrize("index", [*INDICES, torch.arange(7) % 2 == 1], ids=str)
@@ -41,11 +49,16 @@ def test_images_are_indexed_like_a_tensor(stored: pixels.Pixels, index: torch.Te
 
 def test_taking_and_joining_read_no_image() -> None:
     one, other = (
-        guarded(Examples(torch.full((n, 3, 2, 2), n), torch.arange(n), torch.zeros(n, dtype=torch.long))) for n in (5, 7)
+        guarded(Examples(torch.full((n, 3, 2, 2), n), torch.arange(n), torch.zeros(n, dtype=torch.long)))
+        for n in (5, 7)
     )
     for source in (one, other):
         source.pixels.most = 0
-    taken = one.join(other).take(torch.tensor([11, 0, 0, 4, 5])).take(torch.tensor([True, False, True, True, True]))
+    taken = (
+        one.join(other)
+        .take(torch.tensor([11, 0, 0, 4, 5]))
+        .take(torch.tensor([True, False, True, True, True]))
+    )
     assert (len(taken), taken.target.tolist()) == (4, [6, 0, 4, 0])
     one.pixels.most = other.pixels.most = 4
     assert taken.pixels[:][:, 0, 0, 0].tolist() == [7, 5, 5, 7]
@@ -83,7 +96,9 @@ def test_images_in_memory_are_hashed_by_their_pixels() -> None:
     labels = torch.zeros(3, dtype=torch.long)
     one, other = torch.zeros(3, 3, 2, 2, dtype=torch.uint8), torch.zeros(3, 3, 2, 2, dtype=torch.uint8)
     other[1, 2, 0, 1] = 1
-    assert len({digest(*Examples(x, labels, labels).take(torch.arange(2)).content()) for x in (one, other)}) == 2
+    assert (
+        len({digest(*Examples(x, labels, labels).take(torch.arange(2)).content()) for x in (one, other)}) == 2
+    )
 
 
 def test_a_selection_is_decoded_into_one_array(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,7 +106,10 @@ def test_a_selection_is_decoded_into_one_array(tmp_path: Path, monkeypatch: pyte
         pictures = ((images.encode_png(np.full((4, 4, 3), grey + i, np.uint8)), {}) for i in range(3))
         parquet.write_images(tmp_path / name, pictures, {}, {})
     files = [str(tmp_path / name) for name in "xxxyyy"]
-    parquet.write(tmp_path / "s", {"group": list("ggghhh"), "file": files, "kept": [True, False, True, False, True, True]})
+    parquet.write(
+        tmp_path / "s",
+        {"group": list("ggghhh"), "file": files, "kept": [True, False, True, False, True, True]},
+    )
     for name in ("stack", "concatenate"):
         monkeypatch.setattr(np, name, None)
     monkeypatch.setattr(torch, "cat", None)

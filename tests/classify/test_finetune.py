@@ -12,11 +12,21 @@ from fairgen.data import pixels
 from fairgen.models.classifier import Classifier
 
 NETWORK = Classifier("resnet10t", {"channels": [8, 8, 16, 16], "stem_width": 8}, False, 32)
-RECIPE = {"steps": 2, "batch": 4, "lr": 0.001, "weight_decay": 0.0, "evaluate_every": 1, "select": "groups", "patience": 0}
+RECIPE = {
+    "steps": 2,
+    "batch": 4,
+    "lr": 0.001,
+    "weight_decay": 0.0,
+    "evaluate_every": 1,
+    "select": "groups",
+    "patience": 0,
+}
 
 
 @pytest.mark.parametrize(("validated", "unseen"), [("abc", []), ("a", ["c", "b"])])
-def test_groups_that_the_selection_did_not_see_are_named(validated: str, unseen: list[str], tmp_path: Path) -> None:
+def test_groups_that_the_selection_did_not_see_are_named(
+    validated: str, unseen: list[str], tmp_path: Path
+) -> None:
     """In the config's order; with the other figures of the run."""
     rows = [(g, "train") for g in "abc" * 2] + [(g, "validation") for g in validated * 2] + [("a", "test")]
     columns = {"id": list(range(len(rows))), "group": [g for g, _ in rows]}
@@ -25,7 +35,13 @@ def test_groups_that_the_selection_did_not_see_are_named(validated: str, unseen:
     pixels.write(tmp_path / "pixels", len(rows), 32, enumerate(np.zeros((len(rows), 32, 32, 3), np.uint8)))
     targets = {"c": "y", "b": "y", "a": "x"}
     settings = finetune.Finetune("erm", None, RECIPE, NETWORK, "float32", ["x", "y"], targets, list(targets))
-    made = {"model": tmp_path / "m.safetensors", "predictions": tmp_path / "p.parquet", "pixels": tmp_path / "pixels"}
-    paths = SimpleNamespace(split=tmp_path / "split.parquet", weights=[], selection=[], seed="0", work=None, **made)
+    made = {
+        "model": tmp_path / "m.safetensors",
+        "predictions": tmp_path / "p.parquet",
+        "pixels": tmp_path / "pixels",
+    }
+    paths = SimpleNamespace(
+        split=tmp_path / "split.parquet", weights=[], selection=[], seed="0", work=None, **made
+    )
     finetune.work(settings, paths)
     assert parquet.facts(tmp_path / "p.parquet")["groups_without_validation"] == unseen

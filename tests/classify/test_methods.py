@@ -14,7 +14,20 @@ from guarded import guarded
 from fairgen.classify import finetune, pretrain
 from fairgen.classify.examples import ClassIndex, Examples, synthetic
 from fairgen.classify.losses import cross_entropy, supcon
-from fairgen.classify.methods import NAMES, dfr, erm, ffr, george, groupdro, head, jtt, method, none, resample, reweight
+from fairgen.classify.methods import (
+    NAMES,
+    dfr,
+    erm,
+    ffr,
+    george,
+    groupdro,
+    head,
+    jtt,
+    method,
+    none,
+    resample,
+    reweight,
+)
 from fairgen.classify.methods import augment as mixing
 from fairgen.classify.model_selection import Best, selection_score
 from fairgen.classify.problem import Problem
@@ -90,9 +103,15 @@ def test_weights_by_hand() -> None:
     z, labels = torch.randn(6, 4, generator=generator), torch.tensor([0, 0, 1, 1, 1, 2])
     weights = torch.tensor([1.0, 0, 3, 0, 0, 5])
     values = -z.log_softmax(1)[[0, 2, 5], [0, 1, 2]]
-    assert cross_entropy(z, labels, weights).item() == pytest.approx((values @ torch.tensor([1.0, 3, 5]) / 9).item())
-    assert cross_entropy(z, labels, torch.full((6,), 0.3)).item() == pytest.approx(cross_entropy(z, labels).item())
-    assert supcon(z, labels, 0.5, torch.full((6,), 0.3)).item() == pytest.approx(supcon(z, labels, 0.5).item())
+    assert cross_entropy(z, labels, weights).item() == pytest.approx(
+        (values @ torch.tensor([1.0, 3, 5]) / 9).item()
+    )
+    assert cross_entropy(z, labels, torch.full((6,), 0.3)).item() == pytest.approx(
+        cross_entropy(z, labels).item()
+    )
+    assert supcon(z, labels, 0.5, torch.full((6,), 0.3)).item() == pytest.approx(
+        supcon(z, labels, 0.5).item()
+    )
     first = supcon(z, torch.tensor([0, 0, 1, 2, 3, 4]), 0.5, torch.tensor([1.0, 0, 9, 9, 9, 9]))
     own = z / z.norm(dim=1, keepdim=True) @ (z / z.norm(dim=1, keepdim=True))[0] / 0.5
     assert first.item() == pytest.approx((own[1:].logsumexp(0) - own[1]).item(), rel=1e-5)
@@ -121,7 +140,9 @@ def test_group_dro_refuses_an_empty_group(problem: Problem) -> None:
         groupdro.train(build(TINY, 2, 0), wrong, recipe(groupdro))
 
 
-@pytest.mark.parametrize("module", [erm, reweight, resample, groupdro, jtt, george, mixing, ffr], ids=lambda m: m.__name__)
+@pytest.mark.parametrize(
+    "module", [erm, reweight, resample, groupdro, jtt, george, mixing, ffr], ids=lambda m: m.__name__
+)
 def test_methods_learn_an_easy_problem(module: object, problem: Problem) -> None:
     network = build(TINY, 2, 0)
     best = module.train(network, replace(problem, synthetic=coloured(32, 2)), recipe(module))
@@ -145,7 +166,9 @@ def test_none_leaves_the_weights_and_uses_no_group(problem: Problem) -> None:
     before = {k: v.clone() for k, v in network.state_dict().items()}
     best = none.train(network, problem, none.Recipe())
     assert all(torch.equal(before[k], v) for k, v in network.state_dict().items())
-    right = (predict(network, problem.validation.pixels).argmax(1) == problem.validation.target).float().mean()
+    right = (
+        (predict(network, problem.validation.pixels).argmax(1) == problem.validation.target).float().mean()
+    )
     assert best.facts() == {"selected_step": 0, "validation_average": right.item()}
     stage_one = {"gradient_steps": 7, "group_labels": ["generation"]}
     assert finetune.history(stage_one, none, none.Recipe(), best) == stage_one
@@ -190,7 +213,11 @@ def test_group_dro_draws_groups_of_149_and_100_equally(monkeypatch: pytest.Monke
     group = torch.tensor([0] * 149 + [1] * 100)
     rows = Examples(torch.zeros(249, 3, 8, 8, dtype=torch.uint8), group, group)
     monkeypatch.setattr(groupdro, "GroupDro", Watched)
-    groupdro.train(Mean(), Problem(rows, rows.take(torch.tensor([0, 248])), ["a", "b"], 0), recipe(groupdro, 400, batch=64))
+    groupdro.train(
+        Mean(),
+        Problem(rows, rows.take(torch.tensor([0, 248])), ["a", "b"], 0),
+        recipe(groupdro, 400, batch=64),
+    )
     drawn = torch.stack(seen).sum(0)
     assert drawn.sum() == 400 * 64
     assert (drawn / drawn.sum()).tolist() == pytest.approx([0.5, 0.5], abs=0.015)
@@ -236,7 +263,9 @@ def test_resample_trains_on_weighted_batches(problem: Problem, monkeypatch: pyte
 
 
 def test_jtt_upweights_exactly_the_planted_errors(problem: Problem, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Four bright pictures are labelled dark: the first network misjudges those, and the second sees them five times."""
+    """Four bright pictures are labelled dark: the first network misjudges those, and the second sees them
+    five times.
+    """
     planted = torch.zeros(64, dtype=torch.bool)
     planted[[5, 21, 33, 47]] = True
     wrong = Examples(problem.train.pixels, torch.where(planted, 0, problem.train.target), problem.train.group)
@@ -254,31 +283,47 @@ def test_jtt_upweights_exactly_the_planted_errors(problem: Problem, monkeypatch:
     assert len(seen["train"]) == 60 + 4 * 5
     repeated = seen["train"].pixels[:].flatten(1).unique(dim=0, return_counts=True)[1]
     assert sorted(repeated.tolist()) == [1] * 60 + [5] * 4
-    assert torch.equal(seen["train"].take(seen["train"].group != seen["train"].target).target, torch.zeros(20, dtype=torch.long))
+    assert torch.equal(
+        seen["train"].take(seen["train"].group != seen["train"].target).target,
+        torch.zeros(20, dtype=torch.long),
+    )
     assert all(torch.equal(v, fresh[k]) for k, v in seen["weights"].items())
     assert recipe(jtt, identify_steps=30).gradient_steps == 60
 
 
 def blobs(sizes: list[list[int]], seed: int) -> Examples:
-    """Two classes of 8-dimensional points, the groups of each around points of their own, with group numbers in order."""
+    """Two classes of 8-dimensional points, the groups of each around points of their own, with group numbers
+    in order.
+    """
     generator = torch.Generator().manual_seed(seed)
     group = torch.cat([torch.full((n,), i) for i, n in enumerate(n for own in sizes for n in own)])
     target = torch.cat([torch.full((sum(own),), i) for i, own in enumerate(sizes)])
-    return Examples(10 + 6 * torch.eye(8)[group] + 0.3 * torch.randn(len(group), 8, generator=generator), target, group)
+    return Examples(
+        10 + 6 * torch.eye(8)[group] + 0.3 * torch.randn(len(group), 8, generator=generator), target, group
+    )
 
 
 def test_george_finds_the_planted_groups_and_selects_without_labels(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Three groups of one class and two of the other, as clusters; Group-DRO then gets them, also on validation rows."""
+    """Three groups of one class and two of the other, as clusters; Group-DRO then gets them, also on
+    validation rows.
+    """
     train, validation = blobs([[80, 30, 12], [60, 20]], 0), blobs([[9, 8, 7], [6, 5]], 1)
     problem = Problem(train, validation, list("abcde"), 0)
     monkeypatch.setattr(george, "first_network", lambda *given: None)
     seen = {}
-    monkeypatch.setattr(groupdro, "fit_all", lambda network, problem, *rest, **more: seen.update(p=problem) or Best("clusters"))
+    monkeypatch.setattr(
+        groupdro,
+        "fit_all",
+        lambda network, problem, *rest, **more: seen.update(p=problem) or Best("clusters"),
+    )
     best = george.train(Plain(), problem, recipe(george, max_clusters=4, select="clusters"))
     for found, true in ((seen["p"].train, train), (seen["p"].validation, validation)):
         pairs = {(int(a), int(b)) for a, b in zip(found.group, true.group, strict=True)}
         assert len(pairs) == len({a for a, _ in pairs}) == 5
-    assert best.notes == {"inferred_groups": [80, 30, 12, 60, 20], "inferred_groups_nmi": pytest.approx([1.0, 1.0])}
+    assert best.notes == {
+        "inferred_groups": [80, 30, 12, 60, 20],
+        "inferred_groups_nmi": pytest.approx([1.0, 1.0]),
+    }
     assert finetune.history({}, george, recipe(george), best) == {"gradient_steps": 40, "group_labels": []}
     george.train(Plain(), problem, recipe(george, max_clusters=4))
     assert seen["p"].validation is validation
@@ -300,7 +345,9 @@ def test_augment_lifts_every_group_to_the_largest() -> None:
 
 
 def planted(count: int, seed: int) -> Examples:
-    """Classes told apart by feature 3 in every group; the group's other half follows feature 0, mostly with the class."""
+    """Classes told apart by feature 3 in every group; the group's other half follows feature 0, mostly with
+    the class.
+    """
     generator = torch.Generator().manual_seed(seed)
     target = torch.randint(0, 2, (count,), generator=generator)
     bias = torch.where(torch.rand(count, generator=generator) < 0.9, target, 1 - target)
@@ -370,7 +417,9 @@ def test_dfr_halves_hold_every_group_and_share_no_row() -> None:
 
 def test_dfr_names_a_missing_group() -> None:
     rows = planted(100, 0)
-    with pytest.raises(FairgenError, match=r"group b-0 has 0 validation image.*split\.validation_floor") as error:
+    with pytest.raises(
+        FairgenError, match=r"group b-0 has 0 validation image.*split\.validation_floor"
+    ) as error:
         dfr.train(Plain(), Problem(rows, rows.take(rows.group != 2), GROUPS, 0), dfr.Recipe(2, [1]))
     assert "\n" not in str(error.value)
 
@@ -386,7 +435,9 @@ def test_average_selection_sees_no_group() -> None:
 
 
 def test_selected_images_come_with_their_groups_labels(tmp_path: Path) -> None:
-    """Two files with images of grey 0, 1, 2 and 10, 11, 12; the kept ones get number and class of their group."""
+    """Two files with images of grey 0, 1, 2 and 10, 11, 12; the kept ones get number and class of their
+    group.
+    """
     from fairgen.core.images import encode_png
 
     for name, grey in (("x", 0), ("y", 10)):
@@ -408,7 +459,9 @@ def test_stage_one_takes_the_training_rows_of_another_data_set(tmp_path: Path) -
     drawn = draw.drawings(draw.Draw("world", 3, 32, 2, 1, 1))
     parquet.write_images(tmp_path / "drawn.parquet", drawn, draw.FIELDS, {})
     rows = parquet.rows(tmp_path / "drawn.parquet", ["target", "bias", "split"])
-    pixels.write(tmp_path / "32", len(rows), 32, enumerate(images.load_column(tmp_path / "drawn.parquet", 32)))
+    pixels.write(
+        tmp_path / "32", len(rows), 32, enumerate(images.load_column(tmp_path / "drawn.parquet", 32))
+    )
     index = {
         "id": range(len(rows)),
         "split": [r["split"] for r in rows],
@@ -416,7 +469,12 @@ def test_stage_one_takes_the_training_rows_of_another_data_set(tmp_path: Path) -
     }
     index |= {"hash": [f"other {i}" for i in range(len(rows))], "perceptual": [bytes(32)] * len(rows)}
     parquet.write(tmp_path / "index", index, {"root": str(tmp_path)})
-    own = {"id": [1, 2, 3], "split": ["train", "validation", "test"], "group": ["g"] * 3, "perceptual": [bytes(32)] * 3}
+    own = {
+        "id": [1, 2, 3],
+        "split": ["train", "validation", "test"],
+        "group": ["g"] * 3,
+        "perceptual": [bytes(32)] * 3,
+    }
     targets = {name: name.split("-")[0] for name in dict.fromkeys(index["group"])}
     classes = ["waterbird", "landbird"]
     settings = pretrain.Pretrain(TINY, "float32", recipe(), 1.0, 0.1, 8, "none", "other", 0, classes, targets)
@@ -429,8 +487,12 @@ def test_stage_one_takes_the_training_rows_of_another_data_set(tmp_path: Path) -
         return [classes[t] for t in found.target]
 
     assert seen(["a", "b", "c"]) == [r["target"] for r in rows[:8]]
-    assert seen(["other 0", "other 1", "other 4"]) == [rows[i]["target"] for i in (0, 2, 3, 5, 6, 7)], "not the held-out ones"
-    with pytest.raises(FairgenError, match=r"pretrain\.extra: 8 of 8 training images of other .* none is left"):
+    assert seen(["other 0", "other 1", "other 4"]) == [rows[i]["target"] for i in (0, 2, 3, 5, 6, 7)], (
+        "not the held-out ones"
+    )
+    with pytest.raises(
+        FairgenError, match=r"pretrain\.extra: 8 of 8 training images of other .* none is left"
+    ):
         seen(["a", "b", "c"], near=1)
 
 
@@ -440,7 +502,10 @@ def test_weights_carry_what_is_behind_them(tmp_path: Path) -> None:
     before = restore(tmp_path / "w", build(TINY, 2, 1))
     found = finetune.history(before, dfr, dfr.Recipe(2, [1]), Best())
     assert found == {"gradient_steps": 7, "group_labels": ["generation", "selection", "training"]}
-    assert finetune.history({}, jtt, recipe(jtt), Best("average")) == {"gradient_steps": 40, "group_labels": []}
+    assert finetune.history({}, jtt, recipe(jtt), Best("average")) == {
+        "gradient_steps": 40,
+        "group_labels": [],
+    }
 
 
 def test_every_kind_of_the_config_is_a_method(config: dict, schema: dict) -> None:
@@ -453,7 +518,9 @@ def test_every_kind_of_the_config_is_a_method(config: dict, schema: dict) -> Non
 
 @pytest.mark.parametrize("module", [erm, head], ids=lambda m: m.__name__)
 def test_patience_ends_the_training_and_the_steps_are_not_counted(module: object, problem: Problem) -> None:
-    """A learning rate of nearly nothing betters nothing: erm's first look is the best, head's is the untouched start."""
+    """A learning rate of nearly nothing betters nothing: erm's first look is the best, head's is the
+    untouched start.
+    """
     given = recipe(module, steps=100, lr=1e-12, patience=3)
     best = module.train(build(TINY, 2, 0), replace(problem, trained=True), given)
     assert (best.step, best.unspent) == (0, 70)
@@ -490,7 +557,9 @@ def test_images_and_filters_are_channels_last() -> None:
 
 
 def test_pretrained_weights_come_from_a_local_file(tmp_path: Path) -> None:
-    """A timm checkpoint of 1000 classes gives the backbone; the head is new, and the trained file stands alone."""
+    """A timm checkpoint of 1000 classes gives the backbone; the head is new, and the trained file stands
+    alone.
+    """
     import timm
     from safetensors.torch import save_file
 

@@ -33,7 +33,9 @@ def test_compare_shows_differences_and_circumstances(tmp_path: Path, capsys: pyt
     assert lines[-1] == ["no", "interval", "(n/a)", "of", "fewer", "than", "3", "seeds"]
 
 
-def test_compare_shows_intervals_and_the_settings_that_changed(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_compare_shows_intervals_and_the_settings_that_changed(
+    tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
     a, b = result(erm=[0.4, 0.5, 0.6]), result(erm=[0.8, 0.9, 1.0])
     a["config"] |= {"finetune": {"erm": {"steps": 20, "lr": 0.1}}, "seeds": [0, 1], "revision": None}
     b["config"] |= {"finetune": {"erm": {"steps": 400, "lr": 0.1, "patience": 0}}, "seeds": [0, 1]}
@@ -58,7 +60,12 @@ def test_compare_of_a_file_with_itself_says_same(tmp_path: Path, capsys: pytest.
 
 @pytest.mark.parametrize(
     ("content", "named"),
-    [(None, "cannot read"), ("{", "is not JSON"), ("[]", "schema_version is None"), ('{"schema_version": 1}', "reads 3")],
+    [
+        (None, "cannot read"),
+        ("{", "is not JSON"),
+        ("[]", "schema_version is None"),
+        ('{"schema_version": 1}', "reads 3"),
+    ],
 )
 def test_compare_refuses_other_files_in_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture, content: str | None, named: str
@@ -74,8 +81,13 @@ def test_compare_refuses_other_files_in_one_line(
 
 
 def test_subcommands_are_imported_when_called() -> None:
-    program = "import sys; from fairgen import cli; print('fairgen.commands.compare' in sys.modules, 'numpy' in sys.modules)"
+    program = (
+        "import sys; from fairgen import cli; print('fairgen.commands.compare' in sys.modules, 'numpy'"
+        " in sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", program], cwd=PROJECT, capture_output=True, text=True)
     assert done.stdout.split() == ["False", "False"]
-    done = subprocess.run([sys.executable, "-m", "fairgen", "--help"], cwd=PROJECT, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "fairgen", "--help"], cwd=PROJECT, capture_output=True, text=True
+    )
     assert all(name in done.stdout for name in cli.COMMANDS)

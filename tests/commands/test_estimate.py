@@ -1,4 +1,6 @@
-"""The estimate of a target: jobs of the dry run, times of like jobs only, references for the rest, and what is not known."""
+"""The estimate of a target: jobs of the dry run, times of like jobs only, references for the rest, and what
+is not known.
+"""
 
 import json
 import os
@@ -44,7 +46,11 @@ class Finished:
     """Writes artifacts with their lineage, and benchmark files beside them."""
 
     def __init__(self, folder: Path, config: dict):
-        self.results, self.benchmarks, self.config = folder / "results/birds", folder / "results/benchmarks/birds", config
+        self.results, self.benchmarks, self.config = (
+            folder / "results/birds",
+            folder / "results/benchmarks/birds",
+            config,
+        )
 
     def settings(self, stage: str, method: str | None = None, config: dict | None = None) -> dict:
         """What a job gets."""
@@ -64,21 +70,30 @@ class Finished:
 
     def costs(self, *jobs: Job) -> dict[str, Cost]:
         """The estimate of some planned jobs, by rule."""
-        before, same = timing.past(self.benchmarks, self.results), estimate.same_data(self.config, "birds", self.results)
+        before, same = (
+            timing.past(self.benchmarks, self.results),
+            estimate.same_data(self.config, "birds", self.results),
+        )
         reference = rates.Reference(None, 0, None)
         return {c.rule: c for c in estimate.costs(list(jobs), before, same, reference, self.config)}
 
     def planned(self, rule: str, method: str | None = None) -> Job:
         """A job of the present config."""
-        return Job(rule, {"dataset": "birds", **({"method": method} if method else {})}, self.settings(rule, method))
+        return Job(
+            rule, {"dataset": "birds", **({"method": method} if method else {})}, self.settings(rule, method)
+        )
 
 
 def test_only_times_of_like_settings_are_taken(finished: Finished) -> None:
     """The seed costs nothing; a tiny run's steps say nothing about the default's."""
     own = finished.settings("sample", "lora")
     tiny = {**own, "per_group": 12, "solver": {**own["solver"], "steps": 3}}
-    finished.job("bias-0.9/lora/samples/a.parquet", "sample", {**own, "seed": 5}, 40, "bias-0.9/lora/samples/a.tsv")
-    finished.job("bias-0.9/lora/samples/b.parquet", "sample", {**own, "prompts": {}}, 60, "bias-0.9/lora/samples/b.tsv")
+    finished.job(
+        "bias-0.9/lora/samples/a.parquet", "sample", {**own, "seed": 5}, 40, "bias-0.9/lora/samples/a.tsv"
+    )
+    finished.job(
+        "bias-0.9/lora/samples/b.parquet", "sample", {**own, "prompts": {}}, 60, "bias-0.9/lora/samples/b.tsv"
+    )
     finished.job("bias-0.9/lora/samples/c.parquet", "sample", tiny, 1, "bias-0.9/lora/samples/c.tsv")
     cost = finished.costs(*[finished.planned("sample", "lora")] * 4)["sample"]
     assert (cost.jobs, cost.seconds, cost.source) == (4, (160, 240), "like jobs")
@@ -106,7 +121,10 @@ def test_times_that_depend_on_the_data_are_of_the_same_data(finished: Finished, 
 
 
 def test_what_is_not_known_makes_the_sum_a_lower_bound() -> None:
-    found = [Cost("adapt", 2, None, (10, 20), "not known"), Cost("sample", 1, (3600, 7200), None, "like jobs")]
+    found = [
+        Cost("adapt", 2, None, (10, 20), "not known"),
+        Cost("sample", 1, (3600, 7200), None, "like jobs"),
+    ]
     text = estimate.report(found, 2, 880, "a card")
     rows = {line.split()[0]: line for line in text.splitlines() if line}
     assert "not known" in rows["adapt"]
@@ -128,7 +146,10 @@ def test_numbers_are_short_and_plain() -> None:
 def test_references_follow_the_settings(config: dict) -> None:
     """The H200 of docs/machines.md: a LoRA step of four images 45 ms, a full one of two and two 70 ms."""
     card = rates.Reference("H200", 1, 1000)
-    lora, full = (json.loads(table.settings(config, "utkface", "adapt", name, "male-young")) for name in ("lora", "dreambooth"))
+    lora, full = (
+        json.loads(table.settings(config, "utkface", "adapt", name, "male-young"))
+        for name in ("lora", "dreambooth")
+    )
     assert card.seconds("adapt", lora)[0] == pytest.approx(0.8 * (25 + 500 * 0.045))
     assert card.seconds("adapt", full)[0] == pytest.approx(0.8 * (25 + 800 * 0.070))
     more = {**full, "recipe": {**full["recipe"], "steps": 1600}}
@@ -137,30 +158,46 @@ def test_references_follow_the_settings(config: dict) -> None:
     assert slow[0] > card.seconds("adapt", full)[0] and slow[1] > 2 * card.seconds("adapt", full)[1]
     borrowing = json.loads(table.settings(config, "utkface", "adapt", "lora", "male-old"))
     assert card.seconds("adapt", borrowing)[0] == rates.LIGHT[0]
-    xl = {**full, "base": {**full["base"], "model": "stabilityai/stable-diffusion-xl-base-1.0", "resolution": 1024}}
+    xl = {
+        **full,
+        "base": {**full["base"], "model": "stabilityai/stable-diffusion-xl-base-1.0", "resolution": 1024},
+    }
     assert card.seconds("adapt", xl)[0] > 6 * 0.8 * 800 * 0.070
     for unknown in ({**full["base"], "model": "someone/something"}, None):
-        own = rates.Reference("H200", 1, 9) if unknown else rates.Reference(None, 0, 9)  # Stable Diffusion on a CPU
+        # Stable Diffusion on a CPU
+        own = rates.Reference("H200", 1, 9) if unknown else rates.Reference(None, 0, 9)
         assert own.seconds("adapt", {**full, "base": unknown or full["base"]}) is None
 
 
 def test_disk_is_that_of_the_models(config: dict) -> None:
-    """A full finetune is the UNet in float32, here that of Stable Diffusion 1.5 and the embedded one; LoRA by its layers."""
+    """A full finetune is the UNet in float32, here that of Stable Diffusion 1.5 and the embedded one; LoRA by
+    its layers.
+    """
     card = rates.Reference("H200", 1, 9)
     of = lambda dataset, method: json.loads(table.settings(config, dataset, "adapt", method, None))  # noqa: E731
     full = {**of("utkface", "dreambooth"), "donors": {}}
     assert card.megabytes("adapt", full)[0] == pytest.approx(3438, rel=1e-3)
     assert card.megabytes("adapt", of("utkface", "dreambooth"))[0] == 0  # may borrow
-    size = os.path.getsize(Path(rates.locate("fairgen:embedded/weights/diffusion"), "unet/diffusion_pytorch_model.safetensors"))
+    size = os.path.getsize(
+        Path(rates.locate("fairgen:embedded/weights/diffusion"), "unet/diffusion_pytorch_model.safetensors")
+    )
     stored = rates.weights("fairgen:embedded/weights/diffusion")
     assert size / stored == pytest.approx(2, abs=0.1) or size / stored == pytest.approx(4, abs=0.1)
     lora = of("utkface", "lora")
-    assert rates.lora_weights(lora["base"]["model"], {**lora["recipe"], "rank": 4}) == 797_184  # diffusers' own count
-    assert card.megabytes("sample", {"per_group": 100, "base": {"resolution": 512}}) == pytest.approx((26.2, 65.5), rel=1e-2)
+    # diffusers' own count
+    assert rates.lora_weights(lora["base"]["model"], {**lora["recipe"], "rank": 4}) == 797_184
+    assert card.megabytes("sample", {"per_group": 100, "base": {"resolution": 512}}) == pytest.approx(
+        (26.2, 65.5), rel=1e-2
+    )
 
 
 def test_cards_are_recognised(monkeypatch: pytest.MonkeyPatch) -> None:
-    names = {"NVIDIA H100 80GB HBM3": "H100", "NVIDIA L40S": "L40S", "NVIDIA A10": "A10", "NVIDIA GeForce RTX 4090": "RTX 4090"}
+    names = {
+        "NVIDIA H100 80GB HBM3": "H100",
+        "NVIDIA L40S": "L40S",
+        "NVIDIA A10": "A10",
+        "NVIDIA GeForce RTX 4090": "RTX 4090",
+    }
     for said, card in {**names, "Something else": None}.items():
         monkeypatch.setattr(estimate, "smi", lambda query, said=said: [said])
         assert estimate.this_card() == card
@@ -168,14 +205,18 @@ def test_cards_are_recognised(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def call(workflow: Workflow, target: str) -> subprocess.CompletedProcess:
     command = [sys.executable, "-m", "fairgen", "estimate", target]
-    return subprocess.run(command, cwd=workflow.folder, env=workflow.environment(), capture_output=True, text=True)
+    return subprocess.run(
+        command, cwd=workflow.folder, env=workflow.environment(), capture_output=True, text=True
+    )
 
 
 def test_utkface_has_a_range_before_any_run(workflow: Workflow) -> None:
     """With the default config: rates of the table of cards, a screen of text."""
     (workflow.folder / "data/utkface").mkdir(parents=True)
     for i in range(3):
-        Image.new("RGB", (8, 8)).save(workflow.folder / f"data/utkface/2{i}_0_0_2017011018172857{i}.jpg.chip.jpg")
+        Image.new("RGB", (8, 8)).save(
+            workflow.folder / f"data/utkface/2{i}_0_0_2017011018172857{i}.jpg.chip.jpg"
+        )
     done = call(workflow, "results/utkface/worst_group.json")
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
@@ -192,7 +233,9 @@ def test_utkface_has_a_range_before_any_run(workflow: Workflow) -> None:
 def test_a_target_that_cannot_be_planned_says_why_itself(workflow: Workflow) -> None:
     done = call(workflow, "results/birdz/worst_group.json")
     assert done.returncode == 1
-    assert done.stderr.startswith("fairgen estimate: results/birdz/worst_group.json cannot be planned: unknown data set 'birdz'")
+    assert done.stderr.startswith(
+        "fairgen estimate: results/birdz/worst_group.json cannot be planned: unknown data set 'birdz'"
+    )
     assert done.stderr.count("\n") == 1
     done = call(workflow, "results/birds/nothing.json")
     assert done.returncode == 1

@@ -23,7 +23,9 @@ def base_of(place: Path, config: Path | None = None) -> base_model.Base:
 def answer(unet: torch.nn.Module, base: base_model.Base) -> torch.Tensor:
     """The denoiser's answer to a fixed input."""
     with torch.inference_mode():
-        return diffusion.predict(unet, LATENTS, torch.tensor(500), text_encoders.encode_prompts(base, ["a duck on lake"]))
+        return diffusion.predict(
+            unet, LATENTS, torch.tensor(500), text_encoders.encode_prompts(base, ["a duck on lake"])
+        )
 
 
 def adapter_of(base: base_model.Base, kind: str, path: Path) -> torch.Tensor:
@@ -43,12 +45,19 @@ def adapter_of(base: base_model.Base, kind: str, path: Path) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("architecture", ["sd15", "sdxl"])
-def test_a_full_finetune_becomes_a_pipeline_folder(tmp_path: Path, architecture: str, capsys: pytest.CaptureFixture) -> None:
+def test_a_full_finetune_becomes_a_pipeline_folder(
+    tmp_path: Path, architecture: str, capsys: pytest.CaptureFixture
+) -> None:
     from diffusers import DiffusionPipeline
 
     folder = miniatures.build(tmp_path, architecture)
     wanted = adapter_of(base_of(folder), "full", tmp_path / "a.safetensors")
-    assert cli.main(["export", str(tmp_path / "a.safetensors"), str(tmp_path / "new/out"), "--model", str(folder)]) == 0
+    assert (
+        cli.main(
+            ["export", str(tmp_path / "a.safetensors"), str(tmp_path / "new/out"), "--model", str(folder)]
+        )
+        == 0
+    )
     assert "full of g, cluster 1; its prompt is 'a V'" in capsys.readouterr().out
     pipeline = DiffusionPipeline.from_pretrained(tmp_path / "new/out")
     assert torch.allclose(answer(pipeline.unet, base_of(folder)), wanted, atol=1e-6)
@@ -64,9 +73,19 @@ def test_a_full_finetune_of_a_single_file_becomes_a_pipeline_folder(tmp_path: Pa
     config = single_files.describe(folder, tmp_path / "config")
     base = base_of(single_files.write(folder, tmp_path / "sd.safetensors"), config)
     wanted = adapter_of(base, "full", tmp_path / "a.safetensors")
-    words = ["export", tmp_path / "a.safetensors", tmp_path / "out", "--model", base.model, "--config", config]
+    words = [
+        "export",
+        tmp_path / "a.safetensors",
+        tmp_path / "out",
+        "--model",
+        base.model,
+        "--config",
+        config,
+    ]
     assert cli.main([str(word) for word in words]) == 0
-    assert torch.allclose(answer(StableDiffusionPipeline.from_pretrained(tmp_path / "out").unet, base), wanted, atol=1e-6)
+    assert torch.allclose(
+        answer(StableDiffusionPipeline.from_pretrained(tmp_path / "out").unet, base), wanted, atol=1e-6
+    )
 
 
 @pytest.mark.parametrize("output", ["folder", "lora.safetensors"])
@@ -95,7 +114,9 @@ def test_one_adapter_of_a_shared_batch_becomes_a_plain_lora_file(tmp_path: Path)
 
 def test_what_cannot_be_exported_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     folder, other = miniatures.build(tmp_path, "sd15"), miniatures.build(tmp_path, "sd2")
-    full, empty, none, group = (tmp_path / f"{name}.safetensors" for name in ("full", "empty", "none", "group"))
+    full, empty, none, group = (
+        tmp_path / f"{name}.safetensors" for name in ("full", "empty", "none", "group")
+    )
     adapter_of(base_of(folder), "full", full)
     model, started = tmp_path / "model.safetensors", tmp_path / "pretrained.safetensors"
     settings = classifier.Classifier("resnet10t", {"channels": [8, 8, 16, 16], "stem_width": 8}, False, 32)
@@ -109,13 +130,23 @@ def test_what_cannot_be_exported_is_one_line(tmp_path: Path, capsys: pytest.Capt
         ([none, "out"], "none.safetensors is no adapter of fairgen"),
         ([tmp_path / "gone", "out"], "gone is no adapter of fairgen"),
         ([tmp_path, "out"], "is no adapter of fairgen"),
-        ([tiny.CLIP / "model.safetensors", "out"], "is no adapter of fairgen (no metadata of fairgen); give a file of an"),
-        ([model, "out"], "model.safetensors is no adapter of fairgen (it holds a classifier, which `fairgen predict` takes)"),
+        (
+            [tiny.CLIP / "model.safetensors", "out"],
+            "is no adapter of fairgen (no metadata of fairgen); give a file of an",
+        ),
+        (
+            [model, "out"],
+            "model.safetensors is no adapter of fairgen (it holds a classifier, which `fairgen predict`"
+            " takes)",
+        ),
         ([started, "out"], "pretrained.safetensors is no adapter of fairgen (it holds a classifier"),
         ([f"{group}#1", "out"], "group.safetensors holds no adapter of cluster 1; it holds 0, 2"),
         ([f"{full}#1", "out"], "holds no adapter of cluster 1; it holds a single adapter"),
         ([empty, "out"], "empty.safetensors holds no generator: borrows from d"),
-        ([group, "out"], "holds the adapters of a group; name one of group.safetensors#0, group.safetensors#2"),
+        (
+            [group, "out"],
+            "holds the adapters of a group; name one of group.safetensors#0, group.safetensors#2",
+        ),
         ([full, folder], f"{folder} exists; choose another output"),
         ([full, "out"], "was trained on a local base"),
         ([full, "out", "--model", other], "the adapter was trained on base"),
@@ -131,7 +162,9 @@ def test_what_cannot_be_exported_is_one_line(tmp_path: Path, capsys: pytest.Capt
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_a_small_step_is_in_the_exported_weights(tmp_path: Path, dtype: str) -> None:
-    """What half precision would lose; whoever asks for half precision gets the trained weights rounded once."""
+    """What half precision would lose; whoever asks for half precision gets the trained weights rounded
+    once.
+    """
     base, file = base_of(miniatures.build(tmp_path, "sd15")), tmp_path / "a.safetensors"
     unet = diffusion.load_unet(base)
     with torch.no_grad():
@@ -139,15 +172,22 @@ def test_a_small_step_is_in_the_exported_weights(tmp_path: Path, dtype: str) -> 
             weight += 1e-6
     about = {"group": "g", "cluster": 1, "images": 3, "prompt": "a V", "rank": 0, "alpha": 0, "dora": False}
     adapters.write(file, unet, {"kind": "full", "base": diffusion.identity(base), **about})
-    assert cli.main(["export", str(file), str(tmp_path / "out"), "--model", base.model, "--dtype", dtype]) == 0
+    assert (
+        cli.main(["export", str(file), str(tmp_path / "out"), "--model", base.model, "--dtype", dtype]) == 0
+    )
     (stored,) = (tmp_path / "out/unet").glob("*.safetensors")
     found = load_file(stored)
-    assert all(torch.equal(found[name], weight.to(getattr(torch, dtype))) for name, weight in unet.state_dict().items())
+    assert all(
+        torch.equal(found[name], weight.to(getattr(torch, dtype)))
+        for name, weight in unet.state_dict().items()
+    )
 
 
 @pytest.mark.parametrize("kind", ["lora", "full"])
 @pytest.mark.parametrize(("mask", "mode"), [(0o022, 0o644), (0o007, 0o660)])
-def test_exported_files_have_the_permissions_of_the_umask(tmp_path: Path, kind: str, mask: int, mode: int) -> None:
+def test_exported_files_have_the_permissions_of_the_umask(
+    tmp_path: Path, kind: str, mask: int, mode: int
+) -> None:
     folder, file = miniatures.build(tmp_path, "sd15"), tmp_path / "a.safetensors"
     adapter_of(base_of(folder), kind, file)
     before = os.umask(mask)

@@ -65,10 +65,19 @@ def test_images_are_labelled_as_the_model_sees_them(model: Path, folder: Path, t
     assert call(model, folder, "--output", output, "--batch", 2) == 0
     with output.open(newline="") as file:
         found = list(csv.DictReader(file))
-    assert [r["path"] for r in found] == ["a.png", "c.webp", "cut.png", "empty.jpg", "notes.txt", "deeper/b.jpg"]
+    assert [r["path"] for r in found] == [
+        "a.png",
+        "c.webp",
+        "cut.png",
+        "empty.jpg",
+        "notes.txt",
+        "deeper/b.jpg",
+    ]
     network, _, classes = classifier.load(model)
     good = [r for r in found if not r["reason"]]
-    shares = classifier.predict(network, classifier.to_pixels(images.load(folder, [r["path"] for r in good], 32))).softmax(1)
+    shares = classifier.predict(
+        network, classifier.to_pixels(images.load(folder, [r["path"] for r in good], 32))
+    ).softmax(1)
     assert len(good) == 3
     for row, own in zip(good, shares.tolist(), strict=True):
         assert row["predicted"] == classes[int(np.argmax(own))]
@@ -101,7 +110,9 @@ def test_a_name_that_is_no_utf8_does_not_stop_the_run(model: Path, tmp_path: Pat
 
 
 def test_no_file_ends_in_a_traceback(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Damaged files whose decoders raise errors of other types, pipes, dead links, deep images of unknown scale."""
+    """Damaged files whose decoders raise errors of other types, pipes, dead links, deep images of unknown
+    scale.
+    """
     folder = tmp_path / "odd"
     (folder / "deeper").mkdir(parents=True)
     picture(90).save(folder / "a.png")
@@ -110,7 +121,9 @@ def test_no_file_ends_in_a_traceback(model: Path, tmp_path: Path, monkeypatch: p
         picture(90, 64).save(buffer, fmt)
         content = buffer.getvalue()
         start = content.find(b"mdat") + 4 if fmt == "AVIF" else len(content) // 2
-        (folder / f"{fmt}.jpg").write_bytes(content[:start] + (bytes(len(content) - start) if fmt == "AVIF" else b""))
+        (folder / f"{fmt}.jpg").write_bytes(
+            content[:start] + (bytes(len(content) - start) if fmt == "AVIF" else b"")
+        )
     Image.fromarray(np.full((9, 9), 3.5, dtype=np.float32)).save(folder / "float.tif")
     os.mkfifo(folder / "pipe.jpg")
     (folder / "dead.jpg").symlink_to(folder / "gone.jpg")
@@ -129,7 +142,9 @@ def test_no_file_ends_in_a_traceback(model: Path, tmp_path: Path, monkeypatch: p
         found = {r["path"]: r["reason"].split(":")[0] for r in csv.DictReader(file)}
     assert found == {
         "a.png": "",
-        **dict.fromkeys(("AVIF.jpg", "DDS.jpg", "WEBP.jpg", "JPEG2000.jpg", "float.tif"), "image cannot be decoded"),
+        **dict.fromkeys(
+            ("AVIF.jpg", "DDS.jpg", "WEBP.jpg", "JPEG2000.jpg", "float.tif"), "image cannot be decoded"
+        ),
         "pipe.jpg": "not an image",
         "dead.jpg": "file cannot be read",
         "deeper": "folder cannot be read",
@@ -138,15 +153,30 @@ def test_no_file_ends_in_a_traceback(model: Path, tmp_path: Path, monkeypatch: p
 
 
 @pytest.mark.parametrize(
-    "broken", ["missing", "text", "no metadata", "stage 1", "adapter", "damaged", "lost", "folder", "empty", "output"]
+    "broken",
+    ["missing", "text", "no metadata", "stage 1", "adapter", "damaged", "lost", "folder", "empty", "output"],
 )
-def test_mistakes_end_in_one_line(broken: str, model: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_mistakes_end_in_one_line(
+    broken: str, model: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
     output = tmp_path / "out.csv"
-    named = {"missing": "no such file", "text": "no weights that fairgen has written", "folder": "is no folder"}
-    named |= {"no metadata": "no metadata of fairgen", "stage 1": "does not say which classifier", "empty": "holds no file"}
-    named |= {"adapter": "does not say which classifier", "damaged": "no weights that fairgen has written (Expecting"}
+    named = {
+        "missing": "no such file",
+        "text": "no weights that fairgen has written",
+        "folder": "is no folder",
+    }
     named |= {
-        "lost": "model.safetensors does not hold the weights of this network: fc.bias is missing; it is of another classifier"
+        "no metadata": "no metadata of fairgen",
+        "stage 1": "does not say which classifier",
+        "empty": "holds no file",
+    }
+    named |= {
+        "adapter": "does not say which classifier",
+        "damaged": "no weights that fairgen has written (Expecting",
+    }
+    named |= {
+        "lost": "model.safetensors does not hold the weights of this network: fc.bias is missing; it is of"
+        " another classifier"
     }
     if broken == "missing":
         model.unlink()
@@ -187,18 +217,35 @@ def test_metadata_changes_no_tensor(model: Path, tmp_path: Path) -> None:
 
 
 def test_finetune_writes_models_that_predict(folder: Path, tmp_path: Path) -> None:
-    """The file of a whole finetune job labels images, without asking the hub for the weights that training began from."""
+    """The file of a whole finetune job labels images, without asking the hub for the weights that training
+    began from.
+    """
     rows = [{"id": i, "path": "a.png", "group": "ab"[i % 2], "target": "ab"[i % 2]} for i in range(12)]
     split = {key: [r[key] for r in rows] for key in rows[0]} | {
         "split": ["train", "train", "validation", "validation", "test", "test"] * 2
     }
     parquet.write(tmp_path / "split.parquet", split, {"root": str(folder)})
     pixels.write(tmp_path / "pixels", 12, 32, enumerate(images.load(folder, split["path"], 32)))
-    recipe = {"steps": 2, "batch": 4, "lr": 0.001, "weight_decay": 0.0, "evaluate_every": 1, "select": "groups", "patience": 0}
-    settings = finetune.Finetune("erm", None, recipe, SETTINGS, "float32", ["a", "b"], {"a": "a", "b": "b"}, ["a", "b"])
-    paths = SimpleNamespace(split=tmp_path / "split.parquet", pixels=tmp_path / "pixels", weights=[], selection=[])
+    recipe = {
+        "steps": 2,
+        "batch": 4,
+        "lr": 0.001,
+        "weight_decay": 0.0,
+        "evaluate_every": 1,
+        "select": "groups",
+        "patience": 0,
+    }
+    settings = finetune.Finetune(
+        "erm", None, recipe, SETTINGS, "float32", ["a", "b"], {"a": "a", "b": "b"}, ["a", "b"]
+    )
+    paths = SimpleNamespace(
+        split=tmp_path / "split.parquet", pixels=tmp_path / "pixels", weights=[], selection=[]
+    )
     paths.seed, paths.work = "0", None
-    finetune.work(settings, SimpleNamespace(**vars(paths), model=tmp_path / "m.safetensors", predictions=tmp_path / "p.parquet"))
+    finetune.work(
+        settings,
+        SimpleNamespace(**vars(paths), model=tmp_path / "m.safetensors", predictions=tmp_path / "p.parquet"),
+    )
     found = classifier.metadata(tmp_path / "m.safetensors")
     assert found["gradient_steps"] == 2
     assert call(tmp_path / "m.safetensors", folder, "--output", tmp_path / "out.csv") == 0

@@ -13,7 +13,9 @@ from fairgen.core.workfolder import Resume, WorkFolder
 
 
 class Compact(torch.optim.Optimizer):
-    """Momentum in 8 bits, with the oddities of bitsandbytes' state: an integer count, bytes, and one map for all weights."""
+    """Momentum in 8 bits, with the oddities of bitsandbytes' state: an integer count, bytes, and one map for
+    all weights.
+    """
 
     levels = torch.linspace(-1, 1, 256)
 
@@ -30,7 +32,12 @@ class Compact(torch.optim.Optimizer):
                 new = 0.9 * old + p.grad
                 scale = new.abs().amax().reshape(1)
                 found = ((new / scale + 1) * 127.5).round().to(torch.uint8)
-                self.state[p] = {"step": state.get("step", 0) + 1, "bytes": found, "scale": scale, "levels": self.levels}
+                self.state[p] = {
+                    "step": state.get("step", 0) + 1,
+                    "bytes": found,
+                    "scale": scale,
+                    "levels": self.levels,
+                }
                 p -= group["lr"] / self.state[p]["step"] * new
 
 
@@ -41,13 +48,19 @@ def begun(kind: Callable[..., torch.optim.Optimizer]) -> TrainingState:
     optimizer = kind(weights, lr=0.1)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 / (1 + step))
     tied = weights[:1]  # stands in the network in a second place
-    return TrainingState({"weights": weights, "tied": tied}, optimizer, schedule, generator, [Batches(5, 2, generator)])
+    return TrainingState(
+        {"weights": weights, "tied": tied}, optimizer, schedule, generator, [Batches(5, 2, generator)]
+    )
 
 
 def advance(training: TrainingState, steps: int) -> list[torch.Tensor]:
     """Take some steps down the squares of the weights with noise from every stream."""
     for _ in range(steps):
-        noise = torch.randn(1, generator=training.generator) + torch.randn(1) + next(training.streams[0]).float().mean()
+        noise = (
+            torch.randn(1, generator=training.generator)
+            + torch.randn(1)
+            + next(training.streams[0]).float().mean()
+        )
         loss = sum((weight * noise).square().sum() for weight in training.tensors["weights"])
         training.optimizer.zero_grad()
         loss.backward()
@@ -69,7 +82,11 @@ def test_a_resumed_optimizer_goes_on_where_it_was(name: str, tmp_path: Path) -> 
     if name == "AdamW8bit":
         kind = pytest.importorskip("bitsandbytes").optim.AdamW8bit
     else:
-        kind = {"AdamW": torch.optim.AdamW, "fused AdamW": partial(torch.optim.AdamW, fused=True), "Compact": Compact}[name]
+        kind = {
+            "AdamW": torch.optim.AdamW,
+            "fused AdamW": partial(torch.optim.AdamW, fused=True),
+            "Compact": Compact,
+        }[name]
     torch.manual_seed(0)
     wanted = advance(begun(kind), 6)
     torch.manual_seed(0)

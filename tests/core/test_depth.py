@@ -23,7 +23,15 @@ def encoded(values: np.ndarray, fmt: str = "TIFF", **options: object) -> bytes:
 def tiff(content: bytes, bits: int, channels: int = 1, white_is_zero: bool = False) -> bytes:
     """An uncompressed little-endian TIFF of the ramp's size."""
     start = 8 + len(content) + len(content) % 2
-    tags = {256: 64, 257: 48, 259: 1, 262: 2 if channels > 1 else 1 - white_is_zero, 273: 8, 277: channels, 278: 48}
+    tags = {
+        256: 64,
+        257: 48,
+        259: 1,
+        262: 2 if channels > 1 else 1 - white_is_zero,
+        273: 8,
+        277: channels,
+        278: 48,
+    }
     tags |= {279: len(content), 258: bits}
     entries = b""
     for tag, value in sorted(tags.items()):
@@ -39,7 +47,9 @@ def png(values: np.ndarray, kind: int) -> bytes:
     """A PNG of 16 bits a channel (h, w, c) of one of its colour types."""
 
     def chunk(name: bytes, content: bytes) -> bytes:
-        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+        return (
+            struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+        )
 
     lines = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
     head = struct.pack(">IIBBBBB", values.shape[1], values.shape[0], 16, kind, 0, 0, 0)
@@ -82,7 +92,12 @@ def test_a_mask_of_zeros_and_ones_is_black_and_white() -> None:
 
 
 def test_white_is_zero() -> None:
-    assert np.abs(grey(tiff(np.rint(RAMP * 65535).astype("<u2").tobytes(), 16, white_is_zero=True)) - (255 - EIGHT)).max() <= 1
+    assert (
+        np.abs(
+            grey(tiff(np.rint(RAMP * 65535).astype("<u2").tobytes(), 16, white_is_zero=True)) - (255 - EIGHT)
+        ).max()
+        <= 1
+    )
 
 
 @pytest.mark.parametrize(

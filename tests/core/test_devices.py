@@ -27,7 +27,9 @@ DEVICES = ["0", "2", "GPU-7f", "3"]
 
 
 def job(folder: Path, count: int = 1, seconds: float = 0.3, **variables: str) -> subprocess.Popen:
-    """A process that takes some of the devices that do not exist, as a stage does; lock files lie below the folder."""
+    """A process that takes some of the devices that do not exist, as a stage does; lock files lie below the
+    folder.
+    """
     env = {name: value for name, value in os.environ.items() if name not in devices.ALLOCATIONS}
     env |= {"CUDA_VISIBLE_DEVICES": ",".join(DEVICES), "TMPDIR": str(folder), **variables}
     words = [sys.executable, "-c", PROGRAM, str(count), str(seconds)]
@@ -74,7 +76,9 @@ def test_visible_devices_are_respected(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_stage_that_finds_no_gpu_ends_in_one_line(tmp_path: Path) -> None:
     parquet.write(
-        tmp_path / "index.parquet", {"id": [0], "path": ["nowhere.png"], "split": ["train"], "hash": [""]}, {"root": "."}
+        tmp_path / "index.parquet",
+        {"id": [0], "path": ["nowhere.png"], "split": ["train"], "hash": [""]},
+        {"root": "."},
     )
     settings = '{"batch":8,"encoder":{"kind":"clip","model":"fairgen:embedded/weights/clip"},"threads":1}'
     files = ["--index", tmp_path / "index.parquet", "--embeddings", tmp_path / "embeddings.parquet"]
@@ -82,7 +86,9 @@ def test_a_stage_that_finds_no_gpu_ends_in_one_line(tmp_path: Path) -> None:
     env = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
     done = subprocess.run(command, cwd=PROJECT, env=env, capture_output=True, text=True)
     assert done.returncode == 1
-    assert done.stderr.startswith("fairgen embed: this job asks for 1 GPU (gpu of its data set) and sees 0; set gpu: 0")
+    assert done.stderr.startswith(
+        "fairgen embed: this job asks for 1 GPU (gpu of its data set) and sees 0; set gpu: 0"
+    )
     assert done.stderr.count("\n") == 1
 
 
@@ -110,5 +116,8 @@ def test_a_mig_device_has_a_lock_file_of_its_own(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(devices, "held", [])  # else this process would compute on them
     one, other = devices.claim(2, ["MIG-GPU-7f/1/0", "MIG-GPU-7f/2/0"], tmp_path)
     assert (one, other) == ("MIG-GPU-7f/1/0", "MIG-GPU-7f/2/0")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["gpu-MIG-GPU-7f_1_0.lock", "gpu-MIG-GPU-7f_2_0.lock"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "gpu-MIG-GPU-7f_1_0.lock",
+        "gpu-MIG-GPU-7f_2_0.lock",
+    ]
     assert devices.try_lock(one, tmp_path) is None

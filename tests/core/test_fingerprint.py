@@ -11,17 +11,34 @@ from workflows import PROJECT, copy_workflow
 from fairgen.core import fingerprint as fingerprints_of
 from fairgen.core.fingerprint import fingerprint
 
-STAGES = ("split", "decode", "embed", "cluster", "adapt", "sample", "filter", "pretrain", "finetune", "metrics")
+STAGES = (
+    "split",
+    "decode",
+    "embed",
+    "cluster",
+    "adapt",
+    "sample",
+    "filter",
+    "pretrain",
+    "finetune",
+    "metrics",
+)
 
 
-MOVES = [("core.seeds", "data.randoms"), ("core.images", "core.pictures"), ("generate.solver", "models.solver")]
+MOVES = [
+    ("core.seeds", "data.randoms"),
+    ("core.images", "core.pictures"),
+    ("generate.solver", "models.solver"),
+]
 
 
 def fingerprints(folder: Path) -> dict[str, str]:
     """Fingerprints of all stages in a copy of the package."""
     imports = "from fairgen.core.fingerprint import fingerprint\nfrom fairgen.workflow.stages import module\n"
     program = f"{imports}for s in {STAGES!r}: print(s, fingerprint(module(s)))"
-    done = subprocess.run([sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, check=True
+    )
     return dict(line.split() for line in done.stdout.splitlines())
 
 
@@ -30,13 +47,19 @@ def fingerprints(folder: Path) -> dict[str, str]:
     [
         ("data/kmeans.py", "import numpy as np\n", "import numpy as np  # a comment\n", set()),
         ("data/cluster.py", '"""Stage `cluster`:', '"""Another docstring:', set()),
-        ("generate/denoising.py", "import Adapt\n", "import Adapt, Recipe\n", set()),  # for type checkers only
+        # for type checkers only
+        ("generate/denoising.py", "import Adapt\n", "import Adapt, Recipe\n", set()),
         ("data/split.py", "no test image is left", "there is no test image", set()),  # a message
         ("data/split.py", "fewer images than ratio", "less images than ratio", set()),  # what a log says
         ("data/kmeans.py", "nredo=3", "nredo=4", {"cluster"}),
         ("generate/solver.py", "flat.min(1) == flat.max(1)", "flat.max(1) == flat.min(1)", {"sample"}),
         ("generate/training.py", '"weight_decay": 1e-2', '"weight_decay": 1e-3', {"adapt"}),
-        ("classify/model_selection.py", "score > self.score", "score >= self.score", {"pretrain", "finetune"}),
+        (
+            "classify/model_selection.py",
+            "score > self.score",
+            "score >= self.score",
+            {"pretrain", "finetune"},
+        ),
         ("data/pixels.py", "(-len(text) % 8)", "(-len(text) % 16)", {"decode", "pretrain", "finetune"}),
         ("models/clip.py", "/ 255", "/ 256", {"embed"}),
     ],
@@ -62,13 +85,21 @@ def test_a_module_that_moves_changes_nothing(tmp_path: Path, old: str, new: str)
 
 def test_no_imports_run_in_a_circle() -> None:
     """A fingerprint is made of the fingerprints of what is imported."""
-    modules = [".".join(path.relative_to(PROJECT).with_suffix("").parts) for path in (PROJECT / "fairgen").rglob("*.py")]
+    modules = [
+        ".".join(path.relative_to(PROJECT).with_suffix("").parts)
+        for path in (PROJECT / "fairgen").rglob("*.py")
+    ]
     assert len({fingerprint(name.removesuffix(".__init__")) for name in modules}) > 100
 
 
 def test_importing_fairgen_imports_no_torch() -> None:
-    program = "import fairgen, fairgen.workflow.stage_settings, fairgen.core.fingerprint, sys; print('torch' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", program], cwd=PROJECT, capture_output=True, text=True, check=True)
+    program = (
+        "import fairgen, fairgen.workflow.stage_settings, fairgen.core.fingerprint, sys; print('torch'"
+        " in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=PROJECT, capture_output=True, text=True, check=True
+    )
     assert done.stdout.strip() == "False"
 
 

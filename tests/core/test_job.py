@@ -28,7 +28,11 @@ class Out(job.Files):
 def test_a_failing_stage_says_one_line_and_leaves_nothing(tmp_path: Path) -> None:
     settings = {"groups": {"a": {"target": "x", "role": "aligned"}}, "validation_floor": 1, "seed": 0}
     parquet.write(tmp_path / "index.parquet", {"id": [1], "group": ["b"], "split": ["train"]}, {"root": "."})
-    options = {"index": tmp_path / "index.parquet", "split": tmp_path / "out/split.parquet", "log": tmp_path / "log"}
+    options = {
+        "index": tmp_path / "index.parquet",
+        "split": tmp_path / "out/split.parquet",
+        "log": tmp_path / "log",
+    }
     done = command("split", settings, scope="bias-0.9", **options)
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
@@ -39,20 +43,27 @@ def test_a_failing_stage_says_one_line_and_leaves_nothing(tmp_path: Path) -> Non
 
 def test_a_gpu_without_memory_gets_advice() -> None:
     said = job.one_line(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9.00 GiB."), None)
-    assert said.startswith("OutOfMemoryError: CUDA out of memory. Tried to allocate 9.00 GiB.; lower the stage's batch")
+    assert said.startswith(
+        "OutOfMemoryError: CUDA out of memory. Tried to allocate 9.00 GiB.; lower the stage's batch"
+    )
 
 
 def test_unknown_and_missing_settings_are_named(tmp_path: Path) -> None:
     (tmp_path / "p.parquet").touch()
     files = {name: tmp_path / "p.parquet" for name in ("predictions", "split")}
-    for settings, named in (({"group": []}, "unknown key 'group'"), ({"classes": []}, "key 'groups' is missing")):
+    for settings, named in (
+        ({"group": []}, "unknown key 'group'"),
+        ({"classes": []}, "key 'groups' is missing"),
+    ):
         done = command("metrics", settings, metrics=tmp_path / "m.json", **files)
         assert done.returncode == 1
         assert named in done.stderr
 
 
 def of_split(tmp_path: Path, code: str, seen: str) -> subprocess.CompletedProcess:
-    """The stage `split` as the workflow calls it, which has seen this code and these sources when it planned."""
+    """The stage `split` as the workflow calls it, which has seen this code and these sources when it
+    planned.
+    """
     settings = {"groups": {"a": {"target": "x", "role": "aligned"}}, "validation_floor": 1, "seed": 0}
     rows = {"id": [1, 2, 3], "split": ["train", "validation", "test"], "group": ["a"] * 3}
     texts = dict.fromkeys(("path", "target", "bias", "detail", "hash"), ["x"] * 3)
@@ -68,12 +79,17 @@ def test_a_job_whose_code_was_edited_after_it_was_planned_is_refused(tmp_path: P
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
     assert "the code of split was edited after snakemake had planned this job" in done.stderr
     assert not (tmp_path / "split.parquet").exists()
-    assert of_split(tmp_path, fingerprint("fairgen.data.split"), "2.7 other").returncode == 1  # another Python cannot tell
+    # another Python cannot tell
+    assert of_split(tmp_path, fingerprint("fairgen.data.split"), "2.7 other").returncode == 1
 
 
 def test_an_edit_of_other_stages_or_of_comments_stops_no_job(tmp_path: Path) -> None:
     version, files = sources().split()
-    for code, seen in ((fingerprint("fairgen.data.split"), f"{version} other"), ("whatever", sources()), ("any", f"2.7 {files}")):
+    for code, seen in (
+        (fingerprint("fairgen.data.split"), f"{version} other"),
+        ("whatever", sources()),
+        ("any", f"2.7 {files}"),
+    ):
         done = of_split(tmp_path, code, seen)
         assert done.returncode == 0, done.stderr
         assert lineage.read(tmp_path / "split.parquet")["code"] == code
@@ -86,7 +102,9 @@ def test_code_edited_while_a_job_runs_spoils_it(tmp_path: Path, monkeypatch: pyt
         lineage.write_json(files.out, {})
         monkeypatch.setenv(SEEN, f"{sources().split()[0]} other")
 
-    given = canonical({"hash": "00ff", "code": "of another version", "modules": ["fairgen.data.split"], "inputs": {}})
+    given = canonical(
+        {"hash": "00ff", "code": "of another version", "modules": ["fairgen.data.split"], "inputs": {}}
+    )
     words = ["--settings", "{}", "--lineage", given, "--out", str(tmp_path / "out.json")]
     try:
         with pytest.raises(SystemExit):

@@ -1,4 +1,6 @@
-"""What an artifact belongs to: recorded in every kind of file, checked by every job, told by `fairgen verify`."""
+"""What an artifact belongs to: recorded in every kind of file, checked by every job, told by `fairgen
+verify`.
+"""
 
 import shutil
 import subprocess
@@ -34,10 +36,15 @@ def begun() -> Iterator[None]:
 
 def write_all(folder: Path) -> dict[str, Path]:
     """A file of every kind, by the functions that stages use."""
-    names = "table.parquet images.parquet empty.safetensors lora.safetensors full.safetensors a.json a.md a.html a.png"
+    names = (
+        "table.parquet images.parquet empty.safetensors lora.safetensors full.safetensors a.json a.md"
+        " a.html a.png"
+    )
     files = {name: folder / name for name in names.split()}
     parquet.write(files["table.parquet"], {"id": [1]}, {"counts": 1})
-    parquet.write_images(files["images.parquet"], [(b"png", {"group": "a"})], {"group": pa.string()}, {"seed": 1})
+    parquet.write_images(
+        files["images.parquet"], [(b"png", {"group": "a"})], {"group": pa.string()}, {"seed": 1}
+    )
     adapters.write_empty(files["empty.safetensors"], {"images": 0})
     adapters.write_lora(files["lora.safetensors"], {"x": torch.ones(2)}, {"kind": "lora"}, {"unet": {"r": 1}})
     torch.manual_seed(0)
@@ -67,7 +74,8 @@ def test_every_kind_of_artifact_records_its_lineage(tmp_path: Path, begun: None)
 
 def test_the_same_content_has_the_same_bytes(tmp_path: Path, begun: None) -> None:
     written = [{name: path.read_bytes() for name, path in write_all(tmp_path).items()} for _ in range(5)]
-    assert all(found == written[0] for found in written)  # safetensors orders the keys of its header by chance
+    # safetensors orders the keys of its header by chance
+    assert all(found == written[0] for found in written)
 
 
 def test_without_a_lineage_nothing_is_recorded(tmp_path: Path) -> None:
@@ -133,13 +141,18 @@ def edited(finished: Workflow, tmp_path: Path) -> Workflow:
 def verify(workflow: Workflow, target: str = SPLIT) -> subprocess.CompletedProcess:
     """Call `fairgen verify` there."""
     command = [sys.executable, "-m", "fairgen", "verify", target]
-    return subprocess.run(command, cwd=workflow.folder, env=workflow.environment(), capture_output=True, text=True)
+    return subprocess.run(
+        command, cwd=workflow.folder, env=workflow.environment(), capture_output=True, text=True
+    )
 
 
 def test_verify_says_that_a_result_belongs(edited: Workflow) -> None:
     done = verify(edited)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == f"{SPLIT} and all that it was made from (3 artifacts) belong to the present config and code.\n"
+    assert (
+        done.stdout
+        == f"{SPLIT} and all that it was made from (3 artifacts) belong to the present config and code.\n"
+    )
 
 
 def test_verify_names_the_setting_that_differs_and_where(edited: Workflow) -> None:
@@ -160,14 +173,19 @@ def test_verify_names_changed_code_foreign_files_and_what_is_gone(edited: Workfl
     parquet.write(edited.folder / INDEX, {"id": [1]})
     assert "index: records no lineage" in verify(edited).stdout
     (edited.folder / SPLIT).unlink()
-    assert verify(edited).stderr == f"fairgen verify: {SPLIT} is not there; make it: snakemake --cores all {SPLIT}\n"
+    assert (
+        verify(edited).stderr
+        == f"fairgen verify: {SPLIT} is not there; make it: snakemake --cores all {SPLIT}\n"
+    )
     for no_artifact in ("results/birds/nothing", "results/logs/birds/index.log"):
         assert "no rule makes this by the present config" in verify(edited, no_artifact).stderr
 
 
 @pytest.mark.parametrize("overlooked", ["mtime", "touch", "copied"])
 def test_what_snakemake_overlooks_is_made_again(edited: Workflow, overlooked: str) -> None:
-    """An edit that only times are looked at for, that `--touch` has covered, or of which a copied folder has no records."""
+    """An edit that only times are looked at for, that `--touch` has covered, or of which a copied folder has
+    no records.
+    """
     edited.edit({"index": {"max_rejected": 0.2}})
     before, words = (edited.folder / SPLIT).read_bytes(), []
     if overlooked == "mtime":
@@ -203,14 +221,18 @@ def test_a_forced_rerun_that_fails_is_made_again(edited: Workflow) -> None:
 
 
 def test_a_check_that_fails_once_fails_again(edited: Workflow) -> None:
-    """The fault: the index fails on a misspelt value, is gone, and the check page of before passes for the present one."""
+    """The fault: the index fails on a misspelt value, is gone, and the check page of before passes for the
+    present one.
+    """
     page = "results/birds/check.md"
     assert edited.run(page).returncode == 0
     edited.edit({"datasets": {"birds": {"groups": {"landbird-land": {"bias": "lnad"}}}}})
     for _ in range(2):
         done = edited.run(page)
         assert done.returncode != 0
-        assert "group landbird-land is empty" in done.stderr.splitlines()[-2] + done.stderr.splitlines()[-1], done.stderr
+        assert (
+            "group landbird-land is empty" in done.stderr.splitlines()[-2] + done.stderr.splitlines()[-1]
+        ), done.stderr
 
 
 def test_an_intermediate_file_that_a_user_deletes_is_not_missed(edited: Workflow) -> None:
@@ -231,7 +253,9 @@ def test_every_rule_passes_its_stage_and_lineage(edited: Workflow, monkeypatch: 
         assert "--lineage {params.lineage:q}" in shell
 
 
-def test_a_lineage_follows_wildcards_settings_code_and_sources(edited: Workflow, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lineage_follows_wildcards_settings_code_and_sources(
+    edited: Workflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from fairgen.commands.verify import lineages
 
     monkeypatch.chdir(edited.folder)
@@ -254,7 +278,11 @@ def test_a_lineage_follows_wildcards_settings_code_and_sources(edited: Workflow,
     assert hashes({"datasets": {"birds": {"gpu": 1}}}) == first
     other = hashes({"split": {"seed": 5}})
     changed = {path for path in files if other[path] != first[path]}
-    assert changed == {SPLIT, "results/birds/worst_group.json", *(path for path in files if path.endswith("metrics.json"))}
+    assert changed == {
+        SPLIT,
+        "results/birds/worst_group.json",
+        *(path for path in files if path.endswith("metrics.json")),
+    }
     third = hashes({"datasets": {"birds": {"settings": {"finetune": {"erm": {"steps": 9}}}}}})
     changed = {path for path in files if third[path] != other[path]}
     assert changed == {path for path in files if "/erm/" in path} | {"results/birds/worst_group.json"}
@@ -301,8 +329,13 @@ def test_verify_judges_a_csv_by_the_json_beside_it(edited: Workflow) -> None:
 
 def test_verify_names_what_it_cannot_read(edited: Workflow) -> None:
     command = [sys.executable, "-m", "fairgen", "verify", SPLIT, "--configfile", "nothing.yaml"]
-    done = subprocess.run(command, cwd=edited.folder, env=edited.environment(), capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (1, "fairgen verify: nothing.yaml: no such config file; check the path\n")
+    done = subprocess.run(
+        command, cwd=edited.folder, env=edited.environment(), capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (
+        1,
+        "fairgen verify: nothing.yaml: no such config file; check the path\n",
+    )
     shutil.rmtree(edited.folder / "rules")
     done = verify(edited)
     assert done.returncode == 1

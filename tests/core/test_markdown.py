@@ -19,8 +19,19 @@ def test_a_page_is_plain_text_on_a_terminal() -> None:
 def test_repeats_across_official_splits_are_one_column() -> None:
     none = {"sets": 0, "images": 0, "conflicting_sets": 0, "conflicting_images": 0, "conflicting": []}
     audit = {
-        **{"dataset": "d", "root": "r", "read": 2, "indexed": 2, "left_out": {"malformed": 0, "not_asked_for": 0}},
-        **{"counts": {s: {"g": 1} for s in ingest_report.SPLITS}, "rejects": [], "outside": {}, "conversions": {}},
+        **{
+            "dataset": "d",
+            "root": "r",
+            "read": 2,
+            "indexed": 2,
+            "left_out": {"malformed": 0, "not_asked_for": 0},
+        },
+        **{
+            "counts": {s: {"g": 1} for s in ingest_report.SPLITS},
+            "rejects": [],
+            "outside": {},
+            "conversions": {},
+        },
         **{"identical": none, "near_identical": none},
         "across_splits": {"sets": 1, "images": 2, "examples": [["a.png (train)", "b.png (test)"]]},
     }

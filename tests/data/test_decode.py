@@ -28,7 +28,9 @@ def noise(count: int, size: int = 24) -> np.ndarray:
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    """Three files and a Parquet file of three images, with their index; rows of the Parquet file come in another order."""
+    """Three files and a Parquet file of three images, with their index; rows of the Parquet file come in
+    another order.
+    """
     encoded = [images.encode_png(picture) for picture in noise(6)]
     for i, content in enumerate(encoded[:3]):
         (tmp_path / f"{i}.png").write_bytes(content)
@@ -36,13 +38,17 @@ def data(tmp_path: Path) -> Path:
     files = ["d.parquet#2", "0.png", "1.png", "d.parquet#0", "2.png", "d.parquet#1"]
     hashes = [hashlib.sha256(encoded[i]).hexdigest() for i in (5, 0, 1, 3, 2, 4)]
     ids = [2**62 + 7, 11, 12, 13, 14, 15]
-    parquet.write(tmp_path / "index.parquet", {"id": ids, "path": files, "hash": hashes}, {"root": str(tmp_path)})
+    parquet.write(
+        tmp_path / "index.parquet", {"id": ids, "path": files, "hash": hashes}, {"root": str(tmp_path)}
+    )
     return tmp_path
 
 
 def run(folder: Path, size: int = 16, workers: int = 2) -> Path:
     """Decode the index of a folder."""
-    paths = SimpleNamespace(index=folder / "index.parquet", pixels=folder / "out", resolution=str(size), workers=str(workers))
+    paths = SimpleNamespace(
+        index=folder / "index.parquet", pixels=folder / "out", resolution=str(size), workers=str(workers)
+    )
     decode.work(decode.Decode(), paths)
     return paths.pixels
 
@@ -59,7 +65,9 @@ def test_the_file_is_safetensors(data: Path) -> None:
     with safe_open(run(data), framework="numpy") as file:
         assert list(file.keys()) == ["id", "pixels"]
         assert file.get_tensor("pixels").shape == (6, 16, 16, 3)
-        assert sorted(file.get_tensor("id").tolist()) == sorted(parquet.read(data / "index.parquet")["id"].to_pylist())
+        assert sorted(file.get_tensor("id").tolist()) == sorted(
+            parquet.read(data / "index.parquet")["id"].to_pylist()
+        )
         assert json.loads(file.metadata()["fairgen"])["content"] == pixels.read(data / "out", 16).content
 
 
@@ -76,7 +84,9 @@ def test_the_bytes_do_not_depend_on_the_threads_and_the_hash_is_of_the_pixels(da
 
 def test_an_image_that_is_not_what_was_indexed_is_refused(data: Path) -> None:
     """Replaced, emptied, deleted; replaced in a Parquet file, or the file has fewer rows, or is deleted."""
-    remedy = r"since it was indexed; restore it, or index again \(snakemake --forcerun index with your target\)"
+    remedy = (
+        r"since it was indexed; restore it, or index again \(snakemake --forcerun index with your target\)"
+    )
     kept = (data / "1.png").read_bytes()
     (data / "1.png").write_bytes((data / "0.png").read_bytes())
     with pytest.raises(FairgenError, match=rf"^1\.png: the image has changed {remedy}"):
@@ -89,14 +99,21 @@ def test_an_image_that_is_not_what_was_indexed_is_refused(data: Path) -> None:
         run(data)
     (data / "1.png").write_bytes(kept)
     same = list(parquet.image_bytes(data / "d.parquet"))
-    parquet.write_images(data / "d.parquet", [(same[i][1], {"n": 0}) for i in (0, 0, 2)], {"n": pa.int32()}, {})
+    parquet.write_images(
+        data / "d.parquet", [(same[i][1], {"n": 0}) for i in (0, 0, 2)], {"n": pa.int32()}, {}
+    )
     with pytest.raises(FairgenError, match=rf"^d\.parquet#1: the image has changed {remedy}"):
         run(data)
     parquet.write_images(data / "d.parquet", [(x, {"n": 0}) for _, x in same[:2]], {"n": pa.int32()}, {})
-    with pytest.raises(FairgenError, match=r"^d\.parquet#2: .* it is shorter than its labels; .* \(snakemake --forcerun index"):
+    with pytest.raises(
+        FairgenError,
+        match=r"^d\.parquet#2: .* it is shorter than its labels; .* \(snakemake --forcerun index",
+    ):
         run(data)
     (data / "d.parquet").unlink()
-    with pytest.raises(FairgenError, match=r"^d\.parquet#2: image cannot be read from its Parquet file: .*Failed to open"):
+    with pytest.raises(
+        FairgenError, match=r"^d\.parquet#2: image cannot be read from its Parquet file: .*Failed to open"
+    ):
         run(data)
 
 
@@ -134,7 +151,9 @@ def test_neither_writing_nor_reading_holds_the_images(tmp_path: Path) -> None:
 def test_a_file_that_is_cut_off_or_of_another_size_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "p"
     pixels.write(path, 9, 8, many(9, 8))
-    with pytest.raises(FairgenError, match=r"p: no complete file of decoded images with 16 pixels .*; delete it"):
+    with pytest.raises(
+        FairgenError, match=r"p: no complete file of decoded images with 16 pixels .*; delete it"
+    ):
         pixels.read(path, 16)
     whole = path.read_bytes()
     for content in (whole[:-1], whole[:100], whole[:5], b"", bytes(len(whole)), b"PAR1" + whole):
@@ -170,8 +189,26 @@ def test_the_command_writes_it(data: Path) -> None:
 
     from workflows import PROJECT
 
-    words = ["--index", "index.parquet", "--resolution", "16", "--workers", "2", "--pixels", "out/16.safetensors"]
-    command = [sys.executable, "-m", "fairgen.data.decode", "--settings", '{"threads":1}', *words, "--log", "log"]
+    words = [
+        "--index",
+        "index.parquet",
+        "--resolution",
+        "16",
+        "--workers",
+        "2",
+        "--pixels",
+        "out/16.safetensors",
+    ]
+    command = [
+        sys.executable,
+        "-m",
+        "fairgen.data.decode",
+        "--settings",
+        '{"threads":1}',
+        *words,
+        "--log",
+        "log",
+    ]
     done = subprocess.run(command, cwd=data, env={"PYTHONPATH": str(PROJECT)}, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert len(pixels.read(data / "out/16.safetensors", 16).ids) == 6

@@ -13,7 +13,10 @@ from fairgen.data.draw import Draw, work
 def drawn(folder: Path, **changes: object) -> tuple[bytes, list[dict]]:
     """The file of a small data set, and its rows without the pictures."""
     paths = SimpleNamespace(drawings=folder / "drawings.parquet")
-    work(Draw(**{"stream": "user", "seed": 7, "size": 32, "train": 3, "validation": 2, "test": 1, **changes}), paths)
+    work(
+        Draw(**{"stream": "user", "seed": 7, "size": 32, "train": 3, "validation": 2, "test": 1, **changes}),
+        paths,
+    )
     names = ["target", "bias", "split", "detail"]
     return paths.drawings.read_bytes(), parquet.rows(paths.drawings, names)
 
@@ -22,7 +25,11 @@ def test_every_group_has_its_drawings_in_every_split(tmp_path: Path) -> None:
     _, rows = drawn(tmp_path)
     counts = Counter((r["split"], r["target"], r["bias"]) for r in rows)
     groups = [(kind, place) for kind in ("landbird", "waterbird") for place in ("land", "water")]
-    wanted = {("train", *g): 3 for g in groups} | {("validation", *g): 2 for g in groups} | {("test", *g): 1 for g in groups}
+    wanted = (
+        {("train", *g): 3 for g in groups}
+        | {("validation", *g): 2 for g in groups}
+        | {("test", *g): 1 for g in groups}
+    )
     assert counts == wanted
     assert images.load_column(tmp_path / "drawings.parquet", 32).shape == (24, 32, 32, 3)
 

@@ -31,7 +31,11 @@ def test_copies_of_one_photograph_are_near_and_others_are_not() -> None:
     assert min(bits(own, duplicates.perceptual_hash(photo(seed))) for seed in range(1, 30)) > 60
 
 
-@given(st.lists(st.integers(0, 255), min_size=2, max_size=40), st.integers(0, 8), st.sampled_from([1, 40, 10_000]))
+@given(
+    st.lists(st.integers(0, 255), min_size=2, max_size=40),
+    st.integers(0, 8),
+    st.sampled_from([1, 40, 10_000]),
+)
 def test_near_sets_are_the_components_of_all_near_pairs(values: list[int], limit: int, pairs: int) -> None:
     hashes = [bytes([v]) * 4 for v in values]
     links = [(i, j) for i in range(len(values)) for j in range(i) if bits(hashes[i], hashes[j]) <= limit]

@@ -20,7 +20,9 @@ def test_training_images_have_a_vector_each_whatever_the_batch(tmp_path: Path) -
     work(Embed(Encoder("clip", CLIP), 5), paths)
     again = parquet.read(paths.embeddings)
     rows = parquet.rows(paths.index)
-    assert first["id"].to_pylist() == again["id"].to_pylist() == [r["id"] for r in rows if r["split"] == "train"]
+    assert (
+        first["id"].to_pylist() == again["id"].to_pylist() == [r["id"] for r in rows if r["split"] == "train"]
+    )
     vectors = parquet.matrix(first, "vector")
     assert len(vectors) == len(rows) - 1  # the test row has none
     assert np.allclose(vectors, parquet.matrix(again, "vector"), atol=1e-5)

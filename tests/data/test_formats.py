@@ -92,7 +92,12 @@ def test_no_name_crashes_the_readers_of_names(name: str) -> None:
 def test_system_files_and_links_outward_are_rejected(tmp_path: Path) -> None:
     root, outside = tmp_path / "faces", tmp_path / "outside.jpg"
     outside.write_bytes(b"x")
-    junk = ["Thumbs.db", "__MACOSX/._3_0_0_20170110220033115.jpg", ".ipynb_checkpoints/3_0_0_20170110220033115.jpg", ".DS_Store"]
+    junk = [
+        "Thumbs.db",
+        "__MACOSX/._3_0_0_20170110220033115.jpg",
+        ".ipynb_checkpoints/3_0_0_20170110220033115.jpg",
+        ".DS_Store",
+    ]
     put(root, {**dict.fromkeys(junk, "x"), "3_0_0_20170110220033115.jpg": "x"})
     (root / "3_0_0_20170110220033116.jpg").symlink_to(outside)
     (root / "3_0_0_20170110220033117.jpg").symlink_to(root / "3_0_0_20170110220033115.jpg")
@@ -104,7 +109,9 @@ def test_system_files_and_links_outward_are_rejected(tmp_path: Path) -> None:
 
 
 def test_a_snapshot_of_a_hub_cache_is_a_root(tmp_path: Path) -> None:
-    """Its files are links into the blobs beside it, not outward; what lies beyond the repository's folder still is."""
+    """Its files are links into the blobs beside it, not outward; what lies beyond the repository's folder
+    still is.
+    """
     home = tmp_path / "hub/datasets--some--faces"
     root, name = home / "snapshots/c0ffee", "3_0_0_20170110220033115.jpg"
     put(home, {"blobs/abc": "x"})
@@ -124,11 +131,13 @@ CELEBA = [("000001.jpg", -1, 1, 0), ("000002.jpg", 1, -1, 1), ("000003.jpg", 1, 
 NAMES = "Blond_Hair Male Smiling "
 SHAPES: dict[str, Callable[[], dict[str, str]]] = {
     "official": lambda: {
-        "list_attr_celeba.txt": f"3\n{NAMES}\n" + "".join(f"{n} {b:2d}  {m:2d} -1\n" for n, b, m, _ in CELEBA),
+        "list_attr_celeba.txt": f"3\n{NAMES}\n"
+        + "".join(f"{n} {b:2d}  {m:2d} -1\n" for n, b, m, _ in CELEBA),
         "list_eval_partition.txt": "".join(f"{n} {s}\n" for n, _, _, s in CELEBA),
     },
     "crlf": lambda: {
-        "Anno/list_attr_celeba.txt": f"3\r\n{NAMES}\r\n" + "".join(f"{n}  {b}  {m}   -1\r\n" for n, b, m, _ in CELEBA),
+        "Anno/list_attr_celeba.txt": f"3\r\n{NAMES}\r\n"
+        + "".join(f"{n}  {b}  {m}   -1\r\n" for n, b, m, _ in CELEBA),
         "Eval/list_eval_partition.txt": "".join(f"{n} {s}\r\n" for n, _, _, s in CELEBA),
     },
     "no count": lambda: {
@@ -158,7 +167,10 @@ def test_celeba_in_all_its_copies(tmp_path: Path, shape: str, place: str) -> Non
     put(tmp_path, {**SHAPES[shape](), **{f"{place}/{n}": "x" for n, *_ in CELEBA}})
     rows, rejects = read("celeba", tmp_path)
     assert not rejects
-    found = {p.rsplit("/", 1)[-1]: (r.attributes["Blond_Hair"], r.attributes["Male"], r.split) for p, r in rows.items()}
+    found = {
+        p.rsplit("/", 1)[-1]: (r.attributes["Blond_Hair"], r.attributes["Male"], r.split)
+        for p, r in rows.items()
+    }
     splits = ("train", "validation", "test")
     assert found == {n: (str(b), str(m), splits[s]) for n, b, m, s in CELEBA}
 
@@ -198,12 +210,21 @@ def test_rows_and_files_that_lack_each_other_are_listed(tmp_path: Path) -> None:
 
 
 def birds_table(*rows: str) -> str:
-    return "img_id,img_filename,y,split,place,place_filename\n" + "".join(f"{i},{row},p.jpg\n" for i, row in enumerate(rows))
+    return "img_id,img_filename,y,split,place,place_filename\n" + "".join(
+        f"{i},{row},p.jpg\n" for i, row in enumerate(rows)
+    )
 
 
 def test_waterbirds_released_and_corrected(tmp_path: Path) -> None:
     towhee, gull = "021.Eastern_Towhee/a.jpg", "059.California_Gull/b.jpg"
-    put(tmp_path, {"metadata.csv": birds_table(f"{towhee},1,0,1", f"{gull},1,1,0", f"{gull},3,1,0"), towhee: "x", gull: "x"})
+    put(
+        tmp_path,
+        {
+            "metadata.csv": birds_table(f"{towhee},1,0,1", f"{gull},1,1,0", f"{gull},3,1,0"),
+            towhee: "x",
+            gull: "x",
+        },
+    )
     rows, rejects = read("waterbirds", tmp_path, labels="released")
     assert {p: (r.attributes["kind"], r.attributes["place"], r.split, r.detail) for p, r in rows.items()} == {
         towhee: ("waterbird", "water", "train", "Eastern_Towhee"),
@@ -219,7 +240,8 @@ def test_fairface_with_and_without_its_prefix(tmp_path: Path) -> None:
     put(
         tmp_path,
         {
-            fairface.TABLES["train"]: head + "train/1.jpg,10-19,Male,White,True\ntrain/2.jpg,more than 70,Female,,False\n",
+            fairface.TABLES["train"]: head
+            + "train/1.jpg,10-19,Male,White,True\ntrain/2.jpg,more than 70,Female,,False\n",
             fairface.TABLES["test"]: head + "fairface/val/1.jpg,0-2,Female,East Asian,True\n",
             "train/1.jpg": "x",
             "train/2.jpg": "x",
@@ -239,7 +261,11 @@ def test_fairface_with_and_without_its_prefix(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["labels.csv", "labels.tsv", "labels.parquet"])
 def test_tables(tmp_path: Path, kind: str) -> None:
-    columns = {"image": ["a.jpg", "sub/b.jpg", "c.jpg"], "kind": ["cat", "dog", "cat"], "fold": ["train", "test", "tomorrow"]}
+    columns = {
+        "image": ["a.jpg", "sub/b.jpg", "c.jpg"],
+        "kind": ["cat", "dog", "cat"],
+        "fold": ["train", "test", "tomorrow"],
+    }
     if kind.endswith("parquet"):
         pq.write_table(pa.table(columns), tmp_path / kind)
     else:
@@ -258,7 +284,12 @@ def test_tables(tmp_path: Path, kind: str) -> None:
 
 
 def test_folders_with_and_without_splits(tmp_path: Path) -> None:
-    put(tmp_path, dict.fromkeys(["cat/indoor/1.jpg", "val/cat/outdoor/2.jpg", "cat/3.jpg", "later/cat/indoor/4.jpg"], "x"))
+    put(
+        tmp_path,
+        dict.fromkeys(
+            ["cat/indoor/1.jpg", "val/cat/outdoor/2.jpg", "cat/3.jpg", "later/cat/indoor/4.jpg"], "x"
+        ),
+    )
     rows, rejects = read("folder", tmp_path)
     assert {p: (r.attributes["target"], r.attributes["bias"], r.split) for p, r in rows.items()} == {
         "cat/indoor/1.jpg": ("cat", "indoor", ""),
@@ -268,7 +299,14 @@ def test_folders_with_and_without_splits(tmp_path: Path) -> None:
 
 
 def test_parquet_files_of_images(tmp_path: Path) -> None:
-    features = {"info": {"features": {"label": {"names": ["cat", "dog"], "_type": "ClassLabel"}, "place": {"_type": "Value"}}}}
+    features = {
+        "info": {
+            "features": {
+                "label": {"names": ["cat", "dog"], "_type": "ClassLabel"},
+                "place": {"_type": "Value"},
+            }
+        }
+    }
     image = pa.array([{"bytes": b"1", "path": None}, {"bytes": b"2", "path": None}])
     table = pa.table({"img": image, "label": [1, 0], "place": ["in", None]})
     table = table.replace_schema_metadata({"huggingface": json.dumps(features)})
@@ -305,7 +343,13 @@ TABLES = {
 @given(content=st.binary(max_size=300) | TEXT.map(str.encode))
 def test_no_label_file_crashes_a_reader(tmp_path: Path, name: str, content: bytes) -> None:
     """Whatever stands in a label file, every image ends in one place, or one line says what is wrong."""
-    head = b"img_filename,y,split,place\n" if name == "waterbirds" else b"path,y\n" if name == "table" else b"Blond_Hair Male\n"
+    head = (
+        b"img_filename,y,split,place\n"
+        if name == "waterbirds"
+        else b"path,y\n"
+        if name == "table"
+        else b"Blond_Hair Male\n"
+    )
     put(tmp_path, {TABLES[name]: head + content, "a.jpg": "x", "b.jpg": "x"})
     try:
         rows, rejects = read(name, tmp_path, file="labels.csv", path="path", split=None, labels="released")
@@ -316,7 +360,9 @@ def test_no_label_file_crashes_a_reader(tmp_path: Path, name: str, content: byte
         assert sorted(named) == ["a.jpg", "b.jpg"]
 
 
-@pytest.mark.parametrize("name", ["../a.jpg", "/etc/passwd", "x/../../a.jpg", "C:\\a.jpg", "~/a.jpg", "..\\a.jpg"])
+@pytest.mark.parametrize(
+    "name", ["../a.jpg", "/etc/passwd", "x/../../a.jpg", "C:\\a.jpg", "~/a.jpg", "..\\a.jpg"]
+)
 def test_paths_that_leave_the_root(name: str) -> None:
     assert leaves_root(name)
 
@@ -329,7 +375,9 @@ def test_words_for_splits_never_crash(word: str) -> None:
 # --- a row never gets another row's file ---
 
 
-def table(root: Path, *rows: str, head: str = "path,kind", **options: Any) -> tuple[dict[str, Row], dict[str, Reject]]:
+def table(
+    root: Path, *rows: str, head: str = "path,kind", **options: Any
+) -> tuple[dict[str, Row], dict[str, Reject]]:
     """Read a label table of these rows."""
     put(root, {"labels.csv": "\n".join([head, *rows]) + "\n"})
     return read("table", root, **{"file": "labels.csv", "path": "path", "split": None, **options})
@@ -357,7 +405,9 @@ def test_a_row_whose_file_is_gone_gets_no_file_of_another_folder(tmp_path: Path)
         (["a/1.png", "b/1.png"], ["a/1.png", "b/1.png", "old/a/1.png", "old/b/1.png"]),
     ],
 )
-def test_leading_folders_may_differ_for_all_rows_alike(tmp_path: Path, names: list[str], files: list[str]) -> None:
+def test_leading_folders_may_differ_for_all_rows_alike(
+    tmp_path: Path, names: list[str], files: list[str]
+) -> None:
     put(tmp_path, dict.fromkeys(files, "x"))
     rows, _ = table(tmp_path, *(f"{name},{i}" for i, name in enumerate(names)))
     assert {path: row.attributes["kind"] for path, row in rows.items()} == {files[0]: "0", files[1]: "1"}
@@ -368,7 +418,8 @@ def test_leading_folders_never_differ_for_one_row_alone(tmp_path: Path) -> None:
     rows, rejects = table(tmp_path, "2.png,a", "3.png,a", "4.png,b")
     assert set(rows) == {"x/2.png"}
     assert {r.reason.split(":")[0] for f, r in rejects.items() if "row" in f} == {"row without its file"}
-    rows, _ = table(tmp_path, "cat/1.png,a", "dog/1.png,b")  # one of both lies at the top, and nothing says which
+    # one of both lies at the top, and nothing says which
+    rows, _ = table(tmp_path, "cat/1.png,a", "dog/1.png,b")
     assert not rows
 
 
@@ -383,7 +434,13 @@ def test_several_files_that_fit_are_a_reject_that_names_them(tmp_path: Path) -> 
 def test_files_are_never_taken_across_the_folders_of_splits(tmp_path: Path) -> None:
     put(tmp_path, dict.fromkeys(["train/1.png", "train/2.png", "split=test/1.png", "train/3.png"], "x"))
     rows, rejects = table(
-        tmp_path, "1.png,a,train", "2.png,a,train", "1.png,b,test", "3.png,b,test", head="path,kind,split", split="split"
+        tmp_path,
+        "1.png,a,train",
+        "2.png,a,train",
+        "1.png,b,test",
+        "3.png,b,test",
+        head="path,kind,split",
+        split="split",
     )
     assert {path: row.split for path, row in rows.items()} == {
         "train/1.png": "train",
@@ -391,7 +448,8 @@ def test_files_are_never_taken_across_the_folders_of_splits(tmp_path: Path) -> N
         "split=test/1.png": "test",
     }
     assert rejects["labels.csv row 5: 3.png"].reason.startswith("row without its file")
-    rows, _ = table(tmp_path, "test/1.png,a", "test/2.png,a")  # there is no test/, and train/ is no place for its rows
+    # there is no test/, and train/ is no place for its rows
+    rows, _ = table(tmp_path, "test/1.png,a", "test/2.png,a")
     assert not rows
     put(tmp_path, dict.fromkeys(["1.png", "2.png"], "x"))
     rows, _ = table(tmp_path, "test/1.png,a", "test/2.png,a")  # nor is the top
@@ -401,7 +459,10 @@ def test_files_are_never_taken_across_the_folders_of_splits(tmp_path: Path) -> N
 def test_a_gone_validation_image_of_fairface_is_not_taken_from_training(tmp_path: Path) -> None:
     head = "file,age,gender,race\n"
     train = head + "".join(f"train/{i}.jpg,3-9,Male,White\n" for i in (1, 2))
-    put(tmp_path, {fairface.TABLES["train"]: train, fairface.TABLES["test"]: head + "val/1.jpg,0-2,Female,Black\n"})
+    put(
+        tmp_path,
+        {fairface.TABLES["train"]: train, fairface.TABLES["test"]: head + "val/1.jpg,0-2,Female,Black\n"},
+    )
     put(tmp_path, dict.fromkeys(["train/1.jpg", "train/2.jpg"], "x"))
     rows, rejects = read("fairface", tmp_path)
     assert set(rows) == {"train/1.jpg", "train/2.jpg"}
@@ -474,7 +535,11 @@ def test_rows_with_another_number_of_cells_are_malformed_and_named_by_line(tmp_p
 @pytest.mark.parametrize("later", ["4.png,b\n", '4.png,"b"\n', '"4.png",b\n5.png,"c, d"\n'])
 def test_an_unclosed_quote_is_named_and_swallows_no_row(tmp_path: Path, later: str) -> None:
     good, rejects = cells(tmp_path, f'path,kind\n1.png,a\n2.png,"b\n3.png,a\n{later}')
-    assert [row[0] for row in good] == ["1.png", "3.png", *(["4.png", "5.png"] if "5.png" in later else ["4.png"])]
+    assert [row[0] for row in good] == [
+        "1.png",
+        "3.png",
+        *(["4.png", "5.png"] if "5.png" in later else ["4.png"]),
+    ]
     assert rejects == {"t.csv row 3": "row cannot be read: line 3 opens a quote that is not closed"}
 
 
@@ -528,7 +593,8 @@ def test_celeba_rows_and_splits_that_stand_twice_or_too_short(tmp_path: Path) ->
     assert rows["img/000002.jpg"].attributes["Blond_Hair"] == "1"
     reasons = {f: r.reason for f, r in rejects.items() if not f.startswith("img/")}
     assert reasons == {
-        "list_attr_celeba.txt row 5": "row without its split: list_eval_partition.txt states several for 000003.jpg",
+        "list_attr_celeba.txt row 5": "row without its split: list_eval_partition.txt states several for"
+        " 000003.jpg",
         "list_attr_celeba.txt row 6": "row cannot be read: line 6 has 3 fields, not 4",
         "list_attr_celeba.txt row 7": "row cannot be read: line 7 has 5 fields, not 4",
         "list_eval_partition.txt row 5": "row with another split for an image: 2 stands above",
@@ -538,7 +604,11 @@ def test_celeba_rows_and_splits_that_stand_twice_or_too_short(tmp_path: Path) ->
 
 def test_celeba_text_with_a_name_over_its_first_column(tmp_path: Path) -> None:
     put(tmp_path, {"list_attr_celeba.txt": f"image_id {NAMES}\n1.jpg 1 -1 1\n", "1.jpg": "x"})
-    assert read("celeba", tmp_path)[0]["1.jpg"].attributes == {"Blond_Hair": "1", "Male": "-1", "Smiling": "1"}
+    assert read("celeba", tmp_path)[0]["1.jpg"].attributes == {
+        "Blond_Hair": "1",
+        "Male": "-1",
+        "Smiling": "1",
+    }
 
 
 def test_waterbirds_with_folders_in_front_and_numbers_with_points(tmp_path: Path) -> None:
@@ -570,7 +640,9 @@ def test_waterbirds_with_folders_in_front_and_numbers_with_points(tmp_path: Path
 )
 def test_splits_of_shards_come_from_words_never_from_numbers(tmp_path: Path, file: str, split: str) -> None:
     (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(pa.table({"img": pa.array([{"bytes": b"1", "path": None}]), "label": [1]}), tmp_path / file)
+    pq.write_table(
+        pa.table({"img": pa.array([{"bytes": b"1", "path": None}]), "label": [1]}), tmp_path / file
+    )
     rows, rejects = read("parquet", tmp_path)
     assert [r.split for r in rows.values()] == [split]
     assert not rejects
@@ -583,8 +655,13 @@ def test_a_shard_of_two_splits_or_two_columns_of_one_name_is_rejected(tmp_path: 
     pq.write_table(pa.table([image, [1], [2]], ["img", "label", "label"]), tmp_path / "twice.parquet")
     rows, rejects = read("parquet", tmp_path)
     assert not rows
-    assert rejects["train/test-0.parquet"].reason == "Parquet file of several splits: its path says test, train"
-    assert "columns of one name" in rejects["twice.parquet"].reason or "cannot be read" in rejects["twice.parquet"].reason
+    assert (
+        rejects["train/test-0.parquet"].reason == "Parquet file of several splits: its path says test, train"
+    )
+    assert (
+        "columns of one name" in rejects["twice.parquet"].reason
+        or "cannot be read" in rejects["twice.parquet"].reason
+    )
 
 
 def test_folders_called_by_numbers_are_no_splits(tmp_path: Path) -> None:
@@ -595,7 +672,9 @@ def test_folders_called_by_numbers_are_no_splits(tmp_path: Path) -> None:
 # --- what is no ordinary file ---
 
 
-def test_a_folder_that_cannot_be_read_is_a_reject_that_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_cannot_be_read_is_a_reject_that_names_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     put(tmp_path, {"cat/indoor/1.jpg": "x", "cat/outdoor/2.jpg": "x"})
     scandir = os.scandir
 
@@ -611,7 +690,9 @@ def test_a_folder_that_cannot_be_read_is_a_reject_that_names_it(tmp_path: Path, 
     assert "folder cannot be read: Permission denied" in rejects["cat/outdoor"].reason
 
 
-def test_pipes_sockets_and_dead_links_are_never_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pipes_sockets_and_dead_links_are_never_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     put(tmp_path, {"cat/indoor/1.jpg": "x"})
     monkeypatch.chdir(tmp_path)  # a socket's path must be short
     os.mkfifo("cat/indoor/2.jpg")
@@ -629,32 +710,70 @@ def test_pipes_sockets_and_dead_links_are_never_opened(tmp_path: Path, monkeypat
 
 # --- every file and every row once, whatever the format ---
 
-ODD = ("notes.txt", "Thumbs.db", "deep/er/__MACOSX/._1.jpg", "deep/er/9.jpg", ".hidden", "a b\nc.jpg", "ü.jpg", "1.parquet#3")
+ODD = (
+    "notes.txt",
+    "Thumbs.db",
+    "deep/er/__MACOSX/._1.jpg",
+    "deep/er/9.jpg",
+    ".hidden",
+    "a b\nc.jpg",
+    "ü.jpg",
+    "1.parquet#3",
+)
 
 
 def layouts() -> dict[str, tuple[dict[str, str], dict[str, Any], list[str]]]:
-    """Files, options and label tables of each format, with rows that stand twice, lack their file, or are cut or too long."""
-    attributes = f"4\n{NAMES}\n1.jpg 1 1 1\n2.jpg 1 1 1\n1.jpg 1 1 1\n3.jpg 1 1 1\n4.jpg 1\n../5.jpg 1 1 1\n6.jpg 1 1 7\n"
+    """Files, options and label tables of each format, with rows that stand twice, lack their file, or are cut
+    or too long.
+    """
+    attributes = (
+        f"4\n{NAMES}\n1.jpg 1 1 1\n2.jpg 1 1 1\n1.jpg 1 1 1\n3.jpg 1 1 1\n4.jpg 1\n../5.jpg 1 1"
+        " 1\n6.jpg 1 1 7\n"
+    )
     metadata = birds_table(
-        "k/1.jpg,1,0,1", "k/2.jpg,1,0,1", "k/1.jpg,1,0,1", "k/3.jpg,1,0,1", "k/4.jpg,1", "/5.jpg,1,0,1", "k/6.jpg,5,0,1"
+        "k/1.jpg,1,0,1",
+        "k/2.jpg,1,0,1",
+        "k/1.jpg,1,0,1",
+        "k/3.jpg,1,0,1",
+        "k/4.jpg,1",
+        "/5.jpg,1,0,1",
+        "k/6.jpg,5,0,1",
     )
     faces = "file,age,gender,race\n" + "".join(
         f"{row}\n"
-        for row in ("t/1.jpg,3-9,Male,White", "t/1.jpg,3-9,Male,White", "t/3.jpg,3-9,Male,White", "t/2.jpg,3-9", "t/2.jpg,,,")
+        for row in (
+            "t/1.jpg,3-9,Male,White",
+            "t/1.jpg,3-9,Male,White",
+            "t/3.jpg,3-9,Male,White",
+            "t/2.jpg,3-9",
+            "t/2.jpg,,,",
+        )
     )
     own = 'path,kind\n1.jpg,a\n2.jpg,"b\n1.jpg,a\n3.jpg,a\n4.jpg\n,\n5.jpg,a,b\n'
     two = {"i/1.jpg": "x", "i/2.jpg": "x"}
     names = ("3_0_0_20170110220033115.jpg", "39_1_20170116174525125.jpg", "sub/3_0_0_20170110220033115.jpg")
     return {
         "celeba": ({"list_attr_celeba.txt": attributes, **two}, {}, ["list_attr_celeba.txt"]),
-        "waterbirds": ({"metadata.csv": metadata, "k/1.jpg": "x", "k/2.jpg": "x"}, {"labels": "released"}, ["metadata.csv"]),
+        "waterbirds": (
+            {"metadata.csv": metadata, "k/1.jpg": "x", "k/2.jpg": "x"},
+            {"labels": "released"},
+            ["metadata.csv"],
+        ),
         "fairface": (
             {**dict.fromkeys(fairface.TABLES.values(), faces), "t/1.jpg": "x", "t/2.jpg": "x"},
             {},
             list(fairface.TABLES.values()),
         ),
-        "table": ({"labels.csv": own, **two}, {"file": "labels.csv", "path": "path", "split": None}, ["labels.csv"]),
-        "folder": (dict.fromkeys(("train/a/b/1.jpg", "a/b/2.jpg", "a/3.jpg", "later/a/b/4.jpg"), "x"), {}, []),
+        "table": (
+            {"labels.csv": own, **two},
+            {"file": "labels.csv", "path": "path", "split": None},
+            ["labels.csv"],
+        ),
+        "folder": (
+            dict.fromkeys(("train/a/b/1.jpg", "a/b/2.jpg", "a/3.jpg", "later/a/b/4.jpg"), "x"),
+            {},
+            [],
+        ),
         "utkface": (dict.fromkeys(names, "x"), {}, []),
         "parquet": ({"broken.parquet": "x", "train/1.jpg": "x"}, {}, []),
     }
@@ -674,11 +793,15 @@ def test_every_file_and_every_row_ends_once_in_rows_or_rejects(tmp_path: Path, n
     ends = Counter([*{r.path for r in rows}, *again, *(r.file for r in found if isinstance(r, Reject))])
     assert set(ends.values()) == {1}
     assert all(name.encode() for name in ends)  # can be stored
-    there = {formats.printable(p.relative_to(tmp_path).as_posix()) for p in tmp_path.rglob("*") if p.is_file()} - set(labels)
+    there = {
+        formats.printable(p.relative_to(tmp_path).as_posix()) for p in tmp_path.rglob("*") if p.is_file()
+    } - set(labels)
     if name == "parquet":
         there = there - {"train/0.parquet"} | {f"train/0.parquet#{i}" for i in range(3)}
     assert there <= ends.keys()
-    stated = sum((tmp_path / label).read_text().count("\n") - (2 if label.endswith("txt") else 1) for label in labels)
+    stated = sum(
+        (tmp_path / label).read_text().count("\n") - (2 if label.endswith("txt") else 1) for label in labels
+    )
     taken = len(rows) if labels else 0
     told = sum(isinstance(r, Reject) and r.file.split(" row ")[0] in labels for r in found)
     assert taken + told == stated

@@ -28,7 +28,9 @@ def face(seed: int, mode: str = "RGB", fmt: str = "JPEG") -> bytes:
     """A random picture of 20 × 24 pixels."""
     shape = (24, 20) if mode == "L" else (24, 20, len(mode))
     buffer = io.BytesIO()
-    Image.fromarray(np.random.default_rng(seed).integers(0, 255, shape, dtype=np.uint8), mode).save(buffer, fmt)
+    Image.fromarray(np.random.default_rng(seed).integers(0, 255, shape, dtype=np.uint8), mode).save(
+        buffer, fmt
+    )
     return buffer.getvalue()
 
 
@@ -41,23 +43,42 @@ def build(root: Path, per_group: int = 10) -> None:
 
 def settings_of(root: Path) -> dict:
     """Settings of the index of such a folder."""
-    settings = {"max_rejected": 0.5, "fractions": (0.8, 0.1, 0.1), "seed": 0, "near": 40, "copies": "keep", "conflicts": "drop"}
+    settings = {
+        "max_rejected": 0.5,
+        "fractions": (0.8, 0.1, 0.1),
+        "seed": 0,
+        "near": 40,
+        "copies": "keep",
+        "conflicts": "drop",
+    }
     settings |= {"dataset": "faces", "format": "utkface", "root": str(root), "options": {}, "groups": GROUPS}
-    settings |= {"target": [Attribute("gender")], "bias": [Attribute("age", ranges={"young": (0, 5), "old": (20, 50)})]}
+    settings |= {
+        "target": [Attribute("gender")],
+        "bias": [Attribute("age", ranges={"young": (0, 5), "old": (20, 50)})],
+    }
     return settings
 
 
 def run(root: Path, **changes: object) -> tuple[list[dict], list[dict]]:
-    """Index a folder; returns index and rejects, and checks that every file ends in exactly one of them once."""
+    """Index a folder; returns index and rejects, and checks that every file ends in exactly one of them
+    once.
+    """
     settings = settings_of(root)
-    names = {"index": "index.parquet", "rejects": "rejects.parquet", "audit": "audit.json", "page": "audit.md"}
+    names = {
+        "index": "index.parquet",
+        "rejects": "rejects.parquet",
+        "audit": "audit.json",
+        "page": "audit.md",
+    }
     paths = SimpleNamespace(workers="2", **{k: root.parent / v for k, v in names.items()})
     index.work(index.Index(**{**settings, **changes}), paths)
     rows, rejects = parquet.rows(paths.index), parquet.rows(paths.rejects)
     named = Counter([r["path"] for r in rows] + [r["file"] for r in rejects])
     if changes.get("format") != "parquet":
         assert named == Counter(
-            printable(p.relative_to(root).as_posix()) for p in root.rglob("*") if p.is_file() and p.suffix != ".csv"
+            printable(p.relative_to(root).as_posix())
+            for p in root.rglob("*")
+            if p.is_file() and p.suffix != ".csv"
         )
     return rows, rejects
 
@@ -93,13 +114,16 @@ def test_every_file_ends_in_one_place(root: Path) -> None:
 
 def test_splits_are_stratified_and_identical_images_stay_together(root: Path) -> None:
     for i in range(10):
-        (root / f"3_0_0_201701102200339{i:02d}.jpg").write_bytes(face(i))  # copies of the first group's images
+        # copies of the first group's images
+        (root / f"3_0_0_201701102200339{i:02d}.jpg").write_bytes(face(i))
     rows, _ = run(root)
     by_hash: dict[str, set] = {}
     for row in rows:
         by_hash.setdefault(row["hash"], set()).add(row["split"])
     assert all(len(splits) == 1 for splits in by_hash.values())
-    assert {(r["group"], r["split"]) for r in rows} == {(g, s) for g in GROUPS for s in ("train", "validation", "test")}
+    assert {(r["group"], r["split"]) for r in rows} == {
+        (g, s) for g in GROUPS for s in ("train", "validation", "test")
+    }
 
 
 def test_identical_images_with_conflicting_labels_are_left_out(root: Path) -> None:
@@ -174,7 +198,8 @@ def table(root: Path, splits: list[str]) -> dict:
     """The same faces with a label table and a split of their own; returns the settings that read it."""
     names = sorted(p.name for p in root.glob("*.jpg"))
     lines = [
-        f"{n},{utkface.parse(n).attributes['gender']},{n.split('_')[0]},{splits[i % len(splits)]}" for i, n in enumerate(names)
+        f"{n},{utkface.parse(n).attributes['gender']},{n.split('_')[0]},{splits[i % len(splits)]}"
+        for i, n in enumerate(names)
     ]
     (root / "labels.csv").write_text("\n".join(["path,gender,age,split", *lines]))
     return {"format": "table", "options": {"file": "labels.csv", "path": "path", "split": "split"}}
@@ -185,7 +210,9 @@ def test_official_splits_are_kept_and_only_reported_on(root: Path) -> None:
     given = table(root, ["train", "train", "train", "val", "test"])
     rows, _ = run(root, **given)
     stated = dict(line.split(",")[::3] for line in (root / "labels.csv").read_text().splitlines()[1:])
-    assert {r["path"]: r["split"] for r in rows} == {n: s.replace("val", "validation") for n, s in stated.items()}
+    assert {r["path"]: r["split"] for r in rows} == {
+        n: s.replace("val", "validation") for n, s in stated.items()
+    }
     assert audit(root)["across_splits"]["sets"] == (
         stated["3_0_0_20170110220033999.jpg"] != stated["3_0_0_20170110220033000.jpg"]
     )
@@ -209,7 +236,8 @@ def test_the_audit_counts_what_happened(root: Path) -> None:
     (root / "3_0_0_20170110220033991.jpg").write_bytes(face(502, "CMYK"))
     (root / "3_0_0_20170110220033992.jpg").write_bytes(face(503, "RGB", "PNG"))
     (root / "3_0_0_20170110220033993.jpg").write_bytes(face(504, "RGB", "GIF"))
-    (root / "12_0_0_20170110220033994.jpg").write_bytes(face(505, "L"))  # left out, so no unusual image that is used
+    # left out, so no unusual image that is used
+    (root / "12_0_0_20170110220033994.jpg").write_bytes(face(505, "L"))
     (root / "odd <b>|.jpg").write_bytes(face(506))
     run(root)
     found = audit(root)
@@ -260,7 +288,9 @@ def test_an_empty_group_is_told_with_the_datas_own_words_and_counts(root: Path) 
     given = table(root, ["train", "test"])
     female = [Attribute("gender", values={"male": ["male"], "female": ["woman"]})]
     with pytest.raises(
-        FairgenError, match=r"group female-young is empty: .* the data has gender: (fe)?male \(20\), (fe)?male \(20\); age: "
+        FairgenError,
+        match=r"group female-young is empty: .* the data has gender: (fe)?male \(20\), (fe)?male \(20\);"
+        r" age: ",
     ):
         run(root, **given, target=female)
 
@@ -274,9 +304,17 @@ def test_numbers_are_one_word_however_they_are_written(root: Path) -> None:
         given = {"format": "table", "options": {"file": "labels.csv", "path": "path", "split": None}}
         named = Attribute("gender", values={"male": [values[0]], "female": [values[1]]})
         assert Counter(r["group"] for r in run(root, **given, target=[named])[0]) == dict.fromkeys(GROUPS, 10)
-        called = Attribute("gender", values=dict(zip(values, [["male", words[0]], ["female", words[1]]], strict=True)))
-        own = {f"{a}-{b}": index.GroupLabel(v, b) for a, v in zip(("m", "f"), values, strict=True) for b in ("young", "old")}
-        assert Counter(r["group"] for r in run(root, **given, target=[called], groups=own)[0]) == dict.fromkeys(own, 10)
+        called = Attribute(
+            "gender", values=dict(zip(values, [["male", words[0]], ["female", words[1]]], strict=True))
+        )
+        own = {
+            f"{a}-{b}": index.GroupLabel(v, b)
+            for a, v in zip(("m", "f"), values, strict=True)
+            for b in ("young", "old")
+        }
+        assert Counter(
+            r["group"] for r in run(root, **given, target=[called], groups=own)[0]
+        ) == dict.fromkeys(own, 10)
         assert Counter(r["group"] for r in run(root, **given, groups=own)[0]) == dict.fromkeys(own, 10)
 
 
@@ -315,7 +353,9 @@ def test_a_missing_folder_states_the_layout(tmp_path: Path) -> None:
         (face(2, "RGB", "PNG")[:-40], "image cannot be decoded"),
     ],
 )
-def test_what_is_no_complete_image_is_rejected_with_its_reason(root: Path, content: bytes, reason: str) -> None:
+def test_what_is_no_complete_image_is_rejected_with_its_reason(
+    root: Path, content: bytes, reason: str
+) -> None:
     (root / "3_0_0_20170110220033999.jpg").write_bytes(content)
     _, rejects = run(root)
     assert [r["reason"].split(":")[0] for r in rejects] == [reason]
@@ -325,7 +365,9 @@ def cut(content: bytes) -> bytes:
     """A file that loses its last quarter, or for AVIF the begin of its pixels."""
     start = content.find(b"mdat") + 4
     return (
-        content[:start] + bytes(60) + content[start + 60 :] if content[4:12] == b"ftypavif" else content[: len(content) * 3 // 4]
+        content[:start] + bytes(60) + content[start + 60 :]
+        if content[4:12] == b"ftypavif"
+        else content[: len(content) * 3 // 4]
     )
 
 
@@ -341,7 +383,9 @@ def test_an_image_that_breaks_its_decoder_is_named_and_ends_no_run(root: Path, f
     ]
 
 
-def test_an_image_with_broken_exif_numbers_is_named_and_ends_no_run(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_image_with_broken_exif_numbers_is_named_and_ends_no_run(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     exif, name = Image.Exif(), "3_0_0_20170110220033999.jpg"
     exif[0x0112] = 6
     Image.new("RGB", (20, 10)).save(root / name, exif=exif)
@@ -349,7 +393,9 @@ def test_an_image_with_broken_exif_numbers_is_named_and_ends_no_run(root: Path, 
     def broken(*_: object, **__: object) -> Image.Image:
         raise RuntimeError("cannot convert float NaN to integer")
 
-    monkeypatch.setattr(images.ImageOps, "exif_transpose", lambda image: broken() if image.size == (20, 10) else image)
+    monkeypatch.setattr(
+        images.ImageOps, "exif_transpose", lambda image: broken() if image.size == (20, 10) else image
+    )
     rows, rejects = run(root)
     assert len(rows) == 40
     assert [(r["file"], r["reason"]) for r in rejects] == [
@@ -374,9 +420,12 @@ def test_rows_of_a_damaged_parquet_file_are_rejects(root: Path, monkeypatch: pyt
     shard.mkdir()
     monkeypatch.setattr(parquet, "ROW_GROUP", 30)
     rows = [
-        (p.read_bytes(), {k: utkface.parse(p.name).attributes[k] for k in ("gender", "age")}) for p in sorted(root.glob("*.jpg"))
+        (p.read_bytes(), {k: utkface.parse(p.name).attributes[k] for k in ("gender", "age")})
+        for p in sorted(root.glob("*.jpg"))
     ]
-    parquet.write_images(shard / "all.parquet", rows[::4] + rows, {"gender": pa.string(), "age": pa.string()}, {})
+    parquet.write_images(
+        shard / "all.parquet", rows[::4] + rows, {"gender": pa.string(), "age": pa.string()}, {}
+    )
     with pq.ParquetFile(shard / "all.parquet") as file:
         chunk = file.metadata.row_group(1).column(0)  # of the images
     content = bytearray((shard / "all.parquet").read_bytes())
@@ -384,8 +433,12 @@ def test_rows_of_a_damaged_parquet_file_are_rejects(root: Path, monkeypatch: pyt
     content[start : start + 30] = bytes(30)
     (shard / "all.parquet").write_bytes(content)
     found, rejects = run(shard, format="parquet", max_rejected=1, groups={"male-young": GROUPS["male-young"]})
-    assert Counter([r["path"] for r in found] + [r["file"] for r in rejects]) == Counter(f"all.parquet#{i}" for i in range(50))
-    lost = {r["file"] for r in rejects if r["reason"].startswith("image cannot be read from its Parquet file: ")}
+    assert Counter([r["path"] for r in found] + [r["file"] for r in rejects]) == Counter(
+        f"all.parquet#{i}" for i in range(50)
+    )
+    lost = {
+        r["file"] for r in rejects if r["reason"].startswith("image cannot be read from its Parquet file: ")
+    }
     assert lost == {f"all.parquet#{i}" for i in range(30, 50)}
 
 
@@ -493,7 +546,12 @@ def test_a_copy_of_an_official_test_image_follows_it() -> None:
 
 def test_a_large_set_of_near_identical_images_fills_no_split_beyond_its_share() -> None:
     """The fractions count images; what is alike stays together, in training if it is much."""
-    for alike, wanted in ((200, (320, 40, 40)), (360, (360, 20, 20)), (21, (320, 40, 40)), (1, (320, 40, 40))):
+    for alike, wanted in (
+        (200, (320, 40, 40)),
+        (360, (360, 20, 20)),
+        (21, (320, 40, 40)),
+        (1, (320, 40, 40)),
+    ):
         rows = [{"set": max(0, i - alike + 1), "group": "a", "split": ""} for i in range(400)]
         index.assign_splits(rows, (0.8, 0.1, 0.1), 0)
         counts = Counter(r["split"] for r in rows)
@@ -513,7 +571,9 @@ def test_rows_that_say_different_things_of_one_file_do_not_count(root: Path) -> 
     lines = [[name, *said[name], "photo"] for name in faces]
     lines += [[faces[0], *said[faces[0]], "the same again"], [faces[1], "female", said[faces[1]][1], ""]]
     lines += [[faces[2], "", "", ""]]
-    (root / "labels.csv").write_text("\n".join(",".join(line) for line in [["path", "gender", "age", "note"], *lines]))
+    (root / "labels.csv").write_text(
+        "\n".join(",".join(line) for line in [["path", "gender", "age", "note"], *lines])
+    )
     given = {"format": "table", "options": {"file": "labels.csv", "path": "path", "split": None}}
     rows, _, _ = index.read_labels(index.Index(**settings_of(root) | given))
     assert len(rows) == len(faces) - 2

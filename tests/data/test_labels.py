@@ -10,7 +10,10 @@ from fairgen.core.errors import FairgenError
 from fairgen.data.formats import Reject, Row
 from fairgen.data.labels import Attribute, check, check_fractions, check_group, label, spoken
 
-GENDER, RACE = Attribute("gender"), Attribute("race", values={"white": ["White"], "other": ["Black", "Asian"]})
+GENDER, RACE = (
+    Attribute("gender"),
+    Attribute("race", values={"white": ["White"], "other": ["Black", "Asian"]}),
+)
 AGE = Attribute("age", ranges={"young": (0, 5), "old": (20, 50)})
 
 
@@ -97,7 +100,10 @@ def test_without_values_a_whole_number_has_one_name() -> None:
 @pytest.mark.parametrize(
     ("attribute", "said"),
     [
-        ({"ranges": {"young": (0, 20), "old": (20, 50)}}, r"target\.age\.ranges: young and old overlap from 20 to 20"),
+        (
+            {"ranges": {"young": (0, 20), "old": (20, 50)}},
+            r"target\.age\.ranges: young and old overlap from 20 to 20",
+        ),
         ({"ranges": {"a": (0, 5), "b": (10, 20), "c": (4, 6)}}, "a and c overlap from 4 to 5"),
         ({"ranges": {"young": (5, 0)}}, r"ranges\.young: nothing is from 5 to 0"),
         ({"ranges": {"young": (0, float("nan"))}}, "nothing is from"),
@@ -115,9 +121,11 @@ def test_a_group_has_a_value_that_the_config_names() -> None:
     age = {"attribute": "age", "ranges": {"young": (0, 5), "old": (20, 50)}}
     race = {"attribute": "race", "values": {"white": ["White"]}}
     check_group([age, race], "young+white", "groups.a.bias")
-    check_group([age, {"attribute": "gender"}], "young+female", "groups.a.bias")  # the data's own words, which nobody knows yet
+    # the data's own words, which nobody knows yet
+    check_group([age, {"attribute": "gender"}], "young+female", "groups.a.bias")
     with pytest.raises(
-        FairgenError, match=r"groups\.a\.bias: no image can have 'old'; the values of bias are young\+white, old\+white"
+        FairgenError,
+        match=r"groups\.a\.bias: no image can have 'old'; the values of bias are young\+white, old\+white",
     ):
         check_group([age, race], "old", "groups.a.bias")
 
@@ -128,7 +136,8 @@ def test_ranges_and_values_that_touch_nothing_are_good() -> None:
 
 
 @pytest.mark.parametrize(
-    ("fractions", "said"), [((0.8, 0.1, 0.2), "0.8, 0.1, 0.2 sum to 1.1"), ((0, 0.5, 0.5), "no image is for training")]
+    ("fractions", "said"),
+    [((0.8, 0.1, 0.2), "0.8, 0.1, 0.2 sum to 1.1"), ((0, 0.5, 0.5), "no image is for training")],
 )
 def test_fractions_are_all_of_the_images(fractions: tuple, said: str) -> None:
     check_fractions((0.7, 0.2, 0.1), "index.fractions")

@@ -20,7 +20,9 @@ UTKFACE = {
 }
 
 
-@pytest.mark.parametrize(("ratio", "male_old", "female_young"), [(0.9, 103, 636), (0.99, 10, 58), (0.999, 1, 6)])
+@pytest.mark.parametrize(
+    ("ratio", "male_old", "female_young"), [(0.9, 103, 636), (0.99, 10, 58), (0.999, 1, 6)]
+)
 def test_counts_agree_with_ffr(ratio: float, male_old: int, female_young: int) -> None:
     """FFR's published UTKFace counts (arXiv 2308.04553), within one image."""
     found = quotas(Counter({"male-young": 934, "female-old": 5731}), UTKFACE, ratio)
@@ -36,7 +38,11 @@ def test_subsets_of_larger_ratios_are_nested() -> None:
 
 
 def test_several_conflicting_groups_share_the_quota() -> None:
-    groups = {"a": GroupRole("x", "aligned"), "b": GroupRole("x", "conflicting"), "c": GroupRole("x", "conflicting")}
+    groups = {
+        "a": GroupRole("x", "aligned"),
+        "b": GroupRole("x", "conflicting"),
+        "c": GroupRole("x", "conflicting"),
+    }
     assert quotas(Counter({"a": 900}), groups, 0.9) == {"b": 50, "c": 50}
 
 
@@ -71,5 +77,7 @@ def split_of(tmp_path: Path, *splits: str) -> None:
         for i, (g, s) in enumerate((g, s) for g in "ab" for s in splits)
     ]
     parquet.write(tmp_path / "index.parquet", pa.Table.from_pylist(rows), {"root": "data"})
-    paths = SimpleNamespace(index=tmp_path / "index.parquet", split=tmp_path / "split.parquet", scope="bias-0.9")
+    paths = SimpleNamespace(
+        index=tmp_path / "index.parquet", split=tmp_path / "split.parquet", scope="bias-0.9"
+    )
     work(Split(groups, 10, 0), paths)

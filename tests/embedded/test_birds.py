@@ -47,7 +47,9 @@ def test_species_follow_a_long_tail_in_training_and_are_uniform_in_test() -> Non
 
 
 def test_the_world_is_drawn_as_the_base_model_has_seen_it() -> None:
-    """Training rows are the first drawings of the world's stream, the others held-out ones that share no index."""
+    """Training rows are the first drawings of the world's stream, the others held-out ones that share no
+    index.
+    """
     settings = draw.Draw("world", 3, 32, 5, 2, 2)
     found = list(draw.drawings(settings))
     assert [row["split"] for _, row in found] == ["train"] * 20 + ["validation"] * 8 + ["test"] * 8

@@ -21,7 +21,9 @@ def model() -> clip.Clip:
     return clip.load("fairgen:embedded/weights/clip", "score.model")
 
 
-def accuracy(model: clip.Clip, pixels: np.ndarray, kind: np.ndarray, place: np.ndarray) -> tuple[float, float]:
+def accuracy(
+    model: clip.Clip, pixels: np.ndarray, kind: np.ndarray, place: np.ndarray
+) -> tuple[float, float]:
     """Zero-shot accuracy of the two attributes."""
     best = (model.images(pixels) @ model.texts(PROMPTS).T).argmax(1).numpy()
     return float((best // 2 == kind).mean()), float((best % 2 == place).mean())
@@ -40,7 +42,9 @@ def test_the_tokenizer_knows_its_words_and_spells_others() -> None:
 
     tokenizer = CLIPTokenizer.from_pretrained(tiny.DIFFUSION / "tokenizer")
     assert all(len(tokenizer(word).input_ids) == 3 for word in tiny.WORDS)
-    assert tokenizer.decode(tokenizer("young").input_ids, skip_special_tokens=True).replace(" ", "") == "young"
+    assert (
+        tokenizer.decode(tokenizer("young").input_ids, skip_special_tokens=True).replace(" ", "") == "young"
+    )
     assert tokenizer.eos_token_id != 2
 
 
@@ -89,12 +93,15 @@ text_encoders.encode_prompts(base, ["a landbird on land"])
 
 
 def test_lean_imports_defer_packages_that_work_all_the_same() -> None:
-    """In a fresh process: loading the UNet leaves other architectures and scipy alone, and diffusers works as always."""
+    """In a fresh process: loading the UNet leaves other architectures and scipy alone, and diffusers works as
+    always.
+    """
     script = """
 import sys
 from fairgen.models import base_model, diffusion, text_encoders
 base = base_model.Base("fairgen:embedded/weights/diffusion", None, None, "float32", 32)
-diffusion.load_unet(base), diffusion.load_vae(base), text_encoders.encode_prompts(base, ["a landbird on land"])
+diffusion.load_unet(base), diffusion.load_vae(base)
+text_encoders.encode_prompts(base, ["a landbird on land"])
 assert "diffusers.models.unets.unet_3d_condition" not in sys.modules
 assert "scipy" not in sys.modules
 from diffusers import UNet2DModel, StableDiffusionPipeline
@@ -111,7 +118,8 @@ def test_parts_load_in_any_order() -> None:
     script = """
 from fairgen.models import base_model, diffusion, text_encoders
 base = base_model.Base("fairgen:embedded/weights/diffusion", None, None, "float32", 32)
-diffusion.noise_schedule(base), diffusion.load_vae(base), text_encoders.encode_prompts(base, ["a landbird on land"])
+diffusion.noise_schedule(base), diffusion.load_vae(base)
+text_encoders.encode_prompts(base, ["a landbird on land"])
 """
     done = subprocess.run([sys.executable, "-c", script], cwd=PROJECT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

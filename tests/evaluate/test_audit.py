@@ -30,7 +30,14 @@ def test_a_copy_of_a_training_photograph_is_found_in_any_group(audit_document: d
 
 
 def test_figures_of_few_images_are_null_with_the_reason(audit_document: dict) -> None:
-    figures = ("kid_on_clip_features", "precision", "recall", "vendi_score", "vendi_score_real", "compared_images")
+    figures = (
+        "kid_on_clip_features",
+        "precision",
+        "recall",
+        "vendi_score",
+        "vendi_score_real",
+        "compared_images",
+    )
     a, b = audit_document["groups"].values()
     assert all(a[name] is not None for name in figures)
     assert a["null_because"] is None
@@ -58,7 +65,10 @@ def test_the_card_says_how_the_set_was_made(folder: Path) -> None:
 
 
 def test_the_sheet_shows_the_pairs(folder: Path) -> None:
-    assert base64.b64encode((folder / "nearest.png").read_bytes()).decode() in (folder / "nearest.html").read_text()
+    assert (
+        base64.b64encode((folder / "nearest.png").read_bytes()).decode()
+        in (folder / "nearest.html").read_text()
+    )
     with Image.open(folder / "nearest.png") as picture:
         assert min(picture.size) > 200
         assert np.asarray(picture.convert("L")).std() > 5

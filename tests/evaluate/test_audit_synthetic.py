@@ -10,7 +10,9 @@ from fairgen.evaluate import audit_synthetic
 def test_the_page_holds_every_set(folder: Path, audit_document: dict, tmp_path: Path) -> None:
     other = tmp_path / "other.json"
     other.write_text(json.dumps({**audit_document, "method": "n", "scope": "bias-0.9"}))
-    paths = SimpleNamespace(audits=[folder / "audit.json", other], table=tmp_path / "t.json", page=tmp_path / "t.md")
+    paths = SimpleNamespace(
+        audits=[folder / "audit.json", other], table=tmp_path / "t.json", page=tmp_path / "t.md"
+    )
     paths.html = tmp_path / "all.html"
     audit_synthetic.work(audit_synthetic.AuditSynthetic("toy"), paths)
     results = json.loads(paths.table.read_text())["results"]

@@ -16,7 +16,9 @@ def cloud(n: int, seed: int, centre: int = 0, spread: float = 0.3, d: int = 8) -
 
 
 def test_squared_mmd_by_hand() -> None:
-    """Two pairs of unit vectors: inside each pair the kernel is (0 + 1)³, across the pairs its mean is 4.5."""
+    """Two pairs of unit vectors: inside each pair the kernel is (0 + 1)³, across the pairs its mean is
+    4.5.
+    """
     x, axes = torch.eye(2), torch.eye(2)
     across = (8 + 8 + 1 + 1) / 4
     assert fidelity.squared_mmd(x, axes) == pytest.approx(1 + 1 - 2 * across)
@@ -48,7 +50,9 @@ def test_the_vendi_score_is_the_effective_number_of_images() -> None:
     assert fidelity.vendi(torch.eye(5).repeat(7, 1)) == pytest.approx(5)
     assert fidelity.vendi(torch.eye(5)[[0] * 9]) == pytest.approx(1)
     shares = torch.tensor([0.75, 0.25])
-    assert fidelity.vendi(torch.eye(2)[[0, 0, 0, 1]]) == pytest.approx(math.exp(-(shares * shares.log()).sum()))
+    assert fidelity.vendi(torch.eye(2)[[0, 0, 0, 1]]) == pytest.approx(
+        math.exp(-(shares * shares.log()).sum())
+    )
 
 
 def test_the_nearest_row_and_the_nearest_other_row() -> None:

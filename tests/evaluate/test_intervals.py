@@ -3,11 +3,22 @@
 import numpy as np
 import pytest
 
-from fairgen.evaluate.intervals import differences, over_runs, ranking, shown, student, verdict, wilson, wilson_minimum
+from fairgen.evaluate.intervals import (
+    differences,
+    over_runs,
+    ranking,
+    shown,
+    student,
+    verdict,
+    wilson,
+    wilson_minimum,
+)
 
 
 def test_wilson_by_hand() -> None:
-    """z = 1.959964: centre (0.8 + z²/20) / (1 + z²/10) = 0.71674, half width z √(0.016 + z²/400) / (1 + z²/10) = 0.22657."""
+    """z = 1.959964: centre (0.8 + z²/20) / (1 + z²/10) = 0.71674, half width z √(0.016 + z²/400) / (1 +
+    z²/10) = 0.22657.
+    """
     assert wilson(8, 10) == pytest.approx([0.49016, 0.94331], abs=1e-5)
     assert wilson(0, 10)[0] == 0
     assert wilson(10, 10)[1] == 1
@@ -16,7 +27,8 @@ def test_wilson_by_hand() -> None:
 def coverage(accuracies: list[float], n: int, draws: int = 2000) -> float:
     """How often the interval of the worst group holds the smallest of these true accuracies, seeded."""
     right = np.random.default_rng(0).binomial(n, accuracies, (draws, len(accuracies)))
-    sets, counts = np.unique(right, axis=0, return_counts=True)  # few of them are different: the interval is slow
+    # few of them are different: the interval is slow
+    sets, counts = np.unique(right, axis=0, return_counts=True)
     ends = np.array([wilson_minimum(row.tolist(), [n] * len(row)) for row in sets])
     held = (ends[:, 0] <= min(accuracies)) & (min(accuracies) <= ends[:, 1])
     return float(counts[held].sum() / draws)
@@ -26,7 +38,9 @@ def coverage(accuracies: list[float], n: int, draws: int = 2000) -> float:
 @pytest.mark.parametrize("groups", [2, 3, 4])
 @pytest.mark.parametrize("worst", [0.6, 0.9, 0.95])
 def test_the_interval_of_the_worst_group_covers(worst: float, groups: int, n: int) -> None:
-    """Groups that are alike, and one worse than the others; the bootstrap that was here covered 0.63 of four alike."""
+    """Groups that are alike, and one worse than the others; the bootstrap that was here covered 0.63 of four
+    alike.
+    """
     assert coverage([worst] * groups, n) >= 0.94
     assert coverage([worst] + [worst + 0.04] * (groups - 1), n) >= 0.94
 

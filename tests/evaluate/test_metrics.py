@@ -43,7 +43,13 @@ def test_average_weights_rows_and_balanced_weights_groups() -> None:
 
 def test_an_empty_group_is_flagged_and_left_out() -> None:
     found = metrics(xa=0.5, yb=1.0)
-    assert found["groups"]["xb"] == {"accuracy": None, "wilson95": None, "n": 0, "train_n": 10, "validation_n": 0}
+    assert found["groups"]["xb"] == {
+        "accuracy": None,
+        "wilson95": None,
+        "n": 0,
+        "train_n": 10,
+        "validation_n": 0,
+    }
     assert found["empty_groups"] == {"train": [], "validation": ["xb"], "test": ["xb"]}
     assert (found["worst_group"], found["balanced_accuracy"]) == ("xa", 0.75)
     assert found["train_weighted_accuracy"] == pytest.approx((90 * 0.5 + 100) / 190)
@@ -71,11 +77,20 @@ def test_every_kind_of_group_without_rows_is_named() -> None:
 
 
 def test_metrics_as_a_command(tmp_path: Path) -> None:
-    rows = {"group": ["a", "a"], "split": ["test", "test"], "predicted": ["x", "y"], "probabilities": [[0.9, 0.1], [0.3, 0.7]]}
+    rows = {
+        "group": ["a", "a"],
+        "split": ["test", "test"],
+        "predicted": ["x", "y"],
+        "probabilities": [[0.9, 0.1], [0.3, 0.7]],
+    }
     parquet.write(tmp_path / "p.parquet", rows, {"weights_sha256": "0"})
     parquet.write(tmp_path / "s.parquet", {"id": [1]}, {"counts": {"train": {"a": 5}}})
     settings = {"groups": {"a": {"target": "x", "bias": "b", "role": "aligned"}}, "classes": ["x", "y"]}
-    files = {"predictions": tmp_path / "p.parquet", "split": tmp_path / "s.parquet", "metrics": tmp_path / "m.json"}
+    files = {
+        "predictions": tmp_path / "p.parquet",
+        "split": tmp_path / "s.parquet",
+        "metrics": tmp_path / "m.json",
+    }
     done = command("metrics", settings, **files)
     assert done.returncode == 0
     found = json.loads((tmp_path / "m.json").read_text())

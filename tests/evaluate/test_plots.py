@@ -1,4 +1,6 @@
-"""Plots of the comparison: written for any number of ratios and methods, intervals within the axis, ratios spread."""
+"""Plots of the comparison: written for any number of ratios and methods, intervals within the axis, ratios
+spread.
+"""
 
 from pathlib import Path
 
@@ -44,10 +46,14 @@ def test_pictures_name_groups_without_images(tmp_path: Path, monkeypatch: pytest
     plt.close("all")
 
 
-def test_ratios_stand_apart_and_the_legend_beside_the_axes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ratios_stand_apart_and_the_legend_beside_the_axes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     kept = []
     monkeypatch.setattr(plots, "save", lambda figure, path: kept.append(figure))
-    plots.plot_curve(result(ratios=(0.999, 0.9, "natural", 0.99), erm=[0.1, 0.2], lora=[0.5, 0.6]), tmp_path / "curve.png")
+    plots.plot_curve(
+        result(ratios=(0.999, 0.9, "natural", 0.99), erm=[0.1, 0.2], lora=[0.5, 0.6]), tmp_path / "curve.png"
+    )
     ax = kept[0].axes[0]
     assert [label.get_text() for label in ax.get_xticklabels()] == ["natural", "0.9", "0.99", "0.999"]
     steps = np.diff(ax.get_xticks())

@@ -3,9 +3,16 @@
 import numpy as np
 import pytest
 
-from fairgen.evaluate.prediction_metrics import Outcomes, auroc, calibration_error, demographic_parity, equalized_odds
+from fairgen.evaluate.prediction_metrics import (
+    Outcomes,
+    auroc,
+    calibration_error,
+    demographic_parity,
+    equalized_odds,
+)
 
-# bias a: x is predicted for 3 of 4 rows, true positive rate 1, false positive rate 1/2; bias b: 1 of 4, 1/2, 0
+# bias a: x is predicted for 3 of 4 rows, true positive rate 1, false positive rate 1/2; bias b: 1 of 4, 1/2,
+# 0
 BINARY = Outcomes(np.array(list("xxyyxxyy")), np.array(list("xxxyxyyy")), np.array(list("aaaabbbb")))
 
 
@@ -16,8 +23,12 @@ def test_two_classes() -> None:
 
 
 def test_more_classes_take_the_largest_difference() -> None:
-    """Only z differs: it is predicted for 2 of 6 rows with bias a and 1 of 6 with b, at true positive rates 1 and 1/2."""
-    rows = Outcomes(np.array(list("xxyyzz" * 2)), np.array(list("xxyyzz" + "xxyyzx")), np.array(["a"] * 6 + ["b"] * 6))
+    """Only z differs: it is predicted for 2 of 6 rows with bias a and 1 of 6 with b, at true positive rates 1
+    and 1/2.
+    """
+    rows = Outcomes(
+        np.array(list("xxyyzz" * 2)), np.array(list("xxyyzz" + "xxyyzx")), np.array(["a"] * 6 + ["b"] * 6)
+    )
     assert demographic_parity(rows, ["x", "y", "z"], ["a", "b"]) == pytest.approx(1 / 6)
     assert equalized_odds(rows, ["x", "y", "z"], ["a", "b"]) == 0.5
 
@@ -44,12 +55,15 @@ def test_auroc() -> None:
 
 
 def test_calibration_error() -> None:
-    """Two rows in the last bin, one of them right: |1 − 1.9|; one right row at 0.62: |1 − 0.62|; over three rows."""
+    """Two rows in the last bin, one of them right: |1 − 1.9|; one right row at 0.62: |1 − 0.62|; over three
+    rows.
+    """
     found = calibration_error(np.array([True, False, True]), np.array([0.95, 0.95, 0.62]))
     assert found == pytest.approx((0.9 + 0.38) / 3)
     assert calibration_error(np.array([True]), np.array([1.0])) == 0
     assert calibration_error(np.array([]), np.array([])) is None
     together = calibration_error(np.array([True, False]), np.array([0.6, 0.8]), bins=2)  # one bin, (0.5, 1]
     assert together == pytest.approx(abs(1 - 1.4) / 2)
-    apart = calibration_error(np.array([True, False]), np.array([0.5, 0.8]), bins=2)  # 0.5 belongs to (0, 0.5]
+    # 0.5 belongs to (0, 0.5]
+    apart = calibration_error(np.array([True, False]), np.array([0.5, 0.8]), bins=2)
     assert apart == pytest.approx((0.5 + 0.8) / 2)

@@ -26,7 +26,14 @@ def test_the_interval_is_over_replicates_not_seeds(tmp_path: Path, capsys: pytes
     """Means over seeds 0.5, 0.6, 0.7: sd 0.1, t(2, 0.975) = 4.30265."""
     files = [write(tmp_path, erm=[0.1, 0.2], lora=[m - 0.1, m + 0.1]) for m in (0.5, 0.6, 0.7)]
     settings = '{"dataset":"toy","replicates":["toy","toy-1","toy-2"]}'
-    words = ["--settings", settings, "--replicates", str(tmp_path / "replicates.json"), "--tables", *map(str, files)]
+    words = [
+        "--settings",
+        settings,
+        "--replicates",
+        str(tmp_path / "replicates.json"),
+        "--tables",
+        *map(str, files),
+    ]
     main(work, Replicates, Files, argv=words)
     document = json.loads((tmp_path / "replicates.json").read_text())
     found = document["results"]["0.99"]["lora"]
@@ -34,7 +41,9 @@ def test_the_interval_is_over_replicates_not_seeds(tmp_path: Path, capsys: pytes
     assert (worst["mean"], worst["sd"]) == (pytest.approx(0.6), pytest.approx(0.1))
     assert worst["per_replicate"] == pytest.approx([0.5, 0.6, 0.7])
     assert worst["ci95"][1] - 0.6 == pytest.approx(4.30265 * 0.1 / 3**0.5, rel=1e-4)
-    assert [seeds["per_seed"] for seeds in found["over_seeds"]] == [pytest.approx([m - 0.1, m + 0.1]) for m in (0.5, 0.6, 0.7)]
+    assert [seeds["per_seed"] for seeds in found["over_seeds"]] == [
+        pytest.approx([m - 0.1, m + 0.1]) for m in (0.5, 0.6, 0.7)
+    ]
     assert document["comparisons"]["0.99"]["minus_erm"]["lora"]["mean"] == pytest.approx(0.45)
     schema = schemas.published("replicates")
     Draft202012Validator.check_schema(schema)
@@ -43,7 +52,9 @@ def test_the_interval_is_over_replicates_not_seeds(tmp_path: Path, capsys: pytes
     assert "3 replicates" in capsys.readouterr().out
 
 
-def test_a_file_that_does_not_fit_the_schema_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_does_not_fit_the_schema_is_not_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A comparison without its leader."""
     files = [write(tmp_path, erm=[0.1, 0.2], lora=[m, m]) for m in (0.5, 0.6, 0.7)]
     paths = SimpleNamespace(tables=files, replicates=tmp_path / "replicates.json")
@@ -53,6 +64,8 @@ def test_a_file_that_does_not_fit_the_schema_is_not_written(tmp_path: Path, monk
         return {name: value for name, value in ranking(*given).items() if name != "leader"}
 
     monkeypatch.setattr(intervals, "ranking", without_leader)
-    with pytest.raises(FairgenError, match=r"replicates\.json: comparisons\.0\.99\.leader: the key is missing"):
+    with pytest.raises(
+        FairgenError, match=r"replicates\.json: comparisons\.0\.99\.leader: the key is missing"
+    ):
         work(Replicates("toy", ["toy", "toy-1", "toy-2"]), paths)
     assert not paths.replicates.exists()

@@ -35,7 +35,12 @@ def test_a_figure_that_one_seed_does_not_define_is_null() -> None:
 def test_the_terminal_names_the_winner_and_empty_groups() -> None:
     def table(**methods: list[dict]) -> str:
         entries = {name: over_runs(runs) for name, runs in methods.items()}
-        document = {"dataset": "toy", "seeds": [0], "results": {"0.9": entries}, "comparisons": {"0.9": pairs(entries)}}
+        document = {
+            "dataset": "toy",
+            "seeds": [0],
+            "results": {"0.9": entries},
+            "comparisons": {"0.9": pairs(entries)},
+        }
         return terminal_table(document)
 
     text = table(x=[run(0.9, 0.9)] * 3, erm=[run(0.1, 0.9), run(0.2, 0.9), run(0.1, 0.8)])
@@ -52,11 +57,16 @@ def test_the_terminal_names_the_winner_and_empty_groups() -> None:
 def document(tmp_path: Path) -> dict:
     """A result file of two methods and three seeds, written by the stage."""
     files = []
-    for i, found in enumerate([run(0.2, 0.1), run(0.3, 0.1), run(0.2, 0.1), run(0.9, 0.8), run(0.9, 0.7), run(0.9, 0.6)]):
+    for i, found in enumerate(
+        [run(0.2, 0.1), run(0.3, 0.1), run(0.2, 0.1), run(0.9, 0.8), run(0.9, 0.7), run(0.9, 0.6)]
+    ):
         files.append(tmp_path / f"{i}.json")
         files[-1].write_text(json.dumps(found))
     settings = WorstGroup("toy", [0.99], ["erm", "lora"], [0, 1, 2], "0" * 64, CONFIG)
-    work(settings, SimpleNamespace(metrics=files, table=tmp_path / "worst_group.json", csv=tmp_path / "worst_group.csv"))
+    work(
+        settings,
+        SimpleNamespace(metrics=files, table=tmp_path / "worst_group.json", csv=tmp_path / "worst_group.csv"),
+    )
     return results.load(tmp_path / "worst_group.json")
 
 
@@ -73,7 +83,9 @@ def test_the_file_holds_what_is_published(document: dict, tmp_path: Path) -> Non
     assert float(rows[1]["worst_group_wilson_low"]) < 0.7 < float(rows[1]["worst_group_wilson_high"])
     assert (rows[0]["no_validation_row"], rows[0]["no_test_row"]) == ("xb", "")
     assert (rows[0]["xb_validation_n"], rows[0]["xb_train_n"]) == ("0", "10")
-    ends = [end for entry in document["results"]["0.99"].values() for end in entry["average_accuracy"]["ci95"]]
+    ends = [
+        end for entry in document["results"]["0.99"].values() for end in entry["average_accuracy"]["ci95"]
+    ]
     assert min(ends) >= 0 and max(ends) <= 1
 
 
@@ -111,4 +123,8 @@ def test_the_schema_itself_is_valid_and_described() -> None:
 
     schema = schemas.published("worst_group")
     Draft202012Validator.check_schema(schema)
-    assert all("description" in entry or "$ref" in entry for entry in schema["properties"].values() if "const" not in entry)
+    assert all(
+        "description" in entry or "$ref" in entry
+        for entry in schema["properties"].values()
+        if "const" not in entry
+    )

@@ -34,11 +34,22 @@ def pixels() -> np.ndarray:
 
 
 @pytest.mark.parametrize("kind", ["lora", "full"])
-def test_an_adapter_comes_back_as_it_was(kind: str, base: base_model.Base, pixels: np.ndarray, tmp_path: Path) -> None:
+def test_an_adapter_comes_back_as_it_was(
+    kind: str, base: base_model.Base, pixels: np.ndarray, tmp_path: Path
+) -> None:
     settings = adapt_settings(kind, base)
-    prior = [("a landbird on land", pixels[:4]), ("a landbird on water", pixels[4:])] if kind == "full" else []
+    prior = (
+        [("a landbird on land", pixels[:4]), ("a landbird on water", pixels[4:])] if kind == "full" else []
+    )
     unet, losses = train(settings, base, ("a landbird on land V", pixels), prior, "g/0")
-    facts = {"kind": kind, "base": diffusion.identity(base), "rank": 4, "alpha": 8, "dora": False, "images": 8}
+    facts = {
+        "kind": kind,
+        "base": diffusion.identity(base),
+        "rank": 4,
+        "alpha": 8,
+        "dora": False,
+        "images": 8,
+    }
     adapters.write(tmp_path / "a.safetensors", unet, facts)
     fresh = diffusion.load_unet(base)
     before = forward(fresh)
@@ -64,13 +75,22 @@ def test_lora_adapts_the_layers_that_are_named(base: base_model.Base, tmp_path: 
             if "lora_" in name:
                 weight += 0.1 * torch.randn(weight.shape)
     unet.eval()
-    facts = {"kind": "lora", "base": diffusion.identity(base), "rank": 2, "alpha": 5, "dora": False, "images": 1}
+    facts = {
+        "kind": "lora",
+        "base": diffusion.identity(base),
+        "rank": 2,
+        "alpha": 5,
+        "dora": False,
+        "images": 1,
+    }
     adapters.write(file, unet, facts)
     assert adapters.read_configs(file)["unet"]["target_modules"] == ["to_q", "ff.net.2"]
     fresh = diffusion.load_unet(base)
     adapters.apply(file, fresh, facts["base"])
     adapted = {
-        name.split(".lora_")[0].rsplit("transformer_blocks.0.", 1)[1] for name, _ in fresh.named_parameters() if "lora_" in name
+        name.split(".lora_")[0].rsplit("transformer_blocks.0.", 1)[1]
+        for name, _ in fresh.named_parameters()
+        if "lora_" in name
     }
     assert adapted == {"attn1.to_q", "attn2.to_q", "ff.net.2"}
     assert torch.allclose(forward(fresh), forward(unet), atol=1e-5)
@@ -79,11 +99,16 @@ def test_lora_adapts_the_layers_that_are_named(base: base_model.Base, tmp_path: 
 
 
 def test_training_is_reproducible(base: base_model.Base, pixels: np.ndarray) -> None:
-    runs = [train(adapt_settings("full", base), base, ("a V", pixels), [("a", pixels)], "g/0")[0] for _ in range(2)]
+    runs = [
+        train(adapt_settings("full", base), base, ("a V", pixels), [("a", pixels)], "g/0")[0]
+        for _ in range(2)
+    ]
     assert torch.equal(forward(runs[0]), forward(runs[1]))
 
 
-def test_a_step_takes_the_mean_of_its_batches(base: base_model.Base, pixels: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_step_takes_the_mean_of_its_batches(
+    base: base_model.Base, pixels: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Batches with the losses 1·s and 3·s, s the sum of one weight: gradient 2, and 2·s is reported."""
     factors, gradients = iter((1.0, 3.0)), []
 
@@ -106,7 +131,9 @@ def test_eight_bit_adam_is_asked_for_by_name(base: base_model.Base, monkeypatch:
     settings = changed(adapt_settings("lora", base), optimizer="adamw8bit", lr=0.5)
     weight = torch.nn.Parameter(torch.zeros(1))
     monkeypatch.setitem(sys.modules, "bitsandbytes.optim", None)
-    with pytest.raises(FairgenError, match=r"adapt\.lora\.optimizer: adamw8bit needs the package bitsandbytes"):
+    with pytest.raises(
+        FairgenError, match=r"adapt\.lora\.optimizer: adamw8bit needs the package bitsandbytes"
+    ):
         training.adamw([weight], settings)
     kind = type("AdamW8bit", (torch.optim.AdamW,), {})
     monkeypatch.setitem(sys.modules, "bitsandbytes", SimpleNamespace())
@@ -129,7 +156,13 @@ def test_gradient_checkpointing_changes_no_result(base: base_model.Base, pixels:
 def test_offset_noise_is_one_number_per_channel(base: base_model.Base) -> None:
     schedule, clean = diffusion.noise_schedule(base), (torch.zeros(2, 4, 8, 8), torch.zeros(2, 6))
     plain, with_offset = (
-        noised(schedule, clean, torch.ones(2), adapt_settings("full", base, offset_noise=part), torch.Generator().manual_seed(0))
+        noised(
+            schedule,
+            clean,
+            torch.ones(2),
+            adapt_settings("full", base, offset_noise=part),
+            torch.Generator().manual_seed(0),
+        )
         for part in (0, 0.5)
     )
     offset = (with_offset.target - plain.target).flatten(2)
@@ -170,7 +203,8 @@ def test_an_empty_slot_imports_nothing_heavy(tmp_path: Path, stage: str) -> None
     program = (
         "import sys; from pathlib import Path; from types import SimpleNamespace as N\n"
         f"from fairgen.core import parquet\nfrom fairgen.generate import {stage} as stage\n"
-        f"folder = Path({str(tmp_path)!r}); parquet.write(folder / 'c.parquet', dict(id=[1], group=['g'], cluster=[0]))\n"
+        f"folder = Path({str(tmp_path)!r}); parquet.write(folder / 'c.parquet', dict(id=[1], group=['g'],"
+        " cluster=[0]))\n"
         "settings = stage.Adapt('full', None, 'V', 20, 5, 0, {}, {}, {'g': 'd'}, 0)\n"
         "file = folder / 'a.safetensors'\n"
         "paths = N(group='g', cluster='0', clusters=folder / 'c.parquet', adapter=file, adapters=file)\n"
@@ -210,7 +244,12 @@ def test_the_learning_rate_rises_and_falls_as_its_schedule_says() -> None:
     weight = torch.nn.Parameter(torch.zeros(1))
     optimizer = torch.optim.SGD([weight], lr=1.0)
     schedule = lr_schedule(
-        optimizer, Recipe(**{**RECIPE, "lr": 1.0, "schedule": "cosine", "warmup": 2, "steps": 6}, prior_weight=0, prior_batch=0)
+        optimizer,
+        Recipe(
+            **{**RECIPE, "lr": 1.0, "schedule": "cosine", "warmup": 2, "steps": 6},
+            prior_weight=0,
+            prior_batch=0,
+        ),
     )
     rates = []
     for _ in range(6):
@@ -230,7 +269,9 @@ def test_min_snr_weights() -> None:
     assert min_snr_weights(alphas, steps, 0, "epsilon").tolist() == [1, 1]
 
 
-def test_float16_loses_no_small_gradients(base: base_model.Base, pixels: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_float16_loses_no_small_gradients(
+    base: base_model.Base, pixels: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Without a scale on the loss, one weight in a thousand of this model gets none."""
     seen = []
 
@@ -261,7 +302,9 @@ def test_lora_on_a_half_precision_base(
         gradients.append(torch.cat([w.grad.flatten() for w in weights]))
 
     def watched(unet: torch.nn.Module, settings: Adapt) -> list[torch.nn.Parameter]:
-        unet.conv_norm_out.register_forward_hook(lambda *_: outside.append(not torch.is_autocast_enabled("cpu")))
+        unet.conv_norm_out.register_forward_hook(
+            lambda *_: outside.append(not torch.is_autocast_enabled("cpu"))
+        )
         return trainable(unet, settings)
 
     trainable = training.trainable
@@ -281,7 +324,9 @@ def test_lora_on_a_half_precision_base(
 def test_dora_on_a_half_precision_base_starts_and_comes_back_exactly(
     base: base_model.Base, pixels: np.ndarray, tmp_path: Path
 ) -> None:
-    """Its norms are those of the base in float32, not rounded to bfloat16, and it draws with the norms it was trained with."""
+    """Its norms are those of the base in float32, not rounded to bfloat16, and it draws with the norms it was
+    trained with.
+    """
     own = dataclasses.replace(base, dtype="bfloat16")
     settings = changed(adapt_settings("lora", own), dora=True, steps=2)
     unet = diffusion.load_unet(own)
@@ -290,7 +335,14 @@ def test_dora_on_a_half_precision_base_starts_and_comes_back_exactly(
         norms = layer.get_base_layer().weight.float().norm(dim=1)
         assert torch.allclose(layer.lora_magnitude_vector["default"].weight, norms, rtol=1e-6)
     unet, _ = train(settings, own, ("a V", pixels), [], "g/0")
-    facts = {"kind": "lora", "base": diffusion.identity(own), "rank": 4, "alpha": 8, "dora": True, "images": 8}
+    facts = {
+        "kind": "lora",
+        "base": diffusion.identity(own),
+        "rank": 4,
+        "alpha": 8,
+        "dora": True,
+        "images": 8,
+    }
     adapters.write(tmp_path / "a.safetensors", unet, facts)
     fresh = diffusion.load_unet(own)
     adapters.apply(tmp_path / "a.safetensors", fresh, diffusion.identity(own))
@@ -305,12 +357,22 @@ def test_dora_on_a_half_precision_base_starts_and_comes_back_exactly(
 def test_a_full_finetune_at_a_low_rate_is_drawn_as_it_was_trained(
     base: base_model.Base, pixels: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dtype: str
 ) -> None:
-    """Steps of 1e-6 vanish in half precision; what draws holds exactly the trained weights, and computes in their precision."""
+    """Steps of 1e-6 vanish in half precision; what draws holds exactly the trained weights, and computes in
+    their precision.
+    """
     own, file, drawn = dataclasses.replace(base, dtype=dtype), tmp_path / "a.safetensors", []
     settings = changed(adapt_settings("full", own), steps=1, lr=1e-6, text_lr=1e-6)
     encoders = text_adapters.load(settings, own)
     unet, _ = train(settings, own, ("a V", pixels), [("a", pixels)], "g/0", None, encoders)
-    facts = {"kind": "full", "base": diffusion.identity(own), "rank": 0, "alpha": 0, "dora": False, "images": 8, "cluster": 0}
+    facts = {
+        "kind": "full",
+        "base": diffusion.identity(own),
+        "rank": 0,
+        "alpha": 0,
+        "dora": False,
+        "images": 8,
+        "cluster": 0,
+    }
     adapters.write(file, unet, facts, text_adapters.state(encoders, "full"))
     monkeypatch.setattr(sample, "sample_images", lambda *given: drawn.append(given) or iter(()))
     monkeypatch.setattr(sample.devices, "fast_float32", lambda: drawn.append("TensorFloat-32"))
@@ -325,7 +387,9 @@ def test_a_full_finetune_at_a_low_rate_is_drawn_as_it_was_trained(
         assert weight.dtype == torch.float32
     assert torch.equal(text.states, text_encoders.encode(base, encoders, ["a V", ""]).states)
     moved = torch.cat([(weight - before[name]).flatten() for name, weight in unet.state_dict().items()])
-    lost = torch.cat([(weight - weight.to(diffusion.DTYPES[dtype])).flatten() for weight in unet.state_dict().values()])
+    lost = torch.cat(
+        [(weight - weight.to(diffusion.DTYPES[dtype])).flatten() for weight in unet.state_dict().values()]
+    )
     assert lost.norm() > moved.norm() > 0
 
 
@@ -333,14 +397,20 @@ def sizes_read(monkeypatch: pytest.MonkeyPatch) -> list[torch.Tensor]:
     """The time ids that the denoiser gets, call by call."""
     seen, predict = [], diffusion.predict
     monkeypatch.setattr(
-        diffusion, "predict", lambda unet, x, steps, text: seen.append(text.time_ids) or predict(unet, x, steps, text)
+        diffusion,
+        "predict",
+        lambda unet, x, steps, text: seen.append(text.time_ids) or predict(unet, x, steps, text),
     )
     return seen
 
 
 @pytest.mark.parametrize("shared", [False, True])
-def test_xl_reads_the_images_own_sizes_and_crops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shared: bool) -> None:
-    """Rows of a batch: a wide and a tall photograph, then class images, which the base has drawn at its size."""
+def test_xl_reads_the_images_own_sizes_and_crops(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shared: bool
+) -> None:
+    """Rows of a batch: a wide and a tall photograph, then class images, which the base has drawn at its
+    size.
+    """
     folder = miniatures.build(tmp_path, "sdxl")
     base, seen = base_model.Base(str(folder), None, None, "float32", 32), sizes_read(monkeypatch)
     files = []
@@ -377,7 +447,9 @@ def test_origins_are_those_of_diffusers_script() -> None:
 def test_the_stage_passes_the_sizes_of_its_files(base: base_model.Base, tmp_path: Path) -> None:
     Image.new("RGB", (100, 50)).save(tmp_path / "a.png")
     digest = hashlib.sha256((tmp_path / "a.png").read_bytes()).hexdigest()
-    parquet.write(tmp_path / "s.parquet", {"id": [7], "path": ["a.png"], "hash": [digest]}, {"root": str(tmp_path)})
+    parquet.write(
+        tmp_path / "s.parquet", {"id": [7], "path": ["a.png"], "hash": [digest]}, {"root": str(tmp_path)}
+    )
     settings = dataclasses.replace(adapt_settings("lora", base), prompts={"g": "a [V]"})
     paths = SimpleNamespace(split=tmp_path / "s.parquet", group="g", prior=[], work=None)
     given = material(settings, paths, {7: 0}, [0])
@@ -385,21 +457,34 @@ def test_the_stage_passes_the_sizes_of_its_files(base: base_model.Base, tmp_path
 
 
 @pytest.mark.parametrize("batch", [1, 3])
-def test_min_snr_weighs_each_row_by_its_own_step(base: base_model.Base, monkeypatch: pytest.MonkeyPatch, batch: int) -> None:
-    """A denoiser that answers zero: mean over the cluster's rows + prior weight · mean over class images, by their own steps."""
+def test_min_snr_weighs_each_row_by_its_own_step(
+    base: base_model.Base, monkeypatch: pytest.MonkeyPatch, batch: int
+) -> None:
+    """A denoiser that answers zero: mean over the cluster's rows + prior weight · mean over class images, by
+    their own steps.
+    """
     settings = changed(adapt_settings("lora", base), batch=batch, prior_weight=0.5, prior_batch=2)
     schedule, generator = diffusion.noise_schedule(base), torch.Generator().manual_seed(0)
     _, loss_weight = batch_sizes(settings.recipe, 1)
-    clean, unet = torch.randn(batch + 2, 4, 8, 8, generator=generator), SimpleNamespace(device=torch.device("cpu"))
+    clean, unet = (
+        torch.randn(batch + 2, 4, 8, 8, generator=generator),
+        SimpleNamespace(device=torch.device("cpu")),
+    )
     noisy = noised(schedule, (clean, torch.zeros(batch + 2, 6)), loss_weight, settings, generator)
     monkeypatch.setattr(diffusion, "predict", lambda unet, x, steps, text: torch.zeros_like(x))
     losses = row_losses(unet, noisy, diffusion.Conditioning(torch.zeros(batch + 2, 1, 1)), settings)
-    own = noisy.target.square().mean((1, 2, 3)) * min_snr_weights(schedule.alphas_cumprod, noisy.steps, 5, "epsilon")
+    own = noisy.target.square().mean((1, 2, 3)) * min_snr_weights(
+        schedule.alphas_cumprod, noisy.steps, 5, "epsilon"
+    )
     assert losses.shape == (batch + 2,)
-    assert losses.sum().item() == pytest.approx((own[:batch].mean() + 0.5 * own[batch:].mean()).item(), rel=1e-5)
+    assert losses.sum().item() == pytest.approx(
+        (own[:batch].mean() + 0.5 * own[batch:].mean()).item(), rel=1e-5
+    )
 
 
-def test_gradients_are_clipped_in_every_step(base: base_model.Base, pixels: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gradients_are_clipped_in_every_step(
+    base: base_model.Base, pixels: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A list of weights, not an iterator that the first step uses up; the text encoders' are among them."""
     norms, clip = [], training.clip_gradients
 
@@ -417,4 +502,6 @@ def test_gradients_are_clipped_in_every_step(base: base_model.Base, pixels: np.n
     unet, _ = train(settings, base, ("a V", pixels), [("a", pixels)], "g/0", None, encoders)
     count = len([*unet.parameters()]) + len([*encoders["text_encoder"][1].parameters()])
     assert len(norms) == 3
-    assert all(before > 2 and after == pytest.approx(1, rel=1e-3) and size == count for before, after, size in norms)
+    assert all(
+        before > 2 and after == pytest.approx(1, rel=1e-3) and size == count for before, after, size in norms
+    )

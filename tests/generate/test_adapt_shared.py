@@ -21,7 +21,9 @@ def trained(bench: Bench, stage: object, name: str, recipe: dict | None = None, 
     """The output of a stage, run here, with changes in its recipe."""
     values = {key: value for key, value in SETTINGS["shared"].items() if key != "threads"}
     values["recipe"] = {**values["recipe"], **(recipe or {})}
-    given = SimpleNamespace(group="g", clusters=bench.folder / "c.parquet", split=bench.folder / "s.parquet", **more)
+    given = SimpleNamespace(
+        group="g", clusters=bench.folder / "c.parquet", split=bench.folder / "s.parquet", **more
+    )
     given.prior, path = [bench.folder / "drawn.parquet"], bench.folder / name
     given.work, given.adapter, given.adapters = WorkFolder(path, {}), path, path
     given.work.lock(print)
@@ -51,9 +53,13 @@ def test_a_shared_file_is_read_like_separate_ones(tmp_path: Path, base: base_mod
         assert (answers[1] - forward(diffusion.load_unet(base))).abs().max() > 1e-2
 
 
-def test_a_short_training_reads_part_of_a_cluster_and_counts_all_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_short_training_reads_part_of_a_cluster_and_counts_all_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     bench, load, read = build(tmp_path), images.load, []
-    monkeypatch.setattr(images, "load", lambda root, paths, *more: (read.append(len(paths)), load(root, paths, *more))[1])
+    monkeypatch.setattr(
+        images, "load", lambda root, paths, *more: (read.append(len(paths)), load(root, paths, *more))[1]
+    )
     short = {"steps": 1, "batch": 2, "accumulate": 1}
     alone = trained(bench, adapt, "0.safetensors", short, cluster="0")
     together = trained(bench, adapt_shared, "g.safetensors", short)
@@ -64,7 +70,10 @@ def test_a_short_training_reads_part_of_a_cluster_and_counts_all_of_it(tmp_path:
 def test_sample_draws_from_every_cluster_of_a_shared_file(tmp_path: Path) -> None:
     facts = {"rank": 1, "alpha": 1, "dora": False, "base": "b", "kind": "lora"}
     sizes = {2: 10, 10: 20, 0: 30}
-    found = {str(c): ({"unet.x.lora_A.weight": torch.ones(1, 2)}, {**facts, "cluster": c, "images": n}) for c, n in sizes.items()}
+    found = {
+        str(c): ({"unet.x.lora_A.weight": torch.ones(1, 2)}, {**facts, "cluster": c, "images": n})
+        for c, n in sizes.items()
+    }
     adapters.write_group(tmp_path / "d.safetensors", found, lora.lora_config(1, 1, False))
     adapters.write_empty(tmp_path / "g.safetensors", {"group": "g", "reason": "borrows", "images": 0})
     chosen, borrowed = sample.sources([tmp_path / "g.safetensors"], [tmp_path / "d.safetensors"], 12, 0, "g")

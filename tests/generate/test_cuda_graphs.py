@@ -23,7 +23,9 @@ def work(batches: list[Noised]) -> torch.Tensor:
 
 
 def replayed(monkeypatch: pytest.MonkeyPatch, work: Callable) -> tuple[cuda_graphs.Replayed, list[str]]:
-    """A step and a list of what becomes of it; a replay does again what was recorded, on the recorded tensors."""
+    """A step and a list of what becomes of it; a replay does again what was recorded, on the recorded
+    tensors.
+    """
     happened: list[str] = []
 
     def step(batches: list[Noised]) -> torch.Tensor:
@@ -54,7 +56,9 @@ def test_a_step_is_recorded_once_and_then_replayed_on_new_batches(monkeypatch: p
     assert happened == ["step"] * cuda_graphs.WARM_UP + ["record", "step"] + ["replay"] * after
 
 
-def test_what_cannot_be_recorded_is_computed_as_before(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_cannot_be_recorded_is_computed_as_before(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     def unwilling(batches: list[Noised]) -> torch.Tensor:
         if happened[-2:] == ["record", "step"]:
             raise RuntimeError("operation not permitted when stream is capturing")

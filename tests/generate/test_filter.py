@@ -18,8 +18,17 @@ GROUP = np.array([0, 0, 0, 0, 1])
 def write(folder: Path) -> SimpleNamespace:
     column = pa.FixedSizeListArray.from_arrays(pa.array(COSINES.ravel(), pa.float32()), 2)
     names = pa.array([["a", "b"][g] for g in GROUP])
-    columns = {"id": pa.array(list("vwxyz")), "group": names, "cluster": pa.array([0] * 5), "file": pa.array(["f"] * 5)}
-    parquet.write(folder / "scores.parquet", pa.table({**columns, "cosines": column}), {"groups": ["a", "b"], "scale": 20.0})
+    columns = {
+        "id": pa.array(list("vwxyz")),
+        "group": names,
+        "cluster": pa.array([0] * 5),
+        "file": pa.array(["f"] * 5),
+    }
+    parquet.write(
+        folder / "scores.parquet",
+        pa.table({**columns, "cosines": column}),
+        {"groups": ["a", "b"], "scale": 20.0},
+    )
     parquet.write(folder / "split.parquet", {"id": []}, {"counts": {"train": {"a": 30, "b": 9}}})
     return SimpleNamespace(scores=folder / "scores.parquet", selection=folder / "selection.parquet", split=[])
 
@@ -68,7 +77,9 @@ def test_quantiles_are_ranks_inside_the_group() -> None:
 
 
 def test_the_control_keeps_the_proportions_of_the_training_images(tmp_path: Path) -> None:
-    """30 and 9 training images: of 2 · 2 images 3 and 1; at 30 and 0 all four, and none of the empty group."""
+    """30 and 9 training images: of 2 · 2 images 3 and 1; at 30 and 0 all four, and none of the empty
+    group.
+    """
     paths = write(tmp_path)
     paths.split = [tmp_path / "split.parquet"]
     stage.work(stage.Filter("cosine", 0, "data", 2, False), paths)

@@ -73,7 +73,9 @@ def parts(base: base_model.Base) -> tuple:
 
 
 def spoil(monkeypatch: pytest.MonkeyPatch, row: int, kinds: tuple[torch.dtype, ...]) -> list[int]:
-    """Let the denoiser give NaN for one row while its weights are of some types; returns a list of its batch sizes."""
+    """Let the denoiser give NaN for one row while its weights are of some types; returns a list of its batch
+    sizes.
+    """
     predict, sizes = diffusion.predict, []
 
     def spoilt(unet: torch.nn.Module, latents: torch.Tensor, *rest: object) -> torch.Tensor:
@@ -87,10 +89,15 @@ def spoil(monkeypatch: pytest.MonkeyPatch, row: int, kinds: tuple[torch.dtype, .
     return sizes
 
 
-def test_a_broken_image_is_drawn_once_more_in_float32(base: base_model.Base, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broken_image_is_drawn_once_more_in_float32(
+    base: base_model.Base, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Only that image: what the others look like does not depend on their neighbours."""
     solver, half = Solver("dpmsolver++", 4, 1.0, "", 3), dataclasses.replace(base, dtype="bfloat16")
-    exact, rough = list(sample_images(*parts(base), [1, 2, 3], solver)), list(sample_images(*parts(half), [1, 2, 3], solver))
+    exact, rough = (
+        list(sample_images(*parts(base), [1, 2, 3], solver)),
+        list(sample_images(*parts(half), [1, 2, 3], solver)),
+    )
     sizes = spoil(monkeypatch, 1, (torch.bfloat16,))
     found = list(sample_images(*parts(half), [1, 2, 3], solver))
     assert sizes == [3] * 4 + [1] * 4
@@ -105,19 +112,29 @@ def test_an_image_that_stays_broken_is_an_error(
     base: base_model.Base, monkeypatch: pytest.MonkeyPatch, dtype: str, calls: list[int]
 ) -> None:
     sizes = spoil(monkeypatch, -1, (torch.bfloat16, torch.float32))
-    with pytest.raises(FairgenError, match="the image of seed 3 is not finite or of one colour, in float32 too"):
-        list(sample_images(*parts(dataclasses.replace(base, dtype=dtype)), [1, 2, 3], Solver("unipc", 2, 1.0, "", 3)))
+    with pytest.raises(
+        FairgenError, match="the image of seed 3 is not finite or of one colour, in float32 too"
+    ):
+        list(
+            sample_images(
+                *parts(dataclasses.replace(base, dtype=dtype)), [1, 2, 3], Solver("unipc", 2, 1.0, "", 3)
+            )
+        )
     assert sizes == calls
 
 
-def test_guidance_doubles_the_batch_only_where_it_is_on(base: base_model.Base, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_guidance_doubles_the_batch_only_where_it_is_on(
+    base: base_model.Base, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sizes, given = spoil(monkeypatch, 0, ()), parts(base)
     for guidance in (1.0, 1.5):
         list(sample_images(*given, [1, 2, 3], Solver("unipc", 1, guidance, "", 3)))
     assert sizes == [3, 6]
 
 
-def test_a_compiled_denoiser_sees_one_batch_size(base: base_model.Base, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_compiled_denoiser_sees_one_batch_size(
+    base: base_model.Base, monkeypatch: pytest.MonkeyPatch
+) -> None:
     solver, given, compiled = Solver("dpmsolver++", 2, 2.0, "", 2), parts(base), []
     wanted = list(sample_images(*given, [1, 2, 3], solver))
     sizes = spoil(monkeypatch, 0, ())
@@ -132,7 +149,14 @@ def test_a_compiled_denoiser_sees_one_batch_size(base: base_model.Base, monkeypa
 @pytest.mark.parametrize("kind", ["lora", "full"])
 def test_adapters_take_each_others_place_exactly(base: base_model.Base, tmp_path: Path, kind: str) -> None:
     """One after the other in one denoiser, each is what it is in a fresh one."""
-    facts = {"kind": kind, "base": diffusion.identity(base), "rank": 2, "alpha": 5, "dora": False, "images": 1}
+    facts = {
+        "kind": kind,
+        "base": diffusion.identity(base),
+        "rank": 2,
+        "alpha": 5,
+        "dora": False,
+        "images": 1,
+    }
     for seed, name in enumerate("ab"):
         unet = diffusion.load_unet(base)
         if kind == "lora":
@@ -154,7 +178,9 @@ def test_adapters_take_each_others_place_exactly(base: base_model.Base, tmp_path
 
 def test_drawing_goes_on_at_any_image(base: base_model.Base) -> None:
     """Batches of 3 over two sources of 4 images: image 5 is the second one of the second source."""
-    settings = Sample(8, 1, 0, Solver("dpmsolver++", 2, 2.0, "", 3), "V", base, {"g": "a duck on lake"}, {"g": None})
+    settings = Sample(
+        8, 1, 0, Solver("dpmsolver++", 2, 2.0, "", 3), "V", base, {"g": "a duck on lake"}, {"g": None}
+    )
     chosen = [Source(None, 0, 4), Source(None, 1, 4)]
     whole = list(rows(settings, "g", chosen, False, "base"))
     for skip in (3, 5, 8):
@@ -167,11 +193,17 @@ def test_the_autoencoder_works_in_slices(base: base_model.Base, monkeypatch: pyt
         parts(base),
     )
     solver, sizes, encode, decode = Solver("dpmsolver++", 2, 1.0, "", 5), [], vae.encode, vae.decode
-    wanted, moments = list(sample_images(unet, vae, base, text, [1, 2, 3, 4, 5], solver)), autoencoder.encode(vae, pixels)
+    wanted, moments = (
+        list(sample_images(unet, vae, base, text, [1, 2, 3, 4, 5], solver)),
+        autoencoder.encode(vae, pixels),
+    )
     monkeypatch.setattr(autoencoder, "SLICE", 2 * 32 * 32)
     monkeypatch.setattr(vae, "encode", lambda x: (sizes.append(len(x)), encode(x))[1])
     monkeypatch.setattr(vae, "decode", lambda x: (sizes.append(len(x)), decode(x))[1])
-    found, again = list(sample_images(unet, vae, base, text, [1, 2, 3, 4, 5], solver)), autoencoder.encode(vae, pixels)
+    found, again = (
+        list(sample_images(unet, vae, base, text, [1, 2, 3, 4, 5], solver)),
+        autoencoder.encode(vae, pixels),
+    )
     assert sizes == [2, 2, 1] * 2
     assert all(np.abs(x.astype(int) - y).max() <= 1 for x, y in zip(found, wanted, strict=True))
     assert all(torch.allclose(x, y, atol=1e-5) for x, y in zip(again, moments, strict=True))

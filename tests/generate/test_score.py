@@ -20,10 +20,19 @@ def samples(tmp_path: Path) -> list[Path]:
     """Six drawings of each of two groups."""
     files = []
     for group, (kind, place) in KINDS.items():
-        about = {"group": group, "cluster": 0, "prompt": "", "negative_prompt": "", "steps": 1, "guidance": 1.0}
+        about = {
+            "group": group,
+            "cluster": 0,
+            "prompt": "",
+            "negative_prompt": "",
+            "steps": 1,
+            "guidance": 1.0,
+        }
         about |= {"base": "", "adapter": "", "adapter_hash": "", "borrowed_from": ""}
         pictures = [birds.users(5, "train", kind, place, i).pixels for i in range(6)]
-        rows = [(images.encode_png(x), {"id": f"{group}/{i}", "seed": i, **about}) for i, x in enumerate(pictures)]
+        rows = [
+            (images.encode_png(x), {"id": f"{group}/{i}", "seed": i, **about}) for i, x in enumerate(pictures)
+        ]
         files.append(tmp_path / f"{group}.parquet")
         parquet.write_images(files[-1], rows, FIELDS, {"borrowed_from": ""})
     return files

@@ -1,4 +1,6 @@
-"""Text encoders that are trained along: only where they are asked for, stored exactly, and applied wherever the adapter is."""
+"""Text encoders that are trained along: only where they are asked for, stored exactly, and applied wherever
+the adapter is.
+"""
 
 import dataclasses
 from pathlib import Path
@@ -24,10 +26,15 @@ ARCHITECTURES = ["sd15", "sd2", "sdxl"]
 @pytest.fixture(scope="module")
 def bases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, base_model.Base]:
     place = tmp_path_factory.mktemp("bases")
-    return {name: base_model.Base(str(miniatures.build(place, name)), None, None, "float32", 32) for name in ARCHITECTURES}
+    return {
+        name: base_model.Base(str(miniatures.build(place, name)), None, None, "float32", 32)
+        for name in ARCHITECTURES
+    }
 
 
-def trained(base: base_model.Base, kind: str, path: Path, **recipe: object) -> tuple[diffusion.Encoders, torch.nn.Module]:
+def trained(
+    base: base_model.Base, kind: str, path: Path, **recipe: object
+) -> tuple[diffusion.Encoders, torch.nn.Module]:
     """Train an adapter, write its file, and return its text encoders and denoiser."""
     recipe = {"text_lr": 0.05, "lr": 0.05, "rank": 2, "alpha": 5, "prior_weight": 1, **recipe}
     settings = changed(adapt_settings(kind, base), **recipe)
@@ -50,7 +57,9 @@ def said(base: base_model.Base, encoders: diffusion.Encoders) -> torch.Tensor:
 
 @pytest.mark.parametrize("kind", ["lora", "full"])
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_text_encoders_come_back_as_they_were(bases: dict, tmp_path: Path, architecture: str, kind: str) -> None:
+def test_text_encoders_come_back_as_they_were(
+    bases: dict, tmp_path: Path, architecture: str, kind: str
+) -> None:
     base, file = bases[architecture], tmp_path / "a.safetensors"
     encoders, unet = trained(base, kind, file)
     again = text_adapters.adapted(file, base, diffusion.identity(base))
@@ -93,7 +102,8 @@ def test_a_plain_pipeline_loads_the_text_encoders(
     from diffusers import DiffusionPipeline
     from transformers.integrations import peft
 
-    monkeypatch.setattr(peft, "check_peft_version", lambda min_version: None)  # transformers 5.24 asks for an unreleased peft
+    # transformers 5.24 asks for an unreleased peft
+    monkeypatch.setattr(peft, "check_peft_version", lambda min_version: None)
     base, file = bases[architecture], tmp_path / "a.safetensors"
     encoders, _ = trained(base, "lora", file)
     pipeline = DiffusionPipeline.from_pretrained(base.model)
@@ -111,18 +121,24 @@ def test_a_pipeline_folder_has_the_text_encoders(bases: dict, tmp_path: Path, ar
     assert torch.allclose(said(base, exported), said(base, encoders), atol=1e-5)
 
 
-def test_samples_are_drawn_with_the_adapters_own_text(bases: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_samples_are_drawn_with_the_adapters_own_text(
+    bases: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     base, read = bases["sd15"], []
     wanted = []
     for name in "ab":
         encoders, _ = trained(base, "lora", tmp_path / name, text_lr=0.05 if name == "a" else 0.1)
         wanted.append(said(base, encoders))
-    monkeypatch.setattr(sample, "sample_images", lambda unet, vae, base, text, *rest: read.append(text) or iter(()))
+    monkeypatch.setattr(
+        sample, "sample_images", lambda unet, vae, base, text, *rest: read.append(text) or iter(())
+    )
     solver = Solver("unipc", 1, 2.0, "", 1)
     settings = sample.Sample(2, 1, 0, solver, "V", base, {"g": PROMPTS[0]}, {"g": None})
     chosen = [sample.Source(tmp_path / name, 0, 1) for name in "ab"]
     list(sample.rows(settings, "g", chosen, False, diffusion.identity(base)))
-    assert all(torch.allclose(text.states, states, atol=1e-5) for text, states in zip(read, wanted, strict=True))
+    assert all(
+        torch.allclose(text.states, states, atol=1e-5) for text, states in zip(read, wanted, strict=True)
+    )
     assert (wanted[0] - wanted[1]).abs().max() > 0.05
 
 

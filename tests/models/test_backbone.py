@@ -116,7 +116,8 @@ FAMILIES = {
     "xception_aligned": ("xception41p", 32),
     "xcit": ("xcit_nano_12_p8_224", 32),
 }
-# one each: plain, a convolution for a head, two heads, several, a classifier in a wrapper, channels last, one picture size, fixed
+# one each: plain, a convolution for a head, two heads, several, a classifier in a wrapper, channels last, one
+# picture size, fixed
 QUICK = (
     "resnet",
     "dla",
@@ -131,7 +132,8 @@ QUICK = (
 )
 
 
-SHALLOW = ("beit", "deepseek_vit", "gemma4_vit", "qwen3_vit")  # their smallest have 86 to 412 million weights, so fewer layers
+# their smallest have 86 to 412 million weights, so fewer layers
+SHALLOW = ("beit", "deepseek_vit", "gemma4_vit", "qwen3_vit")
 
 
 def settings_of(family: str) -> classifier.Classifier:
@@ -140,13 +142,17 @@ def settings_of(family: str) -> classifier.Classifier:
 
 
 def rows(count: int, resolution: int) -> Examples:
-    pixels = torch.randint(0, 256, (count, 3, resolution, resolution), generator=torch.Generator().manual_seed(0))
+    pixels = torch.randint(
+        0, 256, (count, 3, resolution, resolution), generator=torch.Generator().manual_seed(0)
+    )
     target = torch.arange(count) % 3
     return Examples(pixels.to(torch.uint8), target, target.clone())
 
 
 def check_family(family: str, folder: Path) -> None:
-    """Probed, trained whole and by its head alone, saved and loaded: the head is linear and decides the logits."""
+    """Probed, trained whole and by its head alone, saved and loaded: the head is linear and decides the
+    logits.
+    """
     settings = settings_of(family)
     classifier.probe(settings, 3)
     network, data = classifier.build(settings, 3, 0), rows(4, settings.resolution)
@@ -160,7 +166,9 @@ def check_family(family: str, folder: Path) -> None:
     head.train(network, problem, recipe)
     classifier.save(folder / "m.safetensors", network, classifier.identity(settings, ["a", "b", "c"]))
     again, _, _ = classifier.load(folder / "m.safetensors")
-    assert torch.allclose(classifier.predict(again, data.pixels), classifier.predict(network, data.pixels), atol=1e-5)
+    assert torch.allclose(
+        classifier.predict(again, data.pixels), classifier.predict(network, data.pixels), atol=1e-5
+    )
 
 
 @pytest.mark.parametrize("family", QUICK)
@@ -181,7 +189,9 @@ def test_all_families_are_listed() -> None:
 
 
 def test_a_linear_head_of_timms_stays_in_its_place() -> None:
-    """Files of models that had one keep their names; the head of a convolution is replaced, and nothing of it is stored."""
+    """Files of models that had one keep their names; the head of a convolution is replaced, and nothing of it
+    is stored.
+    """
     assert {"fc.weight", "fc.bias"} <= classifier.build(settings_of("resnet"), 3, 0).net.state_dict().keys()
     plain = timm.create_model("test_resnet", num_classes=3).state_dict()
     assert classifier.build(settings_of("resnet"), 3, 0).net.state_dict().keys() == plain.keys()
@@ -201,21 +211,39 @@ def test_a_model_for_one_size_is_built_for_the_configs() -> None:
     ("changes", "said"),
     [
         ({"model": "resnet999"}, "classifier.model: 'resnet999' "),
-        ({"model": "qwen3_vit_88m_enc"}, "classifier.model: timm's qwen3_vit_88m_enc is an encoder without a classifier"),
-        ({"args": {"wings": 2}}, "classifier.model: timm cannot build test_vit (.*wings.*); check classifier.args"),
+        (
+            {"model": "qwen3_vit_88m_enc"},
+            "classifier.model: timm's qwen3_vit_88m_enc is an encoder without a classifier",
+        ),
+        (
+            {"args": {"wings": 2}},
+            "classifier.model: timm cannot build test_vit (.*wings.*); check classifier.args",
+        ),
         (
             {"args": {"wings": 2}, "resolution": 96},
             "classifier.model: timm cannot build test_vit (.*wings.*); check classifier.args",
         ),
         ({"args": {"in_chans": 1}}, "classifier.args.in_chans: 1, and images have 3 channels"),
-        ({"resolution": 100}, "classifier.resolution: classifier.model test_vit does not take pictures of 100 pixels (.*160"),
-        ({"model": "crossvit_tiny_240", "resolution": 64}, "classifier.resolution: .*it is made for 240: set resolution: 240"),
-        ({"model": "test_vit_relpos", "pretrained": "no.safetensors"}, "classifier.pretrained: no file no.safetensors"),
+        (
+            {"resolution": 100},
+            "classifier.resolution: classifier.model test_vit does not take pictures of 100 pixels (.*160",
+        ),
+        (
+            {"model": "crossvit_tiny_240", "resolution": 64},
+            "classifier.resolution: .*it is made for 240: set resolution: 240",
+        ),
+        (
+            {"model": "test_vit_relpos", "pretrained": "no.safetensors"},
+            "classifier.pretrained: no file no.safetensors",
+        ),
         (
             {"model": "resnet10t", "args": {"global_pool": ""}},
             "classifier.model: resnet10t gives (images, features, logits) of (2, 512, 5, 5, 3)",
         ),
-        ({"model": "coatnet_0_224", "pretrained": True}, "classifier.pretrained: timm has no weights of coatnet_0_224"),
+        (
+            {"model": "coatnet_0_224", "pretrained": True},
+            "classifier.pretrained: timm has no weights of coatnet_0_224",
+        ),
     ],
 )
 def test_what_no_run_could_use_is_named_before_the_first_job(changes: dict, said: str) -> None:

@@ -1,4 +1,6 @@
-"""Every architecture of the base model, as a random miniature: from prior to score on each, from folder, file and hub."""
+"""Every architecture of the base model, as a random miniature: from prior to score on each, from folder, file
+and hub.
+"""
 
 import json
 import os
@@ -22,7 +24,9 @@ from fairgen.models import adapters, base_model, diffusion, lora, text_encoders
 
 @pytest.mark.parametrize("kind", ["lora", "full"])
 @pytest.mark.parametrize("architecture", miniatures.ARCHITECTURES)
-def test_the_chain_runs_on_every_architecture(folders: dict, tmp_path: Path, architecture: str, kind: str) -> None:
+def test_the_chain_runs_on_every_architecture(
+    folders: dict, tmp_path: Path, architecture: str, kind: str
+) -> None:
     rows = chain(tmp_path, base_of(folders[architecture]), kind)
     assert len({row["image"]["bytes"] for row in rows}) == 3
     assert {len(row["adapter_hash"]) for row in rows} == {16}
@@ -35,7 +39,9 @@ def files(folders: dict, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     place, bases = tmp_path_factory.mktemp("files"), {}
     for name, folder in folders.items():
         described = single_files.describe(folder, place / name)
-        bases[name] = base_of(single_files.write(folder, place / f"{name}.safetensors"), config=str(described))
+        bases[name] = base_of(
+            single_files.write(folder, place / f"{name}.safetensors"), config=str(described)
+        )
     return bases
 
 
@@ -49,7 +55,10 @@ def test_a_single_file_is_its_folder(folders: dict, files: dict, architecture: s
     wanted, found = (text_encoders.encode_prompts(base, ["a duck on lake", ""]) for base in bases)
     assert torch.equal(wanted.states, found.states)
     assert architecture != "sdxl" or torch.equal(wanted.pooled, found.pooled)
-    assert diffusion.noise_schedule(bases[0]).config.prediction_type == diffusion.noise_schedule(bases[1]).config.prediction_type
+    assert (
+        diffusion.noise_schedule(bases[0]).config.prediction_type
+        == diffusion.noise_schedule(bases[1]).config.prediction_type
+    )
 
 
 def test_a_gpu_without_bfloat16_is_named(folders: dict, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,7 +67,9 @@ def test_a_gpu_without_bfloat16_is_named(folders: dict, monkeypatch: pytest.Monk
     monkeypatch.setattr(diffusion.devices, "current", lambda: torch.device("cuda"))
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: including_emulation)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "Tesla T4")
-    with pytest.raises(FairgenError, match=r"diffusion\.dtype: Tesla T4 does not compute in bfloat16; set float16"):
+    with pytest.raises(
+        FairgenError, match=r"diffusion\.dtype: Tesla T4 does not compute in bfloat16; set float16"
+    ):
         diffusion.load_unet(base)
 
 
@@ -72,7 +83,9 @@ def test_another_file_is_another_base(files: dict, tmp_path: Path) -> None:
     tensors = load_file(base.model)
     save_file({**tensors, "first_stage_model.quant_conv.bias": torch.zeros(8)}, other)
     assert diffusion.identity(base_of(other, config=base.config)) != diffusion.identity(base)
-    assert diffusion.identity(base_of(shutil.copy(base.model, other), config=base.config)) == diffusion.identity(base)
+    assert diffusion.identity(
+        base_of(shutil.copy(base.model, other), config=base.config)
+    ) == diffusion.identity(base)
 
 
 def test_what_is_wrong_with_a_single_file_is_one_line(files: dict, tmp_path: Path) -> None:
@@ -82,10 +95,19 @@ def test_what_is_wrong_with_a_single_file_is_one_line(files: dict, tmp_path: Pat
     for changes, said in (
         ({"config": None}, r"diffusion\.config: .*sd15\.safetensors is a single file; give the folder"),
         ({"config": str(tmp_path)}, r"diffusion\.config: .* holds no model_index\.json"),
-        ({"model": str(tmp_path / "gone.safetensors")}, r"diffusion\.model: the file .*gone\.safetensors does not exist"),
+        (
+            {"model": str(tmp_path / "gone.safetensors")},
+            r"diffusion\.model: the file .*gone\.safetensors does not exist",
+        ),
         ({"model": str(tmp_path / "x.ckpt")}, r"diffusion\.model: .*x\.ckpt is a pickle"),
-        ({"model": str(part)}, r"diffusion\.model: .*lora\.safetensors \(its unet, .* conv_in\.bias is missing \(and "),
-        ({"config": files["sdxl"].config}, r"diffusion\.model: .*sd15\.safetensors \(its unet .*as sdxl describes it"),
+        (
+            {"model": str(part)},
+            r"diffusion\.model: .*lora\.safetensors \(its unet, .* conv_in\.bias is missing \(and ",
+        ),
+        (
+            {"config": files["sdxl"].config},
+            r"diffusion\.model: .*sd15\.safetensors \(its unet .*as sdxl describes it",
+        ),
     ):
         with pytest.raises(FairgenError, match=said):
             diffusion.load_unet(base_of(base.model, **{"config": base.config, **changes}))
@@ -98,7 +120,9 @@ def test_half_precision_variants(tmp_path: Path, architecture: str, capfd: pytes
     assert len(chain(tmp_path, base, "lora")) == 3
     capfd.readouterr()
     for wrong in (base_of(folder), base_of(folder, variant="bf16")):
-        with pytest.raises(FairgenError, match=r"diffusion\.model: cannot load a model from the folder .* \(.*safetensors"):
+        with pytest.raises(
+            FairgenError, match=r"diffusion\.model: cannot load a model from the folder .* \(.*safetensors"
+        ):
             diffusion.load_unet(wrong)
         assert capfd.readouterr().err == ""
 
@@ -113,20 +137,28 @@ def test_conditioning_is_the_pipelines(folders: dict, architecture: str) -> None
     found = text_encoders.encode_prompts(base_of(folders[architecture]), ["a duck on lake", ""])
     negative = None if architecture == "sdxl" else ""
     wanted = pipeline.encode_prompt(
-        "a duck on lake", device="cpu", num_images_per_prompt=1, do_classifier_free_guidance=True, negative_prompt=negative
+        "a duck on lake",
+        device="cpu",
+        num_images_per_prompt=1,
+        do_classifier_free_guidance=True,
+        negative_prompt=negative,
     )
     assert torch.allclose(found.states, torch.cat(wanted[:2]), atol=1e-6)
     if architecture != "sdxl":
         assert found.pooled is None
         return
     assert torch.allclose(found.pooled, torch.cat(wanted[2:]), atol=1e-6)
-    ids = pipeline._get_add_time_ids((32, 32), (0, 0), (32, 32), torch.float32, text_encoder_projection_dim=12)
+    ids = pipeline._get_add_time_ids(
+        (32, 32), (0, 0), (32, 32), torch.float32, text_encoder_projection_dim=12
+    )
     assert torch.equal(found.time_ids, ids.repeat(2, 1))
 
 
 @pytest.mark.parametrize("dora", [False, True])
 @pytest.mark.parametrize("architecture", ["sd15", "sdxl"])
-def test_a_lora_file_loads_in_a_plain_pipeline(folders: dict, tmp_path: Path, architecture: str, dora: bool) -> None:
+def test_a_lora_file_loads_in_a_plain_pipeline(
+    folders: dict, tmp_path: Path, architecture: str, dora: bool
+) -> None:
     """Alpha differs from the rank, so a loader that lost it would scale the adapter wrongly."""
     from diffusers import DiffusionPipeline
 
@@ -172,7 +204,8 @@ for revision in (None, "c0ffee" + "0" * 34):
     for model in sys.argv[1:]:
         base = base_model.Base(model, revision, None, "float32", 32)
         try:
-            text_encoders.encode_prompts(base, ["a duck"]), diffusion.load_unet(base), diffusion.load_vae(base)
+            text_encoders.encode_prompts(base, ["a duck"])
+            diffusion.load_unet(base), diffusion.load_vae(base)
             diffusion.sampler(base, "unipc")
             print(diffusion.identity(base))
         except FairgenError as error:
@@ -194,7 +227,9 @@ def test_hub_ids_offline(folders: dict, tmp_path: Path) -> None:
     assert len(lines) == 6, done.stdout + done.stderr
     assert lines[0] == lines[3] == f"me/tiny@{commit}"
     for line in (lines[1], lines[4]):
-        assert line.startswith("diffusion.model: 'me/gone' is neither a local folder nor to be had from the hub")
+        assert line.startswith(
+            "diffusion.model: 'me/gone' is neither a local folder nor to be had from the hub"
+        )
         assert "hf download me/gone" in line
     assert "has moved; write 'stable-diffusion-v1-5/stable-diffusion-v1-5'" in lines[2]
 
@@ -236,5 +271,7 @@ def test_what_is_not_trained_right_is_refused(
 
 def test_the_autoencoder_is_never_half(folders: dict) -> None:
     """float16 overflows in its decoder, and the images come out black."""
-    dtypes = {dtype: diffusion.load_vae(base_of(folders["sd15"], dtype=dtype)).dtype for dtype in diffusion.DTYPES}
+    dtypes = {
+        dtype: diffusion.load_vae(base_of(folders["sd15"], dtype=dtype)).dtype for dtype in diffusion.DTYPES
+    }
     assert dtypes == {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float32}

@@ -24,8 +24,18 @@ def clusters() -> dict[str, np.ndarray]:
 
 @pytest.fixture
 def settings(base: base_model.Base) -> Adapt:
-    """Everything that can differ between adapters is on: schedule, running mean, accumulation, prior, offset noise."""
-    recipe = {"schedule": "cosine", "warmup": 1, "ema": 0.9, "accumulate": 2, "prior_weight": 0.7, "prior_batch": 4, "lr": 1e-2}
+    """Everything that can differ between adapters is on: schedule, running mean, accumulation, prior, offset
+    noise.
+    """
+    recipe = {
+        "schedule": "cosine",
+        "warmup": 1,
+        "ema": 0.9,
+        "accumulate": 2,
+        "prior_weight": 0.7,
+        "prior_batch": 4,
+        "lr": 1e-2,
+    }
     return changed(dataclasses.replace(adapt_settings("lora", base), offset_noise=0.1), **recipe)
 
 
@@ -50,7 +60,9 @@ def test_adapters_of_a_shared_batch_are_those_of_separate_training(
 
 
 def test_gradients_are_those_of_each_adapter_alone(base: base_model.Base, settings: Adapt) -> None:
-    """Two adapters with other matrices and other rows: the gradient of the sum is each one's own, to float32 rounding."""
+    """Two adapters with other matrices and other rows: the gradient of the sum is each one's own, to float32
+    rounding.
+    """
     seeds, generator = [1, 2], torch.Generator().manual_seed(0)
     text = text_encoders.encode_prompts(base, ["a duck"]).expand(2)
     x, steps = torch.randn(4, 4, 8, 8, generator=generator), torch.tensor([10, 500, 20, 900])
@@ -96,7 +108,9 @@ def test_gradients_are_clipped_adapter_by_adapter() -> None:
 
 def test_layers_other_than_linear_ones_are_refused_by_name(base: base_model.Base, settings: Adapt) -> None:
     with pytest.raises(FairgenError, match=r"adapt\.shared: conv_in is a Conv2d.* adapt\.lora\.targets"):
-        training_shared.begin(diffusion.load_unet(base), changed(settings, targets=("to_q", "conv_in")), [1, 2])
+        training_shared.begin(
+            diffusion.load_unet(base), changed(settings, targets=("to_q", "conv_in")), [1, 2]
+        )
 
 
 def test_the_base_is_as_it_was_after_layers_are_taken_out(base: base_model.Base, settings: Adapt) -> None:

@@ -1,4 +1,6 @@
-"""Loaders refuse weights that are not all there, by the name of the file or folder and of the weight, and take good ones."""
+"""Loaders refuse weights that are not all there, by the name of the file or folder and of the weight, and
+take good ones.
+"""
 
 import re
 import shutil
@@ -18,7 +20,17 @@ from fairgen.core import safetensors_file as tensors
 from fairgen.core.errors import FairgenError
 from fairgen.embedded import tiny
 from fairgen.generate import text_adapters
-from fairgen.models import adapters, base_model, classifier, clip, diffusion, encoder, lora, text_encoders, weights
+from fairgen.models import (
+    adapters,
+    base_model,
+    classifier,
+    clip,
+    diffusion,
+    encoder,
+    lora,
+    text_encoders,
+    weights,
+)
 
 TINY = classifier.Classifier("resnet10t", {"channels": [8, 8, 16, 16], "stem_width": 8}, False, 32)
 WAYS = list(miniatures.SPOILT)
@@ -62,14 +74,22 @@ def test_position_ids_of_old_files_do_no_harm(folders: dict, tmp_path: Path) -> 
     folder = shutil.copytree(folders["sdxl"], tmp_path / "base")
     for part in ("text_encoder", "text_encoder_2"):
         (file,) = (folder / part).glob("*.safetensors")
-        save_file({**load_file(file), "text_model.embeddings.position_ids": torch.arange(77)[None]}, file, {"format": "pt"})
+        save_file(
+            {**load_file(file), "text_model.embeddings.position_ids": torch.arange(77)[None]},
+            file,
+            {"format": "pt"},
+        )
     text_encoders.load_text(base_of(folder))
 
 
 def test_a_variant_is_checked_and_not_its_neighbour(tmp_path: Path) -> None:
     folder = miniatures.build(tmp_path, "sd15", "fp16", torch.float16)
     (file,) = (folder / "unet").glob("*.safetensors")
-    save_file({"x": torch.zeros(1, dtype=torch.int8)}, folder / "unet/diffusion_pytorch_model.safetensors", {"format": "pt"})
+    save_file(
+        {"x": torch.zeros(1, dtype=torch.int8)},
+        folder / "unet/diffusion_pytorch_model.safetensors",
+        {"format": "pt"},
+    )
     base = replace(base_of(folder), variant="fp16")
     refused(lambda: diffusion.load_unet(base), file, "quantised", "conv_in.bias", folder)
 
@@ -78,7 +98,14 @@ def test_a_variant_is_checked_and_not_its_neighbour(tmp_path: Path) -> None:
 def test_clip(tmp_path: Path, how: str) -> None:
     folder = shutil.copytree(tiny.CLIP, tmp_path / "clip")
     name = "text_model.encoder.layers.0.layer_norm1.bias"
-    refused(lambda: clip.load(str(folder), "score.model"), folder / "model.safetensors", how, name, folder, "score.model: ")
+    refused(
+        lambda: clip.load(str(folder), "score.model"),
+        folder / "model.safetensors",
+        how,
+        name,
+        folder,
+        "score.model: ",
+    )
 
 
 SINGLE = {
@@ -118,7 +145,9 @@ def test_a_single_file_with_more_layers_than_its_folder_describes(folders: dict,
 def timm_file(path: Path) -> Path:
     """A file of the tiny ResNet with the head of 1,000 classes that timm expects."""
     args = {name: tuple(v) if isinstance(v, list) else v for name, v in TINY.args.items()}
-    save_file({n: x.contiguous() for n, x in timm.create_model(TINY.model, **args).state_dict().items()}, path)
+    save_file(
+        {n: x.contiguous() for n, x in timm.create_model(TINY.model, **args).state_dict().items()}, path
+    )
     return path
 
 
@@ -127,7 +156,14 @@ def timm_file(path: Path) -> Path:
 def test_the_classifiers_start(tmp_path: Path, how: str, classes: int) -> None:
     file = timm_file(tmp_path / "start.safetensors")
     settings = replace(TINY, pretrained=str(file))
-    refused(lambda: classifier.build(settings, classes, 0), file, how, "layer1.0.conv1.weight", file, "classifier.pretrained: ")
+    refused(
+        lambda: classifier.build(settings, classes, 0),
+        file,
+        how,
+        "layer1.0.conv1.weight",
+        file,
+        "classifier.pretrained: ",
+    )
 
 
 @pytest.mark.parametrize("gone", ["head.norm.", "stem.1."])
@@ -155,7 +191,14 @@ def test_timm_encoders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
 
     monkeypatch.setattr(timm, "create_model", local)
     settings = encoder.Encoder("timm", "resnet10t")
-    refused(lambda: encoder.load(settings), file, how, "layer1.0.conv1.weight", "resnet10t", "embed.encoder.model: ")
+    refused(
+        lambda: encoder.load(settings),
+        file,
+        how,
+        "layer1.0.conv1.weight",
+        "resnet10t",
+        "embed.encoder.model: ",
+    )
 
 
 @pytest.mark.parametrize("how", WAYS)
@@ -170,7 +213,11 @@ def test_trained_classifiers(tmp_path: Path, how: str) -> None:
 @pytest.mark.parametrize("kind", ["lora", "full"])
 def test_adapters(folders: dict, tmp_path: Path, kind: str, part: str, how: str) -> None:
     base, file = replace(base_of(folders["sd15"]), dtype="float32"), tmp_path / "a.safetensors"
-    identity, unet, encoders = diffusion.identity(base), diffusion.load_unet(base), text_encoders.load_text(base)
+    identity, unet, encoders = (
+        diffusion.identity(base),
+        diffusion.load_unet(base),
+        text_encoders.load_text(base),
+    )
     if kind == "lora":
         lora.inject_lora(unet, 2, 4)
         lora.inject_lora(encoders["text_encoder"][1], 2, 4, targets=lora.TEXT_TARGETS)
@@ -190,7 +237,9 @@ def test_adapters(folders: dict, tmp_path: Path, kind: str, part: str, how: str)
         if kind == "lora"
         else {"unet": "conv_in.bias", "text_encoder": "final_layer_norm.bias"}[part]
     )
-    stored = {("unet", "lora"): "unet.", ("unet", "full"): ""}.get((part, kind), "text_encoder.text_model.") + name
+    stored = {("unet", "lora"): "unet.", ("unet", "full"): ""}.get(
+        (part, kind), "text_encoder.text_model."
+    ) + name
     load()
     miniatures.spoil(file, how, stored)
     with pytest.raises(FairgenError, match=re.escape(str(file))) as error:
@@ -198,11 +247,15 @@ def test_adapters(folders: dict, tmp_path: Path, kind: str, part: str, how: str)
     assert name in str(error.value) or how == "prefixed"
 
 
-def test_export_checks_all_parts_of_the_base(folders: dict, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_export_checks_all_parts_of_the_base(
+    folders: dict, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
     folder, file = shutil.copytree(folders["sd15"], tmp_path / "base"), tmp_path / "a.safetensors"
     base = base_of(folder)
     about = {"group": "g", "cluster": 0, "images": 3, "prompt": "a V", "rank": 2, "alpha": 5, "dora": False}
-    adapters.write(file, diffusion.load_unet(base), {"kind": "full", "base": diffusion.identity(base), **about})
+    adapters.write(
+        file, diffusion.load_unet(base), {"kind": "full", "base": diffusion.identity(base), **about}
+    )
     (vae,) = (folder / "vae").glob("*.safetensors")
     miniatures.spoil(vae, "dropped", "decoder.conv_in.bias")
     assert cli.main(["export", str(file), str(tmp_path / "out"), "--model", str(folder)]) == 1
@@ -212,13 +265,18 @@ def test_export_checks_all_parts_of_the_base(folders: dict, tmp_path: Path, caps
 
 
 def test_several_faults_are_counted() -> None:
-    with pytest.raises(FairgenError, match=r"^k: f does not hold .*: a is missing \(and 1 more\), c is unknown to the network; "):
+    with pytest.raises(
+        FairgenError,
+        match=r"^k: f does not hold .*: a is missing \(and 1 more\), c is unknown to the network; ",
+    ):
         weights.complete("f", ["b", "a"], ["c", "x.position_ids"], key="k")
     weights.complete("f", [], ["x.position_ids"])
 
 
 def test_tied_weights_can_be_stored(tmp_path: Path) -> None:
-    """Some of timm's models use one layer in several places, which safetensors alone refuses, at the end of a training."""
+    """Some of timm's models use one layer in several places, which safetensors alone refuses, at the end of a
+    training.
+    """
     layer = torch.nn.Linear(2, 2)
     state = {**torch.nn.Sequential(layer, layer).state_dict(), "row": layer.weight.detach()[1]}
     save_file(tensors.storable(state), tmp_path / "a.safetensors")

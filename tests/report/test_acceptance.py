@@ -22,16 +22,29 @@ def selections(tmp_path: Path) -> list[Path]:
     low = "probability below threshold"
     vanilla = [("a", 0, ""), ("a", 0, low), ("b", 0, ""), ("b", 0, "over quota")]
     clustered = [("a", 0, ""), ("a", 1, low), ("a", 1, ""), ("a", 1, low), ("b", 0, "")]
-    return [write(tmp_path / name / "s.parquet", rows) for name, rows in (("vanilla", vanilla), ("clustered", clustered))]
+    return [
+        write(tmp_path / name / "s.parquet", rows)
+        for name, rows in (("vanilla", vanilla), ("clustered", clustered))
+    ]
 
 
 def test_outcomes_are_counted_by_group_cluster_and_reason(selections: list[Path]) -> None:
     low = "probability below threshold"
-    assert acceptance.outcomes(selections[1]) == {("a", 0): {"": 1}, ("a", 1): {"": 1, low: 2}, ("b", 0): {"": 1}}
-    assert [label for label, _ in acceptance.lines(selections)] == ["vanilla", "clustered, cluster 0", "clustered, cluster 1"]
+    assert acceptance.outcomes(selections[1]) == {
+        ("a", 0): {"": 1},
+        ("a", 1): {"": 1, low: 2},
+        ("b", 0): {"": 1},
+    }
+    assert [label for label, _ in acceptance.lines(selections)] == [
+        "vanilla",
+        "clustered, cluster 0",
+        "clustered, cluster 1",
+    ]
 
 
-def test_every_bar_says_what_share_is_accepted(selections: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_bar_says_what_share_is_accepted(
+    selections: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     kept = []
     monkeypatch.setattr(acceptance, "save", lambda figure, path: kept.append(figure))
     acceptance.plot_acceptance(selections, ["a", "b"], Path("x.png"))

@@ -20,21 +20,38 @@ BASE = {
 
 
 def settings(**changes: object) -> check_page.Check:
-    given = {"dataset": "d", "ratios": [0.9], "base": BASE, "generators": {"clustered": GENERATOR}, "classifiers": 6}
-    given |= {"prompts": {"a": "a landbird on land [V]", "b": "a landbird on water [V]"}, "donors": {"a": None, "b": "a"}}
+    given = {
+        "dataset": "d",
+        "ratios": [0.9],
+        "base": BASE,
+        "generators": {"clustered": GENERATOR},
+        "classifiers": 6,
+    }
+    given |= {
+        "prompts": {"a": "a landbird on land [V]", "b": "a landbird on water [V]"},
+        "donors": {"a": None, "b": "a"},
+    }
     given |= changes
     return check_page.Check(**{**given, "base": base_model.Base(**given["base"])})
 
 
 def test_plan_says_who_borrows_and_how_many_clusters_there_are() -> None:
-    assert check_page.plan({"a": 800, "b": 19}, settings(), GENERATOR) == {"a": "4 generators", "b": "borrows from a"}
-    assert check_page.plan({"a": 800, "b": 25}, settings(), GENERATOR) == {"a": "4 generators", "b": "2 generators"}
+    assert check_page.plan({"a": 800, "b": 19}, settings(), GENERATOR) == {
+        "a": "4 generators",
+        "b": "borrows from a",
+    }
+    assert check_page.plan({"a": 800, "b": 25}, settings(), GENERATOR) == {
+        "a": "4 generators",
+        "b": "2 generators",
+    }
     assert check_page.plan({"b": 25}, settings(), GENERATOR)["a"] == "no image and no donor"
 
 
 def test_long_prompts_are_named_with_their_tokens() -> None:
     long = "a landbird on land " * 30
-    lengths, problems = check_page.prompt_lengths(settings(prompts={"a": long + "[V]", "b": "a landbird on water [V]"}))
+    lengths, problems = check_page.prompt_lengths(
+        settings(prompts={"a": long + "[V]", "b": "a landbird on water [V]"})
+    )
     counted = dict(lengths)
     assert counted["a landbird on water V"] == 7
     assert counted["a landbird on water"] == 6
@@ -48,14 +65,19 @@ def test_a_missing_model_is_a_remark_not_a_failure(tmp_path: Path) -> None:
     assert problems[0].startswith("tokens not counted: ")
 
 
-def test_the_page_counts_the_work_and_lists_what_is_short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_page_counts_the_work_and_lists_what_is_short(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     counts = {"train": {"a": 800, "b": 8}, "validation": {"a": 10, "b": 10}, "test": {"a": 10}}
     facts = {"counts": counts, "short": ["train b: 8 of 89"], "uncut": ["landbird"]}
     text = check_page.page(settings(), {"0.9": facts}, [("a landbird", 4)], ["first of all"], audit())
     assert "| 0.9 | a | 800 | 10 | 10 | 4 generators |" in text
     assert "| 0.9 | b | 8 | 10 | 0 | borrows from a |" in text
-    assert "4 generators to train, 200 images to draw, 6 classifier runs. What they take: fairgen estimate" in text
+    assert (
+        "4 generators to train, 200 images to draw, 6 classifier runs. What they take: fairgen estimate"
+        in text
+    )
     listed = [line for line in text.splitlines() if line.startswith("- ")]
     assert listed == [
         "- first of all",
@@ -64,13 +86,19 @@ def test_the_page_counts_the_work_and_lists_what_is_short(tmp_path: Path, monkey
         "- ratio 0.9: it leaves all images of landbird, where no group has role: conflicting",
         "- no validation image of c: figures of these groups will be missing or mean nothing",
         "- few test images of b (3): one image moves a group's accuracy by 1/n",
-        "- 12 images are one set of (near-)identical ones and stay in one split; are they different pictures, lower index.near",
+        "- 12 images are one set of (near-)identical ones and stay in one split; are they different"
+        " pictures, lower index.near",
         "- 2 files or rows are malformed and left out: 2 × truncated",
         "- 5 images have a value that no group of the config has: age '7' (5)",
     ]
     named = check_page.page(settings(), {"0.9": facts}, [], [], audit() | {"empty": {"test": ["b"]}})
     assert named.count("no test image") == 1  # the audit has said it
-    assert text.index("first of all") < text.index("## Images") < text.index(check_page.DETAIL) < text.index("a landbird")
+    assert (
+        text.index("first of all")
+        < text.index("## Images")
+        < text.index(check_page.DETAIL)
+        < text.index("a landbird")
+    )
 
 
 def audit() -> dict:
@@ -79,8 +107,19 @@ def audit() -> dict:
     rejects = [{"reason": "truncated", "count": 2, "malformed": True, "examples": []}]
     rejects += [{"reason": "age in no value of the config", "count": 5, "malformed": False, "examples": []}]
     return {
-        **{"dataset": "d", "root": "r<1>", "read": 27, "indexed": 20, "rejects": rejects, "outside": {"age '7'": 5}},
-        **{"left_out": {"malformed": 2, "not_asked_for": 5}, "identical": same, "near_identical": same | {"largest": 12}},
+        **{
+            "dataset": "d",
+            "root": "r<1>",
+            "read": 27,
+            "indexed": 20,
+            "rejects": rejects,
+            "outside": {"age '7'": 5},
+        },
+        **{
+            "left_out": {"malformed": 2, "not_asked_for": 5},
+            "identical": same,
+            "near_identical": same | {"largest": 12},
+        },
         "counts": {"train": {"a": 9, "b": 1}, "validation": {"a": 10, "b": 0}, "test": {"a": 11, "b": 3}},
         "across_splits": {"sets": 0, "images": 0, "examples": []},
         "empty": {"validation": ["c"]},
@@ -116,7 +155,9 @@ def test_no_stage_cuts_a_prompt_silently(base: base_model.Base) -> None:
 
 
 def test_a_hub_model_that_is_not_there_counts_no_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
-    """transformers makes an empty tokenizer of a hub id that it cannot reach, in which every letter is a token."""
+    """transformers makes an empty tokenizer of a hub id that it cannot reach, in which every letter is a
+    token.
+    """
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     lengths, problems = check_page.prompt_lengths(settings(base={**BASE, "model": "nobody/no-such-model"}))
     assert {n for _, n in lengths} == {"?"}

@@ -1,4 +1,6 @@
-"""The report's cover: sentences that say no more than the result does, a figure inside, and no markup of the data."""
+"""The report's cover: sentences that say no more than the result does, a figure inside, and no markup of the
+data.
+"""
 
 import re
 from pathlib import Path
@@ -23,9 +25,13 @@ def sentences(document: dict) -> str:
 def test_a_leader_is_clearly_ahead_only_of_whom_its_paired_intervals_say() -> None:
     erm, dro, lora, clustered = [0.1, 0.2, 0.1], [0.3, 0.9, 0.4], [0.8, 0.7, 0.75], [0.85, 0.75, 0.8]
     told = sentences(result(erm=erm, groupdro=dro, lora=lora, clustered=clustered))
-    assert told.startswith("**clustered** has the best worst-group accuracy, 0.800 (95 % interval over 3 seeds 0.6")
+    assert told.startswith(
+        "**clustered** has the best worst-group accuracy, 0.800 (95 % interval over 3 seeds 0.6"
+    )
     assert re.search(
-        r"is clearly ahead of erm \(by 0\.667, 0\.\d+ – 0\.\d+\) and lora, the next method \(by 0\.050, [^)]+\), but", told
+        r"is clearly ahead of erm \(by 0\.667, 0\.\d+ – 0\.\d+\) and lora, the next method \(by 0\.050,"
+        r" [^)]+\), but",
+        told,
     )
     assert "but not of groupdro (by 0.267, −" in told
     won = sentences(result(erm=erm, lora=lora, clustered=clustered))
@@ -33,7 +39,9 @@ def test_a_leader_is_clearly_ahead_only_of_whom_its_paired_intervals_say() -> No
     assert "is not clearly ahead of groupdro (by" in sentences(result(groupdro=dro, lora=lora))
 
 
-@pytest.mark.parametrize(("seeds", "words"), [(1, "one seed, so there is no interval"), (2, "mean of 2 seeds, too few for")])
+@pytest.mark.parametrize(
+    ("seeds", "words"), [(1, "one seed, so there is no interval"), (2, "mean of 2 seeds, too few for")]
+)
 def test_one_or_two_seeds_have_no_interval_and_nobody_is_ahead(seeds: int, words: str) -> None:
     told = sentences(result(erm=[0.1, 0.2][:seeds], lora=[0.8, 0.9][:seeds]))
     assert words in told
@@ -72,7 +80,9 @@ def test_the_group_that_most_methods_serve_worst() -> None:
         entry["groups"]["a"]["train_n"] = 0
         entry["empty_groups"]["train"] = ["a"]
     assert "2 of the 3 methods serve the group a worst, which has no training image." in sentences(document)
-    assert "**group a: no training image, so no method has seen a real one.**" in cover.cover(document, b"")[2]
+    assert (
+        "**group a: no training image, so no method has seen a real one.**" in cover.cover(document, b"")[2]
+    )
     told = cover.worst_groups({name: methods[name] for name in ("erm", "lora")})
     assert told == "No single group is served worst by most methods: a by 1 and b by 1."
 
@@ -101,7 +111,11 @@ def test_the_cover_is_one_file_with_the_figure_in_it(tmp_path: Path, monkeypatch
 def test_no_name_injects_markup_beside_the_figure() -> None:
     document = result(EVIL, **{EVIL: [0.5, 0.6, 0.7], "erm": [0.1, 0.2, 0.1]})
     html = render(cover.cover(document, b"png"), EVIL)
-    assert len(re.findall(r'<img alt="[^"<>]*" src="data:image/png;base64,cG5n">', html)) == html.count("<img") == 1
+    assert (
+        len(re.findall(r'<img alt="[^"<>]*" src="data:image/png;base64,cG5n">', html))
+        == html.count("<img")
+        == 1
+    )
     assert "<script" not in html and "<a " not in html
     assert '" onerror=' not in render([Picture(b"", '" onerror="x')], "x")
 

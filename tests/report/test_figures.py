@@ -23,7 +23,12 @@ def paths(tmp_path: Path) -> SimpleNamespace:
     (tmp_path / "table.json").write_text(json.dumps(result(erm=[0.1, 0.2], lora=[0.7, 0.8])))
     for i in range(4):
         photo(i, 40).save(tmp_path / f"{i}.png")
-    rows = {"id": range(4), "path": [f"{i}.png" for i in range(4)], "group": ["a", "b"] * 2, "split": ["train"] * 4}
+    rows = {
+        "id": range(4),
+        "path": [f"{i}.png" for i in range(4)],
+        "group": ["a", "b"] * 2,
+        "split": ["train"] * 4,
+    }
     parquet.write(tmp_path / "split.parquet", rows, {"root": str(tmp_path)})
     made = {name: tmp_path / f"{name}.png" for name in NAMES}
     read = {"table": tmp_path / "table.json", "split": tmp_path / "split.parquet"}
@@ -31,13 +36,28 @@ def paths(tmp_path: Path) -> SimpleNamespace:
 
 
 def selected(folder: Path) -> Path:
-    """A selection of eight of nine photographs of group a, in three clusters, and of none of the one of group b."""
-    about = {"prompt": "", "negative_prompt": "", "steps": 1, "guidance": 1.0, "base": "", "adapter": "", "adapter_hash": ""}
+    """A selection of eight of nine photographs of group a, in three clusters, and of none of the one of group
+    b.
+    """
+    about = {
+        "prompt": "",
+        "negative_prompt": "",
+        "steps": 1,
+        "guidance": 1.0,
+        "base": "",
+        "adapter": "",
+        "adapter_hash": "",
+    }
     columns: dict[str, list] = {"id": [], "group": [], "file": [], "kept": [], "cluster": [], "reason": []}
     for group, count in (("a", 9), ("b", 1)):
-        file, pictures = folder / f"{group}.parquet", [images.encode_png(np.asarray(photo(100 + i, 40))) for i in range(count)]
+        file, pictures = (
+            folder / f"{group}.parquet",
+            [images.encode_png(np.asarray(photo(100 + i, 40))) for i in range(count)],
+        )
         own = {"group": group, "borrowed_from": "", **about}
-        rows = [(x, {"id": f"{group}/{i}", "seed": i, "cluster": i // 3, **own}) for i, x in enumerate(pictures)]
+        rows = [
+            (x, {"id": f"{group}/{i}", "seed": i, "cluster": i // 3, **own}) for i, x in enumerate(pictures)
+        ]
         parquet.write_images(file, rows, FIELDS, {"borrowed_from": ""})
         columns["id"] += [f"{group}/{i}" for i in range(count)]
         columns["group"] += [group] * count
@@ -46,7 +66,12 @@ def selected(folder: Path) -> Path:
         columns["cluster"] += [i // 3 for i in range(count)]
         columns["reason"] += [""] * (count - 1) + ["low score"]
     (folder / "lora").mkdir()
-    facts = {"groups": {"a": {"kept": 8, "sampled": 9, "accepted": 8 / 9}, "b": {"kept": 0, "sampled": 1, "accepted": 0.0}}}
+    facts = {
+        "groups": {
+            "a": {"kept": 8, "sampled": 9, "accepted": 8 / 9},
+            "b": {"kept": 0, "sampled": 1, "accepted": 0.0},
+        }
+    }
     parquet.write(folder / "lora/selection.parquet", columns, facts)
     return folder / "lora/selection.parquet"
 

@@ -55,7 +55,14 @@ def synthetic(method: str) -> dict:
     """An audit of one synthetic set, with a group that has no figures."""
     figures = {
         **{"kept": 9, "sampled": 12, "accepted": 0.75, "kid_on_clip_features": {"mean": 0.01, "sd": None}},
-        **{"precision": 0.5, "recall": 0.25, "vendi_score": 3.0, "vendi_score_real": 4.0, "black": 1, "constant": 0},
+        **{
+            "precision": 0.5,
+            "recall": 0.25,
+            "vendi_score": 3.0,
+            "vendi_score_real": 4.0,
+            "black": 1,
+            "constant": 0,
+        },
         **{"near_copies": {"share": 0.125, "share_among_real": None}, "duplicates": 2, "null_because": EVIL},
     }
     about = {"real": EVIL, "clip": "clip", "encoder": LINK, "similarity": 0.9}
@@ -71,7 +78,8 @@ def test_the_audit_of_synthetic_images_is_a_table_in_a_browser(tmp_path: Path) -
     paths = SimpleNamespace(audits=sorted(tmp_path.glob("*.json")), **made)
     audit_synthetic.work(audit_synthetic.AuditSynthetic(EVIL), paths)
     html = shown(made["html"])
-    assert html.count("<title>Synthetic images of &lt;script&gt;") == 1  # a script that ran would have changed it
+    # a script that ran would have changed it
+    assert html.count("<title>Synthetic images of &lt;script&gt;") == 1
     assert not {"script", "img", "a"} & tags(html)
     assert html.count("<tr>") == 1 + 4
     assert "<td>0.125 (–)</td>" in html and "|" not in re.sub(r"<style>.*?</style>", "", html, flags=re.S)

@@ -1,4 +1,6 @@
-"""The sample sheet: images are large enough to see, small ones enlarged pixel by pixel, every cluster shown."""
+"""The sample sheet: images are large enough to see, small ones enlarged pixel by pixel, every cluster
+shown.
+"""
 
 from pathlib import Path
 
@@ -11,9 +13,12 @@ from fairgen.report import sample_sheet
 
 
 @pytest.mark.parametrize(
-    ("side", "shown"), [(16, 96), (28, 112), (32, 96), (48, 96), (64, 128), (100, 100), (159, 159), (160, 160), (512, 160)]
+    ("side", "shown"),
+    [(16, 96), (28, 112), (32, 96), (48, 96), (64, 128), (100, 100), (159, 159), (160, 160), (512, 160)],
 )
-def test_small_images_are_enlarged_by_whole_numbers_and_photographs_scaled_down(side: int, shown: int) -> None:
+def test_small_images_are_enlarged_by_whole_numbers_and_photographs_scaled_down(
+    side: int, shown: int
+) -> None:
     assert sample_sheet.tile_size(side) == shown
 
 
@@ -44,17 +49,24 @@ def test_a_sheet_shows_real_images_above_generated_ones_at_one_readable_size(
     for group, donor in (("a", ""), ("b", "a")):
         samples(tmp_path / f"{group}.parquet", drawn, 3, donor)
     files = [str(tmp_path / f"{group}.parquet") for group in "ab"]
-    kept = {"group": ["a"] * 3 + ["b"] * 3, "file": [files[0]] * 3 + [files[1]] * 3, "kept": [True, True, False] * 2}
+    kept = {
+        "group": ["a"] * 3 + ["b"] * 3,
+        "file": [files[0]] * 3 + [files[1]] * 3,
+        "kept": [True, True, False] * 2,
+    }
     parquet.write(method / "selection.parquet", kept)
     figures = []
     monkeypatch.setattr(sample_sheet, "save", lambda figure, path: figures.append(figure))
-    sample_sheet.plot_samples(tmp_path / "split.parquet", [method / "selection.parquet"], ["a", "b"], tmp_path / "x.png")
+    sample_sheet.plot_samples(
+        tmp_path / "split.parquet", [method / "selection.parquet"], ["a", "b"], tmp_path / "x.png"
+    )
     words = [text.get_text() for text in figures[0].texts]
     assert words == ["a: 12 training images", "real", "lora", "b: no training image", "lora\ngenerators of a"]
     strips = [np.asarray(ax.images[0].get_array()) for ax in figures[0].axes]
     step, columns = shown + sample_sheet.GAP, sample_sheet.WIDTH // shown
     assert {strip.shape for strip in strips} == {(step, step * columns, 3)}
-    assert [(strip[0] == 200).all(axis=1).sum() // shown for strip in strips[1:]] == [2, 2]  # those that are kept
+    # those that are kept
+    assert [(strip[0] == 200).all(axis=1).sum() // shown for strip in strips[1:]] == [2, 2]
     if side == 32:
         assert np.isin(strips[0], (0, 255)).all() and (strips[0][:3, :3] == strips[0][0, 0]).all()
     figures[0].savefig(tmp_path / "x.png", dpi=sample_sheet.DPI, bbox_inches="tight")

@@ -21,7 +21,9 @@ def adapt_settings(kind: str, base: base_model.Base, **changes: object) -> Adapt
 def forward(unet: torch.nn.Module) -> torch.Tensor:
     """The UNet's answer to a fixed input."""
     generator = torch.Generator().manual_seed(0)
-    x, text = (torch.randn(shape, generator=generator) for shape in ((2, unet.config.in_channels, 8, 8), (2, 24, 64)))
+    x, text = (
+        torch.randn(shape, generator=generator) for shape in ((2, unet.config.in_channels, 8, 8), (2, 24, 64))
+    )
     with torch.inference_mode():
         return unet(x, torch.tensor([10, 500]), text).sample.clone()
 

@@ -18,7 +18,14 @@ CLIP = "fairgen:embedded/weights/clip"
 GROUPS = ["a", "b"]
 RULE = {"by": "probability", "threshold": 0.3, "balance": "groups", "quota": 14, "allow_shortfall": True}
 SETTINGS = audit.Audit(
-    **{"min_images": 10, "real_images": 50, "blocks": 5, "block_size": 6, "neighbours": 3, "similarity": 0.9999},
+    **{
+        "min_images": 10,
+        "real_images": 50,
+        "blocks": 5,
+        "block_size": 6,
+        "neighbours": 3,
+        "similarity": 0.9999,
+    },
     **{"near": 0, "shown": 3, "clip": CLIP, "encoder": Encoder("clip", CLIP), "batch": 5, "groups": GROUPS},
     card=data_card.Recipe("toy|set", 4, RULE),
 )
@@ -35,7 +42,13 @@ def write_real(folder: Path) -> None:
         photo(i, 32).save(folder / f"{i}.png")
         digest = hashlib.sha256((folder / f"{i}.png").read_bytes()).hexdigest()
         rows.append(
-            {"id": 100 + i, "path": f"{i}.png", "hash": digest, "group": GROUPS[i % 2], "split": "train" if i < 24 else "test"}
+            {
+                "id": 100 + i,
+                "path": f"{i}.png",
+                "hash": digest,
+                "group": GROUPS[i % 2],
+                "split": "train" if i < 24 else "test",
+            }
         )
     parquet.write(folder / "index.parquet", {k: [r[k] for r in rows] for k in rows[0]}, {"root": str(folder)})
     paths = SimpleNamespace(index=folder / "index.parquet", embeddings=folder / "embeddings.parquet")
@@ -44,7 +57,14 @@ def write_real(folder: Path) -> None:
 
 def write_samples(folder: Path, group: str, pictures: list[Image.Image], borrowed: str = "") -> Path:
     """A file of samples of one group."""
-    about = {"group": group, "cluster": 0, "prompt": f"a {group}", "negative_prompt": "", "steps": 5, "guidance": 2.0}
+    about = {
+        "group": group,
+        "cluster": 0,
+        "prompt": f"a {group}",
+        "negative_prompt": "",
+        "steps": 5,
+        "guidance": 2.0,
+    }
     about |= {"base": "tiny#1", "adapter": "x", "adapter_hash": "h", "borrowed_from": borrowed}
     rows = ((png(p), {"id": f"{group}/{i}", "seed": i, **about}) for i, p in enumerate(pictures))
     path = folder / f"{group}.parquet"
@@ -53,16 +73,33 @@ def write_samples(folder: Path, group: str, pictures: list[Image.Image], borrowe
 
 
 def audited(folder: Path) -> Path:
-    """An audited set: group a has a copy of training photograph 3, a repeat, a black and a grey image; group b is small."""
+    """An audited set: group a has a copy of training photograph 3, a repeat, a black and a grey image; group
+    b is small.
+    """
     write_real(folder)
     dark = [Image.new("RGB", (32, 32), (c, c, c)) for c in (0, 0, 128)]  # the first one is not kept
     fresh = [photo(1000 + i, 32) for i in range(9)]
-    pictures = {"a": [dark[0], *fresh, fresh[0], Image.open(folder / "3.png"), *dark[1:]], "b": [photo(2000, 32)]}
-    files = {group: write_samples(folder, group, found, "a" if group == "b" else "") for group, found in pictures.items()}
-    rows = [(f"{g}/{i}", g, str(files[g]), (g, i) != ("a", 0)) for g in GROUPS for i in range(len(pictures[g]))]
-    facts = {"groups": {"a": {"kept": 13, "sampled": 14, "accepted": 0.5}, "b": {"kept": 1, "sampled": 1, "accepted": 1.0}}}
+    pictures = {
+        "a": [dark[0], *fresh, fresh[0], Image.open(folder / "3.png"), *dark[1:]],
+        "b": [photo(2000, 32)],
+    }
+    files = {
+        group: write_samples(folder, group, found, "a" if group == "b" else "")
+        for group, found in pictures.items()
+    }
+    rows = [
+        (f"{g}/{i}", g, str(files[g]), (g, i) != ("a", 0)) for g in GROUPS for i in range(len(pictures[g]))
+    ]
+    facts = {
+        "groups": {
+            "a": {"kept": 13, "sampled": 14, "accepted": 0.5},
+            "b": {"kept": 1, "sampled": 1, "accepted": 1.0},
+        }
+    }
     parquet.write(
-        folder / "selection.parquet", dict(zip(("id", "group", "file", "kept"), zip(*rows, strict=True), strict=True)), facts
+        folder / "selection.parquet",
+        dict(zip(("id", "group", "file", "kept"), zip(*rows, strict=True), strict=True)),
+        facts,
     )
     names = {"index": "index.parquet", "embeddings": "embeddings.parquet", "selection": "selection.parquet"}
     names |= {"audit": "audit.json", "card": "selection.md", "pairs": "nearest.png", "page": "nearest.html"}

@@ -17,13 +17,40 @@ from fairgen.data import pixels
 from fairgen.embedded import birds
 from fairgen.workflow import stages
 
-BASE = {"model": "fairgen:embedded/weights/diffusion", "revision": None, "variant": None, "dtype": "float32", "resolution": 32}
-COMMON = {"base": BASE, "prompts": {"g": "a landbird on land [V]"}, "donors": {"g": None}, "token": "V", "seed": 0, "threads": 1}
-RECIPE = {"lr": 1e-3, "steps": 6, "batch": 3, "schedule": "cosine", "warmup": 2, "ema": 0.9, "prior_weight": 1, "prior_batch": 2}
+BASE = {
+    "model": "fairgen:embedded/weights/diffusion",
+    "revision": None,
+    "variant": None,
+    "dtype": "float32",
+    "resolution": 32,
+}
+COMMON = {
+    "base": BASE,
+    "prompts": {"g": "a landbird on land [V]"},
+    "donors": {"g": None},
+    "token": "V",
+    "seed": 0,
+    "threads": 1,
+}
+RECIPE = {
+    "lr": 1e-3,
+    "steps": 6,
+    "batch": 3,
+    "schedule": "cosine",
+    "warmup": 2,
+    "ema": 0.9,
+    "prior_weight": 1,
+    "prior_batch": 2,
+}
 RECIPE |= {"accumulate": 2, "gradient_checkpointing": False}
 ADAPT = {**COMMON, "borrow_below": 0, "min_snr": 5, "offset_noise": 0.1}
 SOLVER = {"scheduler": "dpmsolver++", "steps": 2, "guidance": 2, "negative_prompt": "", "batch": 3}
-NETWORK = {"model": "resnet10t", "args": {"channels": [8, 8, 8, 8], "stem_width": 8}, "pretrained": False, "resolution": 32}
+NETWORK = {
+    "model": "resnet10t",
+    "args": {"channels": [8, 8, 8, 8], "stem_width": 8},
+    "pretrained": False,
+    "resolution": 32,
+}
 SETTINGS = {
     "lora": {**ADAPT, "kind": "lora", "recipe": {**RECIPE, "rank": 4, "alpha": 8}},
     "shared": {**ADAPT, "kind": "lora", "recipe": {**RECIPE, "rank": 4, "alpha": 8}},
@@ -38,16 +65,31 @@ SETTINGS = {
     },
 }
 RECIPES = ("groupdro", "resample", "jtt")
-COMMON_RECIPE = {"batch": 4, "lr": 1e-3, "weight_decay": 1e-4, "evaluate_every": 2, "select": "groups", "patience": 0}
+COMMON_RECIPE = {
+    "batch": 4,
+    "lr": 1e-3,
+    "weight_decay": 1e-4,
+    "evaluate_every": 2,
+    "select": "groups",
+    "patience": 0,
+}
 FINETUNE = {
     **{"classifier": NETWORK, "precision": "float32", "start": None, "threads": 1},
     **{"classes": ["x", "y"], "targets": {"g": "x", "h": "y"}, "groups": ["g", "h"]},
 }
 SETTINGS |= {
-    "groupdro": {**FINETUNE, "kind": "groupdro", "recipe": {**COMMON_RECIPE, "steps": 6, "step_size": 0.5, "adjustment": 1}},
+    "groupdro": {
+        **FINETUNE,
+        "kind": "groupdro",
+        "recipe": {**COMMON_RECIPE, "steps": 6, "step_size": 0.5, "adjustment": 1},
+    },
     "resample": {**FINETUNE, "kind": "resample", "recipe": {**COMMON_RECIPE, "steps": 6}},
     # killed in the second phase, whose first one is made again
-    "jtt": {**FINETUNE, "kind": "jtt", "recipe": {**COMMON_RECIPE, "steps": 6, "identify_steps": 3, "upweight": 2}},
+    "jtt": {
+        **FINETUNE,
+        "kind": "jtt",
+        "recipe": {**COMMON_RECIPE, "steps": 6, "identify_steps": 3, "upweight": 2},
+    },
 }
 KILLED = """
 import os, runpy, signal, sys
@@ -69,14 +111,31 @@ class Bench:
 
     folder: Path
 
-    def start(self, name: str, killed: bool = False, settings: dict | None = None, gpu: int = 0) -> subprocess.Popen:
+    def start(
+        self, name: str, killed: bool = False, settings: dict | None = None, gpu: int = 0
+    ) -> subprocess.Popen:
         """Start the stage on so many GPUs; `killed` ends it by SIGKILL after its fourth step or image."""
-        names = {**dict.fromkeys(("lora", "full"), "adapt"), "shared": "adapt_shared", **dict.fromkeys(RECIPES, "finetune")}
+        names = {
+            **dict.fromkeys(("lora", "full"), "adapt"),
+            "shared": "adapt_shared",
+            **dict.fromkeys(RECIPES, "finetune"),
+        }
         stage = names.get(name, name)
         words = ["-c", KILLED, stages.module(stage)] if killed else ["-m", stages.module(stage)]
-        words += ["--settings", json.dumps(settings or SETTINGS[name]), "--log", str(self.folder / "log"), "--gpu", str(gpu)]
+        words += [
+            "--settings",
+            json.dumps(settings or SETTINGS[name]),
+            "--log",
+            str(self.folder / "log"),
+            "--gpu",
+            str(gpu),
+        ]
         words += [str(word) for word in self.options(stage)]
-        env = {**os.environ, "PYTHONPATH": str(PROJECT), "FAIRGEN_CHECKPOINT_SECONDS": "0" if killed else "600"}
+        env = {
+            **os.environ,
+            "PYTHONPATH": str(PROJECT),
+            "FAIRGEN_CHECKPOINT_SECONDS": "0" if killed else "600",
+        }
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         return subprocess.Popen([sys.executable, *words], env=env, cwd=self.folder, text=True, **pipes)
 
@@ -90,11 +149,25 @@ class Bench:
         """Files and wildcards of a stage."""
         return {
             "adapt": [
-                *("--clusters", "c.parquet", "--split", "s.parquet", "--prior", self.folder / "drawn.parquet"),
+                *(
+                    "--clusters",
+                    "c.parquet",
+                    "--split",
+                    "s.parquet",
+                    "--prior",
+                    self.folder / "drawn.parquet",
+                ),
                 *("--group", "g", "--cluster", "0", "--adapter", self.output),
             ],
             "adapt_shared": [
-                *("--clusters", "c.parquet", "--split", "s.parquet", "--prior", self.folder / "drawn.parquet"),
+                *(
+                    "--clusters",
+                    "c.parquet",
+                    "--split",
+                    "s.parquet",
+                    "--prior",
+                    self.folder / "drawn.parquet",
+                ),
                 *("--group", "g", "--adapters", self.output),
             ],
             "sample": ["--adapters", "--donors", "--group", "g", "--samples", self.output],
@@ -123,7 +196,9 @@ class Bench:
 def build(folder: Path) -> Bench:
     """Write the inputs."""
     drawn = [images.encode_png(birds.users(5, "train", "landbird", "land", i).pixels) for i in range(8)]
-    parquet.write_images(folder / "drawn.parquet", [(x, {"prompt": "a bird"}) for x in drawn], {"prompt": pa.string()}, {})
+    parquet.write_images(
+        folder / "drawn.parquet", [(x, {"prompt": "a bird"}) for x in drawn], {"prompt": pa.string()}, {}
+    )
     files = [f"drawn.parquet#{i}" for i in range(8)]
     hashes = [hashlib.sha256(x).hexdigest() for x in drawn]
     columns = {"id": range(8), "path": files, "group": ["g"] * 8, "hash": hashes}
@@ -133,6 +208,11 @@ def build(folder: Path) -> Bench:
     labelled["split"] = ["train"] * 4 + ["validation"] * 2 + ["test"] * 2
     parquet.write(folder / "labelled.parquet", labelled, {"root": str(folder)})
     pixels.write(folder / "32.safetensors", 8, 32, enumerate(images.load(folder, files, 32)))
-    kept = {"group": ["g"] * 8, "file": [str(folder / "drawn.parquet")] * 8, "kept": [True] * 8, "score": [0.5] * 8}
+    kept = {
+        "group": ["g"] * 8,
+        "file": [str(folder / "drawn.parquet")] * 8,
+        "kept": [True] * 8,
+        "score": [0.5] * 8,
+    }
     parquet.write(folder / "selection.parquet", kept)
     return Bench(folder)

@@ -16,13 +16,29 @@ from fairgen.models import adapters, base_model, diffusion
 
 PROMPTS = {"prompts": {"g": "a landbird on land [V]"}, "seed": 0}
 SOLVER = {"scheduler": "dpmsolver++", "steps": 2, "guidance": 2, "negative_prompt": "", "batch": 2}
-RECIPE = {"lr": 1e-2, "steps": 2, "batch": 2, "schedule": "constant", "warmup": 0, "ema": 0, "prior_weight": 1, "prior_batch": 2}
+RECIPE = {
+    "lr": 1e-2,
+    "steps": 2,
+    "batch": 2,
+    "schedule": "constant",
+    "warmup": 0,
+    "ema": 0,
+    "prior_weight": 1,
+    "prior_batch": 2,
+}
 RECIPE |= {"accumulate": 1, "gradient_checkpointing": False}
 
 
 def base_of(place: Path, **changes: object) -> base_model.Base:
     return base_model.Base(
-        **{"model": str(place), "revision": None, "variant": None, "dtype": "float32", "resolution": 32, **changes}
+        **{
+            "model": str(place),
+            "revision": None,
+            "variant": None,
+            "dtype": "float32",
+            "resolution": 32,
+            **changes,
+        }
     )
 
 
@@ -31,7 +47,9 @@ def chain(folder: Path, base: base_model.Base, kind: str) -> list[dict]:
     pixels = [images.encode_png(birds.users(5, "train", "landbird", "land", i).pixels) for i in range(3)]
     parquet.write_images(folder / "d.parquet", [(x, {"n": 0}) for x in pixels], {"n": pa.int32()}, {})
     files, hashes = [f"d.parquet#{i}" for i in range(3)], [hashlib.sha256(x).hexdigest() for x in pixels]
-    parquet.write(folder / "split.parquet", {"id": range(3), "path": files, "hash": hashes}, {"root": str(folder)})
+    parquet.write(
+        folder / "split.parquet", {"id": range(3), "path": files, "hash": hashes}, {"root": str(folder)}
+    )
     parquet.write(folder / "clusters.parquet", {"id": range(3), "group": ["g"] * 3, "cluster": [0] * 3})
     common = {**PROMPTS, "base": vars(base)}
 
@@ -39,15 +57,29 @@ def chain(folder: Path, base: base_model.Base, kind: str) -> list[dict]:
         work = WorkFolder(folder / output, settings)
         work.lock(print)
         name = output.split(".")[0]
-        stage.work(read(cls, settings), SimpleNamespace(**{name: folder / output}, work=work, group="g", **paths))
+        stage.work(
+            read(cls, settings), SimpleNamespace(**{name: folder / output}, work=work, group="g", **paths)
+        )
         work.close(done=True)
         return folder / output
 
     class_images = run(prior, prior.Prior, {**common, "count": 2, "solver": SOLVER}, "prior.parquet")
     recipe = {**RECIPE, **({"rank": 2, "alpha": 4} if kind == "lora" else {})}
-    settings = {**common, "kind": kind, "recipe": recipe, "token": "V", "borrow_below": 0, "donors": {"g": None}}
+    settings = {
+        **common,
+        "kind": kind,
+        "recipe": recipe,
+        "token": "V",
+        "borrow_below": 0,
+        "donors": {"g": None},
+    }
     settings |= {"min_snr": 5, "offset_noise": 0}
-    more = {"clusters": folder / "clusters.parquet", "split": folder / "split.parquet", "prior": [class_images], "cluster": "0"}
+    more = {
+        "clusters": folder / "clusters.parquet",
+        "split": folder / "split.parquet",
+        "prior": [class_images],
+        "cluster": "0",
+    }
     adapter = run(adapt, Adapt, settings, "adapter.safetensors", **more)
     settings = {**common, "per_group": 3, "floor": 1, "solver": SOLVER, "token": "V", "donors": {"g": None}}
     drawn = run(sample, sample.Sample, settings, "samples.parquet", adapters=[adapter], donors=[])

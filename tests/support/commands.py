@@ -13,4 +13,6 @@ def command(stage: str, settings: dict, seen: str = "", **options: object) -> su
     words = [sys.executable, "-m", stages.module(stage), "--settings", canonical(settings)]
     for name, value in options.items():
         words += [f"--{name}", str(value)]
-    return subprocess.run(words, capture_output=True, text=True, env={**os.environ, **({SEEN: seen} if seen else {})})
+    return subprocess.run(
+        words, capture_output=True, text=True, env={**os.environ, **({SEEN: seen} if seen else {})}
+    )

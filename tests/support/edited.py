@@ -1,7 +1,8 @@
-"""Edits a finished run, kills or fails jobs of the rerun, calls again, and compares with an undisturbed run of the new config.
+"""Edits a finished run, kills or fails jobs of the rerun, calls again, and compares with an undisturbed run
+of the new config.
 
-Used by `interrupt.py`. An edit is a change of config.yaml or a forced rerun; every other round goes back to the first config, so
-that each config needs one undisturbed run only.
+Used by `interrupt.py`. An edit is a change of config.yaml or a forced rerun; every other round goes back to
+the first config, so that each config needs one undisturbed run only.
 """
 
 import contextlib
@@ -21,8 +22,8 @@ from workflows import PROJECT, TINY, Workflow, copy_workflow
 from fairgen.workflow.method_chain import merged
 from fairgen.workflow.stages import STAGES, module
 
-# `sitecustomize` of the copies: a process of the stage in FAIL ends before it has begun, as on a broken node; with STAND_IN, the
-# folder of `stand_in.py`, that runs in every stage's place
+# `sitecustomize` of the copies: a process of the stage in FAIL ends before it has begun, as on a broken node;
+# with STAND_IN, the folder of `stand_in.py`, that runs in every stage's place
 FAILING = """
 import os, sys
 
@@ -49,7 +50,8 @@ def of_birds(**blocks: Any) -> dict[str, Any]:
     return {"datasets": {"birds": {"settings": blocks}}}
 
 
-EDITS: dict[str, dict[str, Any]] = {  # what is merged over the tiny run's config; an edit without a change forces a rule
+# what is merged over the tiny run's config; an edit without a change forces a rule
+EDITS: dict[str, dict[str, Any]] = {
     "finetune.head.steps": of_birds(finetune={"head": {"steps": 6}}),
     "pretrain.lr": of_birds(pretrain={"lr": 1.0e-3}),
     "filter.quota": of_birds(filter={"quota": 5}),
@@ -61,7 +63,10 @@ EDITS: dict[str, dict[str, Any]] = {  # what is merged over the tiny run's confi
     "index.max_rejected": {"index": {"max_rejected": 0.1}},
     "options.seed": {"datasets": {"birds": {"options": {"seed": 8}}}},
     "audit.shown": {"audit": {"shown": 4}},
-    **{f"--forcerun {rule}": {} for rule in ("draw", "index", "decode", "split", "cluster", "score", "filter", "metrics")},
+    **{
+        f"--forcerun {rule}": {}
+        for rule in ("draw", "index", "decode", "split", "cluster", "score", "filter", "metrics")
+    },
 }
 
 
@@ -76,7 +81,9 @@ class Edited:
     undisturbed: dict[str, dict[str, bytes]] = field(default_factory=dict)
 
     def reference(self, edit: str) -> dict[str, bytes]:
-        """Artifacts of a run of this config from scratch that nothing disturbs; a forced rerun ends where it began."""
+        """Artifacts of a run of this config from scratch that nothing disturbs; a forced rerun ends where it
+        began.
+        """
         name = edit if EDITS.get(edit) else ""
         if name not in self.undisturbed:
             folder = self.references / (name or "unedited")
@@ -103,10 +110,16 @@ class Edited:
         if kind == "fail":
             env["FAIL"] = module(self.random.choice([*STAGES]))
         begun, moment, happened = time.monotonic(), self.random.uniform(2, self.latest), "nothing"
-        with self.workflow.start(["--cores=2", *words], self.workflow.folder / "terminal.txt", env) as process:
+        with self.workflow.start(
+            ["--cores=2", *words], self.workflow.folder / "terminal.txt", env
+        ) as process:
             while process.poll() is None:
                 if kind != "fail" and happened == "nothing" and time.monotonic() - begun > moment:
-                    victims = [(process.pid, "snakemake")] if kind == "kill snakemake" else jobs_in(self.workflow.folder)
+                    victims = (
+                        [(process.pid, "snakemake")]
+                        if kind == "kill snakemake"
+                        else jobs_in(self.workflow.folder)
+                    )
                     if victims:
                         number, happened = self.random.choice(victims)
                         with contextlib.suppress(ProcessLookupError):
@@ -128,12 +141,17 @@ class Edited:
             done = self.workflow.run(*CALL, cores=2)
             assert done.returncode == 0, f"{edit}: {said}\n{done.stdout[-3000:]}{done.stderr[-3000:]}"
             self.compare(edit, said)
-            yield f"round {number}: {edit or 'back to the first config'}; {', then '.join(said)}; as undisturbed"
+            yield (
+                f"round {number}: {edit or 'back to the first config'}; {', then '.join(said)}; as"
+                " undisturbed"
+            )
 
     def compare(self, edit: str, said: list[str]) -> None:
         """Every artifact has the bytes of the undisturbed run, and snakemake has nothing left to do."""
         found, expected = artifacts(self.workflow.folder), self.reference(edit)
-        other = sorted(name for name in found.keys() | expected.keys() if found.get(name) != expected.get(name))
+        other = sorted(
+            name for name in found.keys() | expected.keys() if found.get(name) != expected.get(name)
+        )
         assert not other, f"{edit}: {said}: other than in an undisturbed run: {other}"
         assert "Nothing to be done" in self.workflow.run("--dry-run", *CALL).stdout
 
@@ -152,4 +170,6 @@ def edited(place: Path, seed: int, stand_ins: bool = False) -> Edited:
     else:
         os.environ.pop("STAND_IN", None)
     (place / "edited").mkdir()
-    return Edited(copied(place / "edited"), place / "undisturbed", random.Random(seed), 4 if stand_ins else LATEST)
+    return Edited(
+        copied(place / "edited"), place / "undisturbed", random.Random(seed), 4 if stand_ins else LATEST
+    )

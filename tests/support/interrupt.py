@@ -1,12 +1,13 @@
-"""Kills jobs and snakemake itself at random moments, gives the same command again, and compares with an undisturbed run.
+"""Kills jobs and snakemake itself at random moments, gives the same command again, and compares with an
+undisturbed run.
 
     python tests/support/interrupt.py --rounds 20 --seed 0
     python tests/support/interrupt.py --rounds 20 --edited
     python tests/support/interrupt.py --rounds 100 --edited --stand-ins
 
-Two folders: one run is left alone (--cores 1), the other is killed (SIGKILL) once a round (--cores 2). Checked: every
-artifact has the same bytes in both; no job that was finished runs again; adapt, sample and pretrain go on from their
-checkpoints. With --edited a finished run is edited before each round (`edited.py`),
+Two folders: one run is left alone (--cores 1), the other is killed (SIGKILL) once a round (--cores 2).
+Checked: every artifact has the same bytes in both; no job that was finished runs again; adapt, sample and
+pretrain go on from their checkpoints. With --edited a finished run is edited before each round (`edited.py`),
 with --stand-ins without computing (`stand_in.py`). Prints a line per round.
 """
 
@@ -31,12 +32,15 @@ from fairgen.workflow.method_chain import merged
 
 TARGETS = ["worst_group.json", "figures/worst_group.png", "pages/result.html", "audit_synthetic.json"]
 COMMAND = ["--cores=2", *(f"results/birds/{name}" for name in TARGETS)]
-# What is killed, round by round: snakemake, a job of a stage once it has a checkpoint, or any job. Whatever goes on has said so
-# in its log before snakemake is killed again: an orphan that ends is made again, with a new log.
+# What is killed, round by round: snakemake, a job of a stage once it has a checkpoint, or any job. Whatever
+# goes on has said so in its log before snakemake is killed again: an orphan that ends is made again, with a
+# new log.
 VICTIMS = ["snakemake", "adapt", "sample", "pretrain", "any"]
 WORK = {"adapt": "adapters/*/.*.work", "sample": "samples/.*.work", "pretrain": "pretrain/.*.work"}
 # the tiny run, with steps enough to be caught at work
-RUN = merged(TINY, {"datasets": {"birds": {"settings": {"adapt": {"lora": {"steps": 20}}, "pretrain": {"steps": 20}}}}})
+RUN = merged(
+    TINY, {"datasets": {"birds": {"settings": {"adapt": {"lora": {"steps": 20}}, "pretrain": {"steps": 20}}}}}
+)
 LATEST = 20  # seconds until a process of any kind is killed
 LIMIT = 600  # seconds after which a call is killed as a whole, with a warning that says what it was at
 
@@ -45,19 +49,28 @@ def artifacts(folder: Path) -> dict[str, bytes]:
     """Everything below results but logs and benchmarks, by path."""
     root = folder / "results"
     files = (path for path in sorted(root.rglob("*")) if path.is_file())
-    return {name: p.read_bytes() for p in files if not (name := str(p.relative_to(root))).startswith(("logs/", "benchmarks/"))}
+    return {
+        name: p.read_bytes()
+        for p in files
+        if not (name := str(p.relative_to(root))).startswith(("logs/", "benchmarks/"))
+    }
 
 
 def outputs(said: str, finished: bool) -> set[str]:
     """First output of every job that snakemake announces, or of those that it calls finished."""
     started = dict(re.findall(r"^    jobid: (\d+)$.*?^    output: ([^,\n]+)", said, re.M | re.S))
-    started |= {job: output for output, job in re.findall(r"^    output: ([^,\n]+).*?^    jobid: (\d+)$", said, re.M | re.S)}
+    started |= {
+        job: output
+        for output, job in re.findall(r"^    output: ([^,\n]+).*?^    jobid: (\d+)$", said, re.M | re.S)
+    }
     ended = re.findall(r"^Finished jobid: (\d+) ", said, re.M)
     return {started[job] for job in ended} if finished else set(started.values())
 
 
 def held(process: int, folder: Path) -> bool:
-    """Stop a process if its work folder still has a checkpoint when it stands still; otherwise let it go on."""
+    """Stop a process if its work folder still has a checkpoint when it stands still; otherwise let it go
+    on.
+    """
     try:
         os.kill(process, signal.SIGSTOP)
     except ProcessLookupError:
@@ -73,7 +86,11 @@ def jobs_in(folder: Path) -> list[tuple[int, str]]:
     for place in Path("/proc").glob("[0-9]*"):
         try:
             words = (place / "cmdline").read_text().split("\0")
-            if words[1:2] == ["-m"] and words[2].startswith("fairgen.") and (place / "cwd").resolve() == folder:
+            if (
+                words[1:2] == ["-m"]
+                and words[2].startswith("fairgen.")
+                and (place / "cwd").resolve() == folder
+            ):
                 found.append((int(place.name), words[2].rpartition(".")[2]))
         except OSError:  # it has just ended
             continue
@@ -91,7 +108,9 @@ class Disturbed:
 
     def start(self, words: Sequence[str] = COMMAND) -> subprocess.Popen:
         """Give the command, with a checkpoint after every step."""
-        return self.workflow.start(words, self.said, self.workflow.environment() | {"FAIRGEN_CHECKPOINT_SECONDS": "0"})
+        return self.workflow.start(
+            words, self.said, self.workflow.environment() | {"FAIRGEN_CHECKPOINT_SECONDS": "0"}
+        )
 
     def jobs(self) -> list[tuple[int, str]]:
         """Process id and stage of every job that runs in the folder, orphans included."""
@@ -101,7 +120,10 @@ class Disturbed:
         """The process to kill now, if its time has come."""
         if wanted in WORK:
             for folder in (self.workflow.folder / "results/birds").glob(f"*/*/{WORK[wanted]}"):
-                owner = re.match(r"process (\d+)", (folder / "lock").read_text() if (folder / "manifest.json").exists() else "")
+                owner = re.match(
+                    r"process (\d+)",
+                    (folder / "lock").read_text() if (folder / "manifest.json").exists() else "",
+                )
                 found = [job for job in self.jobs() if owner and job[0] == int(owner[1])]
                 if found and held(found[0][0], folder):
                     return found[0]
@@ -120,7 +142,9 @@ class Disturbed:
                     os.kill(found[0], signal.SIGKILL)
                     killed = f"{found[1]} {after}"
                 if time.monotonic() > begun + LIMIT:
-                    warnings.warn(f"a call did not end {after}, so all was killed:\n{self.state()}", stacklevel=2)
+                    warnings.warn(
+                        f"a call did not end {after}, so all was killed:\n{self.state()}", stacklevel=2
+                    )
                     for number in (process.pid, *(job for job, _ in self.jobs())):
                         with contextlib.suppress(ProcessLookupError):
                             os.kill(number, signal.SIGKILL)
@@ -134,19 +158,27 @@ class Disturbed:
 
     def state(self) -> str:
         """Every process of fairgen's and snakemake's on the machine, and the end of the terminal."""
-        listed = subprocess.run(["ps", "-eo", "pid,ppid,stat,wchan:20,etimes,args"], capture_output=True, text=True).stdout
+        listed = subprocess.run(
+            ["ps", "-eo", "pid,ppid,stat,wchan:20,etimes,args"], capture_output=True, text=True
+        ).stdout
         ours = [line[:160] for line in listed.splitlines() if "fairgen" in line or "snakemake" in line]
         return "\n".join([*ours, self.said.read_text()[-2000:]])
 
     def check(self) -> None:
-        """Nothing that was finished before the last call has run in it; note what went on from a checkpoint."""
+        """Nothing that was finished before the last call has run in it; note what went on from a
+        checkpoint.
+        """
         said = self.said.read_text()
         again = self.finished & outputs(said, finished=False)
         assert not again, f"finished, and made again: {sorted(again)}\n{said}"
         self.finished |= outputs(said, finished=True)
         for log in (self.workflow.folder / "results/logs").rglob("*.log"):
             if "goes on from" in log.read_text():
-                self.went_on.add(next((stage for stage, place in WORK.items() if place.split("/")[0] in log.parts), log.stem))
+                self.went_on.add(
+                    next(
+                        (stage for stage, place in WORK.items() if place.split("/")[0] in log.parts), log.stem
+                    )
+                )
 
     def compare(self, expected: dict[str, bytes]) -> None:
         """All artifacts are those of the undisturbed run, and nothing else lies about."""
@@ -171,7 +203,8 @@ class Disturbed:
         assert status == 0, self.said.read_text()
         self.compare(expected)
         print(
-            f"the same bytes as undisturbed in {len(expected)} files; went on from checkpoints: {', '.join(sorted(self.went_on))}"
+            f"the same bytes as undisturbed in {len(expected)} files; went on from checkpoints:"
+            f" {', '.join(sorted(self.went_on))}"
         )
 
 
@@ -193,7 +226,9 @@ def disturbed(folder: Path, seed: int) -> Disturbed:
 
 def main() -> None:
     """Interrupt a run so many times."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--edited", action="store_true", help="edit a finished run before each round")

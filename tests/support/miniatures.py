@@ -23,7 +23,13 @@ XL = {
     "transformer_layers_per_block": (1, 2),
     "use_linear_projection": True,
 }
-SCHEDULE = {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012, "clip_sample": False, "steps_offset": 1}
+SCHEDULE = {
+    "beta_schedule": "scaled_linear",
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "clip_sample": False,
+    "steps_offset": 1,
+}
 ARCHITECTURES = ("sd15", "sd2", "sd2-v", "sdxl")
 
 
@@ -46,7 +52,9 @@ def text_config(act: str = "quick_gelu", layers: int = 2, width: int = 16):
     )
 
 
-def build(folder: Path, architecture: str, variant: str | None = None, dtype: torch.dtype = torch.float32) -> Path:
+def build(
+    folder: Path, architecture: str, variant: str | None = None, dtype: torch.dtype = torch.float32
+) -> Path:
     """Write a pipeline of one of `ARCHITECTURES`; returns its folder."""
     from diffusers import (
         AutoencoderKL,
@@ -84,18 +92,23 @@ def build(folder: Path, architecture: str, variant: str | None = None, dtype: to
         zero = {"prediction_type": "v_prediction", "rescale_betas_zero_snr": True}
         ddpm = DDPMScheduler(**SCHEDULE, **(zero if architecture == "sd2-v" else {}))
         parts |= {
-            "scheduler": ddpm if second else PNDMScheduler(**{k: v for k, v in SCHEDULE.items() if k != "clip_sample"}),
+            "scheduler": ddpm
+            if second
+            else PNDMScheduler(**{k: v for k, v in SCHEDULE.items() if k != "clip_sample"}),
             "unet": UNet2DConditionModel(**UNET, cross_attention_dim=16, use_linear_projection=second),
             "text_encoder": CLIPTextModel(text_config("gelu" if second else "quick_gelu")),
         }
-        pipeline = StableDiffusionPipeline(**parts, safety_checker=None, feature_extractor=None, requires_safety_checker=False)
+        pipeline = StableDiffusionPipeline(
+            **parts, safety_checker=None, feature_extractor=None, requires_safety_checker=False
+        )
     place = folder / architecture
     pipeline.to(dtype).save_pretrained(place, variant=variant)
     return place
 
 
 Tensors = dict[str, torch.Tensor]
-SPOILT: dict[str, Callable[[Tensors, str], Tensors]] = {  # what may be wrong with a file, by the name of one of its tensors
+# what may be wrong with a file, by the name of one of its tensors
+SPOILT: dict[str, Callable[[Tensors, str], Tensors]] = {
     "dropped": lambda tensors, name: {n: x for n, x in tensors.items() if n != name},
     "renamed": lambda tensors, name: {n + "_" * (n == name): x for n, x in tensors.items()},
     "prefixed": lambda tensors, name: {f"model.{n}": x for n, x in tensors.items()},

@@ -6,7 +6,11 @@ from pathlib import Path
 
 def moved(folder: Path, old: str, new: str) -> None:
     """Move a module of a copy, and let all that import it import it from there."""
-    package, (parent, _, name), (home, _, other) = folder / "fairgen", old.rpartition("."), new.rpartition(".")
+    package, (parent, _, name), (home, _, other) = (
+        folder / "fairgen",
+        old.rpartition("."),
+        new.rpartition("."),
+    )
     (package / home).mkdir(exist_ok=True)
     (package / f"{old.replace('.', '/')}.py").rename(package / f"{new.replace('.', '/')}.py")
     here = f"fairgen.{parent}".rstrip(".")

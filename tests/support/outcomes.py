@@ -5,7 +5,12 @@ import numpy as np
 from fairgen.evaluate.metrics import Group, Metrics, Predictions, summarise
 
 SETTINGS = Metrics(
-    {"xa": Group("x", "a", "aligned"), "xb": Group("x", "b", "conflicting"), "yb": Group("y", "b", "aligned")}, ["x", "y"]
+    {
+        "xa": Group("x", "a", "aligned"),
+        "xb": Group("x", "b", "conflicting"),
+        "yb": Group("y", "b", "aligned"),
+    },
+    ["x", "y"],
 )
 COUNTS = {"train": {"xa": 90, "xb": 10, "yb": 100}, "validation": {"xa": 9, "yb": 10}}
 USED = {"group_labels": ["selection"], "validation_rows": 20, "training_rows": 200, "gradient_steps": 10}

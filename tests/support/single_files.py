@@ -8,12 +8,30 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 
-RESNET = {"norm1": "in_layers.0", "conv1": "in_layers.2", "time_emb_proj": "emb_layers.1", "norm2": "out_layers.0"}
+RESNET = {
+    "norm1": "in_layers.0",
+    "conv1": "in_layers.2",
+    "time_emb_proj": "emb_layers.1",
+    "norm2": "out_layers.0",
+}
 RESNET |= {"conv2": "out_layers.3", "conv_shortcut": "skip_connection"}
 ENDS = {"time_embedding.linear_": "time_embed.", "add_embedding.linear_": "label_emb.0."}
-OPEN_CLIP = {"encoder.layers": "transformer.resblocks", "layer_norm1": "ln_1", "layer_norm2": "ln_2", "self_attn": "attn"}
-OPEN_CLIP |= {"fc1": "c_fc", "fc2": "c_proj", "final_layer_norm": "ln_final", "embeddings.token_embedding": "token_embedding"}
-OPEN_CLIP |= {"embeddings.position_embedding.weight": "positional_embedding", "text_projection.weight": "text_projection"}
+OPEN_CLIP = {
+    "encoder.layers": "transformer.resblocks",
+    "layer_norm1": "ln_1",
+    "layer_norm2": "ln_2",
+    "self_attn": "attn",
+}
+OPEN_CLIP |= {
+    "fc1": "c_fc",
+    "fc2": "c_proj",
+    "final_layer_norm": "ln_final",
+    "embeddings.token_embedding": "token_embedding",
+}
+OPEN_CLIP |= {
+    "embeddings.position_embedding.weight": "positional_embedding",
+    "text_projection.weight": "text_projection",
+}
 
 
 def replaced(name: str, words: dict[str, str]) -> str:
@@ -47,20 +65,34 @@ def unet_key(name: str, layers: int = 1) -> str:
 
 def vae_key(name: str, blocks: int = 3) -> str:
     """The original name of a weight of an autoencoder with so many blocks."""
-    words = {"conv_norm_out": "norm_out", "mid_block.attentions.0": "mid.attn_1", "group_norm": "norm", "to_out.0": "proj_out"}
+    words = {
+        "conv_norm_out": "norm_out",
+        "mid_block.attentions.0": "mid.attn_1",
+        "group_norm": "norm",
+        "to_out.0": "proj_out",
+    }
     words |= {"to_q": "q", "to_k": "k", "to_v": "v", "conv_shortcut": "nin_shortcut"}
     words |= {"mid_block.resnets.0": "mid.block_1", "mid_block.resnets.1": "mid.block_2"}
-    words |= {"resnets": "block", "downsamplers.0": "downsample", "upsamplers.0": "upsample", "down_blocks": "down"}
+    words |= {
+        "resnets": "block",
+        "downsamplers.0": "downsample",
+        "upsamplers.0": "upsample",
+        "down_blocks": "down",
+    }
     name = re.sub(r"up_blocks\.(\d)", lambda found: f"up.{blocks - 1 - int(found[1])}", name)
     return replaced(name, words)
 
 
 def clip_state(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """A text encoder with OpenCLIP's names: queries, keys and values in one matrix, the projection transposed."""
+    """A text encoder with OpenCLIP's names: queries, keys and values in one matrix, the projection
+    transposed.
+    """
     state, found = {name.removeprefix("text_model."): x for name, x in state.items()}, {}
     for name, x in state.items():
         if ".q_proj." in name:
-            joined = torch.cat([state[name.replace("q_proj", part)] for part in ("q_proj", "k_proj", "v_proj")])
+            joined = torch.cat(
+                [state[name.replace("q_proj", part)] for part in ("q_proj", "k_proj", "v_proj")]
+            )
             found[replaced(name, OPEN_CLIP | {"q_proj.": "in_proj_"})] = joined
         elif ".k_proj." not in name and ".v_proj." not in name:
             found[replaced(name, OPEN_CLIP)] = x.T if name == "text_projection.weight" else x
@@ -79,7 +111,10 @@ def write(folder: Path, path: Path) -> Path:
     found |= {f"first_stage_model.{vae_key(name)}": x for name, x in part("vae").items()}
     if about["_class_name"] == "StableDiffusionXLPipeline":
         first = "conditioner.embedders.0.transformer.text_model."
-        found |= {f"conditioner.embedders.1.model.{name}": x for name, x in clip_state(part("text_encoder_2")).items()}
+        found |= {
+            f"conditioner.embedders.1.model.{name}": x
+            for name, x in clip_state(part("text_encoder_2")).items()
+        }
     else:
         first = "cond_stage_model.transformer.text_model."
     if open_clip:

@@ -1,7 +1,9 @@
-"""A Slurm cluster of one node on this machine: munge, slurmctld and slurmd of Debian's slurm-wlm, and two GPUs that are files.
+"""A Slurm cluster of one node on this machine: munge, slurmctld and slurmd of Debian's slurm-wlm, and two
+GPUs that are files.
 
-It needs root and no systemd or cgroups, so it runs in a container. Its config stands in /etc/slurm, the only place where
-jobs look for it: snakemake's plugin clears Slurm's variables. It never touches a cluster that is there already.
+It needs root and no systemd or cgroups, so it runs in a container. Its config stands in /etc/slurm, the only
+place where jobs look for it: snakemake's plugin clears Slurm's variables. It never touches a cluster that is
+there already.
 """
 
 import os
@@ -101,7 +103,9 @@ class Cluster:
         """Start one daemon in the foreground, its terminal in a file."""
         program = shutil.which(name, path="/usr/sbin:/usr/bin")
         with (self.root / f"{name}.terminal").open("w") as file:
-            self.daemons.append(subprocess.Popen([program, *words], stdout=file, stderr=file, start_new_session=True))
+            self.daemons.append(
+                subprocess.Popen([program, *words], stdout=file, stderr=file, start_new_session=True)
+            )
 
     def configure(self) -> None:
         """Write the config, a key, and the files that pass for GPUs."""
@@ -111,7 +115,9 @@ class Cluster:
             (self.root / f"gpu{i}").symlink_to(device)
         (self.root / "munge.key").write_bytes(os.urandom(128))
         (self.root / "munge.key").chmod(0o600)
-        text = CONFIG.format(node=socket.gethostname().split(".")[0], root=self.root, ports=free_ports(2), gpus=len(DEVICES))
+        text = CONFIG.format(
+            node=socket.gethostname().split(".")[0], root=self.root, ports=free_ports(2), gpus=len(DEVICES)
+        )
         ETC.mkdir(exist_ok=True)
         (ETC / "slurm.conf").write_text(text)
         (ETC / "gres.conf").write_text(f"Name=gpu File={self.root}/gpu[0-{len(DEVICES) - 1}]\n")
@@ -125,9 +131,16 @@ class Cluster:
     def __enter__(self) -> "Cluster":
         self.configure()
         try:
-            places = {"socket": "munge.socket", "key-file": "munge.key", "pid-file": "munge.pid", "seed-file": "munge.seed"}
+            places = {
+                "socket": "munge.socket",
+                "key-file": "munge.key",
+                "pid-file": "munge.pid",
+                "seed-file": "munge.seed",
+            }
             places["log-file"] = "munge.log"
-            self.start("munged", "--force", "--foreground", *(f"--{k}={self.root / v}" for k, v in places.items()))
+            self.start(
+                "munged", "--force", "--foreground", *(f"--{k}={self.root / v}" for k, v in places.items())
+            )
             wait_for((self.root / "munge.socket").exists, "munge is not up")
             self.start("slurmctld", "-D", "-i")
             self.start("slurmd", "-D")

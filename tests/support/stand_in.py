@@ -1,7 +1,8 @@
-"""A stage's stand-in: in its place it writes outputs that depend on its settings and on every byte of its inputs, in a moment.
+"""A stage's stand-in: in its place it writes outputs that depend on its settings and on every byte of its
+inputs, in a moment.
 
-With it a whole rerun takes seconds, so that many disturbances can be tried; whatever is stale in the inputs shows in the outputs.
-Rules, lineages, checks and the moves into place are the real ones.
+With it a whole rerun takes seconds, so that many disturbances can be tried; whatever is stale in the inputs
+shows in the outputs. Rules, lineages, checks and the moves into place are the real ones.
 """
 
 import argparse
@@ -58,7 +59,11 @@ def main(stage: str, words: list[str]) -> None:
     seen = hashlib.sha256(json.dumps([settings, told], sort_keys=True).encode())
     for path in (path for listed in inputs.values() for path in listed):
         seen.update(path.read_bytes())
-    made = {name: Path(values[0]) for name, values in options.items() if values and values[0].startswith("results/")}
+    made = {
+        name: Path(values[0])
+        for name, values in options.items()
+        if values and values[0].startswith("results/")
+    }
     made = {name: path for name, path in made.items() if name not in (*inputs, "log") and path.suffix}
     kept = WorkFolder(next(iter(made.values())), settings)
     kept.lock(lambda said: None)  # an orphan of a killed snakemake may be at it

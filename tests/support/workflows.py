@@ -43,17 +43,22 @@ class Workflow:
     def run(self, *words: str, cores: int = 1) -> subprocess.CompletedProcess:
         """Call snakemake there."""
         command = [sys.executable, "-m", "snakemake", "--cores", str(cores), *words]
-        return subprocess.run(command, cwd=self.folder, env=self.environment(), capture_output=True, text=True)
+        return subprocess.run(
+            command, cwd=self.folder, env=self.environment(), capture_output=True, text=True
+        )
 
     def start(self, words: Sequence[str], said: Path, env: dict[str, str]) -> subprocess.Popen:
-        """Call snakemake without waiting; what it says goes into a file, for orphans would hold a pipe open."""
+        """Call snakemake without waiting; what it says goes into a file, for orphans would hold a pipe
+        open.
+        """
         with said.open("w") as file:
             command = [sys.executable, "-m", "snakemake", *words]
             return subprocess.Popen(command, cwd=self.folder, env=env, stdout=file, stderr=file)
 
     def environment(self) -> dict[str, str]:
         """Variables for processes in the copy."""
-        kept = {"FAIRGEN_CACHE": str(Path(tempfile.gettempdir(), f"fairgen-tests-{os.getuid()}"))}  # what timm has passed
+        # what timm has passed
+        kept = {"FAIRGEN_CACHE": str(Path(tempfile.gettempdir(), f"fairgen-tests-{os.getuid()}"))}
         own = {"PYTHONPATH": str(self.package or self.folder), "XDG_CACHE_HOME": str(self.folder / ".cache")}
         return {**os.environ, **kept, **own}
 
@@ -71,13 +76,19 @@ def copy_workflow(folder: Path) -> Workflow:
         shutil.copytree(PROJECT / name, folder / name)
     for name in ("Snakefile", "config.yaml"):
         shutil.copy(PROJECT / name, folder / name)
-    shutil.copytree(PROJECT / "fairgen", folder / "fairgen", ignore=shutil.ignore_patterns("weights", "__pycache__"))
+    shutil.copytree(
+        PROJECT / "fairgen", folder / "fairgen", ignore=shutil.ignore_patterns("weights", "__pycache__")
+    )
     (folder / "fairgen/embedded/weights").symlink_to(PROJECT / "fairgen/embedded/weights")
     return Workflow(folder)
 
 
-def result(dataset: str = "toy", ratios: tuple[float | str, ...] = (0.99,), **accuracies: list[float]) -> dict:
-    """A `worst_group.json` of methods with these worst-group accuracies, one per seed, the same at every ratio."""
+def result(
+    dataset: str = "toy", ratios: tuple[float | str, ...] = (0.99,), **accuracies: list[float]
+) -> dict:
+    """A `worst_group.json` of methods with these worst-group accuracies, one per seed, the same at every
+    ratio.
+    """
     from fairgen.evaluate import comparison, results
 
     counts = dict.fromkeys(("n", "train_n", "validation_n"), 9)
@@ -89,9 +100,16 @@ def result(dataset: str = "toy", ratios: tuple[float | str, ...] = (0.99,), **ac
                     **dict.fromkeys(comparison.METRICS, value),
                     "worst_group": "a",
                     "worst_group_wilson95": [value, value],
-                    "groups": {name: {"accuracy": value, **counts, "wilson95": [value, value]} for name in "ab"},
+                    "groups": {
+                        name: {"accuracy": value, **counts, "wilson95": [value, value]} for name in "ab"
+                    },
                     "empty_groups": {"train": [], "validation": [], "test": []},
-                    **{"group_labels": ["selection"], "validation_rows": 20, "training_rows": 99, "gradient_steps": 10},
+                    **{
+                        "group_labels": ["selection"],
+                        "validation_rows": 20,
+                        "training_rows": 99,
+                        "gradient_steps": 10,
+                    },
                     "weights_sha256": "0" * 64,
                 }
                 for value in values
@@ -111,7 +129,9 @@ def result(dataset: str = "toy", ratios: tuple[float | str, ...] = (0.99,), **ac
     }
 
 
-def planned(workflow: Workflow, *words: str, target: str = "results/birds/worst_group.json") -> dict[str, int]:
+def planned(
+    workflow: Workflow, *words: str, target: str = "results/birds/worst_group.json"
+) -> dict[str, int]:
     """Jobs per rule that a dry run announces; fails with the output if there is no plan."""
     done = workflow.run("--dry-run", *words, target)
     assert done.returncode == 0, done.stdout + done.stderr

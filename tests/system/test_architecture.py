@@ -1,4 +1,6 @@
-"""The house: wings in the DAG's order, stages in one list, a test file for each stage, parts that are added by their lines."""
+"""The house: wings in the DAG's order, stages in one list, a test file for each stage, parts that are added
+by their lines.
+"""
 
 import ast
 import re
@@ -12,9 +14,21 @@ from fairgen.core import fingerprint
 from fairgen.workflow.stages import STAGES, module
 
 PACKAGE = PROJECT / "fairgen"
-WINGS = ("core", "models", "embedded", "data", "generate", "classify", "evaluate", "report", "workflow", "commands")
+WINGS = (
+    "core",
+    "models",
+    "embedded",
+    "data",
+    "generate",
+    "classify",
+    "evaluate",
+    "report",
+    "workflow",
+    "commands",
+)
 MODULES = sorted(
-    ".".join(path.relative_to(PROJECT).with_suffix("").parts).removesuffix(".__init__") for path in PACKAGE.rglob("*.py")
+    ".".join(path.relative_to(PROJECT).with_suffix("").parts).removesuffix(".__init__")
+    for path in PACKAGE.rglob("*.py")
 )
 
 
@@ -36,7 +50,9 @@ def test_a_wing_imports_only_wings_before_it(name: str) -> None:
 
 def test_no_module_imports_a_stage() -> None:
     stages = {module(stage) for stage in STAGES}
-    assert {(name, other) for name in MODULES for other in fingerprint.imports(name) if other in stages} == set()
+    assert {
+        (name, other) for name in MODULES for other in fingerprint.imports(name) if other in stages
+    } == set()
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -55,7 +71,9 @@ def rules() -> Iterator[tuple[str, str]]:
 def test_stages_rules_and_modules_are_one_list() -> None:
     assert [(stage.wing, name) for name, stage in STAGES.items()] == list(rules())
     assert all(fingerprint.source_file(module(stage)) for stage in STAGES)
-    mains = {name for name in MODULES if "    job.main(" in (fingerprint.source_file(name) or Path()).read_text()}
+    mains = {
+        name for name in MODULES if "    job.main(" in (fingerprint.source_file(name) or Path()).read_text()
+    }
     assert mains == {module(stage) for stage in STAGES}
 
 
@@ -73,5 +91,7 @@ def test_no_test_imports_a_test() -> None:
 
 
 def test_folders_of_tests_are_wings() -> None:
-    found = {path.name for path in (PROJECT / "tests").iterdir() if path.is_dir() and path.name != "__pycache__"}
+    found = {
+        path.name for path in (PROJECT / "tests").iterdir() if path.is_dir() and path.name != "__pycache__"
+    }
     assert found == {*WINGS, "system", "support"}

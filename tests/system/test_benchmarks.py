@@ -27,7 +27,8 @@ def test_a_benchmark_writes_its_ratios(name: str, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr[-2000:]
     ratios = json.loads(file.read_text())["ratios"]
     assert ratios
-    assert all(value > 0 for name, value in ratios.items() if not name.endswith("steps"))  # so few steps are within the noise
+    # so few steps are within the noise
+    assert all(value > 0 for name, value in ratios.items() if not name.endswith("steps"))
     assert all(math.isfinite(value) for value in ratios.values())
     assert "ratio" in done.stdout
 
@@ -50,7 +51,21 @@ def test_scale_counts_what_sharing_saves(workflow: Workflow, monkeypatch: pytest
 def test_memory_compares_two_versions(tmp_path: Path) -> None:
     """Of the same code: about the same memory."""
     file = tmp_path / "ratios.json"
-    words = ["--images", "200", "--size", "16", "--steps", "4", "--methods", "erm", "jtt", "--against", ".", "--json", str(file)]
+    words = [
+        "--images",
+        "200",
+        "--size",
+        "16",
+        "--steps",
+        "4",
+        "--methods",
+        "erm",
+        "jtt",
+        "--against",
+        ".",
+        "--json",
+        str(file),
+    ]
     env = {**os.environ, "PYTHONPATH": str(PROJECT)}
     command = [sys.executable, "benchmarks/memory.py", *words]
     done = subprocess.run(command, cwd=PROJECT, env=env, capture_output=True, text=True)

@@ -27,7 +27,9 @@ def test_finished_jobs_are_read_from_the_terminal() -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(3000)
 def test_a_run_killed_at_random_has_the_bytes_of_an_undisturbed_one(tmp_path: Path) -> None:
-    """One job at a time and left alone, against two at a time and all kinds of kills; `tests/support/interrupt.py` does more."""
+    """One job at a time and left alone, against two at a time and all kinds of kills;
+    `tests/support/interrupt.py` does more.
+    """
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
     run = disturbed((tmp_path / "two").resolve(), seed=0)

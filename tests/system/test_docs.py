@@ -1,4 +1,6 @@
-"""The documentation: links, anchors and paths lead somewhere, what stands twice agrees, and the site builds."""
+"""The documentation: links, anchors and paths lead somewhere, what stands twice agrees, and the site
+builds.
+"""
 
 import os
 import re
@@ -105,7 +107,9 @@ def test_the_site_builds_and_loads_nothing_from_elsewhere(tmp_path: Path) -> Non
     assert "WARNING" not in done.stdout + done.stderr
     for page in PAGES:
         html = tmp_path.joinpath(f"{page.stem}.html").read_text()
-        assert not re.findall(r"<(?:script|link|img|iframe)\b[^>]*(?:src|href)=\"?(?:https?:)?//", html), page.name
+        assert not re.findall(r"<(?:script|link|img|iframe)\b[^>]*(?:src|href)=\"?(?:https?:)?//", html), (
+            page.name
+        )
 
 
 def test_the_citation_names_the_version_and_the_licence() -> None:

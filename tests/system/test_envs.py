@@ -54,7 +54,10 @@ def test_environments_pin_the_locks_versions(path: Path) -> None:
 def test_everything_that_the_project_asks_for_is_locked() -> None:
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    asked = [*project["dependencies"], *(line for name, lines in extras.items() if name != "8bit" for line in lines)]
+    asked = [
+        *project["dependencies"],
+        *(line for name, lines in extras.items() if name != "8bit" for line in lines),
+    ]
     names = {plain(re.match(r"[\w.-]+", line)[0]) for line in asked} - {"fairgen"}
     assert names <= LOCK.keys(), names - LOCK.keys()
 
@@ -73,8 +76,15 @@ def test_the_container_installs_by_the_lock_on_the_environments_python() -> None
 
 def rules() -> list[tuple[str, str]]:
     """(stage, environment) of every rule."""
-    texts = [rule for path in PROJECT.glob("rules/*.smk") for rule in re.split(r"^rule ", path.read_text(), flags=re.M)[1:]]
-    return [(re.search(r"-m fairgen\.\w+\.(\w+)", text)[1], re.search(r"envs/(\w+)\.yaml", text)[1]) for text in texts]
+    texts = [
+        rule
+        for path in PROJECT.glob("rules/*.smk")
+        for rule in re.split(r"^rule ", path.read_text(), flags=re.M)[1:]
+    ]
+    return [
+        (re.search(r"-m fairgen\.\w+\.(\w+)", text)[1], re.search(r"envs/(\w+)\.yaml", text)[1])
+        for text in texts
+    ]
 
 
 @pytest.mark.parametrize(("stage", "name"), rules(), ids=lambda word: word)
@@ -97,10 +107,15 @@ def test_a_rules_environment_has_what_its_stage_imports(stage: str, name: str) -
 
 
 def test_the_package_brings_every_file_that_is_no_code() -> None:
-    patterns = tomllib.loads((PROJECT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]["fairgen"]
-    globs = [f"{pattern}/*" if pattern.endswith("**") else pattern for pattern in patterns]  # setuptools' ** means files too
+    patterns = tomllib.loads((PROJECT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"][
+        "fairgen"
+    ]
+    # setuptools' ** means files too
+    globs = [f"{pattern}/*" if pattern.endswith("**") else pattern for pattern in patterns]
     brought = {path for pattern in globs for path in (PROJECT / "fairgen").glob(pattern)}
-    listed = subprocess.run(["git", "ls-files", "fairgen"], cwd=PROJECT, capture_output=True, text=True, check=True).stdout
+    listed = subprocess.run(
+        ["git", "ls-files", "fairgen"], cwd=PROJECT, capture_output=True, text=True, check=True
+    ).stdout
     others = {PROJECT / name for name in listed.splitlines() if not name.endswith(".py")}
     assert others
     assert others <= brought

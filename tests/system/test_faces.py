@@ -19,7 +19,9 @@ def faces(folder: Path) -> None:
     for g, (age, gender, count) in enumerate(((3, 0, 60), (30, 0, 40), (3, 1, 40), (30, 1, 60))):
         for i in range(count):
             pixels = rng.integers(0, 60, (50, 50, 3)) + np.array([60 * gender, 10 * g, 2 * age])
-            Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{age}_{gender}_0_20170110220033{g}{i:02d}.jpg.chip.jpg")
+            Image.fromarray(pixels.astype(np.uint8)).save(
+                folder / f"{age}_{gender}_0_20170110220033{g}{i:02d}.jpg.chip.jpg"
+            )
     (folder / "61_1_20170109142408075.jpg.chip.jpg").write_bytes(b"no image")
     (folder / "3_0_0_20170110220033999.jpg").write_bytes(b"")
 
@@ -37,7 +39,9 @@ def run_faces(workflow: Workflow, root: Path) -> list[dict]:
 
 
 @pytest.mark.slow
-def test_the_whole_chain_runs_on_files_of_faces(workflow: Workflow, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_the_whole_chain_runs_on_files_of_faces(
+    workflow: Workflow, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     root = tmp_path_factory.mktemp("faces") / "crops"
     faces(root)
     rejects = run_faces(workflow, root)

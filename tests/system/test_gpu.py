@@ -1,4 +1,5 @@
-"""On a GPU: the same numbers as on the CPU, CUDA graphs that change none of them, resumed jobs, and the whole workflow.
+"""On a GPU: the same numbers as on the CPU, CUDA graphs that change none of them, resumed jobs, and the whole
+workflow.
 
 All of it is skipped where there is no CUDA device.
 """
@@ -60,7 +61,9 @@ def replays(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return found
 
 
-def trained(settings: object, base: base_model.Base, pixels: np.ndarray) -> tuple[dict[str, torch.Tensor], list[float]]:
+def trained(
+    settings: object, base: base_model.Base, pixels: np.ndarray
+) -> tuple[dict[str, torch.Tensor], list[float]]:
     """Tensors of one adapter and its losses."""
     unet, losses = training.train(settings, base, (TEXT, pixels), [(CLASS, pixels)], "g/0")
     state = lora.lora_state(unet) if settings.kind == "lora" else unet.state_dict()
@@ -88,7 +91,9 @@ def test_a_graph_changes_no_number(
     dtype: str,
 ) -> None:
     base = base_of(folders[architecture], dtype=dtype)
-    settings = changed(adapt_settings("full" if kind == "full" else "lora", base), **FULL, dora=kind == "dora")
+    settings = changed(
+        adapt_settings("full" if kind == "full" else "lora", base), **FULL, dora=kind == "dora"
+    )
     found, losses = trained(settings, base, pixels)
     assert len(replays) == REPLAYED
     monkeypatch.setattr(cuda_graphs, "WARM_UP", 99)
@@ -99,7 +104,12 @@ def test_a_graph_changes_no_number(
 
 
 def test_what_cannot_be_recorded_goes_on_without(
-    folders: dict, pixels: np.ndarray, gpu: None, replays: list, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    folders: dict,
+    pixels: np.ndarray,
+    gpu: None,
+    replays: list,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     base = base_of(folders["sd15"])
     settings = changed(adapt_settings("lora", base), **FULL)
@@ -132,7 +142,9 @@ def test_training_agrees_with_the_cpu(
     assert distance(found, wanted) < 1e-2
 
 
-def test_a_shared_batch_trains_the_same_adapters(base: base_model.Base, pixels: np.ndarray, gpu: None, replays: list) -> None:
+def test_a_shared_batch_trains_the_same_adapters(
+    base: base_model.Base, pixels: np.ndarray, gpu: None, replays: list
+) -> None:
     settings = changed(adapt_settings("lora", base), **FULL)
     clusters = {"g/0": pixels[:3], "g/1": pixels[3:]}
     found = training_shared.train(settings, base, TEXT, clusters, [(CLASS, pixels)], "g")
@@ -181,7 +193,9 @@ def test_a_compiled_denoiser_draws_the_same_images(base: base_model.Base, gpu: N
     assert np.abs(drawn(base, dataclasses.replace(solver, compile=True)) - drawn(base, solver)).mean() < 0.5
 
 
-@pytest.mark.parametrize("name", ["lora", "shared", "full", "full, no text", "sample", "pretrain", "groupdro"])
+@pytest.mark.parametrize(
+    "name", ["lora", "shared", "full", "full, no text", "sample", "pretrain", "groupdro"]
+)
 def test_a_killed_job_goes_on(tmp_path: Path, name: str) -> None:
     """Adapters are trained long enough for a graph before the kill and after it."""
     name, *without_text = name.split(", ")

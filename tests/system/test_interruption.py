@@ -36,7 +36,9 @@ def lines(done: subprocess.CompletedProcess) -> list[str]:
     return [line for line in (done.stdout + done.stderr).splitlines() if line.startswith("fairgen")]
 
 
-def test_a_full_disk_ends_in_one_line_and_space_mends_it(workflow: Workflow, tmpfs: Callable[[str], None]) -> None:
+def test_a_full_disk_ends_in_one_line_and_space_mends_it(
+    workflow: Workflow, tmpfs: Callable[[str], None]
+) -> None:
     done = workflow.run(INDEX)
     assert done.returncode != 0
     said, last = lines(done)
@@ -50,7 +52,9 @@ def test_a_full_disk_ends_in_one_line_and_space_mends_it(workflow: Workflow, tmp
     assert (workflow.folder / INDEX).exists()
 
 
-def test_read_only_results_end_in_one_line_before_any_job(workflow: Workflow, tmpfs: Callable[[str], None]) -> None:
+def test_read_only_results_end_in_one_line_before_any_job(
+    workflow: Workflow, tmpfs: Callable[[str], None]
+) -> None:
     tmpfs("ro")
     assert workflow.run("--dry-run", INDEX).returncode == 0
     done = workflow.run(INDEX)
@@ -62,7 +66,9 @@ def test_read_only_results_end_in_one_line_before_any_job(workflow: Workflow, tm
     assert workflow.run(INDEX).returncode == 0
 
 
-def test_a_data_sets_results_of_another_user_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_data_sets_results_of_another_user_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "birds").mkdir()
     check_writable(tmp_path, ["birds", "utkface"])
     monkeypatch.setattr(os, "access", lambda path, mode: path != tmp_path / "birds")

@@ -141,7 +141,8 @@ def test_two_jobs_never_hold_one_folder(tmp_path: Path) -> None:
         "import pathlib, sys, time; from fairgen.core.workfolder import WorkFolder\n"
         "for _ in range(30):\n"
         "    work = WorkFolder(pathlib.Path(sys.argv[1], 'a'), {}); work.lock(lambda said: None)\n"
-        "    mine = work.fresh() / 'mine'; mine.open('x').close(); time.sleep(0.002); mine.unlink(); work.close(True)"
+        "    mine = work.fresh() / 'mine'; mine.open('x').close(); time.sleep(0.002); mine.unlink();"
+        " work.close(True)"
     )
     command = [sys.executable, "-c", program, str(tmp_path)]
     jobs = [subprocess.Popen(command, cwd=PROJECT, stderr=subprocess.PIPE, text=True) for _ in range(4)]
@@ -150,14 +151,17 @@ def test_two_jobs_never_hold_one_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOTSUP])
-def test_a_file_system_without_locks_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+def test_a_file_system_without_locks_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
     def flock(*_: object) -> None:
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr("fcntl.flock", flock)
     for lock in (lambda: WorkFolder(tmp_path / "a", {}).lock(print), lambda: devices.try_lock("0", tmp_path)):
         with pytest.raises(
-            FairgenError, match=r"this file system has no locks \(.*\), which keep jobs apart; mount it with them"
+            FairgenError,
+            match=r"this file system has no locks \(.*\), which keep jobs apart; mount it with them",
         ):
             lock()
 

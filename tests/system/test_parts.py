@@ -1,4 +1,6 @@
-"""A data set format and a classifier method are added by the lines that docs/architecture.md lists, and by no others."""
+"""A data set format and a classifier method are added by the lines that docs/architecture.md lists, and by no
+others.
+"""
 
 import json
 import re
@@ -26,7 +28,8 @@ def read(root: Path, options: dict[str, Any]) -> Iterator[Row | Reject]:
             yield found
             continue
         words = found.split("-")
-        yield Row(found, {"target": words[0], "bias": words[1]}) if len(words) == 3 else Reject(found, "name is of no kind: toy")
+        whole = {"target": words[0], "bias": words[1]} if len(words) == 3 else None
+        yield Row(found, whole) if whole else Reject(found, "name is of no kind: toy")
 '''
 METHOD = '''"""ERM whose loss counts only the harder half of a batch."""
 
@@ -55,7 +58,12 @@ GROUPS = {
         **{"target": target, "bias": bias, "role": "aligned" if same else "conflicting", "donor": None},
         "prompt": f"a {bias} {target} [V]",
     }
-    for target, bias, same in (("cat", "red", True), ("cat", "blue", False), ("dog", "blue", True), ("dog", "red", False))
+    for target, bias, same in (
+        ("cat", "red", True),
+        ("cat", "blue", False),
+        ("dog", "blue", True),
+        ("dog", "red", False),
+    )
 }
 
 
@@ -126,8 +134,18 @@ def test_a_method_is_added_by_its_lines(workflow: Workflow) -> None:
         '      erm: {$ref: "#/$defs/recipe"}\n      hard: {$ref: "#/$defs/recipe"}\n',
     )
     workflow.edit(TINY)
-    steps = {"steps": 6, "batch": 16, "lr": 1e-3, "weight_decay": 0, "evaluate_every": 3, "select": "groups", "patience": 0}
-    workflow.edit({"methods": {"hard": {"synthetic": False, "finetune": {"kind": "hard"}}}, "finetune": {"hard": steps}})
+    steps = {
+        "steps": 6,
+        "batch": 16,
+        "lr": 1e-3,
+        "weight_decay": 0,
+        "evaluate_every": 3,
+        "select": "groups",
+        "patience": 0,
+    }
+    workflow.edit(
+        {"methods": {"hard": {"synthetic": False, "finetune": {"kind": "hard"}}}, "finetune": {"hard": steps}}
+    )
     file = "results/birds/bias-0.999/hard/seed-0/metrics.json"
     done = workflow.run(file)
     assert done.returncode == 0, done.stderr

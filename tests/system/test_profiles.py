@@ -1,4 +1,6 @@
-"""Every profile plans what a local run does, and asks for what the rules say; test_slurm.py runs one for real."""
+"""Every profile plans what a local run does, and asks for what the rules say; test_slurm.py runs one for
+real.
+"""
 
 import importlib.util
 import re
@@ -20,7 +22,11 @@ def through(workflow: Workflow, profile: str) -> list[str]:
     """Words that choose a profile; its volume is the copy."""
     if importlib.util.find_spec(f"snakemake_executor_plugin_{PLUGINS[profile]}") is None:
         pytest.skip(f"the profile's plugin is not installed: pip install -e '.[{profile}]'")
-    volume = ["--default-storage-prefix", str(workflow.folder)] if "default-storage-prefix" in settings(profile) else []
+    volume = (
+        ["--default-storage-prefix", str(workflow.folder)]
+        if "default-storage-prefix" in settings(profile)
+        else []
+    )
     return ["--workflow-profile", f"profiles/{profile}", *volume, "--"]
 
 
@@ -37,7 +43,9 @@ def test_jobs_ask_for_gpus_memory_and_time(workflow: Workflow, profile: str) -> 
     words = through(workflow, profile)
     done = workflow.run("--dry-run", *words, "results/birds/bias-0.99/erm/seed-0/metrics.json")
     assert done.returncode == 0, done.stdout + done.stderr
-    asked = dict(re.findall(r"^ *rule (\w+):$.*?^ +resources: ([^\n]+)$", done.stdout + done.stderr, re.M | re.S))
+    asked = dict(
+        re.findall(r"^ *rule (\w+):$.*?^ +resources: ([^\n]+)$", done.stdout + done.stderr, re.M | re.S)
+    )
     needs = {name: dict(re.findall(r"(gpu|mem_mb|runtime)=(\w+)", text)) for name, text in asked.items()}
     assert needs["finetune"] == {"gpu": "2", "mem_mb": "16000", "runtime": "120"}
     assert needs["metrics"]["mem_mb"] == "4000"
@@ -45,7 +53,11 @@ def test_jobs_ask_for_gpus_memory_and_time(workflow: Workflow, profile: str) -> 
 
 
 def test_the_slurm_profile_groups_rules_that_exist() -> None:
-    found = {name for path in PROJECT.glob("rules/*.smk") for name in re.findall(r"^rule (\w+):", path.read_text(), re.M)}
+    found = {
+        name
+        for path in PROJECT.glob("rules/*.smk")
+        for name in re.findall(r"^rule (\w+):", path.read_text(), re.M)
+    }
     profile = settings("slurm")
     assert profile["groups"].keys() <= found
     assert profile["group-components"].keys() <= set(profile["groups"].values())
@@ -54,5 +66,7 @@ def test_the_slurm_profile_groups_rules_that_exist() -> None:
 @pytest.mark.parametrize("profile", PROFILES)
 def test_a_profiles_plugin_is_an_extra_and_part_of_the_tests(profile: str) -> None:
     text = (PROJECT / "pyproject.toml").read_text()
-    assert re.search(rf"^{profile} = .*snakemake-executor-plugin-{PLUGINS[profile].replace('_', '-')}>=", text, re.M)
+    assert re.search(
+        rf"^{profile} = .*snakemake-executor-plugin-{PLUGINS[profile].replace('_', '-')}>=", text, re.M
+    )
     assert profile in re.search(r"^test = \[\"fairgen\[([a-z,]+)\]", text, re.M)[1].split(",")

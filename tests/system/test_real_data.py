@@ -23,8 +23,15 @@ def indexed(config: dict, name: str, root: Path, out: Path) -> tuple[list[dict],
     if not root.is_dir():
         pytest.skip(f"no real files in {root.name}/ (set FAIRGEN_SAMPLES to the folder that holds it)")
     given = json.loads(table.settings(config, name, "index"))
-    settings = read(index.Index, {k: v for k, v in given.items() if k != "threads"} | {"root": str(root)}, "index")
-    names = {"index": "index.parquet", "rejects": "rejects.parquet", "audit": "audit.json", "page": "audit.md"}
+    settings = read(
+        index.Index, {k: v for k, v in given.items() if k != "threads"} | {"root": str(root)}, "index"
+    )
+    names = {
+        "index": "index.parquet",
+        "rejects": "rejects.parquet",
+        "audit": "audit.json",
+        "page": "audit.md",
+    }
     index.work(settings, SimpleNamespace(workers="2", **{k: out / v for k, v in names.items()}))
     return (
         parquet.rows(out / "index.parquet"),
@@ -55,7 +62,12 @@ def test_utkface(config: dict, tmp_path: Path) -> None:
     assert sorted(sorted(s["files"]) for s in audit["identical"]["conflicting"]) == sorted(map(sorted, clash))
     dropped = {name for found in clash for name in found}
     assert dropped.isdisjoint(r["path"] for r in rows)
-    kept = [name for found in sets.values() for name in {labels(n): n for n in found}.values() if name not in dropped]
+    kept = [
+        name
+        for found in sets.values()
+        for name in {labels(n): n for n in found}.values()
+        if name not in dropped
+    ]
     genders = {"0": "male", "1": "female"}
     expected = Counter(f"{genders[g]}-{bias}" for g, bias in map(labels, kept) if bias)
     assert Counter(r["group"] for r in rows) == expected
@@ -66,7 +78,10 @@ def test_celeba(config: dict, tmp_path: Path, name: str, target: str) -> None:
     root = FOLDER / "celeba"
     rows, rejects, audit = indexed(config, name, root, tmp_path)
     lines = (root / "list_attr_celeba.txt").read_text().splitlines()
-    header, split = lines[1].split(), dict(line.split() for line in (root / "list_eval_partition.txt").read_text().splitlines())
+    header, split = (
+        lines[1].split(),
+        dict(line.split() for line in (root / "list_eval_partition.txt").read_text().splitlines()),
+    )
     there = {p.name for p in root.rglob("*.jpg")}
     expected, lacking = Counter(), 0
     for line in lines[2:]:

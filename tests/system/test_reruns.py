@@ -1,7 +1,9 @@
-"""The rerun matrix: edits, and exactly which jobs each one makes snakemake run again, as the table in docs/reruns.md says.
+"""The rerun matrix: edits, and exactly which jobs each one makes snakemake run again, as the table in
+docs/reruns.md says.
 
-It is tried on a finished run whose artifacts are stand-ins: `snakemake --touch` has recorded for each of them what it
-records after a job (settings, code, inputs with their checksums). test_workflow.py tries some edits after real jobs.
+It is tried on a finished run whose artifacts are stand-ins: `snakemake --touch` has recorded for each of them
+what it records after a job (settings, code, inputs with their checksums). test_workflow.py tries some edits
+after real jobs.
 """
 
 import io
@@ -31,7 +33,10 @@ STUDY = {
     "ablations": {"generators": ["vanilla", "lora"]},
 }
 REPLICATES = {
-    "datasets": {f"birds-r{i}": {"like": "birds", "root": f"results/birds-r{i}", "options": {"seed": i}} for i in (1, 2)},
+    "datasets": {
+        f"birds-r{i}": {"like": "birds", "root": f"results/birds-r{i}", "options": {"seed": i}}
+        for i in (1, 2)
+    },
     "replicates": {"birds": ["birds", "birds-r1", "birds-r2"]},
 }
 TARGETS = (
@@ -41,7 +46,8 @@ TARGETS = (
     "audit_synthetic.json",
     "ablations/generators.json",
 )
-TABLES = {"ablation": 1, "worst_group": 1, "figures": 1, "pages": 1, "audit_synthetic": 1}  # `tables` in docs/reruns.md
+# `tables` in docs/reruns.md
+TABLES = {"ablation": 1, "worst_group": 1, "figures": 1, "pages": 1, "audit_synthetic": 1}
 STAND_INS = """
 import json, os, sys
 from pathlib import Path
@@ -103,7 +109,9 @@ def texts(change: Callable[[str], str]) -> Callable[[bytes], bytes]:
 def other_rows(content: bytes) -> bytes:
     """A Parquet file with other content and the same record of its lineage."""
     table, file = pq.read_table(io.BytesIO(content)), io.BytesIO()
-    pq.write_table(pa.table({"content": ["changed by hand"]}).replace_schema_metadata(table.schema.metadata), file)
+    pq.write_table(
+        pa.table({"content": ["changed by hand"]}).replace_schema_metadata(table.schema.metadata), file
+    )
     return file.getvalue()
 
 
@@ -183,7 +191,11 @@ BLOCKS = (
     "finetune",
 )
 EDITS = [
-    Edit("a comment, the text's layout", "config.yaml", texts(lambda text: "# a comment\n" + text.replace("\n", "\n\n"))),
+    Edit(
+        "a comment, the text's layout",
+        "config.yaml",
+        texts(lambda text: "# a comment\n" + text.replace("\n", "\n\n")),
+    ),
     config("the order of keys in a block", on_blocks(reordered, *BLOCKS)),
     config("`1` written as `1.0`", on_blocks(floats, *BLOCKS)),
     config("`datasets.birds.gpu`", {"datasets": {"birds": {"gpu": 1}}}),
@@ -195,7 +207,10 @@ EDITS = [
     config("`seeds`: one less", {"seeds": [0]}),
     config("`compare`: one more (`groupdro`)", {"compare": [*STUDY["compare"], "groupdro"]}),
     config("`compare`: one less (`erm`)", {"compare": STUDY["compare"][1:]}),
-    config("`ablations.generators`: one more (`clustered`)", {"ablations": {"generators": ["vanilla", "lora", "clustered"]}}),
+    config(
+        "`ablations.generators`: one more (`clustered`)",
+        {"ablations": {"generators": ["vanilla", "lora", "clustered"]}},
+    ),
     config("`methods.clustered.cluster.k`", {"methods": {"clustered": {"cluster": {"k": 3}}}}),
     config("`methods.lora.filter.threshold`, new", {"methods": {"lora": {"filter": {"threshold": 0.4}}}}),
     config("`methods.lora.filter.balance`, new", {"methods": {"lora": {"filter": {"balance": "data"}}}}),
@@ -227,30 +242,67 @@ EDITS = [
     own("`finetune.head.lr`", {"finetune": {"head": {"lr": 2.0e-3}}}),
     own("`finetune.dfr.refits`, of no compared method", {"finetune": {"dfr": {"refits": 5}}}),
     config("`datasets.birds.options.seed`", {"datasets": {"birds": {"options": {"seed": 8}}}}),
-    config("a group's `prompt`", lambda c: of_birds(c)["groups"]["landbird-land"].update(prompt="a landbird in a forest [V]")),
+    config(
+        "a group's `prompt`",
+        lambda c: of_birds(c)["groups"]["landbird-land"].update(prompt="a landbird in a forest [V]"),
+    ),
     config("a group's `donor`", lambda c: of_birds(c)["groups"]["landbird-water"].update(donor=None)),
     config("a group's `role`", lambda c: of_birds(c)["groups"]["landbird-water"].update(role="aligned")),
     config("one group less", lambda c: of_birds(c)["groups"].pop("waterbird-land")),
     config(
         "one group more",
         lambda c: of_birds(c)["groups"].update(
-            another={**of_birds(c)["groups"]["landbird-water"], "bias": "air", "prompt": "a landbird in a forest [V]"}
+            another={
+                **of_birds(c)["groups"]["landbird-water"],
+                "bias": "air",
+                "prompt": "a landbird in a forest [V]",
+            }
         ),
     ),
-    source("a comment in `fairgen/generate/sample.py`", "fairgen/generate/sample.py", "FIELDS = {", "# a comment\nFIELDS = {"),
-    source("a docstring in `fairgen/generate/solver.py`, which it imports", "fairgen/generate/solver.py", '"""', '"""Another. '),
+    source(
+        "a comment in `fairgen/generate/sample.py`",
+        "fairgen/generate/sample.py",
+        "FIELDS = {",
+        "# a comment\nFIELDS = {",
+    ),
+    source(
+        "a docstring in `fairgen/generate/solver.py`, which it imports",
+        "fairgen/generate/solver.py",
+        '"""',
+        '"""Another. ',
+    ),
     touch("a source file touched (`fairgen/generate/sample.py`)", "fairgen/generate/sample.py"),
     Move("a module moved (`fairgen/core/seeds.py`)", "core.seeds", "core.random_seeds"),
-    source("the text of an error or a log line (`fairgen/data/split.py`)", "fairgen/data/split.py", "is left", "was left"),
-    source("a statement in `fairgen/generate/sample.py`", "fairgen/generate/sample.py", "FIELDS = {", "FIELDS = {} or {"),
+    source(
+        "the text of an error or a log line (`fairgen/data/split.py`)",
+        "fairgen/data/split.py",
+        "is left",
+        "was left",
+    ),
+    source(
+        "a statement in `fairgen/generate/sample.py`",
+        "fairgen/generate/sample.py",
+        "FIELDS = {",
+        "FIELDS = {} or {",
+    ),
     source(
         "a statement in `fairgen/generate/solver.py`, imported by `prior` and `sample`",
         "fairgen/generate/solver.py",
         "\n\n\n",
         "\n\nNEW = 1\n\n\n",
     ),
-    source("a statement in `fairgen/classify/methods/erm.py`", "fairgen/classify/methods/erm.py", "\n\n\n", "\n\nNEW = 1\n\n\n"),
-    source("a statement in `fairgen/core/job.py`, imported by every stage", "fairgen/core/job.py", "\n\n\n", "\n\nNEW = 1\n\n\n"),
+    source(
+        "a statement in `fairgen/classify/methods/erm.py`",
+        "fairgen/classify/methods/erm.py",
+        "\n\n\n",
+        "\n\nNEW = 1\n\n\n",
+    ),
+    source(
+        "a statement in `fairgen/core/job.py`, imported by every stage",
+        "fairgen/core/job.py",
+        "\n\n\n",
+        "\n\nNEW = 1\n\n\n",
+    ),
     source(
         "the shell line of rule `filter`",
         "rules/generate.smk",
@@ -258,11 +310,20 @@ EDITS = [
         "fairgen.generate.filter  --settings",
     ),
     source("a rule's `threads`, a comment there", "rules/data.smk", "threads: 8", "threads: 4  # a comment"),
-    source("`envs/generate.yaml` (without `--sdm conda`)", "envs/generate.yaml", "dependencies:", "# newer\ndependencies:"),
+    source(
+        "`envs/generate.yaml` (without `--sdm conda`)",
+        "envs/generate.yaml",
+        "dependencies:",
+        "# newer\ndependencies:",
+    ),
     touch("a result of up to 1 MB touched", "results/birds/index.parquet"),
     touch("a larger result touched (`drawings.parquet`)", "results/birds/drawings.parquet"),
     Edit("a result changed by hand (`embeddings.parquet`)", "results/birds/embeddings.parquet", other_rows),
-    Edit("a result cut short (`embeddings.parquet`)", "results/birds/embeddings.parquet", lambda content: content[:-9]),
+    Edit(
+        "a result cut short (`embeddings.parquet`)",
+        "results/birds/embeddings.parquet",
+        lambda content: content[:-9],
+    ),
     Edit(
         "a result deleted that others were made from (`scores.parquet`)",
         "results/birds/any/vanilla/scores.parquet",
@@ -286,14 +347,18 @@ def plan(workflow: Workflow) -> dict[str, int]:
     """Jobs by rule that snakemake would run."""
     done = workflow.run("--dry-run", *(f"results/birds/{name}" for name in TARGETS))
     assert done.returncode == 0, done.stdout + done.stderr
-    counts = {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", done.stdout + done.stderr, re.M)}
+    counts = {
+        rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", done.stdout + done.stderr, re.M)
+    }
     counts.pop("total", None)
     return counts
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Workflow:
-    """A workflow with stand-ins for all its artifacts, recorded by snakemake as made by the present config and code."""
+    """A workflow with stand-ins for all its artifacts, recorded by snakemake as made by the present config
+    and code.
+    """
     workflow = copy_workflow(tmp_path_factory.mktemp("finished"))
     workflow.edit(STUDY)
     words = [f"results/birds/{name}" for name in TARGETS]

@@ -1,4 +1,6 @@
-"""The profile for Slurm on a real cluster of one node: groups share an allocation and its GPU, a killed job is retried."""
+"""The profile for Slurm on a real cluster of one node: groups share an allocation and its GPU, a killed job
+is retried.
+"""
 
 import importlib.util
 import json
@@ -78,9 +80,13 @@ def finished(cluster: slurm.Cluster, tmp_path_factory: pytest.TempPathFactory) -
     said = workflow.folder / "terminal.txt"
     command = [sys.executable, "-m", "snakemake", *PROFILE, *SETTINGS, TARGET]
     with said.open("w") as file:
-        run = subprocess.Popen(command, cwd=workflow.folder, env=workflow.environment(), stdout=file, stderr=file)
+        run = subprocess.Popen(
+            command, cwd=workflow.folder, env=workflow.environment(), stdout=file, stderr=file
+        )
     try:
-        slurm.wait_for(lambda: looks(workflow) or run.poll() is not None, "no job has looked for its GPU", PATIENCE)
+        slurm.wait_for(
+            lambda: looks(workflow) or run.poll() is not None, "no job has looked for its GPU", PATIENCE
+        )
         assert run.poll() is None, said.read_text()
         killed = looks(workflow)[0]
         os.kill(int(killed["process"]), signal.SIGKILL)
@@ -113,7 +119,10 @@ def test_a_killed_job_is_retried_with_more_memory_and_time(finished: Finished) -
     first = finished.killed["SLURM_JOB_ID"]
     (second,) = {look["SLURM_JOB_ID"] for look in finished.devices if look["stage"] == "sample"} - {first}
     # four samples of two hours each, and the memory of one
-    for job, state, memory, limit in [(first, "FAILED", "24000M", "08:00:00"), (second, "COMPLETED", "48000M", "16:00:00")]:
+    for job, state, memory, limit in [
+        (first, "FAILED", "24000M", "08:00:00"),
+        (second, "COMPLETED", "48000M", "16:00:00"),
+    ]:
         text = finished.job(job)
         assert f"JobState={state}" in text
         assert f"MinMemoryNode={memory}" in text
@@ -127,6 +136,8 @@ def test_short_jobs_of_a_group_share_an_allocation_and_its_gpu(finished: Finishe
         assert look["CUDA_VISIBLE_DEVICES"] == look["SLURM_STEP_GPUS"] in ("0", "1")
         if look["SLURM_JOB_ID"] != finished.killed["SLURM_JOB_ID"]:
             jobs.setdefault((look["SLURM_JOB_ID"], look["stage"]), set()).add(look["process"])
-    assert {stage: len(processes) for (_, stage), processes in jobs.items()} == dict(sample=4, score=1, pretrain=1, finetune=1)
+    assert {stage: len(processes) for (_, stage), processes in jobs.items()} == dict(
+        sample=4, score=1, pretrain=1, finetune=1
+    )
     assert len(jobs) == 4
     assert all(re.search(r"TresPerJob=gres:gpu:1\b", finished.job(number)) for number, _ in jobs)

@@ -1,4 +1,6 @@
-"""The workflow from outside: errors before any job, sharing, incremental reruns, and the whole chain in small."""
+"""The workflow from outside: errors before any job, sharing, incremental reruns, and the whole chain in
+small.
+"""
 
 import base64
 import json
@@ -33,7 +35,12 @@ SMALL = {
                 "filter": {"quota": 6, "allow_shortfall": True, "threshold": 0.02},
                 "pretrain": {"steps": 6},
                 "finetune": {kind: {"steps": 6} for kind in ("erm", "reweight", "resample", "augment")}
-                | {"head": {"steps": 5}, "ffr": {"steps": 5}, "groupdro": {"steps": 8}, "dfr": {"refits": 3, "c": [1]}}
+                | {
+                    "head": {"steps": 5},
+                    "ffr": {"steps": 5},
+                    "groupdro": {"steps": 8},
+                    "dfr": {"refits": 3, "c": [1]},
+                }
                 | {"jtt": {"identify_steps": 3, "steps": 3}, "george": {"identify_steps": 3, "steps": 3}},
             },
         }
@@ -53,22 +60,50 @@ def birds(**blocks: dict) -> dict:
         ({"pretrain": {"lr": "1e-4"}}, TARGET, "pretrain.lr"),
         ({"compare": ["erm", "nosuch"]}, TARGET, "unknown method 'nosuch'"),
         ({"ratios": [1.0]}, TARGET, "ratios"),
-        ({"methods": {"dfr": {"finetune": {"start": "emr"}}}}, TARGET, "methods.dfr.finetune.start: unknown method 'emr'"),
-        ({"compare": ["clustered-groupdro"], **birds(pretrain={"steps": 350})}, TARGET, "finetune.groupdro.steps"),
+        (
+            {"methods": {"dfr": {"finetune": {"start": "emr"}}}},
+            TARGET,
+            "methods.dfr.finetune.start: unknown method 'emr'",
+        ),
+        (
+            {"compare": ["clustered-groupdro"], **birds(pretrain={"steps": 350})},
+            TARGET,
+            "finetune.groupdro.steps",
+        ),
         ({}, "results/birdz/worst_group.json", "unknown data set 'birdz'; did you mean birds?"),
         ({}, "results/utkface/worst_group.json", "datasets.utkface.root"),
-        (birds(classifier={"pretrained": "no.safetensors"}), TARGET, "classifier.pretrained: no file no.safetensors"),
+        (
+            birds(classifier={"pretrained": "no.safetensors"}),
+            TARGET,
+            "classifier.pretrained: no file no.safetensors",
+        ),
         ({}, "results/birds/replicates.json", "data set birds has no replicates"),
-        (birds(filter={"quota": 999}, score={"model": "/nowhere"}), TARGET, "config: score.model: there is no folder /nowhere"),
-        ({}, "results/birds/ablations/loss.json", "unknown ablation 'loss'; list methods under ablations in the config"),
-        ({"ablations": {"x": ["erm", "nosuch"]}}, "results/birds/ablations/x.json", "ablations.x: unknown method 'nosuch'"),
+        (
+            birds(filter={"quota": 999}, score={"model": "/nowhere"}),
+            TARGET,
+            "config: score.model: there is no folder /nowhere",
+        ),
+        (
+            {},
+            "results/birds/ablations/loss.json",
+            "unknown ablation 'loss'; list methods under ablations in the config",
+        ),
+        (
+            {"ablations": {"x": ["erm", "nosuch"]}},
+            "results/birds/ablations/x.json",
+            "ablations.x: unknown method 'nosuch'",
+        ),
     ],
 )
-def test_mistakes_end_in_one_line_before_any_job(workflow: Workflow, change: dict, target: str, named: str) -> None:
+def test_mistakes_end_in_one_line_before_any_job(
+    workflow: Workflow, change: dict, target: str, named: str
+) -> None:
     workflow.edit(change)
     done = workflow.run(target)
     assert done.returncode != 0
-    lines = [line for line in done.stderr.splitlines() if not line.startswith("Using workflow specific profile")]
+    lines = [
+        line for line in done.stderr.splitlines() if not line.startswith("Using workflow specific profile")
+    ]
     assert all(line.startswith("fairgen: ") for line in lines), done.stderr
     assert len([line for line in lines if named in line]) == 1, done.stderr
     assert not (workflow.folder / "results").exists()
@@ -96,10 +131,13 @@ def test_replicates_run_the_whole_chain_with_seeds_of_their_own(workflow: Workfl
 
 
 def test_the_audit_runs_once_per_synthetic_set_and_only_when_asked_for(workflow: Workflow) -> None:
-    workflow.edit({"ratios": [0.9, 0.99], "compare": ["erm", "vanilla", "ffr", "lora", "clustered", "clustered-dfr"]})
+    workflow.edit(
+        {"ratios": [0.9, 0.99], "compare": ["erm", "vanilla", "ffr", "lora", "clustered", "clustered-dfr"]}
+    )
     assert not {"audit", "audit_synthetic"} & planned(workflow).keys()
     plan = planned(workflow, target="results/birds/audit_synthetic.json")
-    assert (plan["audit"], plan["filter"], plan["audit_synthetic"]) == (5, 5, 1)  # vanilla's set is one for both ratios
+    # vanilla's set is one for both ratios
+    assert (plan["audit"], plan["filter"], plan["audit_synthetic"]) == (5, 5, 1)
     assert not {"pretrain", "finetune", "worst_group"} & plan.keys()
 
 
@@ -107,17 +145,26 @@ def jobs(workflow: Workflow, *methods: str) -> dict[str, int]:
     """Jobs of the generator and classifier rules that a comparison of some methods plans, with one seed."""
     workflow.edit({"compare": list(methods), "seeds": [0]})
     plan = planned(workflow)
-    return {rule: plan[rule] for rule in ("adapt", "sample", "filter", "pretrain", "finetune") if rule in plan}
+    return {
+        rule: plan[rule] for rule in ("adapt", "sample", "filter", "pretrain", "finetune") if rule in plan
+    }
 
 
 def test_generator_and_recipe_are_independent(workflow: Workflow) -> None:
-    """A cross shares its generator and stage 1; a mixture asks for the images alone, a refit for the finished model."""
+    """A cross shares its generator and stage 1; a mixture asks for the images alone, a refit for the finished
+    model.
+    """
     clustered = jobs(workflow, "clustered")
     assert jobs(workflow, "clustered", "clustered-groupdro", "clustered-dfr") == clustered | {"finetune": 3}
     assert jobs(workflow, "erm", "reweight", "resample", "groupdro", "jtt", "george") == {"finetune": 6}
     assert jobs(workflow, "erm", "dfr") == jobs(workflow, "dfr") == {"finetune": 2}
     assert jobs(workflow, "augment") == {"sample": 4, "filter": 1, "finetune": 1}
-    assert jobs(workflow, "vanilla", "ffr", "augment") == {"sample": 4, "filter": 1, "pretrain": 1, "finetune": 3}
+    assert jobs(workflow, "vanilla", "ffr", "augment") == {
+        "sample": 4,
+        "filter": 1,
+        "pretrain": 1,
+        "finetune": 3,
+    }
     workflow.edit({"methods": {"clustered-augment": {"base": "clustered", "finetune": {"kind": "augment"}}}})
     assert jobs(workflow, "clustered-augment") == {k: v for k, v in clustered.items() if k != "pretrain"}
 
@@ -138,13 +185,23 @@ ABLATIONS = {
     "weighting": {"cluster": 1, "adapt": 16, "sample": 4, "filter": 2, "pretrain": 15, "finetune": 15},
     "order": {"cluster": 1, "adapt": 16, "sample": 4, "filter": 1, "pretrain": 5, "finetune": 20},
     "balance": {"cluster": 1, "adapt": 16, "sample": 8, "filter": 2, "pretrain": 10, "finetune": 15},
-    "extra-data": {"draw": 2, "index": 2, "adapt": 16, "sample": 8, "filter": 2, "pretrain": 15, "finetune": 35},
+    "extra-data": {
+        "draw": 2,
+        "index": 2,
+        "adapt": 16,
+        "sample": 8,
+        "filter": 2,
+        "pretrain": 15,
+        "finetune": 35,
+    },
     "labels": {"cluster": 1, "adapt": 16, "sample": 4, "filter": 1, "pretrain": 5, "finetune": 35},
 }
 
 
 def test_ablations_share_all_but_what_they_change(workflow: Workflow) -> None:
-    """Jobs of each ablation alone (k clusters make 4k adapters), and of all: the common ones are planned once."""
+    """Jobs of each ablation alone (k clusters make 4k adapters), and of all: the common ones are planned
+    once.
+    """
     words = ["--configfile", "examples/birds-ablations.yaml", "--"]
     targets = [f"results/birds/ablations/{name}.json" for name in ABLATIONS]
     for target, expected in zip(targets, ABLATIONS.values(), strict=True):
@@ -198,20 +255,26 @@ def test_groups_without_images_borrow_their_donors_generators(finished: Workflow
     folder = finished.folder / "results/birds/bias-0.999/clustered"
     facts = adapters.read_facts(folder / "adapters/landbird-water/0.safetensors")
     assert facts["reason"].startswith("borrows from landbird-land")
-    rows = parquet.rows(folder / "samples/landbird-water.parquet", ["prompt", "borrowed_from", "adapter", "cluster"])
+    rows = parquet.rows(
+        folder / "samples/landbird-water.parquet", ["prompt", "borrowed_from", "adapter", "cluster"]
+    )
     assert len(rows) == 24
     for row in rows:
         assert row["prompt"] == "a landbird on water V"
         assert row["borrowed_from"] == "landbird-land"
         assert "/adapters/landbird-land/" in row["adapter"]
-    own = parquet.rows(folder / "samples/landbird-land.parquet", ["prompt", "borrowed_from", "adapter_hash", "cluster"])
+    own = parquet.rows(
+        folder / "samples/landbird-land.parquet", ["prompt", "borrowed_from", "adapter_hash", "cluster"]
+    )
     assert {(r["prompt"], r["borrowed_from"]) for r in own} == {("a landbird on land V", "")}
     assert len({r["adapter_hash"] for r in own}) == len({r["cluster"] for r in own}) > 1
 
 
 @pytest.mark.slow
 def test_vanilla_is_drawn_without_adapters_or_token(finished: Workflow) -> None:
-    rows = parquet.rows(finished.folder / "results/birds/any/vanilla/samples/waterbird-land.parquet", ["prompt", "adapter"])
+    rows = parquet.rows(
+        finished.folder / "results/birds/any/vanilla/samples/waterbird-land.parquet", ["prompt", "adapter"]
+    )
     assert {(r["prompt"], r["adapter"]) for r in rows} == {("a waterbird on land", "")}
 
 
@@ -242,7 +305,10 @@ def test_the_report_is_one_page_with_table_and_figures(finished: Workflow) -> No
     assert menu == ["1 Result", "2 Data", "3 Clusters", "4 Generated images", "5 Audit of the images"]
     opened = page.split('<div class="prose', 1)[1]  # what it opens with: the cover, and what stands where
     assert "<h1>birds: what was compared, and what came out</h1>" in opened
-    assert "4 methods (erm, vanilla, lora, clustered)" in opened and "takes at least 3 seeds, and there are 2." in opened
+    assert (
+        "4 methods (erm, vanilla, lora, clustered)" in opened
+        and "takes at least 3 seeds, and there are 2." in opened
+    )
     figure = (finished.folder / "results/birds/figures/worst_group.png").read_bytes()
     assert f'src="data:image/png;base64,{base64.b64encode(figure).decode()}"' in opened
     assert all(f">{category}</a>" in opened for category in menu) and "6 Ablations" not in opened
@@ -260,11 +326,12 @@ def test_a_second_call_has_nothing_to_do(finished: Workflow) -> None:
 
 
 MATRIX = [  # after real jobs; test_reruns.py has the whole matrix, on stand-ins
-    (birds(filter={"threshold": 0.03}), {"filter": 3, "pretrain": 6, "finetune": 6, "metrics": 6, "worst_group": 1}),
+    (birds(filter={"threshold": 0.03}), {"filter": 3, "pretrain": 6, "finetune": 6, "metrics": 6}
+     | {"worst_group": 1}),
     ({"seeds": [0]}, {"worst_group": 1}),
     ({"datasets": {"birds": {"gpu": 1}}}, {}),
-    ({"split": {"validation_floor": 11}}, {"split": 1, "cluster": 2, "adapt": 20, "sample": 8, "score": 2, "filter": 2}
-     | {"pretrain": 4, "finetune": 8, "metrics": 8, "worst_group": 1}),
+    ({"split": {"validation_floor": 11}}, {"split": 1, "cluster": 2, "adapt": 20, "sample": 8, "score": 2}
+     | {"filter": 2, "pretrain": 4, "finetune": 8, "metrics": 8, "worst_group": 1}),
 ]  # fmt: skip
 
 
@@ -293,7 +360,9 @@ def test_group_dro_runs_and_refuses_an_empty_group(finished: Workflow) -> None:
 
 @pytest.mark.slow
 def test_every_recipe_runs_and_says_what_it_used(finished: Workflow) -> None:
-    """Steps in all, what group labels were used for, validation rows: 20 of either aligned group, 10 of the others."""
+    """Steps in all, what group labels were used for, validation rows: 20 of either aligned group, 10 of the
+    others.
+    """
     expected = {
         "jtt": (6, []),
         "george": (6, []),
@@ -313,7 +382,12 @@ def test_every_recipe_runs_and_says_what_it_used(finished: Workflow) -> None:
         assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
         for name, (steps, labels) in expected.items():
             metrics = json.loads((finished.folder / cell.format(name)).read_text())
-            found = (metrics["gradient_steps"], metrics["group_labels"], metrics["validation_rows"], metrics["start"])
+            found = (
+                metrics["gradient_steps"],
+                metrics["group_labels"],
+                metrics["validation_rows"],
+                metrics["start"],
+            )
             assert found == (steps, labels, 60, "erm" if name == "dfr" else None), name
     finally:
         path.write_text(before)

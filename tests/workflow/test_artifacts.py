@@ -1,4 +1,6 @@
-"""What the rules ask for: the inputs of `finetune` for each kind of recipe and of `sample`, shared selections, weight files."""
+"""What the rules ask for: the inputs of `finetune` for each kind of recipe and of `sample`, shared
+selections, weight files.
+"""
 
 from pathlib import Path
 
@@ -35,7 +37,10 @@ def test_decoded_images_are_shared_by_methods_of_one_picture_size(config: dict) 
     extra = {**larger, "pretrain": {"extra": "utkface"}}
     paths = Paths({**config, "methods": {**config["methods"], "larger": larger, "extra": extra}})
     given = {"dataset": "birds", "scope": "bias-0.9", "seed": "0"}
-    found = {m: paths.pixels(Wildcards(**given, method=m)) for m in ("erm", "clustered-groupdro", "larger", "extra")}
+    found = {
+        m: paths.pixels(Wildcards(**given, method=m))
+        for m in ("erm", "clustered-groupdro", "larger", "extra")
+    }
     one, other = (f"results/birds/pixels/{size}.safetensors" for size in (32, 48))
     assert found == {"erm": one, "clustered-groupdro": one, "larger": other, "extra": other}
     w = Wildcards(**given, method="extra")
@@ -60,13 +65,17 @@ def test_a_selection_that_methods_share_is_drawn_once(config: dict) -> None:
 
 
 def test_sample_takes_one_file_of_a_shared_batch(config: dict) -> None:
-    methods = {"methods": {**config["methods"], "shared": {"base": "clustered-lora", "adapt": {"shared": True}}}}
+    methods = {
+        "methods": {**config["methods"], "shared": {"base": "clustered-lora", "adapt": {"shared": True}}}
+    }
     w = Wildcards(dataset="birds", scope="bias-0.9", method="shared", group="landbird-water")
     paths = Paths({**config, **methods})
     assert paths.own_adapters(w) == [f"{CELL}/shared/adapters/landbird-water.safetensors"]
     assert paths.donor_adapters(w) == [f"{CELL}/shared/adapters/landbird-land.safetensors"]
     w.method = "clustered-lora"
-    assert paths.own_adapters(w) == [f"{CELL}/clustered-lora/adapters/landbird-water/{i}.safetensors" for i in range(4)]
+    assert paths.own_adapters(w) == [
+        f"{CELL}/clustered-lora/adapters/landbird-water/{i}.safetensors" for i in range(4)
+    ]
 
 
 @pytest.mark.parametrize("there", [True, False])
@@ -74,7 +83,10 @@ def test_the_file_of_a_single_file_base_is_an_input(config: dict, tmp_path: Path
     file = tmp_path / "sd.safetensors"
     if there:
         file.touch()
-    given = {**config, "datasets": {**config["datasets"], "birds": {**config["datasets"]["birds"], "settings": {}}}}
+    given = {
+        **config,
+        "datasets": {**config["datasets"], "birds": {**config["datasets"]["birds"], "settings": {}}},
+    }
     given["diffusion"] = {**config["diffusion"], "model": str(file)}
     found = Paths(given).weights("diffusion")(Wildcards(dataset="birds"))
     assert [Path(name).resolve() for name in found] == [file] * there

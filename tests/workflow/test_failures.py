@@ -1,4 +1,6 @@
-"""What a failed call says last: each reason once, with what to do, also of jobs that could not say anything."""
+"""What a failed call says last: each reason once, with what to do, also of jobs that could not say
+anything.
+"""
 
 import logging
 from pathlib import Path
@@ -15,7 +17,12 @@ COMMAND = "python -m fairgen.generate.prior --group {}"
 
 def error(collected: failures.Failures, number: int, rule: str = "prior", log: Path | None = None) -> None:
     """Snakemake's event of a failed job."""
-    about = {"event": LogEvent.JOB_ERROR, "jobid": number, "rule_name": rule, "output": [f"results/d/{number}.parquet"]}
+    about = {
+        "event": LogEvent.JOB_ERROR,
+        "jobid": number,
+        "rule_name": rule,
+        "output": [f"results/d/{number}.parquet"],
+    }
     about |= {"log": [str(log)] if log else [], "shellcmd": COMMAND.format(number)}
     collected.emit(logging.makeLogRecord({"levelno": logging.ERROR, "msg": "Error in rule", **about}))
 
@@ -30,7 +37,8 @@ def written(folder: Path, number: int, reason: str) -> Path:
     """A job's log, as `job.main` leaves it."""
     path = folder / f"{number}.log"
     path.write_text(
-        f"2026-11-28 17:14:31,001 DEBUG fairgen: failed\nTraceback …\n2026-11-28 17:14:31,002 ERROR fairgen: {reason}\n"
+        "2026-11-28 17:14:31,001 DEBUG fairgen: failed\nTraceback …\n2026-11-28 17:14:31,002 ERROR fairgen:"
+        f" {reason}\n"
     )
     return path
 
@@ -53,7 +61,10 @@ def test_jobs_of_one_reason_are_one_entry_with_its_trace(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("how", "told"),
     [
-        ("died with <Signals.SIGKILL: 9>", "killed by signal 9 before it could say why, mostly for want of memory"),
+        (
+            "died with <Signals.SIGKILL: 9>",
+            "killed by signal 9 before it could say why, mostly for want of memory",
+        ),
         ("returned non-zero exit status 137", "--set-resources prior:mem_mb"),
         ("returned non-zero exit status 143", "ended with signal 15 and left no reason"),
         ("returned non-zero exit status 2", "ended with exit status 2 and left no reason"),
@@ -87,17 +98,25 @@ def test_a_second_attempt_that_ends_well_is_no_failure() -> None:
 
 
 def test_jobs_of_a_group_are_found_and_many_reasons_fit_a_screen(tmp_path: Path) -> None:
-    infos = [{"jobid": n, "rule_name": "sample", "output": [f"{n}"], "log": [], "shellcmd": ""} for n in range(40)]
+    infos = [
+        {"jobid": n, "rule_name": "sample", "output": [f"{n}"], "log": [], "shellcmd": ""} for n in range(40)
+    ]
     for info in infos:
         info["log"] = [str(written(tmp_path, info["jobid"], f"reason {info['jobid']}"))]
     collected = failures.Failures()
-    collected.emit(logging.makeLogRecord({"event": LogEvent.GROUP_ERROR, "levelno": logging.ERROR, "job_error_info": infos}))
+    collected.emit(
+        logging.makeLogRecord(
+            {"event": LogEvent.GROUP_ERROR, "levelno": logging.ERROR, "job_error_info": infos}
+        )
+    )
     lines = failures.report(collected).splitlines()
     assert len(lines) < 24
     assert lines[-1] == "  … and 35 more reasons; the logs are under results/logs"
 
 
-def test_a_stage_that_fails_ends_its_log_with_the_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stage_that_fails_ends_its_log_with_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Also where it failed before its log was opened."""
     root = logging.getLogger()
     monkeypatch.setattr(root, "handlers", [])
@@ -121,7 +140,9 @@ def test_the_last_lines_of_a_failed_call_are_the_failures(workflow: Workflow) ->
     }
     workflow.edit({"datasets": {"pictures": pictures}})
     source = workflow.folder / "fairgen/data/draw.py"
-    source.write_text(source.read_text().replace("if __name__", "import os\nos.kill(os.getpid(), 9)\nif __name__"))
+    source.write_text(
+        source.read_text().replace("if __name__", "import os\nos.kill(os.getpid(), 9)\nif __name__")
+    )
     targets = ["results/pictures/index.parquet", "results/birds/drawings.parquet"]
     done = workflow.run("--keep-going", *targets, cores=2)
     assert done.returncode != 0
@@ -129,7 +150,11 @@ def test_the_last_lines_of_a_failed_call_are_the_failures(workflow: Workflow) ->
     assert "WorkflowError" in before
     lines = last.splitlines()
     assert len(lines) == 1 + 3 + 2
-    entries = {line.strip(): lines[i + 1].strip() for i, line in enumerate(lines) if line.strip().startswith(("index", "draw"))}
+    entries = {
+        line.strip(): lines[i + 1].strip()
+        for i, line in enumerate(lines)
+        if line.strip().startswith(("index", "draw"))
+    }
     assert "index.max_rejected" in entries["index: results/pictures/index.parquet"]
     assert "want of memory" in entries["draw: results/birds/drawings.parquet"]
     assert "Traceback" in (workflow.folder / "results/logs/pictures/index.log").read_text()

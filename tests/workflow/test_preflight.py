@@ -25,7 +25,9 @@ BIRDS = ("datasets", "birds")
 
 @pytest.fixture(autouse=True)
 def quiet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """timm is not asked but where a test says so, and the machine has neither GPUs nor an own cache of the hub."""
+    """timm is not asked but where a test says so, and the machine has neither GPUs nor an own cache of the
+    hub.
+    """
     monkeypatch.setattr(probes, "ask", lambda asked: iter(()))
     monkeypatch.setattr(machine, "gpus", list)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
@@ -71,7 +73,12 @@ def told(config: dict, target: str = TARGET, here: bool = True, runs: bool = Tru
 
 
 def test_the_config_as_it_is_passes(config: dict, capsys: pytest.CaptureFixture) -> None:
-    for target in ("worst_group.json", "check.md", "audit_synthetic.json", "bias-0.99/lora/seed-0/model.safetensors"):
+    for target in (
+        "worst_group.json",
+        "check.md",
+        "audit_synthetic.json",
+        "bias-0.99/lora/seed-0/model.safetensors",
+    ):
         assert told(config, f"results/birds/{target}") == []
     assert capsys.readouterr().err == ""
 
@@ -84,11 +91,13 @@ GROUP = (*BIRDS, "groups", "landbird-land", "prompt")
     [
         (
             [own(filter={"quota": 221})],
-            "config: filter.quota: 221 images of vanilla, lora, dreambooth, clustered on birds are more than the 220 images of",
+            "config: filter.quota: 221 images of vanilla, lora, dreambooth, clustered on birds are more than"
+            " the 220 images of",
         ),
         (
             [own(filter={"threshold": 1.5})],
-            "config: filter.threshold: a probability is never over 1, and of vanilla, lora, dreambooth, clustered on birds",
+            "config: filter.threshold: a probability is never over 1, and of vanilla, lora, dreambooth,"
+            " clustered on birds",
         ),
         (
             [own(filter={"by": "quantile", "threshold": 0.5})],
@@ -98,14 +107,26 @@ GROUP = (*BIRDS, "groups", "landbird-land", "prompt")
             [own(adapt={"full": {"prior_batch": 0}})],
             "config: adapt.full.prior_batch: dreambooth, clustered on birds weighs class images",
         ),
-        ([(GROUP, "a landbird on land")], "config: datasets.birds.groups.landbird-land.prompt: 'a landbird on land' has no [V]"),
+        (
+            [(GROUP, "a landbird on land")],
+            "config: datasets.birds.groups.landbird-land.prompt: 'a landbird on land' has no [V]",
+        ),
         (
             [(GROUP, "a landbird on water [V]")],
             "config: datasets.birds.groups.landbird-water.prompt: it is that of landbird-land",
         ),
-        ([(GROUP, "a [V]" + " bird" * 30)], "config: datasets.birds.groups.landbird-land.prompt: 'a" + " bird" * 30 + "' has 33"),
-        ([own(sample={"solver": {"negative_prompt": "x " * 30}})], "config: sample.solver.negative_prompt: 'x x"),
-        ([own(diffusion={"model": "./nowhere"})], "config: diffusion.model: there is no folder nowhere; check the path"),
+        (
+            [(GROUP, "a [V]" + " bird" * 30)],
+            "config: datasets.birds.groups.landbird-land.prompt: 'a" + " bird" * 30 + "' has 33",
+        ),
+        (
+            [own(sample={"solver": {"negative_prompt": "x " * 30}})],
+            "config: sample.solver.negative_prompt: 'x x",
+        ),
+        (
+            [own(diffusion={"model": "./nowhere"})],
+            "config: diffusion.model: there is no folder nowhere; check the path",
+        ),
         (
             [own(diffusion={"model": "runwayml/stable-diffusion-v1-5"})],
             "config: diffusion.model: 'runwayml/stable-diffusion-v1-5'",
@@ -117,7 +138,10 @@ GROUP = (*BIRDS, "groups", "landbird-land", "prompt")
         ([own(diffusion={"model": "sd.ckpt"})], "config: diffusion.model: sd.ckpt is a pickle"),
         ([own(diffusion={"variant": "fp16"})], "config: diffusion.model: "),
         ([own(score={"model": "fairgen:embedded/weights"})], "config: score.model: the folder "),
-        ([own(embed={"encoder": {"model": "/nowhere"}})], "config: embed.encoder.model: there is no folder /nowhere"),
+        (
+            [own(embed={"encoder": {"model": "/nowhere"}})],
+            "config: embed.encoder.model: there is no folder /nowhere",
+        ),
         (
             [own(classifier={"pretrained": "no.safetensors"})],
             "config: classifier.pretrained: no file no.safetensors for erm, groupdro, vanilla",
@@ -139,23 +163,31 @@ def test_all_mistakes_of_all_data_sets_are_told_at_once(config: dict, tmp_path: 
     with pytest.raises(FairgenError) as error:
         preflight.check(wrong, [TARGET, "results/utkface/index.parquet"])
     found = str(error.value).splitlines()
-    assert [text.split(": ")[0] + ": " + text.split(": ")[1] for text in found if "filter.quota" not in text] == [
+    assert [
+        text.split(": ")[0] + ": " + text.split(": ")[1] for text in found if "filter.quota" not in text
+    ] == [
         "config: score.model",
         "config: classifier.pretrained",
         f"data set utkface: the folder {tmp_path / 'faces'} does not exist; expected a folder of images named"
-        " [age]_[gender]_[race]_[date and time].jpg or …jpg.chip.jpg (the cropped set); put the files there, or point elsewhere"
+        " [age]_[gender]_[race]_[date and time].jpg or …jpg.chip.jpg (the cropped set); put the files there,"
+        " or point elsewhere"
         " with datasets.utkface.root in config.yaml",
     ]
     assert len([text for text in found if "filter.quota" in text]) == 1
 
 
 def test_only_what_the_targets_need_is_looked_at(config: dict) -> None:
-    wrong = edited(config, own(diffusion={"model": "/nowhere"}, score={"model": "/nowhere"}, filter={"quota": 999}))
+    wrong = edited(
+        config, own(diffusion={"model": "/nowhere"}, score={"model": "/nowhere"}, filter={"quota": 999})
+    )
     for target in ("index.parquet", "bias-0.99/erm/seed-0/metrics.json", "audit.md"):
         assert told(wrong, f"results/birds/{target}") == []
     assert len(told(wrong, "results/birds/bias-0.99/vanilla/seed-0/metrics.json")) == 3
     assert told(edited(wrong, (("compare",), ["erm", "groupdro"]))) == []
-    assert len(told(edited(wrong, (("ablations",), {"a": ["erm", "vanilla"]})), "results/birds/ablations/a.png")) == 3
+    assert (
+        len(told(edited(wrong, (("ablations",), {"a": ["erm", "vanilla"]})), "results/birds/ablations/a.png"))
+        == 3
+    )
 
 
 @pytest.mark.parametrize(
@@ -163,7 +195,10 @@ def test_only_what_the_targets_need_is_looked_at(config: dict) -> None:
     [
         ("results/birdz/worst_group.json", "unknown data set 'birdz'; did you mean birds?"),
         ("results/birds/replicates.json", "data set birds has no replicates"),
-        ("results/birds/ablations/loss.json", "unknown ablation 'loss'; list methods under ablations in the config"),
+        (
+            "results/birds/ablations/loss.json",
+            "unknown ablation 'loss'; list methods under ablations in the config",
+        ),
     ],
 )
 def test_a_target_of_nothing_known_is_one_line(config: dict, target: str, line: str) -> None:
@@ -176,9 +211,14 @@ def test_replicates_and_extra_data_are_looked_at(config: dict, tmp_path: Path) -
     extra = edited(config, (("methods", "erm", "pretrain"), {"extra": "utkface"}), faces)
     assert any(f"the folder {tmp_path} is empty" in line for line in told(extra))
     copies = [(("datasets", f"r{i}"), {"like": "birds", "root": f"results/r{i}"}) for i in (1, 2)]
-    wrong = edited(config, *copies, (("replicates",), {"birds": ["birds", "r1", "r2"]}), own(filter={"quota": 999}))
+    wrong = edited(
+        config, *copies, (("replicates",), {"birds": ["birds", "r1", "r2"]}), own(filter={"quota": 999})
+    )
     assert {
-        name for name in ("birds", "r1", "r2") for line in told(wrong, "results/birds/replicates.json") if f"on {name} " in line
+        name
+        for name in ("birds", "r1", "r2")
+        for line in told(wrong, "results/birds/replicates.json")
+        if f"on {name} " in line
     } == {*("birds", "r1", "r2")}
 
 
@@ -193,19 +233,25 @@ def test_a_folder_of_data_holds_something(config: dict, tmp_path: Path) -> None:
     for root, said in ((tmp_path / "no", "does not exist"), (tmp_path / "file", "is no folder")):
         assert said in told(faces(config, root), index)[0]
     (tmp_path / "empty").mkdir()
-    assert "is empty; expected a folder of images named [age]" in told(faces(config, tmp_path / "empty"), index)[0]
+    assert (
+        "is empty; expected a folder of images named [age]"
+        in told(faces(config, tmp_path / "empty"), index)[0]
+    )
     assert told(faces(config, tmp_path), index) == []
     table = {"format": "table", "options": {"file": "labels.csv", "path": "p", "split": None}}
     named = told(faces(config, tmp_path, *((("datasets", "utkface", k), v) for k, v in table.items())), index)
     assert named == [
-        f"config: datasets.utkface.options.file: there is no {tmp_path}/labels.csv; name the table of labels below the root"
+        f"config: datasets.utkface.options.file: there is no {tmp_path}/labels.csv; name the table of labels"
+        " below the root"
     ]
 
 
 def test_a_split_of_fairgens_own_has_three_parts(config: dict, tmp_path: Path) -> None:
     (tmp_path / "image.jpg").touch()
     wrong = faces(config, tmp_path, (("index", "fractions"), [0.9, 0, 0.1]))
-    assert told(wrong, "results/utkface/index.parquet")[0].startswith("config: index.fractions: no validation images")
+    assert told(wrong, "results/utkface/index.parquet")[0].startswith(
+        "config: index.fractions: no validation images"
+    )
     assert told(edited(config, (("index", "fractions"), [0.9, 0, 0.1])), "results/birds/index.parquet") == []
 
 
@@ -216,7 +262,9 @@ def remove(name: str) -> Callable[[Path], object]:
 
 def cut(name: str) -> Callable[[Path], object]:
     """Leave half of a file, as an interrupted download does."""
-    return lambda folder: (folder / name).write_bytes((folder / name).read_bytes()[: (folder / name).stat().st_size // 2])
+    return lambda folder: (folder / name).write_bytes(
+        (folder / name).read_bytes()[: (folder / name).stat().st_size // 2]
+    )
 
 
 def swap(name: str, other: str) -> Callable[[Path], object]:
@@ -236,10 +284,19 @@ UNET, TEXT = "unet/diffusion_pytorch_model.safetensors", "text_encoder/model.saf
             "a FluxPipeline; give one of",
         ),
         (remove("unet/config.json"), "unet holds no readable config.json"),
-        (remove(UNET), "unet holds no diffusion_pytorch_model.safetensors but nothing alike; fetch the model"),
-        (lambda folder: (folder / UNET).rename(folder / UNET.replace("safetensors", "bin")), "but diffusion_pytorch_model.bin"),
+        (
+            remove(UNET),
+            "unet holds no diffusion_pytorch_model.safetensors but nothing alike; fetch the model",
+        ),
+        (
+            lambda folder: (folder / UNET).rename(folder / UNET.replace("safetensors", "bin")),
+            "but diffusion_pytorch_model.bin",
+        ),
         (cut(UNET), "diffusion_pytorch_model.safetensors is damaged"),
-        (swap(UNET, "vae/diffusion_pytorch_model.safetensors"), "is a file of other weights, for example decoder."),
+        (
+            swap(UNET, "vae/diffusion_pytorch_model.safetensors"),
+            "is a file of other weights, for example decoder.",
+        ),
         (cut(TEXT), "model.safetensors is damaged"),
         (remove("tokenizer/merges.txt"), "tokenizer holds no merges.txt of a tokenizer"),
         (remove("scheduler/scheduler_config.json"), "holds no readable scheduler_config.json"),
@@ -258,7 +315,9 @@ def test_a_base_in_one_file_is_looked_at(config: dict, diffusion: Path, tmp_path
     file = tmp_path / "sd.safetensors"
     shutil.copy(diffusion / UNET, file)
     given = edited(config, own(diffusion={"model": str(file)}))
-    assert told(given)[0].startswith(f"config: diffusion.config: {file} is a single file; give the folder with the configs")
+    assert told(given)[0].startswith(
+        f"config: diffusion.config: {file} is a single file; give the folder with the configs"
+    )
     (line,) = told(edited(given, ((*BIRDS, "settings", "diffusion", "config"), str(diffusion))))
     assert "is a file of other weights" in line
     assert "(expected model.diffusion_model.)" in line
@@ -276,7 +335,11 @@ def test_a_base_in_one_file_is_looked_at(config: dict, diffusion: Path, tmp_path
 )
 @pytest.mark.parametrize("key", ["score.model", "embed.encoder.model"])
 def test_a_damaged_clip_is_named(config: dict, clip: Path, damage: Callable, said: str, key: str) -> None:
-    block = {"score": {"model": str(clip)}} if key == "score.model" else {"embed": {"encoder": {"model": str(clip)}}}
+    block = (
+        {"score": {"model": str(clip)}}
+        if key == "score.model"
+        else {"embed": {"encoder": {"model": str(clip)}}}
+    )
     given = edited(config, own(**block))
     assert told(given) == []
     damage(clip)
@@ -295,18 +358,24 @@ def cached(folder: Path, hub: Path, name: str) -> Path:
 
 
 def test_a_hub_id_is_looked_up_in_the_cache(
-    config: dict, diffusion: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+    config: dict,
+    diffusion: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
 ) -> None:
     given = edited(config, own(diffusion={"model": "some/base"}))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
     assert told(given) == []
     assert capsys.readouterr().err == (
-        "fairgen: warning: config: diffusion.model: some/base will be downloaded; `hf download some/base` does so before\n"
+        "fairgen: warning: config: diffusion.model: some/base will be downloaded; `hf download some/base`"
+        " does so before\n"
     )
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     (line,) = told(given)
     assert line.startswith(
-        "config: diffusion.model: some/base is not in the local cache, and HF_HUB_OFFLINE keeps to that; fetch it"
+        "config: diffusion.model: some/base is not in the local cache, and HF_HUB_OFFLINE keeps to that;"
+        " fetch it"
     )
     models.snapshot.cache_clear()
     place = cached(diffusion, tmp_path / "hub", "some/base")
@@ -319,7 +388,8 @@ def test_a_hub_id_is_looked_up_in_the_cache(
 
 
 @pytest.mark.parametrize(
-    "text", ["a photo of a V grown man", "naïve café, isn't it 1234?", "supercalifragilistic " * 8, "  a\n b  "]
+    "text",
+    ["a photo of a V grown man", "naïve café, isn't it 1234?", "supercalifragilistic " * 8, "  a\n b  "],
 )
 @pytest.mark.parametrize("folder", ["diffusion/tokenizer", "clip"])
 def test_tokens_are_counted_as_transformers_does(text: str, folder: str) -> None:
@@ -336,10 +406,13 @@ def test_a_machine_without_gpus_stops_what_computes_on_it(
 ) -> None:
     given = edited(config, ((*BIRDS, "gpu"), 2))
     (line,) = told(given)
-    assert line.startswith("config: datasets.birds.gpu: jobs ask for 2 GPUs, and this machine shows 0; set gpu: 0 to compute on")
+    assert line.startswith(
+        "config: datasets.birds.gpu: jobs ask for 2 GPUs, and this machine shows 0; set gpu: 0 to compute on"
+    )
     assert told(given, here=False) == []
     assert "warning" not in capsys.readouterr().err
-    for target, runs in ((TARGET, False), ("results/birds/check.md", True)):  # planned, or nothing for a GPU in it
+    # planned, or nothing for a GPU in it
+    for target, runs in ((TARGET, False), ("results/birds/check.md", True)):
         assert told(given, target, runs=runs) == []
         assert "fairgen: warning: config: datasets.birds.gpu: jobs ask for 2" in capsys.readouterr().err
     for found in ([24000, 24000], None):
@@ -351,7 +424,9 @@ def test_a_machine_without_gpus_stops_what_computes_on_it(
     ("named", "expected"),
     [(None, [100, 80]), ("", []), ("-1", []), ("1", [80]), ("GPU-7f,1", [80, 80]), ("MIG-GPU-7f/1/0", [80])],
 )
-def test_gpus_are_counted_without_torch(monkeypatch: pytest.MonkeyPatch, named: str | None, expected: list[int]) -> None:
+def test_gpus_are_counted_without_torch(
+    monkeypatch: pytest.MonkeyPatch, named: str | None, expected: list[int]
+) -> None:
     monkeypatch.undo()
     machine.gpus.cache_clear()
     monkeypatch.setattr(machine, "by_driver", lambda: [100, 80])
@@ -369,7 +444,10 @@ def test_a_base_larger_than_the_memory_is_named(
     (line,) = told(config)
     numbers = machine.count(PROJECT / "fairgen/embedded/weights/diffusion" / UNET, "")
     assert numbers == sum(x.size for x in weights().values())
-    assert f"birds's denoiser trained by dreambooth takes {numbers * 16 // 2**20:,} MB, and this machine has 1 MB" in line
+    assert (
+        f"birds's denoiser trained by dreambooth takes {numbers * 16 // 2**20:,} MB, and this machine has 1"
+        " MB" in line
+    )
     assert told(config, runs=False) == []
     monkeypatch.setattr(machine, "memory", lambda: 10**6)
     monkeypatch.setattr(machine.shutil, "disk_usage", lambda place: shutil._ntuple_diskusage(0, 0, 0))
@@ -409,7 +487,10 @@ def test_what_timm_has_passed_is_not_asked_again(tmp_path: Path, monkeypatch: py
 
     monkeypatch.setattr(probes.subprocess, "run", lambda command, input, **options: Done(input))
     three = {**QUESTION, "classes": 3}
-    said = "config: classifier.model: the weights of resnet10t will be downloaded; `hf download timm/x` does so before"
+    said = (
+        "config: classifier.model: the weights of resnet10t will be downloaded; `hf download timm/x` does"
+        " so before"
+    )
     fetch = Finding(said, NOTE)
     for _ in range(2):
         assert [*probes.ask([QUESTION, three])] == [Finding("config: no"), fetch]
@@ -426,12 +507,17 @@ def test_the_classifier_is_tried_as_it_will_be_built(monkeypatch: pytest.MonkeyP
     from fairgen.models import classifier
 
     tried = []
-    monkeypatch.setattr(classifier, "probe", lambda settings, classes: tried.append((settings, classes)), raising=False)
+    monkeypatch.setattr(
+        classifier, "probe", lambda settings, classes: tried.append((settings, classes)), raising=False
+    )
     assert probes.answer(QUESTION) == ("", "")
     ((settings, classes),) = tried
     assert (settings.model, settings.pretrained, classes) == ("resnet10t", False, 2)
     wrong = {**QUESTION, "settings": {**QUESTION["settings"], "model": "resnet10x"}}
-    assert probes.answer(wrong)[0] == "config: classifier.model: timm knows no model 'resnet10x'; did you mean resnet10t?"
+    assert (
+        probes.answer(wrong)[0]
+        == "config: classifier.model: timm knows no model 'resnet10x'; did you mean resnet10t?"
+    )
     wrong["settings"] = {**QUESTION["settings"], "model": "resnet50.tv_in1"}
     said = "config: classifier.model: timm has no weights 'tv_in1' of resnet50; did you mean tv_in1k?"
     assert probes.answer(wrong)[0] == said
@@ -447,14 +533,19 @@ def test_the_classifier_is_tried_as_it_will_be_built(monkeypatch: pytest.MonkeyP
     assert found == ("", "timm/vit_tiny_patch16_224.augreg_in21k_ft_in1k")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     absent, _ = probes.answer({"ask": "encoder", "model": "vit_tiny_patch16_224"})
-    assert absent.startswith("config: embed.encoder.model: the weights of vit_tiny_patch16_224 are not in the local cache")
+    assert absent.startswith(
+        "config: embed.encoder.model: the weights of vit_tiny_patch16_224 are not in the local cache"
+    )
 
 
 def test_classifiers_of_different_settings_are_asked_about_once_each(config: dict) -> None:
     other = {"classifier": {"model": "resnet18"}, "finetune": {"kind": "erm"}, "synthetic": False}
     given = edited(config, (("methods", "other"), other), (("compare",), ["erm", "vanilla", "other"]))
     (case,) = preflight.wanted(given, [TARGET])
-    assert [(q["settings"]["model"], q["classes"]) for q in probes.questions(case)] == [("resnet10t", 2), ("resnet18", 2)]
+    assert [(q["settings"]["model"], q["classes"]) for q in probes.questions(case)] == [
+        ("resnet10t", 2),
+        ("resnet18", 2),
+    ]
 
 
 @pytest.fixture
@@ -495,16 +586,23 @@ def test_fairgen_is_a_module_of_another_workflow(outer: Workflow) -> None:
     assert done.returncode == 1
     assert "fairgen: data set utkface: the folder data/utkface does not exist" in done.stderr
     text = (outer.folder / "Snakefile").read_text()
-    (outer.folder / "Snakefile").write_text(text.replace("    config: yaml", '    prefix: "sub"\n    config: yaml'))
+    (outer.folder / "Snakefile").write_text(
+        text.replace("    config: yaml", '    prefix: "sub"\n    config: yaml')
+    )
     assert "fairgen: module: prefix sub/ would move" in outer.run("--dry-run").stderr
 
 
 def test_a_dry_run_tells_everything_at_once(workflow: Workflow) -> None:
-    workflow.edit({"datasets": {"birds": {"settings": {"filter": {"quota": 999}, "score": {"model": "/nowhere"}}}}})
+    workflow.edit(
+        {"datasets": {"birds": {"settings": {"filter": {"quota": 999}, "score": {"model": "/nowhere"}}}}}
+    )
     done = workflow.run("--dry-run")  # rule all is birds too
     lines = [line for line in done.stderr.splitlines() if line.startswith("fairgen: config: ")]
     assert done.returncode == 1
-    assert [line.split(":")[1:3] for line in lines] == [[" config", " score.model"], [" config", " filter.quota"]], done.stderr
+    assert [line.split(":")[1:3] for line in lines] == [
+        [" config", " score.model"],
+        [" config", " filter.quota"],
+    ], done.stderr
     assert not (workflow.folder / "results").exists()
 
 
@@ -523,12 +621,27 @@ def words(monkeypatch: pytest.MonkeyPatch, *given: str) -> Call:
         (("--cores", "1", "--configfile", "results/x.yaml", "--", "results/utkface/check.md"), ["utkface"]),
         (("--cores", "1", "--configfile", "results/x/y.yaml"), ["birds"]),
         (("--cores", "1", "--directory", "results/y/z", "results/utkface/check.md"), ["utkface"]),
-        (("--cores", "1", "--forcerun", "results/celeba/index.parquet", "--", "./results/utkface/check.md"), ["utkface"]),
-        (("--cores", "1", "--config", "a=results/x/y", "--", "results/utkface/check.md", "all"), ["birds", "utkface"]),
+        (
+            (
+                "--cores",
+                "1",
+                "--forcerun",
+                "results/celeba/index.parquet",
+                "--",
+                "./results/utkface/check.md",
+            ),
+            ["utkface"],
+        ),
+        (
+            ("--cores", "1", "--config", "a=results/x/y", "--", "results/utkface/check.md", "all"),
+            ["birds", "utkface"],
+        ),
         (("--cores", "1", "results/logs/birds/index.log"), []),
     ],
 )
-def test_targets_are_those_of_snakemake_itself(monkeypatch: pytest.MonkeyPatch, given: tuple, datasets: list) -> None:
+def test_targets_are_those_of_snakemake_itself(
+    monkeypatch: pytest.MonkeyPatch, given: tuple, datasets: list
+) -> None:
     assert requested(words(monkeypatch, *given).targets) == datasets
 
 
@@ -537,7 +650,8 @@ def test_what_the_command_line_asks_for(monkeypatch: pytest.MonkeyPatch) -> None
     assert words(monkeypatch, "--dry-run") == Call(DEFAULT, True, False, True)
     for option in ("--unlock", "--list-rules", "--summary", "--touch", "--lint"):
         assert not words(monkeypatch, option, "--cores", "1").plans, option
-    assert not words(monkeypatch, "--workflow-profile", "profiles/slurm", "--", TARGET).here  # its executor is the profile's
+    # its executor is the profile's
+    assert not words(monkeypatch, "--workflow-profile", "profiles/slurm", "--", TARGET).here
     assert words(monkeypatch, "--no-such-option") == Call()
     assert set(DEFAULT) <= set(re.findall('"(results/[^"]+)"', (PROJECT / "Snakefile").read_text()))
 
@@ -553,10 +667,14 @@ def test_cheap_jobs_that_can_find_a_fault_go_first(workflow: Workflow) -> None:
 def test_timm_is_asked_in_a_process_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     monkeypatch.setenv("FAIRGEN_CACHE", str(tmp_path))
-    found, note = probes.ask([{"ask": "encoder", "model": "vit_tinyy_patch16_224"}, {"ask": "encoder", "model": "resnet18"}])
-    assert note.text.endswith("the weights of resnet18 will be downloaded; `hf download timm/resnet18.a1_in1k` does so before")
-    assert (
-        found.text
-        == "config: embed.encoder.model: timm knows no model 'vit_tinyy_patch16_224'; did you mean vit_tiny_patch16_224?"
+    found, note = probes.ask(
+        [{"ask": "encoder", "model": "vit_tinyy_patch16_224"}, {"ask": "encoder", "model": "resnet18"}]
+    )
+    assert note.text.endswith(
+        "the weights of resnet18 will be downloaded; `hf download timm/resnet18.a1_in1k` does so before"
+    )
+    assert found.text == (
+        "config: embed.encoder.model: timm knows no model 'vit_tinyy_patch16_224'; did you mean"
+        " vit_tiny_patch16_224?"
     )
     assert len(probes.remembered()) == 1

@@ -29,7 +29,9 @@ LATER = (
 
 def leaves(value: dict, path: tuple = ()) -> set:
     """Dotted keys of a nested dictionary."""
-    return {p for k, v in value.items() for p in (leaves(v, (*path, k)) if isinstance(v, dict) else {(*path, k)})}
+    return {
+        p for k, v in value.items() for p in (leaves(v, (*path, k)) if isinstance(v, dict) else {(*path, k)})
+    }
 
 
 def test_config_fits_its_schema(config: dict, schema: dict) -> None:
@@ -71,19 +73,47 @@ def test_schema_names_no_key_that_the_config_lacks(config: dict, schema: dict) -
         (("methods", "dfr", "finetune", "start"), "emr", "methods.dfr.finetune.start: unknown method 'emr'"),
         (("methods", "dfr", "finetune", "start"), "dfr", "methods.dfr.finetune.start.*circle"),
         (("methods", "erm", "finetune", "start"), "dfr", "erm → dfr → erm is a circle"),
-        (("methods", "dfr", "finetune", "start"), None, "methods.dfr.finetune.kind: dfr goes on from trained weights"),
-        (("methods", "erm", "classifier"), {"resolution": 64}, "methods.dfr.finetune.start: erm has other classifier settings"),
-        (("methods", "clustered-dfr", "finetune", "start"), "erm", "methods.clustered-dfr.finetune.start.*synthetic: false"),
+        (
+            ("methods", "dfr", "finetune", "start"),
+            None,
+            "methods.dfr.finetune.kind: dfr goes on from trained weights",
+        ),
+        (
+            ("methods", "erm", "classifier"),
+            {"resolution": 64},
+            "methods.dfr.finetune.start: erm has other classifier settings",
+        ),
+        (
+            ("methods", "clustered-dfr", "finetune", "start"),
+            "erm",
+            "methods.clustered-dfr.finetune.start.*synthetic: false",
+        ),
         (("methods", "augment", "synthetic"), False, "methods.augment.finetune.kind"),
         (("methods", "ffr", "synthetic"), False, "methods.ffr.finetune.kind"),
         (("adapt", "kind"), "dora", "adapt.kind"),
         (("classifier", "pretrained"), "weights.pth", "classifier.pretrained"),
         (("filter", "balance"), "classes", "filter.balance"),
-        (("methods", "lora", "pretrain"), {"extra": "utkface"}, "methods.lora.pretrain.extra.*synthetic: false"),
-        (("methods", "erm", "pretrain"), {"extra": "utkfaces"}, "methods.erm.pretrain.extra: unknown data set 'utkfaces'"),
+        (
+            ("methods", "lora", "pretrain"),
+            {"extra": "utkface"},
+            "methods.lora.pretrain.extra.*synthetic: false",
+        ),
+        (
+            ("methods", "erm", "pretrain"),
+            {"extra": "utkfaces"},
+            "methods.erm.pretrain.extra: unknown data set 'utkfaces'",
+        ),
         (("methods", "dfr", "pretrain"), {"extra": "utkface"}, "methods.dfr.finetune.start.*pretrain.extra"),
-        (("methods", "lora"), {"filter": {"by": "random"}, "pretrain": {"weights": "score"}}, "methods.lora.pretrain.weights"),
-        (("methods", "clustered", "adapt"), {"shared": True}, r"methods\.clustered\.adapt\.shared: .* kind: full"),
+        (
+            ("methods", "lora"),
+            {"filter": {"by": "random"}, "pretrain": {"weights": "score"}},
+            "methods.lora.pretrain.weights",
+        ),
+        (
+            ("methods", "clustered", "adapt"),
+            {"shared": True},
+            r"methods\.clustered\.adapt\.shared: .* kind: full",
+        ),
         (
             ("methods", "clustered-lora", "adapt"),
             {"kind": "lora", "shared": True, "lora": {"dora": True}},
@@ -114,7 +144,11 @@ def test_schema_names_no_key_that_the_config_lacks(config: dict, schema: dict) -
         (("ablations", "loss"), ["clustered"], "ablations.loss.*too short"),
         (("ablations", "loss"), ["clustered", "clusterd"], "ablations.loss: unknown method 'clusterd'"),
         (("finetune", "none", "steps"), 5, "finetune.none"),
-        (("methods", "erm", "finetune", "kind"), "none", "methods.erm.finetune.kind: none goes on from trained weights"),
+        (
+            ("methods", "erm", "finetune", "kind"),
+            "none",
+            "methods.erm.finetune.kind: none goes on from trained weights",
+        ),
         (("replicates", "birds"), ["birds", "birds-r1", "birds-r2"], "unknown data set 'birds-r1'"),
         (("replicates", "utkface"), ["utkface", "birds", "birds-r1"], "birds has other groups"),
     ],
@@ -147,7 +181,10 @@ def test_blocks_are_layered(config: dict) -> None:
     assert method_chain.block(config, "birds", "clustered", "adapt")["kind"] == "full"
     assert method_chain.block(config, "utkface", "clustered", "adapt")["full"] == config["adapt"]["full"]
     own = config["datasets"]["birds"]["settings"]["adapt"]["full"]
-    assert method_chain.block(config, "birds", "clustered", "adapt")["full"] == {**config["adapt"]["full"], **own}
+    assert method_chain.block(config, "birds", "clustered", "adapt")["full"] == {
+        **config["adapt"]["full"],
+        **own,
+    }
 
 
 def test_samples_of_an_untouched_base_are_shared_by_all_ratios(config: dict) -> None:
@@ -159,18 +196,25 @@ def test_samples_of_an_untouched_base_are_shared_by_all_ratios(config: dict) -> 
 def test_a_filter_that_follows_the_data_is_made_for_each_ratio(config: dict) -> None:
     changed = copy.deepcopy(config)
     changed["methods"]["biased"] = {"base": "vanilla", "filter": {"balance": "data"}}
-    found = {stage: method_chain.scope(changed, "birds", "biased", stage, "bias-0.9") for stage in method_chain.GENERATED}
+    found = {
+        stage: method_chain.scope(changed, "birds", "biased", stage, "bias-0.9")
+        for stage in method_chain.GENERATED
+    }
     assert found == {"sample": "any", "score": "any", "filter": "bias-0.9", "pretrain": "bias-0.9"}
 
 
 def test_stage_one_can_take_another_data_sets_images(config: dict, schema: dict) -> None:
-    study = method_chain.merged(config, yaml.safe_load((PROJECT / "examples/birds-ablations.yaml").read_text()))
+    study = method_chain.merged(
+        config, yaml.safe_load((PROJECT / "examples/birds-ablations.yaml").read_text())
+    )
     validation.validate(study, schema)
     whole = method_chain.expanded(study)
     given = json.loads(table.settings(whole, "birds", "pretrain", "erm-extra"))
     assert given["extra"] == "birds-world"
     assert method_chain.owner(whole, "groupdro-extra", "pretrain") == "erm-extra"
-    assert {method_chain.scope(whole, "birds", "groupdro-extra", "pretrain", f"bias-{r}") for r in (0.9, 0.99)} == {"any"}
+    assert {
+        method_chain.scope(whole, "birds", "groupdro-extra", "pretrain", f"bias-{r}") for r in (0.9, 0.99)
+    } == {"any"}
     w = Wildcards(dataset="birds", scope="any", method="erm-extra", seed="0")
     paths = Paths(whole)
     files = ("birds-world/index.parquet", "birds-world/pixels/32.safetensors", "birds/index.parquet")
@@ -181,7 +225,9 @@ def test_stage_one_can_take_another_data_sets_images(config: dict, schema: dict)
     whole["datasets"]["birds-world"]["options"]["train"] = 9
     assert compared.config_hash(whole, "birds", "extra-data") != before
     whole["methods"]["erm-extra"]["pretrain"]["extra"] = "utkface"
-    with pytest.raises(FairgenError, match=r"methods.erm-extra.pretrain.extra: utkface has other classes than birds"):
+    with pytest.raises(
+        FairgenError, match=r"methods.erm-extra.pretrain.extra: utkface has other classes than birds"
+    ):
         table.settings(whole, "birds", "pretrain", "erm-extra")
 
 
@@ -194,7 +240,9 @@ def test_an_entry_like_another_states_only_its_differences(config: dict, schema:
     assert replicate["groups"] == model["groups"]
     assert replicate["options"] == {**model["options"], "seed": 8}
     for stage in ("split", "cluster", "prior", "adapt", "sample"):
-        seeds = [method_chain.block(whole, name, None, stage)["seed"] for name in ("birds", "birds-r1", "birds-r2")]
+        seeds = [
+            method_chain.block(whole, name, None, stage)["seed"] for name in ("birds", "birds-r1", "birds-r2")
+        ]
         assert len(set(seeds)) == 3, stage
     assert json.loads(table.settings(whole, "birds", "replicates")) == {
         **{"dataset": "birds", "replicates": ["birds", "birds-r1", "birds-r2"]},
@@ -252,7 +300,9 @@ def gradient_steps(config: dict, dataset: str, method: str) -> int:
     if given["start"]:
         return own + gradient_steps(config, dataset, given["start"])
     return own + (
-        method_chain.block(config, dataset, method, "pretrain")["steps"] if method_chain.stage_one(config, dataset, method) else 0
+        method_chain.block(config, dataset, method, "pretrain")["steps"]
+        if method_chain.stage_one(config, dataset, method)
+        else 0
     )
 
 
@@ -276,7 +326,9 @@ def test_steps_that_stage_one_leaves_nothing_of_are_an_error(config: dict, schem
     wrong["pretrain"]["steps"] = 2500
     validation.validate(wrong, schema)
     wrong["compare"] = ["clustered-groupdro"]
-    with pytest.raises(FairgenError, match=r"finetune\.groupdro\.steps: .* pretrain\.steps = 2500 of the 2500"):
+    with pytest.raises(
+        FairgenError, match=r"finetune\.groupdro\.steps: .* pretrain\.steps = 2500 of the 2500"
+    ):
         validation.validate(wrong, schema)
 
 
@@ -284,7 +336,9 @@ def test_an_ablation_compares_its_own_methods_at_the_tables_ratios(config: dict,
     from fairgen.core.settings import read
     from fairgen.evaluate.ablation import Ablation
 
-    study = method_chain.merged(config, yaml.safe_load((PROJECT / "examples/birds-ablations.yaml").read_text()))
+    study = method_chain.merged(
+        config, yaml.safe_load((PROJECT / "examples/birds-ablations.yaml").read_text())
+    )
     validation.validate(study, schema)
     hashes = set()
     for name, methods in study["ablations"].items():
@@ -312,9 +366,15 @@ def test_finetuned_generators_have_a_guidance_of_their_own(config: dict) -> None
     changed = copy.deepcopy(config)
     changed["sample"]["guidance_adapted"] = 1
     changed["datasets"]["birds"]["settings"]["sample"].pop("guidance_adapted", None)
-    found = {m: json.loads(table.settings(changed, "birds", "sample", m, "landbird-land"))["solver"] for m in ("vanilla", "lora")}
+    found = {
+        m: json.loads(table.settings(changed, "birds", "sample", m, "landbird-land"))["solver"]
+        for m in ("vanilla", "lora")
+    }
     assert found["lora"]["guidance"] == 1
-    assert found["vanilla"] == json.loads(table.settings(config, "birds", "sample", "vanilla", "landbird-land"))["solver"]
+    assert (
+        found["vanilla"]
+        == json.loads(table.settings(config, "birds", "sample", "vanilla", "landbird-land"))["solver"]
+    )
 
 
 def test_one_and_one_point_zero_are_one_setting() -> None:
@@ -345,15 +405,18 @@ def test_all_mistakes_of_keys_are_told_at_once(config: dict, schema: dict) -> No
 
     assert set(mistakes(config, schema, change)) == {
         "config: seeds: the key is missing; add it, as in fairgen's own config.yaml",
-        "config: datasets.utkface.colour: unknown key; known are format, target, bias, root, gpu, options, groups, settings",
+        "config: datasets.utkface.colour: unknown key; known are format, target, bias, root, gpu, options,"
+        " groups, settings",
         "config: datasets.utkface.gpu: the key is missing; add it, as in fairgen's own config.yaml",
-        "config: datasets.birds.groups.landbird-land.target: this is the truth value true, and text is expected; write it in"
+        "config: datasets.birds.groups.landbird-land.target: this is the truth value true, and text is"
+        " expected; write it in"
         ' quotes, as "true"',
         "config: filter.treshold: unknown key; did you mean threshold?",
         "config: filter.by: 'probabilty' is none of probability, cosine, quantile, random; write one of them",
         "config: pretrain.batch: this is nothing (null), and a whole number is expected; give that",
         "config: pretrain.lr: YAML reads '1e-4' as text, and a number is expected; write 1.0e-4",
-        "config: pretrain.steps: YAML reads '10' as text, and a whole number is expected; write 10 without quotes",
+        "config: pretrain.steps: YAML reads '10' as text, and a whole number is expected; write 10 without"
+        " quotes",
         "config: ratios.0: this is the text 'naturel'; write natural or a number",
         "config: ratios.1: this is the text '0.9'; write 0.9 without quotes",
     }
@@ -370,13 +433,21 @@ def test_numbers_that_are_not_finite_are_refused(config: dict, schema: dict) -> 
 @pytest.mark.parametrize("name", ["logs", "benchmarks"])
 def test_a_data_set_is_not_called_like_a_folder_of_results(config: dict, schema: dict, name: str) -> None:
     wrong = method_chain.merged(config, {"datasets": {name: {"like": "utkface"}}})
-    with pytest.raises(FairgenError, match=rf"config: datasets: '{name}' does not do: .* is not logs or benchmarks"):
+    with pytest.raises(
+        FairgenError, match=rf"config: datasets: '{name}' does not do: .* is not logs or benchmarks"
+    ):
         validation.validate(wrong, schema)
 
 
 @pytest.mark.parametrize(
     ("text", "written"),
-    [("1e-4", "1.0e-4"), ("2.5E-06", "2.5e-6"), ("1e3", "1.0e+3"), ("-3e5", "-3.0e+5"), ("7", "7 without quotes")],
+    [
+        ("1e-4", "1.0e-4"),
+        ("2.5E-06", "2.5e-6"),
+        ("1e3", "1.0e+3"),
+        ("-3e5", "-3.0e+5"),
+        ("7", "7 without quotes"),
+    ],
 )
 def test_numbers_that_yaml_reads_as_text(text: str, written: str) -> None:
     assert schemas.number(text) == f"; write {written}"
@@ -387,21 +458,47 @@ def test_numbers_that_yaml_reads_as_text(text: str, written: str) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda c: c.update(datasets=None), "config: datasets: this is nothing (null), and a block of keys is expected"),
-        (lambda c: c.update(datasets=[1]), "config: datasets: this is the list [1], and a block of keys is expected"),
-        (lambda c: c.update(compare="erm"), "config: compare: this is the text 'erm', and a list is expected"),
-        (lambda c: c.update(threads="two"), "config: threads: YAML reads 'two' as text, and a whole number is expected"),
+        (
+            lambda c: c.update(datasets=None),
+            "config: datasets: this is nothing (null), and a block of keys is expected",
+        ),
+        (
+            lambda c: c.update(datasets=[1]),
+            "config: datasets: this is the list [1], and a block of keys is expected",
+        ),
+        (
+            lambda c: c.update(compare="erm"),
+            "config: compare: this is the text 'erm', and a list is expected",
+        ),
+        (
+            lambda c: c.update(threads="two"),
+            "config: threads: YAML reads 'two' as text, and a whole number is expected",
+        ),
         (
             lambda c: c["datasets"].update({True: {}}),
             "config: datasets.True: YAML reads this key as the truth value true, not as",
         ),
-        (lambda c: c["datasets"].update({None: {}}), "config: datasets.None: YAML reads this key as nothing (null), not as text"),
-        (lambda c: c.update({1: 2}), 'config: 1: YAML reads this key as the number 1, not as text; write it in quotes, as "1"'),
-        (lambda c: c["datasets"].update(x=None, y={"like": "x"}), "config: datasets.y.like: 'x' is no data set with a whole"),
-        (lambda c: c["datasets"].update(y={"like": ["birds"]}), "config: datasets.y.like: '['birds']' is no data set"),
+        (
+            lambda c: c["datasets"].update({None: {}}),
+            "config: datasets.None: YAML reads this key as nothing (null), not as text",
+        ),
+        (
+            lambda c: c.update({1: 2}),
+            'config: 1: YAML reads this key as the number 1, not as text; write it in quotes, as "1"',
+        ),
+        (
+            lambda c: c["datasets"].update(x=None, y={"like": "x"}),
+            "config: datasets.y.like: 'x' is no data set with a whole",
+        ),
+        (
+            lambda c: c["datasets"].update(y={"like": ["birds"]}),
+            "config: datasets.y.like: '['birds']' is no data set",
+        ),
     ],
 )
-def test_values_of_any_kind_are_one_line_and_no_traceback(config: dict, schema: dict, change: Callable, said: str) -> None:
+def test_values_of_any_kind_are_one_line_and_no_traceback(
+    config: dict, schema: dict, change: Callable, said: str
+) -> None:
     (line,) = mistakes(config, schema, change)
     assert line.startswith(said)
 
@@ -412,12 +509,32 @@ GROUPS = ("landbird-land", "landbird-water", "waterbird-land", "waterbird-water"
 @pytest.mark.parametrize(
     ("group", "change", "said"),
     [
-        ("landbird-land", {"prompt": "a [v] bird"}, "landbird-land.prompt: '[v]' stands for nothing; write [V]"),
-        ("landbird-land", {"prompt": "a [ V ] bird"}, "landbird-land.prompt: '[ V ]' stands for nothing; write [V]"),
-        ("landbird-land", {"prompt": " [V] "}, "landbird-land.prompt: it says nothing beside [V]; describe the group's images"),
+        (
+            "landbird-land",
+            {"prompt": "a [v] bird"},
+            "landbird-land.prompt: '[v]' stands for nothing; write [V]",
+        ),
+        (
+            "landbird-land",
+            {"prompt": "a [ V ] bird"},
+            "landbird-land.prompt: '[ V ]' stands for nothing; write [V]",
+        ),
+        (
+            "landbird-land",
+            {"prompt": " [V] "},
+            "landbird-land.prompt: it says nothing beside [V]; describe the group's images",
+        ),
         ("landbird-land", {"prompt": ""}, "landbird-land.prompt: '' should be non-empty"),
-        ("landbird-water", {"bias": "land"}, "landbird-water: target landbird and bias land are those of landbird-land"),
-        ("landbird-water", {"donor": "waterbird-water"}, "landbird-water.donor: 'waterbird-water' has another target"),
+        (
+            "landbird-water",
+            {"bias": "land"},
+            "landbird-water: target landbird and bias land are those of landbird-land",
+        ),
+        (
+            "landbird-water",
+            {"donor": "waterbird-water"},
+            "landbird-water.donor: 'waterbird-water' has another target",
+        ),
     ],
 )
 def test_a_wrong_group_is_named(config: dict, schema: dict, group: str, change: dict, said: str) -> None:
@@ -431,7 +548,8 @@ def test_every_class_keeps_training_images(config: dict, schema: dict) -> None:
             wrong["datasets"]["birds"]["groups"][name] |= {"role": "conflicting", "donor": None}
 
     assert [line.split(",")[0] for line in mistakes(config, schema, turn)] == [
-        f"config: datasets.birds.groups: every group of target {target} is conflicting" for target in ("landbird", "waterbird")
+        f"config: datasets.birds.groups: every group of target {target} is conflicting"
+        for target in ("landbird", "waterbird")
     ]
 
     def merge(wrong: dict) -> None:
@@ -469,7 +587,8 @@ def test_mistakes_of_methods_and_tables_are_told_at_once_and_each_once(config: d
         ("a: 1\ncompare: {}\n", ", line 2: compare: an empty block changes nothing; give a value"),
         (
             "a: {b: [no]}\n",
-            ', line 1: a.b.0: YAML reads no as a truth value; write true or false, or the word in quotes, as "no"',
+            ", line 1: a.b.0: YAML reads no as a truth value; write true or false, or the word in quotes, as"
+            ' "no"',
         ),
         ("a: 1:30\n", ', line 1: a: YAML reads 1:30 as 90; write that, or the text in quotes, as "1:30"'),
         ("a: -010\n", ", line 1: a: YAML reads -010 as -8; write that"),
@@ -489,7 +608,9 @@ def test_the_config_file_is_right_as_text(tmp_path: Path) -> None:
     for file in (PROJECT / "config.yaml", *(PROJECT / "examples").glob("*.yaml"), tmp_path / "no.yaml"):
         config_file.check(file)
     both = tmp_path / "both.yaml"
-    both.write_text("a: [0, -0.5, 1e-3, 1.0e-3, True, 'no', '1:30', 1_000, 08:30]\nablations: {}\nb: {c: {}}\n")
+    both.write_text(
+        "a: [0, -0.5, 1e-3, 1.0e-3, True, 'no', '1:30', 1_000, 08:30]\nablations: {}\nb: {c: {}}\n"
+    )
     config_file.check(both)
     both.write_text("a: &x {b: 1, b: 2}\nno: 1\nc: {<<: *x, d: 1}\n")
     with pytest.raises(FairgenError) as error:
@@ -513,26 +634,40 @@ def test_snakemake_names_the_line_of_a_wrong_config(workflow: Workflow) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"utkface": {"bias": {"ranges": {"young": [0, 20]}}}}, r"datasets\.utkface\.bias\.age\.ranges: young and old overlap"),
+        (
+            {"utkface": {"bias": {"ranges": {"young": [0, 20]}}}},
+            r"datasets\.utkface\.bias\.age\.ranges: young and old overlap",
+        ),
         ({"celeba": {"target": {"values": {"blond": [1, -1]}}}}, "'-1' stands under blond and non-blond"),
         (
             {"utkface": {"groups": {"male-old": {"bias": "aged"}}}},
             r"male-old\.bias: no image can have 'aged'; the values of bias are",
         ),
-        ({"birds": {"settings": {"index": {"fractions": [0.8, 0.1, 0.05]}}}}, r"index\.fractions of birds: .* sum to 0\.95"),
+        (
+            {"birds": {"settings": {"index": {"fractions": [0.8, 0.1, 0.05]}}}},
+            r"index\.fractions of birds: .* sum to 0\.95",
+        ),
         ({"birds": {"settings": {"index": {"conflicts": "drop_near"}}}}, "drop_near needs index.near"),
     ],
 )
-def test_labels_and_fractions_are_checked_before_any_job(config: dict, schema: dict, change: dict, said: str) -> None:
+def test_labels_and_fractions_are_checked_before_any_job(
+    config: dict, schema: dict, change: dict, said: str
+) -> None:
     with pytest.raises(FairgenError, match=said):
         validation.validate(method_chain.merged(config, {"datasets": change}), schema)
 
 
 def test_a_comparison_carries_the_config_that_its_hash_is_of(config: dict) -> None:
-    """As JSON with sorted keys and without spaces; of every method that is compared or led to, and no other data set."""
+    """As JSON with sorted keys and without spaces; of every method that is compared or led to, and no other
+    data set.
+    """
     given = json.loads(table.settings(config, "birds", "worst_group"))
     text = json.dumps(given["config"], sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    assert hashlib.sha256(text.encode()).hexdigest() == given["config_sha256"] == compared.config_hash(config, "birds")
+    assert (
+        hashlib.sha256(text.encode()).hexdigest()
+        == given["config_sha256"]
+        == compared.config_hash(config, "birds")
+    )
     assert given["config"]["dataset"]["format"] == "birds"
     assert given["config"]["finetune"]["erm"] == config["finetune"]["erm"]
     assert {"dreambooth", "clustered", "vanilla"} <= given["config"]["methods"].keys()
@@ -550,9 +685,11 @@ def test_a_misspelt_word_hides_no_other_mistake(config: dict, schema: dict) -> N
         wrong["compare"] = ["erm", "groupdor"]
 
     assert set(mistakes(config, schema, change)) == {
-        "config: datasets.birds.groups.landbird-water.role: 'conflictin' is none of aligned, conflicting; write one of them",
+        "config: datasets.birds.groups.landbird-water.role: 'conflictin' is none of aligned, conflicting;"
+        " write one of them",
         "config: datasets.birds.groups.landbird-water.promt: unknown key; did you mean prompt?",
-        "config: datasets.birds.groups.landbird-water.donor: 'waterbird-water' has another target; name an aligned group of"
+        "config: datasets.birds.groups.landbird-water.donor: 'waterbird-water' has another target; name an"
+        " aligned group of"
         " target landbird",
         "config: compare: unknown method 'groupdor'; did you mean groupdro?",
     }
@@ -574,7 +711,11 @@ def test_mistakes_in_data_sets_that_are_not_asked_for_stop_nothing(config: dict,
 
 
 def test_values_of_the_command_line_are_read_as_in_a_file() -> None:
-    given = {"ratios": ["0.9", "natural"], "sample": {"per_group": "5", "solver": {"compile": "true"}}, "seeds": 3}
+    given = {
+        "ratios": ["0.9", "natural"],
+        "sample": {"per_group": "5", "solver": {"compile": "true"}},
+        "seeds": 3,
+    }
     given["x"] = ["{", "1e-4"]
     assert config_file.as_yaml(given) == {
         "ratios": [0.9, "natural"],
@@ -587,7 +728,9 @@ def test_values_of_the_command_line_are_read_as_in_a_file() -> None:
 def test_a_home_folder_is_found(config: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     whole = method_chain.expanded(
-        method_chain.merged(config, {"datasets": {"utkface": {"root": "~/faces"}}, "diffusion": {"model": "~/sd"}})
+        method_chain.merged(
+            config, {"datasets": {"utkface": {"root": "~/faces"}}, "diffusion": {"model": "~/sd"}}
+        )
     )
     assert whole["datasets"]["utkface"]["root"] == f"{tmp_path}/faces"
     assert whole["diffusion"]["model"] == f"{tmp_path}/sd"
@@ -627,14 +770,20 @@ def test_an_entry_without_its_format_is_one_line(config: dict, schema: dict) -> 
 
 def test_replicates_that_are_the_same_chain_are_refused(config: dict, schema: dict) -> None:
     names = [f"birds-r{i}" for i in (1, 2)]
-    wrong = method_chain.merged(config, {"datasets": {name: {"like": "birds", "root": f"results/{name}"} for name in names}})
+    wrong = method_chain.merged(
+        config, {"datasets": {name: {"like": "birds", "root": f"results/{name}"} for name in names}}
+    )
     wrong["replicates"] = {"birds": ["birds", *names]}
-    with pytest.raises(FairgenError, match=r"replicates\.birds: birds-r1 is birds over again, with the same seeds throughout"):
+    with pytest.raises(
+        FairgenError, match=r"replicates\.birds: birds-r1 is birds over again, with the same seeds throughout"
+    ):
         validation.validate(wrong, schema)
 
 
 def test_stage_one_never_takes_the_data_sets_own_images(config: dict, schema: dict) -> None:
     wrong = copy.deepcopy(config)
     wrong["methods"]["erm"]["pretrain"] = {"extra": "birds"}
-    with pytest.raises(FairgenError, match=r"methods\.erm\.pretrain\.extra: stage 1 would see birds's own images"):
+    with pytest.raises(
+        FairgenError, match=r"methods\.erm\.pretrain\.extra: stage 1 would see birds's own images"
+    ):
         validation.validate(wrong, schema)

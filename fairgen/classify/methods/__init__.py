@@ -1,7 +1,7 @@
 """One file per classifier method.
 
-Each has `Recipe`, the settings of its block under `finetune`; `LABELS`, what it uses group labels for besides selection;
-and `train(network, problem, recipe)`, which leaves the selected weights in the network.
+Each has `Recipe`, the settings of its block under `finetune`; `LABELS`, what it uses group labels for besides
+selection; and `train(network, problem, recipe)`, which leaves the selected weights in the network.
 """
 
 import importlib

@@ -1,7 +1,8 @@
-"""Real and synthetic images mixed, up to balance: the control for synthetic pretraining (USB in arXiv 2308.04553).
+"""Real and synthetic images mixed, up to balance: the control for synthetic pretraining (USB in arXiv
+2308.04553).
 
-Every group is lifted to the size of the largest with selected synthetic images, as far as they reach; then plain ERM
-from the usual start, without stage 1.
+Every group is lifted to the size of the largest with selected synthetic images, as far as they reach; then
+plain ERM from the usual start, without stage 1.
 """
 
 from dataclasses import replace
@@ -29,7 +30,9 @@ def lift(rows: Examples, synthetic: Examples, groups: int, generator: torch.Gene
 def train(network: Network, problem: Problem, recipe: Recipe) -> Best:
     """Minimise the mean cross-entropy over real and added rows."""
     assert problem.synthetic is not None
-    added = lift(problem.train, problem.synthetic, len(problem.groups), torch.Generator().manual_seed(problem.seed))
+    added = lift(
+        problem.train, problem.synthetic, len(problem.groups), torch.Generator().manual_seed(problem.seed)
+    )
     best = fit_all(network, replace(problem, train=problem.train.join(added)), recipe)
     best.notes["added_rows"] = len(added)
     return best

@@ -1,8 +1,10 @@
-"""Deep feature reweighting (Kirichenko et al. 2023, arXiv 2204.02937, DFR on validation rows): refit the last layer.
+"""Deep feature reweighting (Kirichenko et al. 2023, arXiv 2204.02937, DFR on validation rows): refit the last
+layer.
 
-Features are fixed and standardised by the training rows. L1-regularised logistic regressions are fitted to random
-group-balanced subsets of held-out rows, and their coefficients averaged. As in the authors' code, the strength C is
-chosen on halves of the validation rows, one to fit and one to select, and the final heads are fitted to all of them.
+Features are fixed and standardised by the training rows. L1-regularised logistic regressions are fitted to
+random group-balanced subsets of held-out rows, and their coefficients averaged. As in the authors' code, the
+strength C is chosen on halves of the validation rows, one to fit and one to select, and the final heads are
+fitted to all of them.
 """
 
 from dataclasses import dataclass
@@ -55,7 +57,9 @@ def scale_of(features: torch.Tensor) -> Scale:
     return Scale(features.mean(0), torch.where(deviation > 0, deviation, 1.0))
 
 
-def halves(group: torch.Tensor, names: list[str], generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+def halves(
+    group: torch.Tensor, names: list[str], generator: torch.Generator
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Row numbers of two random halves that hold every group alike.
 
     Raises:
@@ -66,7 +70,8 @@ def halves(group: torch.Tensor, names: list[str], generator: torch.Generator) ->
         own = torch.nonzero(group == number).flatten()
         if len(own) < 2:
             raise FairgenError(
-                f"dfr: group {name} has {len(own)} validation image(s) and needs 2, one to fit and one to select;"
+                f"dfr: group {name} has {len(own)} validation image(s) and needs 2, one to fit and one to"
+                " select;"
                 " raise split.validation_floor, add images of it, or leave the method out"
             )
         own = own[torch.randperm(len(own), generator=generator)]
@@ -81,16 +86,24 @@ def balanced(group: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     return torch.cat([order[group[order] == g][: int(group.bincount().min())] for g in group.unique()])
 
 
-def logistic(features: torch.Tensor, target: torch.Tensor, c: float, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Weight (classes, d) and bias (classes,) of one L1 logistic regression; two classes share ± half of one direction."""
+def logistic(
+    features: torch.Tensor, target: torch.Tensor, c: float, seed: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Weight (classes, d) and bias (classes,) of one L1 logistic regression; two classes share ± half of one
+    direction.
+    """
     solver = "liblinear" if target.max() == 1 else "saga"
     model = LogisticRegression(l1_ratio=1, C=c, solver=solver, max_iter=ITERATIONS, random_state=seed)
     model.fit(features.numpy(), target.numpy())
     weight, bias = torch.from_numpy(model.coef_).float(), torch.from_numpy(model.intercept_).float()
-    return (torch.cat([-weight, weight]) / 2, torch.cat([-bias, bias]) / 2) if len(bias) == 1 else (weight, bias)
+    return (
+        (torch.cat([-weight, weight]) / 2, torch.cat([-bias, bias]) / 2) if len(bias) == 1 else (weight, bias)
+    )
 
 
-def refit(features: torch.Tensor, rows: Examples, c: float, refits: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+def refit(
+    features: torch.Tensor, rows: Examples, c: float, refits: int, seed: int
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Mean weight and bias of `refits` regressions, each on its own balanced subset."""
     generator = torch.Generator().manual_seed(seed)
     subsets = [balanced(rows.group, generator) for _ in range(refits)]

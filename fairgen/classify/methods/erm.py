@@ -1,4 +1,6 @@
-"""Empirical risk minimisation: all weights, the mean loss over the biased training rows. Uses no group labels to train."""
+"""Empirical risk minimisation: all weights, the mean loss over the biased training rows. Uses no group labels
+to train.
+"""
 
 from fairgen.classify.model_selection import Best
 from fairgen.classify.problem import Problem

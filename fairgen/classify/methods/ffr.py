@@ -1,7 +1,8 @@
-"""Finetuning after synthetic pretraining, all weights (the order of FFR, arXiv 2308.04553): stage 1, then plain ERM.
+"""Finetuning after synthetic pretraining, all weights (the order of FFR, arXiv 2308.04553): stage 1, then
+plain ERM.
 
-Differs from `head` in what moves, and from `erm` in where it starts. The untouched pretrained network is a candidate of
-the selection.
+Differs from `head` in what moves, and from `erm` in where it starts. The untouched pretrained network is a
+candidate of the selection.
 """
 
 from fairgen.classify.model_selection import Best

@@ -1,9 +1,11 @@
-"""Groups that nobody labelled, inferred from features (GEORGE, Sohoni et al. 2020, arXiv 2011.12945), then Group-DRO.
+"""Groups that nobody labelled, inferred from features (GEORGE, Sohoni et al. 2020, arXiv 2011.12945), then
+Group-DRO.
 
-As in the paper, a first network is trained by ERM, its features are clustered inside each class, the number of clusters
-of a class is the one of the best silhouette, and a second network is trained anew by Group-DRO on the clusters. Weights
-are selected by the worst cluster of the validation rows, so no group label is used. Ours: spherical k-means on features
-centred inside the class, where the paper has Gaussian mixtures on projected features and splits clusters further.
+As in the paper, a first network is trained by ERM, its features are clustered inside each class, the number
+of clusters of a class is the one of the best silhouette, and a second network is trained anew by Group-DRO on
+the clusters. Weights are selected by the worst cluster of the validation rows, so no group label is used.
+Ours: spherical k-means on features centred inside the class, where the paper has Gaussian mixtures on
+projected features and splits clusters further.
 """
 
 import copy
@@ -54,7 +56,9 @@ class Clusters:
 
 
 def split_class(features: np.ndarray, recipe: Recipe, seed: int) -> Clusters:
-    """Cluster the features (n, d) of one class; k from 2 to `max_clusters` by the silhouette, 1 for a small class."""
+    """Cluster the features (n, d) of one class; k from 2 to `max_clusters` by the silhouette, 1 for a small
+    class.
+    """
     centred = features - features.mean(0)
     found = {1: np.zeros(len(features), dtype=np.int64)}
     for k in range(2, clusters_for(len(features), recipe.max_clusters, recipe.min_images) + 1):
@@ -74,7 +78,9 @@ def separation(features: np.ndarray, label: np.ndarray, seed: int) -> float:
 
 
 def inferred(network: Network, problem: Problem, recipe: Recipe) -> tuple[list[Examples], list[str]]:
-    """Training and validation rows with clusters for groups, by the network's features; and the clusters' names."""
+    """Training and validation rows with clusters for groups, by the network's features; and the clusters'
+    names.
+    """
     parts = [problem.train, problem.validation]
     features = [embed(network, rows.pixels).numpy() for rows in parts]
     groups = [torch.zeros_like(rows.group) for rows in parts]
@@ -89,7 +95,9 @@ def inferred(network: Network, problem: Problem, recipe: Recipe) -> tuple[list[E
 
 
 def train(network: Network, problem: Problem, recipe: Recipe) -> Best:
-    """Train a first network, infer groups, and train again by Group-DRO from the weights that the network comes with."""
+    """Train a first network, infer groups, and train again by Group-DRO from the weights that the network
+    comes with.
+    """
     fresh = copy.deepcopy(network.state_dict())
     first_network(network, problem, recipe)
     (rows, judged), names = inferred(network, problem, recipe)
@@ -99,6 +107,8 @@ def train(network: Network, problem: Problem, recipe: Recipe) -> Best:
     classes = [rows.target == number for number in rows.target.unique()]
     best.notes |= {
         "inferred_groups": torch.bincount(rows.group).tolist(),  # training rows of each
-        "inferred_groups_nmi": [agreement(rows.group[c].numpy(), problem.train.group[c].tolist()) for c in classes],
+        "inferred_groups_nmi": [
+            agreement(rows.group[c].numpy(), problem.train.group[c].tolist()) for c in classes
+        ],
     }
     return best

@@ -1,7 +1,7 @@
 """Group-DRO (Sagawa et al. 2020, arXiv 1911.08731, algorithm 1): minimise the loss of the worst group.
 
-Each step raises the weight q of a group by exp(step size × its loss) and minimises the q-weighted group losses. Batches draw
-every group with the same probability, as the reference code's weighted sampler does.
+Each step raises the weight q of a group by exp(step size × its loss) and minimises the q-weighted group
+losses. Batches draw every group with the same probability, as the reference code's weighted sampler does.
 """
 
 from dataclasses import dataclass
@@ -41,10 +41,13 @@ class GroupDro:
         self.margin = adjustment / counts.float().sqrt()
 
     def __call__(self, losses: torch.Tensor, groups: torch.Tensor) -> torch.Tensor:
-        """Update q by exponentiated gradient ascent, then return the weighted loss; groups absent from the batch count 0."""
+        """Update q by exponentiated gradient ascent, then return the weighted loss; groups absent from the
+        batch count 0.
+        """
         count = torch.bincount(groups, minlength=len(self.q)).clamp(min=1)
         mean = torch.zeros(len(self.q)).index_add(0, groups, losses) / count
-        self.q.mul_(torch.exp(self.step_size * (mean.detach() + self.margin)))  # in place: a checkpoint restores it
+        # in place: a checkpoint restores it
+        self.q.mul_(torch.exp(self.step_size * (mean.detach() + self.margin)))
         self.q.div_(self.q.sum())
         return (self.q * mean).sum()
 
@@ -59,7 +62,8 @@ def train(network: Network, problem: Problem, recipe: Recipe) -> Best:
     if (counts == 0).any():
         empty = problem.groups[int(counts.argmin())]
         raise FairgenError(
-            f"groupdro: group {empty} has no training image at this ratio; leave the method out or lower the ratio"
+            f"groupdro: group {empty} has no training image at this ratio; leave the method out or lower the"
+            " ratio"
         )
     objective = GroupDro(counts, recipe.step_size, recipe.adjustment)
     weights = group_weights(problem.train.group, len(counts))[problem.train.group]

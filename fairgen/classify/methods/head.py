@@ -20,7 +20,11 @@ LABELS = ()
 def train(network: Network, problem: Problem, recipe: Recipe) -> Best:
     """Train the head on fixed features."""
     features, validation = embed(network, problem.train.pixels), embed(network, problem.validation.pixels)
-    generator, best, head = torch.Generator().manual_seed(problem.seed), Best(recipe.select), network.head.cpu()
+    generator, best, head = (
+        torch.Generator().manual_seed(problem.seed),
+        Best(recipe.select),
+        network.head.cpu(),
+    )
     optimizer, schedule = optimizer_and_schedule(head.parameters(), recipe)
 
     def look(number: int) -> None:

@@ -1,7 +1,7 @@
 """Just Train Twice (Liu et al. 2021, arXiv 2107.09044, algorithm 1), which uses no group labels to train.
 
-A first network is trained by ERM for a few steps; the training rows that it gets wrong are the error set E. The second
-network starts anew and is trained by ERM on the rows with those of E repeated λ_up times.
+A first network is trained by ERM for a few steps; the training rows that it gets wrong are the error set E.
+The second network starts anew and is trained by ERM on the rows with those of E repeated λ_up times.
 """
 
 import copy
@@ -48,6 +48,8 @@ def train(network: Network, problem: Problem, recipe: Recipe) -> Best:
     fresh = copy.deepcopy(network.state_dict())
     errors = error_set(network, problem, recipe)
     network.load_state_dict(fresh)
-    best = fit_all(network, replace(problem, train=upweighted(problem.train, errors, recipe.upweight)), recipe)
+    best = fit_all(
+        network, replace(problem, train=upweighted(problem.train, errors, recipe.upweight)), recipe
+    )
     best.notes["error_set"] = int(errors.sum())
     return best

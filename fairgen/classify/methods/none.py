@@ -1,4 +1,5 @@
-"""Stage 1 alone: the classifier as it comes, without a step on real data; the control of the ablation of stages.
+"""Stage 1 alone: the classifier as it comes, without a step on real data; the control of the ablation of
+stages.
 
 Nothing is selected, so the validation rows are looked at only to be reported.
 """
@@ -22,4 +23,6 @@ class Recipe:
 
 def train(network: Network, problem: Problem, recipe: Recipe) -> Best:
     """Leave the weights as they are."""
-    return Best("average", selection_score(predict(network, problem.validation.pixels), problem.validation, "average"))
+    return Best(
+        "average", selection_score(predict(network, problem.validation.pixels), problem.validation, "average")
+    )

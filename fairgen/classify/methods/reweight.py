@@ -1,7 +1,7 @@
 """Reweighting: every row's loss counts in inverse proportion to its group's frequency.
 
-The importance-weighted risk E[ℓ(x, y) / p̂_g] of Sagawa et al. 2020 (arXiv 2005.04345), with p̂_g the share of group g
-in the training rows; divided by the number of groups, so that the weights are one on average.
+The importance-weighted risk E[ℓ(x, y) / p̂_g] of Sagawa et al. 2020 (arXiv 2005.04345), with p̂_g the share
+of group g in the training rows; divided by the number of groups, so that the weights are one on average.
 """
 
 import torch
@@ -28,4 +28,6 @@ class Reweighted:
 
 def train(network: Network, problem: Problem, recipe: Recipe) -> Best:
     """Train all weights with group labels; groups without training images do not count."""
-    return fit_all(network, problem, recipe, Reweighted(group_weights(problem.train.group, len(problem.groups))))
+    return fit_all(
+        network, problem, recipe, Reweighted(group_weights(problem.train.group, len(problem.groups)))
+    )

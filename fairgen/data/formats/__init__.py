@@ -1,8 +1,8 @@
-"""One reader per data set layout; each has `read(root, options)` that yields every file or row of a label table, as `Row` or
-`Reject`.
+"""One reader per data set layout; each has `read(root, options)` that yields every file or row of a label
+table, as `Row` or `Reject`.
 
-A reader states what a file says about itself, as raw attributes (`age: 31`, `Male: -1`). What of that is the target and
-what the bias is the config's business, in `fairgen.data.labels`.
+A reader states what a file says about itself, as raw attributes (`age: 31`, `Male: -1`). What of that is the
+target and what the bias is the config's business, in `fairgen.data.labels`.
 """
 
 import importlib
@@ -27,7 +27,8 @@ SPLITS = {
 class Row:
     """What is said of one image; of one that a label table names twice, there are two rows.
 
-    `split` is "" where the data set has no official one, `detail` a finer class if known, `where` the place in a label table.
+    `split` is "" where the data set has no official one, `detail` a finer class if known, `where` the place
+    in a label table.
     """
 
     path: str
@@ -39,7 +40,8 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """One file that is left out; `malformed` files count towards `index.max_rejected`, others are merely not asked for.
+    """One file that is left out; `malformed` files count towards `index.max_rejected`, others are merely not
+    asked for.
 
     What stands before the colon of a reason names its kind: rejects are counted by it.
     """
@@ -62,14 +64,18 @@ def plain(word: str) -> str:
 
 @lru_cache  # the same few words come in every row
 def split_of(value: object) -> str | None:
-    """The split that a data set's own word means, for example `val` or 1; "" for none, None for an unknown word."""
+    """The split that a data set's own word means, for example `val` or 1; "" for none, None for an unknown
+    word.
+    """
     word = plain(str("" if value is None else value).strip().lower())
     return next((split for split, words in SPLITS.items() if word in words), None if word else "")
 
 
 @lru_cache
 def split_of_folder(name: str) -> str:
-    """The split that a folder is for by its name (`test`, `split=test`), "" for none; a number is no split's name."""
+    """The split that a folder is for by its name (`test`, `split=test`), "" for none; a number is no split's
+    name.
+    """
     word = name.rpartition("=")[2].strip()
     return (split_of(word) or "") if word.isalpha() else ""
 

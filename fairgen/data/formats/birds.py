@@ -13,4 +13,9 @@ LAYOUT = "drawings.parquet, which the rule `draw` makes by itself"
 def read(root: Path, options: dict[str, Any]) -> Iterator[Row | Reject]:
     """Yield one row per drawing, with the attributes `kind` and `place`; there are no rejects."""
     for i, row in enumerate(parquet.rows(root / "drawings.parquet", ["target", "bias", "split", "detail"])):
-        yield Row(f"drawings.parquet#{i}", {"kind": row["target"], "place": row["bias"]}, row["split"], row["detail"])
+        yield Row(
+            f"drawings.parquet#{i}",
+            {"kind": row["target"], "place": row["bias"]},
+            row["split"],
+            row["detail"],
+        )

@@ -1,8 +1,9 @@
-"""CelebA: forty attributes as −1/1, official split 0/1/2, in the official text files or any of their common copies.
+"""CelebA: forty attributes as −1/1, official split 0/1/2, in the official text files or any of their common
+copies.
 
-Read are `list_attr_celeba` as text (variable spaces, any line end, with or without the count line) and as Kaggle's csv,
-CelebA-HQ's `CelebAMask-HQ-attribute-anno.txt` (no split), and `metadata.csv` with a column `y` (blond) and `a` or
-`place` (male). The images may lie at any depth, doubly nested ones included.
+Read are `list_attr_celeba` as text (variable spaces, any line end, with or without the count line) and as
+Kaggle's csv, CelebA-HQ's `CelebAMask-HQ-attribute-anno.txt` (no split), and `metadata.csv` with a column `y`
+(blond) and `a` or `place` (male). The images may lie at any depth, doubly nested ones included.
 """
 
 from collections.abc import Iterator
@@ -13,7 +14,9 @@ from fairgen.core.errors import FairgenError, shortened
 from fairgen.data.formats import Reject, Row, delimited, split_of
 from fairgen.data.formats.files import Entry, Files
 
-LAYOUT = "img_align_celeba/000001.jpg … beside list_attr_celeba.txt and list_eval_partition.txt (or Kaggle's .csv)"
+LAYOUT = (
+    "img_align_celeba/000001.jpg … beside list_attr_celeba.txt and list_eval_partition.txt (or Kaggle's .csv)"
+)
 ATTRIBUTES = ("list_attr_celeba.txt", "list_attr_celeba.csv", "CelebAMask-HQ-attribute-anno.txt")
 PARTITION = ("list_eval_partition.txt", "list_eval_partition.csv")
 METADATA = ("metadata.csv", "metadata_celeba.csv")
@@ -39,7 +42,10 @@ def read(root: Path, options: dict[str, Any]) -> Iterator[Row | Reject]:
         word = splits.get(name, "") if partition else word
         wrong = next((a for a, value in attributes.items() if value not in BINARY), None)
         if wrong is not None:
-            return Reject(where, f"row cannot be read: {shortened(wrong)} is '{shortened(attributes[wrong])}', not -1 or 1")
+            return Reject(
+                where,
+                f"row cannot be read: {shortened(wrong)} is '{shortened(attributes[wrong])}', not -1 or 1",
+            )
         split = split_of(word)
         if split is None:
             return Reject(where, f"row cannot be read: split '{shortened(word)}' is none of 0, 1, 2")
@@ -74,19 +80,25 @@ def columns(path: Path) -> Iterator[Labelled | Reject]:
             names = names[1:] if names and names[0].lower() == "image_id" else names
             delimited.check_columns(path, names)
         elif fields and len(fields) != len(names) + 1:
-            yield Reject(where, f"row cannot be read: line {number} has {len(fields)} fields, not {len(names) + 1}")
+            yield Reject(
+                where, f"row cannot be read: line {number} has {len(fields)} fields, not {len(names) + 1}"
+            )
         elif fields:
             yield where, fields[0], dict(zip(names, fields[1:], strict=True)), ""
 
 
 def metadata(where: str, row: dict[str, str]) -> Labelled:
-    """A row of `metadata.csv` as the group-robustness benchmarks write it: y is blond, and a or place is male."""
+    """A row of `metadata.csv` as the group-robustness benchmarks write it: y is blond, and a or place is
+    male.
+    """
     name, male = row.get("img_filename") or row.get("filename", ""), row.get("a") or row.get("place", "")
     return where, name, {"Blond_Hair": row["y"], "Male": male}, row["split"]
 
 
 def partitions(path: Path) -> tuple[dict[str, str], set[str], list[Reject]]:
-    """Split words by image name, the names with several, and rejected lines; the text file has no header, Kaggle's has."""
+    """Split words by image name, the names with several, and rejected lines; the text file has no header,
+    Kaggle's has.
+    """
     splits: dict[str, str] = {}
     twice, rejects = set(), []
     for number, line in enumerate(delimited.lines(path), 1):
@@ -94,9 +106,13 @@ def partitions(path: Path) -> tuple[dict[str, str], set[str], list[Reject]]:
         if not fields or fields[0] == "image_id":
             continue
         if len(fields) != 2:
-            rejects.append(Reject(where, f"row cannot be read: line {number} has {len(fields)} fields, not 2"))
+            rejects.append(
+                Reject(where, f"row cannot be read: line {number} has {len(fields)} fields, not 2")
+            )
         elif splits.setdefault(*fields) != fields[1]:
             twice.add(fields[0])
-            rejects.append(Reject(where, f"row with another split for an image: {splits[fields[0]]} stands above"))
+            rejects.append(
+                Reject(where, f"row with another split for an image: {splits[fields[0]]} stands above")
+            )
         # the same split once more says nothing new
     return splits, twice, rejects

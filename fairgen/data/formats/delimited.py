@@ -1,4 +1,6 @@
-"""Label tables as text: comma, tab or semicolon, any line end, quoted cells, with or without a byte-order mark."""
+"""Label tables as text: comma, tab or semicolon, any line end, quoted cells, with or without a byte-order
+mark.
+"""
 
 import csv
 import io
@@ -11,7 +13,8 @@ from fairgen.data.formats import Reject
 
 Made = TypeVar("Made")
 DELIMITERS = "\t,;"
-csv.field_size_limit(2**31 - 1)  # a description may be long; the module's own limit of 131,072 characters would end the stage
+# a description may be long; the module's own limit of 131,072 characters would end the stage
+csv.field_size_limit(2**31 - 1)
 Cells = tuple[int, list[str] | str]  # the line that a row begins on; its cells, or why there are none
 
 
@@ -22,7 +25,9 @@ def lines(path: Path) -> list[str]:
 
 
 def record(text: list[str], start: int, delimiter: str) -> tuple[list[str] | str, int]:
-    """The row that begins on a line (its cells, or what is wrong with its quotes), and how many lines it takes."""
+    """The row that begins on a line (its cells, or what is wrong with its quotes), and how many lines it
+    takes.
+    """
     rest = (text[i] for i in range(start, len(text)))
     reader = csv.reader(rest, delimiter=delimiter, strict=True, skipinitialspace=True)
     try:
@@ -32,7 +37,9 @@ def record(text: list[str], start: int, delimiter: str) -> tuple[list[str] | str
 
 
 def cells(text: list[str], delimiter: str, count: int, start: int) -> Iterator[Cells]:
-    """Every row from line `start` on. A row must have `count` cells; after one whose quotes are wrong the next line is read."""
+    """Every row from line `start` on. A row must have `count` cells; after one whose quotes are wrong the
+    next line is read.
+    """
     while start < len(text):
         found, taken = record(text, start, delimiter)
         if not text[start].strip():
@@ -43,13 +50,18 @@ def cells(text: list[str], delimiter: str, count: int, start: int) -> Iterator[C
             yield start + 1, f"line {start + 1} opens a quote that is not closed"
             taken = 1  # what it swallowed are rows of their own
         else:
-            wrong = f"its quotes are wrong ({found})" if isinstance(found, str) else f"it has {len(found)} cells, not {count}"
+            wrong = (
+                f"its quotes are wrong ({found})"
+                if isinstance(found, str)
+                else f"it has {len(found)} cells, not {count}"
+            )
             yield start + 1, f"line {start + 1}: {wrong}"
         start += taken
 
 
 def header(path: Path, text: list[str], start: int, required: tuple[str, ...]) -> tuple[str, list[str], int]:
-    """The delimiter with which the first row has the required columns, or else the most; the columns; the lines they take.
+    """The delimiter with which the first row has the required columns, or else the most; the columns; the
+    lines they take.
 
     Raises:
         FairgenError: a required column is missing, a column stands twice, or a quote is not closed.
@@ -112,7 +124,9 @@ def find(root: Path, names: tuple[str, ...]) -> Path | None:
         places = [place for place in (root / name, *sorted(root.glob(f"*/{name}"))) if place.is_file()]
         if len({place.read_bytes() for place in places}) > 1:
             listed = ", ".join(str(place.relative_to(root)) for place in places)
-            raise FairgenError(f"{root}: several label files called {name} ({listed}); keep the one that counts")
+            raise FairgenError(
+                f"{root}: several label files called {name} ({listed}); keep the one that counts"
+            )
         if places:
             return places[0]
     return None

@@ -1,7 +1,7 @@
 """FairFace (Kärkkäinen & Joo 2021): two csv files of labels; ages are ranges, there are seven races.
 
-The data set has a training and a validation file. The latter is the usual test set, and fairgen cuts the validation
-rows from the training file.
+The data set has a training and a validation file. The latter is the usual test set, and fairgen cuts the
+validation rows from the training file.
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,8 @@ FIELDS = ("age", "gender", "race")
 
 
 def read(root: Path, options: dict[str, Any]) -> Iterator[Row | Reject]:
-    """Yield every image once, with the attributes `age`, `gender` and `race` in lower case where they are words.
+    """Yield every image once, with the attributes `age`, `gender` and `race` in lower case where they are
+    words.
 
     Raises:
         FairgenError: a label file is missing.

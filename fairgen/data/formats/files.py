@@ -1,7 +1,7 @@
 """The files below a data set's folder, and how the rows of a label table find theirs.
 
-A row's file lies at the path that the table says. Leading folders may be missing in the table, or in the folder, but only the
-same ones for all rows: a row whose file is gone must never get the file of another row.
+A row's file lies at the path that the table says. Leading folders may be missing in the table, or in the
+folder, but only the same ones for all rows: a row whose file is gone must never get the file of another row.
 """
 
 import os
@@ -86,7 +86,11 @@ def flaw(root: Path, full: str, file: str) -> Reject | None:
 
 def leaves_root(name: str) -> bool:
     """Whether a path in a label table points out of the data set's folder."""
-    return name.startswith(("/", "\\", "~")) or ".." in PurePosixPath(name.replace("\\", "/")).parts or name[1:2] == ":"
+    return (
+        name.startswith(("/", "\\", "~"))
+        or ".." in PurePosixPath(name.replace("\\", "/")).parts
+        or name[1:2] == ":"
+    )
 
 
 def normal(name: str) -> str:
@@ -100,7 +104,9 @@ def begin(one: list[str], other: list[str]) -> list[str]:
 
 
 class Files:
-    """The files of a data set with label tables; `rows` takes those of one table, `rest` lists what no table named."""
+    """The files of a data set with label tables; `rows` takes those of one table, `rest` lists what no table
+    named.
+    """
 
     def __init__(self, root: Path, tables: Iterable[str]):
         found, labels = list(walk(root)), set(tables)
@@ -122,7 +128,8 @@ class Files:
     def fitting(self, name: str, split: str) -> dict[str, Folders]:
         """The files that a row of some split may mean by `name`, each with the leading folders that differ.
 
-        A split's folder is never left out, nor is one of another split put in front; that of the row's own is `*`.
+        A split's folder is never left out, nor is one of another split put in front; that of the row's own is
+        `*`.
         """
         parts, found = name.split("/"), {name: SAME} if name in self.files else {}
         for start in range(1, len(parts)):
@@ -136,7 +143,9 @@ class Files:
         return found
 
     def alike(self, entries: Iterable[Entry]) -> Folders:
-        """The leading folders that differ between a table's paths and the files: what holds for most of its rows."""
+        """The leading folders that differ between a table's paths and the files: what holds for most of its
+        rows.
+        """
         counts: Counter[Folders] = Counter()
         common: list[str] | None = None
         for entry in entries:
@@ -146,7 +155,8 @@ class Files:
             if found:
                 folders = name.split("/")[:-1]
                 common = folders if common is None else begin(common, folders)
-        shared = "/".join(common or []) + "/"  # folders that begin every path: others are not missing for all rows
+        # folders that begin every path: others are not missing for all rows
+        shared = "/".join(common or []) + "/"
         allowed = [f for f in sorted(counts) if not f[0] or shared.startswith(f"{f[0]}/")]
         return max(allowed, key=lambda folders: (counts[folders], folders == SAME), default=SAME)
 
@@ -157,17 +167,27 @@ class Files:
             yield entry if isinstance(entry, Reject) else self.take(entry, folders)
 
     def take(self, entry: Entry, folders: Folders) -> Row | Reject:
-        """The row of a labelled file, or why there is none; `folders` are the leading ones that differ for all rows."""
+        """The row of a labelled file, or why there is none; `folders` are the leading ones that differ for
+        all rows.
+        """
         here, name = f"{entry.where}: {shortened(entry.name)}", normal(entry.name)
         if leaves_root(entry.name):
-            return Reject(here, "path leaves the data set's folder: a label table may only name files below it")
+            return Reject(
+                here, "path leaves the data set's folder: a label table may only name files below it"
+            )
         exact = name in self.files
         found = {name: SAME} if exact and folders == SAME else self.fitting(name, entry.split)
         if len(found) > 1:
-            return Reject(here, f"row with several files that fit: {', '.join(sorted(found)[:3])}; keep one, or name its folders")
+            return Reject(
+                here,
+                f"row with several files that fit: {', '.join(sorted(found)[:3])}; keep one, or name its"
+                " folders",
+            )
         file = next((f for f, own in found.items() if own in (SAME, folders)), None)
         if file is None:
-            return Reject(here, f"row without its file: no such image lies below the folder{self.namesake(name)}")
+            return Reject(
+                here, f"row without its file: no such image lies below the folder{self.namesake(name)}"
+            )
         self.taken.add(file)
         return Row(file, entry.attributes, entry.split, entry.detail, here)
 

@@ -7,7 +7,9 @@ from typing import Any
 from fairgen.data.formats import Reject, Row, split_of_folder
 from fairgen.data.formats.files import walk
 
-LAYOUT = "<target>/<bias>/image.jpg, or <split>/<target>/<bias>/image.jpg with split train, validation or test"
+LAYOUT = (
+    "<target>/<bias>/image.jpg, or <split>/<target>/<bias>/image.jpg with split train, validation or test"
+)
 
 
 def read(root: Path, options: dict[str, Any]) -> Iterator[Row | Reject]:
@@ -23,4 +25,7 @@ def parse(file: str) -> Row | Reject:
         return Row(file, {"target": folders[1], "bias": folders[2]}, split)
     if len(folders) == 2:
         return Row(file, {"target": folders[0], "bias": folders[1]})
-    return Reject(file, "path is not <target>/<bias>/image or <split>/<target>/<bias>/image: wrong depth or unknown split")
+    return Reject(
+        file,
+        "path is not <target>/<bias>/image or <split>/<target>/<bias>/image: wrong depth or unknown split",
+    )

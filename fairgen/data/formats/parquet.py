@@ -1,7 +1,8 @@
 """Parquet files of images in Hugging Face's image schema, as `datasets` writes and the hub serves them.
 
-A file's split is a word in its name (`train-00000-of-00004.parquet`) or a folder that it lies in (`test/`, `split=test/`);
-numbers count shards and say nothing of a split. Integer labels are named by the `ClassLabel` in the schema's metadata.
+A file's split is a word in its name (`train-00000-of-00004.parquet`) or a folder that it lies in (`test/`,
+`split=test/`); numbers count shards and say nothing of a split. Integer labels are named by the `ClassLabel`
+in the schema's metadata.
 """
 
 import json
@@ -61,7 +62,11 @@ def shard(root: Path, file: str) -> Iterator[Row | Reject]:
         yield Reject(file, f"Parquet file of several splits: its path says {', '.join(sorted(splits))}")
     else:
         for number, row in enumerate(found):
-            yield Row(f"{file}#{number}", {k: spell(v, names.get(k)) for k, v in row.items()}, next(iter(splits), ""))
+            yield Row(
+                f"{file}#{number}",
+                {k: spell(v, names.get(k)) for k, v in row.items()},
+                next(iter(splits), ""),
+            )
 
 
 def splits_of(file: str) -> set[str]:
@@ -75,7 +80,11 @@ def class_names(schema: pa.Schema) -> dict[str, list[str]]:
     """The names of each integer label column, from the metadata that `datasets` stores."""
     try:
         features = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))["info"]["features"]
-        return {name: f["names"] for name, f in features.items() if isinstance(f, dict) and f.get("_type") == "ClassLabel"}
+        return {
+            name: f["names"]
+            for name, f in features.items()
+            if isinstance(f, dict) and f.get("_type") == "ClassLabel"
+        }
     except (KeyError, TypeError, ValueError):
         return {}
 

@@ -21,8 +21,8 @@ def read(root: Path, options: dict[str, Any]) -> Iterator[Row | Reject]:
 
     Args:
         root: the folder that the paths are relative to.
-        options: `file` (the table, relative to the root), `path` (the column of paths), and `split` (the column with
-            train, validation, test or 0, 1, 2; null for none).
+        options: `file` (the table, relative to the root), `path` (the column of paths), and `split` (the
+            column with train, validation, test or 0, 1, 2; null for none).
 
     Raises:
         FairgenError: the table or a column is missing.
@@ -32,7 +32,9 @@ def read(root: Path, options: dict[str, Any]) -> Iterator[Row | Reject]:
         raise FairgenError(f"{path}: no such table; expected {LAYOUT}")
     files = Files(root, [Path(os.path.relpath(path, root)).as_posix()])
     named = (options["path"], *([column] if column else []))
-    yield from files.rows(lambda: delimited.each(content(path, named), partial(entry, options["path"], column)))
+    yield from files.rows(
+        lambda: delimited.each(content(path, named), partial(entry, options["path"], column))
+    )
     yield from files.rest()
 
 
@@ -40,7 +42,9 @@ def entry(named: str, column: str | None, where: str, row: dict[str, str]) -> En
     """One row of the table; `named` is the column of paths, `column` that of splits."""
     name, split = row.pop(named), split_of(row.pop(column)) if column else ""
     if split is None or (column and not split):
-        return Reject(where, f"row cannot be read: its {column} is none of train, validation, test or 0, 1, 2")
+        return Reject(
+            where, f"row cannot be read: its {column} is none of train, validation, test or 0, 1, 2"
+        )
     return Entry(where, name, row, split)
 
 

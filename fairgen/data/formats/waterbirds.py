@@ -1,4 +1,5 @@
-"""Waterbirds (Sagawa et al. 2020): `metadata.csv` with y (0 landbird, 1 waterbird), place (0 land, 1 water) and split.
+"""Waterbirds (Sagawa et al. 2020): `metadata.csv` with y (0 landbird, 1 waterbird), place (0 land, 1 water)
+and split.
 
 Three landbird species are labelled waterbird in the released file, because "tern" stands in their names. The
 benchmark's labels are kept unless the option `labels: corrected` is given.
@@ -13,7 +14,9 @@ from fairgen.core.errors import FairgenError, shortened
 from fairgen.data.formats import Reject, Row, delimited, plain, split_of
 from fairgen.data.formats.files import Entry, Files, normal
 
-LAYOUT = "metadata.csv (img_filename, y, split, place) beside the folders of images, 001.Black_footed_Albatross/…"
+LAYOUT = (
+    "metadata.csv (img_filename, y, split, place) beside the folders of images, 001.Black_footed_Albatross/…"
+)
 KINDS, PLACES = {"0": "landbird", "1": "waterbird"}, {"0": "land", "1": "water"}
 MISLABELLED = ("Eastern_Towhee", "Western_Meadowlark", "Western_Wood_Pewee")
 
@@ -32,7 +35,10 @@ def read(root: Path, options: dict[str, Any]) -> Iterator[Row | Reject]:
     if table is None:
         raise FairgenError(f"{root}: no metadata.csv; expected {LAYOUT}")
     files = Files(root, [table.relative_to(root).as_posix()])
-    make, columns = partial(entry, options.get("labels") == "corrected"), ("img_filename", "y", "split", "place")
+    make, columns = (
+        partial(entry, options.get("labels") == "corrected"),
+        ("img_filename", "y", "split", "place"),
+    )
     yield from files.rows(lambda: delimited.each(delimited.rows(table, columns), make))
     yield from files.rest()
 

@@ -1,7 +1,8 @@
 """What would end a job, told before the first one: all of it at once, a line each.
 
-`check` runs while the rules are read, so that a dry run and `fairgen check` show the same. Each check is a small function that
-yields what it finds. None imports a heavy library; what only timm can say is asked in a process of its own, once.
+`check` runs while the rules are read, so that a dry run and `fairgen check` show the same. Each check is a
+small function that yields what it finds. None imports a heavy library; what only timm can say is asked in a
+process of its own, once.
 """
 
 import sys
@@ -21,7 +22,8 @@ CHECKS: tuple[Callable[[Case], Iterator[Finding]], ...] = (
     *(plan.quotas, plan.shares, plan.recipes),
 )
 ON_MACHINE: tuple[Callable[[Case], Iterator[Finding]], ...] = (machine.devices, machine.room, machine.disk)
-COMPARED = ("worst_group", "figures", "pages", "audit_synthetic", "check")  # artifacts of the whole comparison, by their stems
+# artifacts of the whole comparison, by their stems
+COMPARED = ("worst_group", "figures", "pages", "audit_synthetic", "check")
 LOOKING = ("index", "audit", "rejects", "drawings", "split", "check")  # artifacts of jobs that need no GPU
 
 
@@ -94,8 +96,13 @@ def needs(config: Config, target: str) -> Iterator[tuple[str, list[str]]]:
 
 
 def targets_of(stage: str, dataset: str, method: str | None = None, *_: str | None) -> list[str]:
-    """The target that stands for what a job of a stage needs, where no command line says so; none for most stages."""
-    found = {"index": f"results/{dataset}/index.parquet", "finetune": f"results/{dataset}/any/{method}/model.safetensors"}
+    """The target that stands for what a job of a stage needs, where no command line says so; none for most
+    stages.
+    """
+    found = {
+        "index": f"results/{dataset}/index.parquet",
+        "finetune": f"results/{dataset}/any/{method}/model.safetensors",
+    }
     return [found[stage]] if stage in found else []
 
 

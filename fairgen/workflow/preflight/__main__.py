@@ -1,4 +1,6 @@
-"""Answer the questions of `preflight.probes`: a JSON list on standard input, and a line of answers on the output."""
+"""Answer the questions of `preflight.probes`: a JSON list on standard input, and a line of answers on the
+output.
+"""
 
 import json
 import sys

@@ -53,7 +53,9 @@ class Case:
         return block(self.config, self.dataset, method, name)
 
     def sharing(self, methods: list[str], *names: str) -> list[tuple[str, list[Any]]]:
-        """The blocks of these names that some methods see, each combination once, with the methods that see it in words."""
+        """The blocks of these names that some methods see, each combination once, with the methods that see
+        it in words.
+        """
         found: list[tuple[list[str], list[Any]]] = []
         for method in methods:
             blocks = [self.block(name, method) for name in names]
@@ -66,7 +68,9 @@ class Case:
 
 
 def settled(found: Iterable[Finding], fetchable: str) -> Iterator[Finding]:
-    """Findings of a model, those of absent files as mistakes; as one note where the hub would bring them (`fetchable`)."""
+    """Findings of a model, those of absent files as mistakes; as one note where the hub would bring them
+    (`fetchable`).
+    """
     absent = False
     for finding in found:
         if finding.kind != ABSENT:

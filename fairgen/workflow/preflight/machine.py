@@ -1,6 +1,8 @@
-"""Before the first job: this machine has the GPUs, the memory and the disk that the settings ask for, as far as it can tell.
+"""Before the first job: this machine has the GPUs, the memory and the disk that the settings ask for, as far
+as it can tell.
 
-Without torch. Memory and disk are lower bounds from the headers of the base's weights: what is told as too large is so.
+Without torch. Memory and disk are lower bounds from the headers of the base's weights: what is told as too
+large is so.
 """
 
 import os
@@ -25,7 +27,9 @@ STORED = 4  # bytes a weight of a full finetune's file
 
 @cache
 def gpus() -> list[int] | None:
-    """Memory in MB of each GPU that jobs here see, 0 where it is not known; None where nothing says how many there are."""
+    """Memory in MB of each GPU that jobs here see, 0 where it is not known; None where nothing says how many
+    there are.
+    """
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
     words = None if named is None else [word for word in named.split(",") if word.strip() not in ("", "-1")]
     if words == []:
@@ -33,12 +37,16 @@ def gpus() -> list[int] | None:
     found = by_driver()
     if found is None:
         found = [0] * len([*Path("/dev").glob("nvidia[0-9]*")])
-        others = any(Path(place).exists() for place in ("/dev/kfd", "/dev/dxg"))  # AMD, and Windows' own Linux
+        # AMD, and Windows' own Linux
+        others = any(Path(place).exists() for place in ("/dev/kfd", "/dev/dxg"))
         if not found and others:
             return None
     if words is None or not found:
         return found
-    return [found[int(word)] if word.isdigit() and int(word) < len(found) else min(found) for word in map(str.strip, words)]
+    return [
+        found[int(word)] if word.isdigit() and int(word) < len(found) else min(found)
+        for word in map(str.strip, words)
+    ]
 
 
 def by_driver() -> list[int] | None:
@@ -70,8 +78,10 @@ def devices(case: Case) -> Iterator[Finding]:
     found = gpus() if wanted else []
     if wanted and found is not None and len(found) < wanted:
         yield Finding(
-            f"config: datasets.{case.dataset}.gpu: jobs ask for {wanted} GPU{'s' if wanted > 1 else ''}, and this machine shows"
-            f" {len(found)}; set gpu: {len(found)}{'' if found else ' to compute on the CPU'}, or mend the driver or"
+            f"config: datasets.{case.dataset}.gpu: jobs ask for {wanted} GPU{'s' if wanted > 1 else ''}, and"
+            " this machine shows"
+            f" {len(found)}; set gpu: {len(found)}{'' if found else ' to compute on the CPU'}, or mend the"
+            " driver or"
             " CUDA_VISIBLE_DEVICES",
             MACHINE,
         )
@@ -88,13 +98,17 @@ def parameters(case: Case) -> int:
 def count(file: Path, start: str) -> int:
     """Numbers in the tensors of a safetensors file whose names start so; 0 for a file that cannot be read."""
     try:
-        return sum(prod(shape) for name, shape in safetensors_header.shapes(file).items() if name.startswith(start))
+        return sum(
+            prod(shape) for name, shape in safetensors_header.shapes(file).items() if name.startswith(start)
+        )
     except (OSError, ValueError, KeyError, TypeError):
         return 0
 
 
 def room(case: Case) -> Iterator[Finding]:
-    """The denoiser alone, as the hungriest method holds it, fits into memory: the GPU's, or the machine's for `gpu: 0`."""
+    """The denoiser alone, as the hungriest method holds it, fits into memory: the GPU's, or the machine's for
+    `gpu: 0`.
+    """
     numbers = parameters(case) if case.drawing else 0
     if not numbers:
         return
@@ -109,7 +123,8 @@ def room(case: Case) -> Iterator[Finding]:
     if has and need > has:
         where = "a GPU here has" if case.data["gpu"] else "this machine has"
         yield Finding(
-            f"config: diffusion.model: {case.dataset}'s denoiser {what} takes {need:,} MB, and {where} {has:,} MB; take a"
+            f"config: diffusion.model: {case.dataset}'s denoiser {what} takes {need:,} MB, and {where}"
+            f" {has:,} MB; take a"
             " smaller base, adapt.kind: lora in place of full, or a larger machine",
             MACHINE,
         )
@@ -128,7 +143,8 @@ def disk(case: Case) -> Iterator[Finding]:
     need, free = files * numbers * STORED // 2**20, shutil.disk_usage(place).free // 2**20
     if need > free:
         yield Finding(
-            f"data set {case.dataset}: {files} full finetunes take up to {need:,} MB, and {place.resolve()} has {free:,} MB"
+            f"data set {case.dataset}: {files} full finetunes take up to {need:,} MB, and {place.resolve()}"
+            f" has {free:,} MB"
             " free; make room, or take adapt.kind: lora",
             NOTE,
         )

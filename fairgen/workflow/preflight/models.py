@@ -1,4 +1,5 @@
-"""Before the first job: every checkpoint that the methods need is there, and its configs and headers can be read.
+"""Before the first job: every checkpoint that the methods need is there, and its configs and headers can be
+read.
 
 By headers alone: torch, diffusers and transformers are never imported here.
 """
@@ -19,13 +20,23 @@ from fairgen.workflow.method_chain import Config
 from fairgen.workflow.preflight.findings import ABSENT, NOTE, Case, Finding, settled
 
 # how the name of a weight of each part starts, or ends if that has a dot in front
-UNET, VAE, TEXT, CLIP = "conv_in.weight", "decoder.conv_in.weight", ".token_embedding.weight", "visual_projection.weight"
+UNET, VAE, TEXT, CLIP = (
+    "conv_in.weight",
+    "decoder.conv_in.weight",
+    ".token_embedding.weight",
+    "visual_projection.weight",
+)
 SINGLE = "model.diffusion_model."  # the denoiser in a single file
 
 
 def is_local(model: str) -> bool:
     """Whether a model is a place on this machine, there or not, rather than a hub id."""
-    return Path(model).exists() or model.startswith((".", "/", "~", "fairgen:")) or model.count("/") > 1 or "\\" in model
+    return (
+        Path(model).exists()
+        or model.startswith((".", "/", "~", "fairgen:"))
+        or model.count("/") > 1
+        or "\\" in model
+    )
 
 
 @cache
@@ -60,7 +71,9 @@ def base_folder(diffusion: Config) -> Path | None:
 
 
 def denoiser_files(diffusion: Config) -> list[Path]:
-    """The weight files of the denoiser of a base in diffusers' layout; none for one that is not there (yet)."""
+    """The weight files of the denoiser of a base in diffusers' layout; none for one that is not there
+    (yet).
+    """
     folder = base_folder(diffusion)
     files = sorted((folder / "unet").glob("*.safetensors")) if folder else []
     if diffusion["variant"]:
@@ -100,7 +113,8 @@ def there(key: str, model: str, revision: str | None, file: str) -> Iterator[Fin
         fetch = f"hf download {model}{f' --revision {revision}' if revision else ''}"
         if offline():
             yield Finding(
-                f"config: {key}: {model} is not in the local cache, and HF_HUB_OFFLINE keeps to that; fetch it with"
+                f"config: {key}: {model} is not in the local cache, and HF_HUB_OFFLINE keeps to that; fetch"
+                " it with"
                 f" `{fetch}` where there is a network, or give a local folder"
             )
         else:
@@ -129,7 +143,9 @@ def base(case: Case) -> Iterator[Finding]:
     suffixes = layout(folder)
     if suffixes is None:
         kind = (read(folder / "model_index.json") or {}).get("_class_name", "file that cannot be read")
-        yield Finding(f"config: {key}: {folder}/model_index.json: a {kind}; give one of {', '.join(ARCHITECTURES)}")
+        yield Finding(
+            f"config: {key}: {folder}/model_index.json: a {kind}; give one of {', '.join(ARCHITECTURES)}"
+        )
         return
     if single:
         yield from header([Path(locate(model))], f"config: {key}", SINGLE)
@@ -156,7 +172,10 @@ def parts(folder: Path, suffixes: tuple[str, ...], variant: str | None, key: str
             yield from weights(folder / name, stem, variant, where, sign)
     schedule = folder / "scheduler"
     if read(schedule / "scheduler_config.json") is None:
-        yield Finding(f"config: {key}: {schedule} holds no readable scheduler_config.json; fetch the model again", ABSENT)
+        yield Finding(
+            f"config: {key}: {schedule} holds no readable scheduler_config.json; fetch the model again",
+            ABSENT,
+        )
     for suffix in suffixes:
         yield from tokenizer(folder / f"tokenizer{suffix}", f"config: {key}: {folder / f'tokenizer{suffix}'}")
 
@@ -172,13 +191,17 @@ def weights(folder: Path, stem: str, variant: str, where: str, sign: str) -> Ite
         others = sorted(path.name for path in folder.glob(f"{stem}*"))
         alike = any(other.endswith(".safetensors") for other in others)
         remedy = "check diffusion.variant" if alike else "fetch the model with its safetensors files"
-        yield Finding(f"{where} holds no {missing[0]} but {', '.join(others) or 'nothing alike'}; {remedy}", ABSENT)
+        yield Finding(
+            f"{where} holds no {missing[0]} but {', '.join(others) or 'nothing alike'}; {remedy}", ABSENT
+        )
     else:
         yield from header(files, where, sign)
 
 
 def header(files: list[Path], where: str, sign: str) -> Iterator[Finding]:
-    """Check that files of safetensors are whole, and that one of them has a weight that is named like `sign`."""
+    """Check that files of safetensors are whole, and that one of them has a weight that is named like
+    `sign`.
+    """
     from safetensors import SafetensorError, safe_open
 
     names: list[str] = []
@@ -188,11 +211,16 @@ def header(files: list[Path], where: str, sign: str) -> Iterator[Finding]:
                 names += list(opened.keys())
         except (OSError, SafetensorError) as error:
             reason = shortened(str(error))
-            yield Finding(f"{where}: {file.name} is damaged or no safetensors file ({reason}); fetch it again")
+            yield Finding(
+                f"{where}: {file.name} is damaged or no safetensors file ({reason}); fetch it again"
+            )
             return
     if not any(name.endswith(sign) if sign.startswith(".") else name.startswith(sign) for name in names):
         what = f"of other weights, for example {names[0]}" if names else "without weights"
-        yield Finding(f"{where}: {files[0].name} is a file {what} {f' (expected {sign})' if sign else ''}; give the right model")
+        yield Finding(
+            f"{where}: {files[0].name} is a file {what} {f' (expected {sign})' if sign else ''}; give the"
+            " right model"
+        )
 
 
 def tokenizer(folder: Path, where: str) -> Iterator[Finding]:
@@ -235,14 +263,21 @@ def layers(case: Case) -> Iterator[Finding]:
     if not case.adapting or single_file.is_one(given["model"]):
         return
     try:
-        names = [name.removesuffix(".weight") for file in denoiser_files(given) for name in safetensors_header.shapes(file)]
+        names = [
+            name.removesuffix(".weight")
+            for file in denoiser_files(given)
+            for name in safetensors_header.shapes(file)
+        ]
     except (OSError, ValueError, KeyError, TypeError):  # told by `base`
         return
     for methods, (adapt,) in case.sharing(case.adapting, "adapt"):
-        for target in lora.absent(adapt["lora"]["targets"], names) if names and adapt["kind"] == "lora" else ():
+        for target in (
+            lora.absent(adapt["lora"]["targets"], names) if names and adapt["kind"] == "lora" else ()
+        ):
             known = {name.rpartition(".")[2] for name in names} - {"0", "2"}
             yield Finding(
-                f"config: adapt.lora.targets: the base of {methods} on {case.dataset} has no layer '{target}';"
+                f"config: adapt.lora.targets: the base of {methods} on {case.dataset} has no layer"
+                f" '{target}';"
                 f" {nearest(target, sorted(known))}"
             )
 
@@ -254,6 +289,9 @@ def backbones(case: Case) -> Iterator[Finding]:
         if not isinstance(start, str):
             continue
         if not Path(start).is_file():
-            yield Finding(f"config: classifier.pretrained: no file {start} for {methods} on {case.dataset}; give a file, or true")
+            yield Finding(
+                f"config: classifier.pretrained: no file {start} for {methods} on {case.dataset}; give a"
+                " file, or true"
+            )
         else:
             yield from header([Path(start)], "config: classifier.pretrained", "")

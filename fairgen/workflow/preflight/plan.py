@@ -12,13 +12,18 @@ def quotas(case: Case) -> Iterator[Finding]:
         by, threshold, quota, drawn = found["by"], found["threshold"], found["quota"], sample["per_group"]
         where = f"of {methods} on {case.dataset}"
         if by != "cosine" and threshold > 1:
-            yield Finding(f"config: filter.threshold: a {by} is never over 1, and {where} it is {threshold}; lower it")
+            yield Finding(
+                f"config: filter.threshold: a {by} is never over 1, and {where} it is {threshold}; lower it"
+            )
             continue
         passed = sum((i + 0.5) / drawn >= threshold for i in range(drawn)) if by == "quantile" else drawn
         if quota > passed and not found["allow_shortfall"]:
-            of = f"{drawn} images of sample.per_group" + (f" of which {passed} pass filter.threshold" if passed < drawn else "")
+            of = f"{drawn} images of sample.per_group" + (
+                f" of which {passed} pass filter.threshold" if passed < drawn else ""
+            )
             yield Finding(
-                f"config: filter.quota: {quota} images {where} are more than the {of}; lower it, raise sample.per_group,"
+                f"config: filter.quota: {quota} images {where} are more than the {of}; lower it, raise"
+                " sample.per_group,"
                 " or set filter.allow_shortfall: true"
             )
 
@@ -29,8 +34,10 @@ def shares(case: Case) -> Iterator[Finding]:
         k, least = cluster["k"], max(1, sample["floor"]) * cluster["k"]
         if least > sample["per_group"]:
             yield Finding(
-                f"config: sample.floor: {k} clusters of {methods} on {case.dataset} draw {least} images at least, over"
-                f" sample.per_group = {sample['per_group']}; lower cluster.k or sample.floor, or raise sample.per_group",
+                f"config: sample.floor: {k} clusters of {methods} on {case.dataset} draw {least} images at"
+                " least, over"
+                f" sample.per_group = {sample['per_group']}; lower cluster.k or sample.floor, or raise"
+                " sample.per_group",
                 NOTE,
             )
 
@@ -41,11 +48,14 @@ def recipes(case: Case) -> Iterator[Finding]:
         kind, recipe = adapt["kind"], adapt[adapt["kind"]]
         if recipe["prior_weight"] > 0 and not recipe["prior_batch"]:
             yield Finding(
-                f"config: adapt.{kind}.prior_batch: {methods} on {case.dataset} weighs class images by prior_weight ="
-                f" {recipe['prior_weight']}, but takes none of them; set prior_batch to 1 or more, or prior_weight: 0"
+                f"config: adapt.{kind}.prior_batch: {methods} on {case.dataset} weighs class images by"
+                " prior_weight ="
+                f" {recipe['prior_weight']}, but takes none of them; set prior_batch to 1 or more, or"
+                " prior_weight: 0"
             )
         if recipe["optimizer"] == "adamw8bit" and find_spec("torch") and not find_spec("bitsandbytes"):
             yield Finding(
-                f"config: adapt.{kind}.optimizer: adamw8bit of {methods} on {case.dataset} needs bitsandbytes;"
+                f"config: adapt.{kind}.optimizer: adamw8bit of {methods} on {case.dataset} needs"
+                " bitsandbytes;"
                 " `pip install bitsandbytes`, or set adamw"
             )

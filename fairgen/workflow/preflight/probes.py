@@ -1,7 +1,7 @@
 """Before the first job: what only timm can say of a classifier or an encoder, asked in a process of its own.
 
-timm brings torch, which takes seconds to import. So what has passed once is remembered in the user's cache by its settings
-and the versions, and a call that has nothing new to ask imports nothing.
+timm brings torch, which takes seconds to import. So what has passed once is remembered in the user's cache by
+its settings and the versions, and a call that has nothing new to ask imports nothing.
 """
 
 import hashlib
@@ -47,7 +47,9 @@ def questions(case: Case) -> list[Question]:
 
 
 def mark(question: Question) -> str:
-    """What a question is remembered by: itself, a local file's state, the versions, and the code that answers."""
+    """What a question is remembered by: itself, a local file's state, the versions, and the code that
+    answers.
+    """
     start = question.get("settings", {}).get("pretrained")
     state = [Path(start).stat().st_mtime_ns, Path(start).stat().st_size] if isinstance(start, str) else []
     versions = [version(name) for name in ("timm", "torch")]
@@ -66,8 +68,13 @@ def ask(asked: list[Question]) -> Iterator[Finding]:
     new = {name: question for question in asked if (name := mark(question)) not in passed}
     if new:
         command = [sys.executable, "-m", "fairgen.workflow.preflight"]
-        env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[3]), os.environ.get("PYTHONPATH", "")])}
-        done = subprocess.run(command, input=json.dumps(list(new.values())), capture_output=True, text=True, env=env)
+        env = {
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[3]), os.environ.get("PYTHONPATH", "")]),
+        }
+        done = subprocess.run(
+            command, input=json.dumps(list(new.values())), capture_output=True, text=True, env=env
+        )
         if done.returncode:
             last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
             yield Finding(f"classifiers and encoders could not be tried before the first job ({last})", NOTE)
@@ -80,7 +87,11 @@ def ask(asked: list[Question]) -> Iterator[Finding]:
         hub = passed.get(mark(question), "")
         if hub and not cached(hub):
             key, model = named(question)
-            yield Finding(f"config: {key}: the weights of {model} will be downloaded; `hf download {hub}` does so before", NOTE)
+            yield Finding(
+                f"config: {key}: the weights of {model} will be downloaded; `hf download {hub}` does so"
+                " before",
+                NOTE,
+            )
 
 
 def named(question: Question) -> tuple[str, str]:
@@ -94,11 +105,16 @@ def cached(hub: str) -> bool:
     """Whether a repository's weights are in the local cache."""
     from huggingface_hub import try_to_load_from_cache
 
-    return any(isinstance(try_to_load_from_cache(hub, name), str) for name in ("model.safetensors", "pytorch_model.bin"))
+    return any(
+        isinstance(try_to_load_from_cache(hub, name), str)
+        for name in ("model.safetensors", "pytorch_model.bin")
+    )
 
 
 def remembered() -> dict[str, str]:
-    """The marks of questions that have passed, each with the repository of the weights that it needs or ""."""
+    """The marks of questions that have passed, each with the repository of the weights that it needs or
+    "".
+    """
     try:
         found = json.loads(cache_file().read_text())
     except (OSError, ValueError):
@@ -118,27 +134,36 @@ def remember(passed: dict[str, str]) -> None:
 
 
 def answer(question: Question) -> tuple[str, str]:
-    """What is wrong with a classifier or an encoder, "" for nothing; and the hub's repository of the weights that it needs.
+    """What is wrong with a classifier or an encoder, "" for nothing; and the hub's repository of the weights
+    that it needs.
 
     Imports timm.
     """
     from fairgen.core.errors import FairgenError
 
     try:
-        return "", probe_classifier(question) if question["ask"] == "classifier" else probe_encoder(question["model"])
+        return "", probe_classifier(question) if question["ask"] == "classifier" else probe_encoder(
+            question["model"]
+        )
     except FairgenError as error:
         text = " ".join(str(error).split())
         return text if text.startswith("config: ") else f"config: {text}", ""
     except Exception as error:  # whatever timm says of a name that it half knows
         key, model = named(question)
-        return f"config: {key}: timm cannot build {model} ({shortened(str(error), 160)}); check its name and arguments", ""
+        return (
+            f"config: {key}: timm cannot build {model} ({shortened(str(error), 160)}); check its name and"
+            " arguments",
+            "",
+        )
 
 
 def probe_classifier(question: Question) -> str:
-    """Build the network and run it on one random image; returns the hub's repository of the weights that it needs.
+    """Build the network and run it on one random image; returns the hub's repository of the weights that it
+    needs.
 
     Raises:
-        FairgenError: timm does not know it or refuses its arguments, or weights do not fit or are not to be had.
+        FairgenError: timm does not know it or refuses its arguments, or weights do not fit or are not to be
+            had.
     """
     from fairgen.core.settings import read
     from fairgen.models.classifier import Classifier, probe
@@ -173,7 +198,11 @@ def known(model: str, key: str) -> None:
 
     if ":" not in model and not timm.is_model(model):
         hint = nearest(model.split(".")[0], timm.list_models())
-        hint = hint if hint.startswith("did") else "`python -c 'import timm; print(timm.list_models())'` lists all"
+        hint = (
+            hint
+            if hint.startswith("did")
+            else "`python -c 'import timm; print(timm.list_models())'` lists all"
+        )
         raise FairgenError(f"config: {key}: timm knows no model '{model}'; {hint}")
     name, _, tag = model.partition(".")
     tags = [full.partition(".")[2] for full in timm.list_pretrained(f"{name}.*")]
@@ -199,11 +228,14 @@ def to_be_had(model: str, key: str) -> str:
         return ""
     about = timm.get_pretrained_cfg(model, allow_unregistered=True)
     if about is None or not about.has_weights:
-        raise FairgenError(f"config: {key}: timm has no pretrained weights of {model}; take a model that has some")
+        raise FairgenError(
+            f"config: {key}: timm has no pretrained weights of {model}; take a model that has some"
+        )
     hub = repository(model)
     if offline() and hub and not cached(hub):
         raise FairgenError(
-            f"config: {key}: the weights of {model} are not in the local cache, and HF_HUB_OFFLINE keeps to that; fetch them"
+            f"config: {key}: the weights of {model} are not in the local cache, and HF_HUB_OFFLINE keeps to"
+            " that; fetch them"
             f" with `hf download {hub}` where there is a network"
         )
     return hub

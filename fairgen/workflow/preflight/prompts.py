@@ -1,4 +1,6 @@
-"""Before the first job: prompts that the generators, their text encoders and CLIP can tell apart and read to the end."""
+"""Before the first job: prompts that the generators, their text encoders and CLIP can tell apart and read to
+the end.
+"""
 
 import json
 from collections.abc import Iterator
@@ -11,7 +13,8 @@ from fairgen.workflow.preflight.models import base_folder, clip_folder, layout
 
 LIMIT = 77  # tokens that Stable Diffusion's text encoders and CLIP read, where the tokenizer does not say
 UNKNOWN = "<|endoftext|>"
-WORDS = r"""<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"""  # as CLIP splits text
+# as CLIP splits text
+WORDS = r"""<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"""
 
 
 def tokens_placed(case: Case) -> Iterator[Finding]:
@@ -21,7 +24,8 @@ def tokens_placed(case: Case) -> Iterator[Finding]:
     for name, group in case.groups.items():
         if PLACE not in group["prompt"]:
             yield Finding(
-                f"config: datasets.{case.dataset}.groups.{name}.prompt: '{group['prompt']}' has no {PLACE}, and"
+                f"config: datasets.{case.dataset}.groups.{name}.prompt: '{group['prompt']}' has no {PLACE},"
+                " and"
                 f" {case.adapting[0]} finetunes a generator; write {PLACE} where the rare word goes"
             )
 
@@ -35,7 +39,8 @@ def told_apart(case: Case) -> Iterator[Finding]:
         first = seen.setdefault(plain_prompt(group["prompt"]).lower(), name)
         if first != name:
             yield Finding(
-                f"config: datasets.{case.dataset}.groups.{name}.prompt: it is that of {first}, and filter.by: probability"
+                f"config: datasets.{case.dataset}.groups.{name}.prompt: it is that of {first}, and"
+                " filter.by: probability"
                 " tells groups apart by their prompts; reword it, or set filter.by: cosine"
             )
 
@@ -44,14 +49,21 @@ def lengths(case: Case) -> Iterator[Finding]:
     """No prompt is longer than what reads it; cut off, it would lose its end token."""
     if not case.drawing:
         return
-    groups = {f"datasets.{case.dataset}.groups.{name}.prompt": group["prompt"] for name, group in case.groups.items()}
+    groups = {
+        f"datasets.{case.dataset}.groups.{name}.prompt": group["prompt"]
+        for name, group in case.groups.items()
+    }
     plain = {where: plain_prompt(text) for where, text in groups.items()}
     words = {case.block("adapt", method)["token"] for method in case.adapting}
     asked = [(where, instance_prompt(text, word)) for where, text in groups.items() for word in sorted(words)]
     for block in ("sample", "prior"):
         asked.append((f"{block}.solver.negative_prompt", case.block(block)["solver"]["negative_prompt"]))
     base = base_folder(case.block("diffusion"))
-    readers = [(base / f"tokenizer{suffix}", [*plain.items(), *asked]) for suffix in layout(base) or ()] if base else []
+    readers = (
+        [(base / f"tokenizer{suffix}", [*plain.items(), *asked]) for suffix in layout(base) or ()]
+        if base
+        else []
+    )
     clips = [clip_folder(score) for _, (score,) in case.sharing(case.drawing, "score")]
     readers += [(place, list(plain.items())) for place in clips if place]
     told = set()
@@ -66,7 +78,8 @@ def too_long(folder: Path, prompts: list[tuple[str, str]]) -> Iterator[tuple[str
     """Yield the name of each prompt that a tokenizer's folder finds too long, and what to say about it."""
     limit, tokenizer = limit_of(folder), None
     for where, text in prompts:
-        if len("".join(text.split()).encode()) + 2 <= limit:  # no token is shorter than a byte; start and end are two more
+        # no token is shorter than a byte; start and end are two more
+        if len("".join(text.split()).encode()) + 2 <= limit:
             continue
         tokenizer = tokenizer or load(folder)
         if tokenizer is None:
@@ -86,7 +99,9 @@ def limit_of(folder: Path) -> int:
 
 
 def load(folder: Path) -> Any:
-    """CLIP's byte-pair tokenizer from its vocabulary and merges, without transformers; None where they are not there."""
+    """CLIP's byte-pair tokenizer from its vocabulary and merges, without transformers; None where they are
+    not there.
+    """
     from tokenizers import Regex, Tokenizer, normalizers, pre_tokenizers
     from tokenizers.models import BPE
 
@@ -95,11 +110,15 @@ def load(folder: Path) -> Any:
             return Tokenizer.from_file(str(folder / "tokenizer.json"))
         files = (str(folder / "vocab.json"), str(folder / "merges.txt"))
         pairs = BPE.from_file(*files, end_of_word_suffix="</w>", unk_token=UNKNOWN)
-    except Exception:  # the library's own, without a class: an unreadable tokenizer is told by the check of its folder
+    except (
+        Exception
+    ):  # the library's own, without a class: an unreadable tokenizer is told by the check of its folder
         return None
     tokenizer = Tokenizer(pairs)
     spaces = normalizers.Replace(Regex(r"\s+"), " ")
     tokenizer.normalizer = normalizers.Sequence([normalizers.NFC(), spaces, normalizers.Lowercase()])
     parts = pre_tokenizers.Split(Regex(WORDS), behavior="removed", invert=True)
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([parts, pre_tokenizers.ByteLevel(add_prefix_space=False)])
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [parts, pre_tokenizers.ByteLevel(add_prefix_space=False)]
+    )
     return tokenizer
