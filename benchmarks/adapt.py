@@ -30,7 +30,7 @@ from torch.nn import functional as F
 
 from fairgen.core import devices, parquet
 from fairgen.core.settings import read
-from fairgen.generate import cuda_graphs, training
+from fairgen.generate import cuda_graphs, optimization, training
 from fairgen.generate.recipe import Adapt
 from fairgen.models import base_model, diffusion, text_encoders
 from fairgen.workflow import stage_settings as table
@@ -73,7 +73,7 @@ def plain(given: Adapt, base: base_model.Base, pixels: np.ndarray, prior: np.nda
     weights = training.trainable(unet.train(), given)
     tokenizer, encoder = text_encoders.load_tokenizer(base), text_encoder(base)
     optimizer = torch.optim.AdamW(weights, lr=recipe.lr, weight_decay=1e-2)
-    rates = training.lr_schedule(optimizer, recipe)
+    rates = optimization.lr_schedule(optimizer, recipe)
     ready = [torch.from_numpy(x).permute(0, 3, 1, 2).float().to(place) / 127.5 - 1 for x in (pixels, prior)]
     words = [TEXT] * recipe.batch + [CLASS] * recipe.prior_batch
     for _ in range(recipe.steps):

@@ -77,6 +77,7 @@ def prediction_columns(
 
 def work(settings: Finetune, files: Files) -> None:
     """Train, select, save, predict."""
+    # data, and the network with the weights that it starts from
     method = methods.method(settings.kind)
     recipe = read(method.Recipe, settings.recipe, f"finetune.{settings.kind}")
     table = parquet.rows(files.split, ["id", "group", "split", "target"])
@@ -86,6 +87,7 @@ def work(settings: Finetune, files: Files) -> None:
     network = classifier.build(settings.classifier, len(settings.classes), seed, settings.precision)
     job.ready()
     before = classifier.restore(files.weights[0], network) if files.weights else {}
+    # training and selection see training and validation rows only
     labels = examples.ClassIndex(settings.classes, settings.targets, settings.groups)
     load = partial(examples.real, file=stored, labels=labels)
     drawn = (
@@ -101,6 +103,7 @@ def work(settings: Finetune, files: Files) -> None:
     classifier.save(
         files.model, network, {**behind, **classifier.identity(settings.classifier, settings.classes)}
     )
+    # predictions of validation and test rows, with what is behind the weights
     logits = torch.cat([classifier.predict(network, r.pixels) for r in (validation, load(parts["test"]))])
     unseen = sorted(
         set(settings.groups) - {r["group"] for r in parts["validation"]}, key=settings.groups.index

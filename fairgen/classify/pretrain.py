@@ -69,8 +69,8 @@ def unseen(index: Path, own: Path, settings: Pretrain) -> list[dict[str, Any]]:
     copies = duplicates.repeating(others, held, settings.near)
     kept = [r for r in others if r["id"] not in copies]
     told = (
-        f"{len(copies)} of {len(others)} training images of {settings.extra} are (near) copies of"
-        " validation or test images"
+        f"{len(copies)} of {len(others)} training images of {settings.extra} are (near) copies of validation"
+        " or test images"
     )
     if not kept:
         raise FairgenError(f"config: pretrain.extra: {told}, so none is left; name another data set")
@@ -100,6 +100,7 @@ def work(settings: Pretrain, files: Files) -> None:
     job.ready()
     drawn, weights = images_of(settings, files)
     width = network.head.in_features
+    # the projection head is for the contrastive term alone
     layers = torch.nn.Linear(width, width), torch.nn.ReLU(), torch.nn.Linear(width, settings.projection)
     projection = torch.nn.Sequential(*layers).to(devices.current())
     optimizer, schedule = optimizer_and_schedule(
@@ -108,10 +109,12 @@ def work(settings: Pretrain, files: Files) -> None:
     generator = torch.Generator().manual_seed(seed)
     network.train()
     order = Batches(len(drawn), settings.recipe.batch, generator)
+    # everything that changes goes into a checkpoint
     state = [*network.state_dict().values(), *projection.state_dict().values()]
     training = TrainingState({"state": state}, optimizer, schedule, generator, [order])
     seen = [*drawn.content(), *([] if weights is None else [weights.numpy()])]
     training.resume(Resume(files.work, {"images": digest(*seen)}))
+    # cross-entropy and SupCon on augmented batches
     steps = range(training.step, settings.recipe.steps)
     for _ in tqdm(steps, total=settings.recipe.steps, initial=training.step, desc="pretrain", disable=None):
         batch = next(order)

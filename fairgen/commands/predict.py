@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from fairgen.core import images, job
+from fairgen.core import image_decoding, images, job
 from fairgen.core.errors import FairgenError
 from fairgen.data.formats import Reject, printable
 from fairgen.data.formats.files import walk
@@ -50,7 +50,7 @@ def picture(path: Path, size: int) -> np.ndarray | str:
         return f"file cannot be read: {error.strerror}"
     if not content:
         return "file is empty: it has no bytes"
-    return images.attempt(lambda: np.asarray(images.fit(images.decode(content), size)))
+    return image_decoding.attempt(lambda: np.asarray(images.fit(image_decoding.decode(content), size)))
 
 
 def label(network: classifier.Network, pictures: list[np.ndarray], classes: list[str]) -> list[Row]:

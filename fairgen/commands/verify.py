@@ -96,8 +96,7 @@ def ancestors(known: "Ancestry", target: str) -> Iterator[tuple[str, "Made"]]:
     if not seen:
         raise FairgenError(
             f"{target}: no rule makes this by the present config; give an artifact, for example"
-            " results/birds/worst_group.json,"
-            " and every file that its run had after --configfile"
+            " results/birds/worst_group.json, and every file that its run had after --configfile"
         )
     yield from seen.items()
 

@@ -48,8 +48,7 @@ def claim(count: int, devices: list[str], folder: Path) -> list[str]:
     if len(devices) < count:
         raise FairgenError(
             f"this job asks for {count} GPU{'s' if count > 1 else ''} (gpu of its data set) and sees"
-            f" {len(devices)};"
-            " set gpu: 0 to run on the CPU, or mend the driver or CUDA_VISIBLE_DEVICES"
+            f" {len(devices)}; set gpu: 0 to run on the CPU, or mend the driver or CUDA_VISIBLE_DEVICES"
         )
     folder.mkdir(parents=True, exist_ok=True)
     while True:

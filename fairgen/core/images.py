@@ -8,101 +8,24 @@ import hashlib
 import io
 import os
 import re
-import warnings
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
-from fairgen.core import depth, image_notes, parquet
+from fairgen.core import image_decoding, parquet
 from fairgen.core.errors import FairgenError, shortened
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-MAX_PIXELS = 100_000_000
 CHUNK = 256  # images that wait for a decoder at a time
 AGAIN = "snakemake --forcerun index with your target"
 PACKED = re.compile(r"(.+\.parquet)#([0-9]+)", re.S)
-
-
-def to_rgb(image: Image.Image) -> Image.Image:
-    """First frame, upright, RGB; transparency is composited on white, deep greys are scaled to 8 bits."""
-    exif = image.getexif()
-    if depth.is_deep(image):
-        image = depth.to_grey(image)
-        image.getexif().update({0x0112: exif.get(0x0112, 1)})
-    image = ImageOps.exif_transpose(image)
-    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-        layer = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", layer.size, (255, 255, 255, 255)), layer)
-    return image.convert("RGB")
-
-
-def decode(content: bytes) -> Image.Image:
-    """Decode fully and convert to RGB.
-
-    Raises:
-        Exception: the bytes are no complete image, or one with more than `MAX_PIXELS` pixels or of unknown
-            scale. Decoders raise errors of many types; `attempt` makes a reason of any.
-    """
-    with opened(content) as image:
-        return to_rgb(image)
-
-
-def attempt(work: Callable[[], Result]) -> Result | str:
-    """What `work` makes of an image, or in words why it cannot be decoded, whatever the decoder raises."""
-    try:
-        return work()
-    except MemoryError:
-        raise  # the machine's fault, not the image's
-    except Exception as error:
-        return fault(error)
-
-
-def fault(error: Exception) -> str:
-    """Why an image could not be decoded."""
-    if isinstance(error, UnidentifiedImageError):
-        return "not an image: its content is of no known image format"
-    # others say little without their type
-    spoken = isinstance(error, OSError | ValueError | SyntaxError) and str(error)
-    told = str(error) if spoken else f"{type(error).__name__}: {error}".removesuffix(": ")
-    return f"image cannot be decoded: {shortened(ascii_only(told), 200)}"
-
-
-def ascii_only(text: str) -> str:
-    """A decoder's words, which may hold bytes of the image, as text that can be stored."""
-    return text.encode("ascii", errors="backslashreplace").decode()
-
-
-def inspect(content: bytes, name: str) -> tuple[Image.Image, list[str]]:
-    """Decode like `decode`, and list what had to be converted; `name` is the file's, for its extension."""
-    with opened(content) as image:
-        return to_rgb(image), image_notes.notes(image, name)
-
-
-@contextmanager
-def opened(content: bytes) -> Iterator[Image.Image]:
-    """A fully loaded image, as it is stored."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        try:
-            image = Image.open(io.BytesIO(content))
-        except Image.DecompressionBombError:
-            raise ValueError(f"it has more than {MAX_PIXELS:,} pixels") from None
-    with image:
-        if image.width * image.height > MAX_PIXELS:
-            raise ValueError(f"it has more than {MAX_PIXELS:,} pixels")
-        deep = depth.states_16_bits(image)
-        image.load()
-        if deep:
-            depth.check_upper_bits(image)
-        yield image
 
 
 def fit(image: Image.Image, size: int) -> Image.Image:
@@ -205,7 +128,7 @@ def pictures(
     """
 
     def picture(number: int, content: bytes) -> np.ndarray:
-        image = decode(content)
+        image = image_decoding.decode(content)
         if origins is not None:
             origins[number] = origin(image, size)
         return np.asarray(fit(image, size))
@@ -215,7 +138,11 @@ def pictures(
         content = (root / paths[number]).read_bytes() if content is None else content
         if isinstance(content, bytes):
             check(paths[number], content, hashes)
-        found = attempt(lambda: picture(number, content)) if isinstance(content, bytes) else content
+        found = (
+            image_decoding.attempt(lambda: picture(number, content))
+            if isinstance(content, bytes)
+            else content
+        )
         if isinstance(found, str):
             raise FairgenError(
                 f"{paths[number]}: {found}; it was good when it was indexed: restore it, or index again"
@@ -261,7 +188,7 @@ def load_column(
         places[row].append(i)
 
     def one(pair: tuple[int, bytes | None]) -> int:
-        pixels[places[pair[0]]] = np.asarray(fit(decode(pair[1] or b""), size))
+        pixels[places[pair[0]]] = np.asarray(fit(image_decoding.decode(pair[1] or b""), size))
         return pair[0]
 
     for row in in_threads(one, parquet.image_bytes(path, list(places))):

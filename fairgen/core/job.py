@@ -79,6 +79,7 @@ def main(
         files: the dataclass of the other options.
         argv: command line, `sys.argv[1:]` by default.
     """
+    # the command line, from the two dataclasses
     program = sys.modules[work.__module__]
     stage = Path(program.__file__ or work.__module__).stem
     module = program.__spec__.name if program.__spec__ else stage
@@ -96,6 +97,7 @@ def main(
         for name in names:
             parser.add_argument(f"--{name}", **KINDS[kind])
     options = parser.parse_args(argv)
+    # the work folder is locked, then the log is begun: an orphan of a killed call may still be writing
     finals = {name: getattr(options, name) for name in of["output"]}
     given = options.settings
     kept, done = WorkFolder(finals[of["output"][0]], dict(given), options.lineage.get("code", "")), False
@@ -105,9 +107,11 @@ def main(
         use_threads(given.pop("threads", 1))
         devices.ask(options.gpu)
         ready()
+        # inputs and code are what the workflow means, or the job ends here
         lineage.begin(options.lineage, stage, kept.about["settings"])
         lineage.check_code()
         lineage.check_inputs({name: listed(getattr(options, name)) for name in (*of["input"], *of["inputs"])})
+        # outputs are written under temporary names, and moved when all of them are whole
         new = kept.fresh()
         temporary = {name: new / f"{name}{path.suffix}" for name, path in finals.items()}
         own = {name: getattr(options, name) for names in of.values() for name in names}

@@ -151,8 +151,7 @@ def check_code() -> None:
     if not unchanged(current.code, current.modules):
         raise FairgenError(
             f"the code of {current.stage} was edited after snakemake had planned this job, so its result"
-            " would be of neither"
-            " version; call snakemake again"
+            " would be of neither version; call snakemake again"
         )
 
 
@@ -180,8 +179,8 @@ def check_file(path: Path, wanted: str) -> None:
         )
     if found and found["hash"] != wanted:
         raise FairgenError(
-            f"{path} is not of the present config and code (`fairgen verify {path}` says what differs);"
-            " call snakemake again: it makes anew what is not"
+            f"{path} is not of the present config and code (`fairgen verify {path}` says what differs); call"
+            " snakemake again: it makes anew what is not"
         )
 
 

@@ -37,6 +37,7 @@ class Files(job.Files):
 def work(settings: Cluster, files: Files) -> None:
     """Cluster every group and write the assignments."""
     rows = [r for r in parquet.rows(files.split) if r["split"] == "train"]
+    # features of the rows that this ratio has left in training
     embedded = parquet.read(files.embeddings)
     place = {i: n for n, i in enumerate(embedded["id"].to_pylist())}
     vectors = parquet.matrix(embedded, "vector")
@@ -47,6 +48,7 @@ def work(settings: Cluster, files: Files) -> None:
     result: dict[str, list[Any]] = {"id": [], "group": [], "cluster": []}
     facts = {}
     for group in sorted({r["group"] for r in rows}):
+        # k-means inside each group, with fewer clusters where it has few images
         own = [r for r in rows if r["group"] == group]
         k = clusters_for(len(own), settings.k, settings.min_images)
         label = kmeans(vectors[[place[r["id"]] for r in own]], k, settings.seed, settings.iterations)

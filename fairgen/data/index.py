@@ -15,10 +15,10 @@ from typing import Any
 import pyarrow as pa
 from tqdm import tqdm
 
-from fairgen.core import images, job, parquet
+from fairgen.core import image_decoding, images, job, parquet
 from fairgen.core.errors import FairgenError
 from fairgen.core.seeds import seed_of
-from fairgen.data import duplicates, formats, ingest_report, labels
+from fairgen.data import duplicates, formats, ingest_report, labels, split_assignment
 from fairgen.data.formats import Reject, plain
 from fairgen.data.labels import Attribute, Labelled, label
 
@@ -121,11 +121,13 @@ def inspect(row: Labelled, content: bytes | None, near: int) -> dict[str, Any] |
         return Reject(row.path, "file is empty: it has no bytes")
 
     def seen() -> dict[str, Any]:
-        image, notes = images.inspect(content, "" if images.place(row.path)[1] is not None else row.path)
+        image, notes = image_decoding.inspect(
+            content, "" if images.place(row.path)[1] is not None else row.path
+        )
         perceptual = duplicates.perceptual_hash(image) if near else b""
         return {"width": image.width, "height": image.height, "notes": notes, "perceptual": perceptual}
 
-    facts = images.attempt(seen)
+    facts = image_decoding.attempt(seen)
     if isinstance(facts, str):
         return Reject(row.path, facts)
     return {"id": seed_of(row.path), **asdict(row), "hash": hashlib.sha256(content).hexdigest(), **facts}
@@ -177,60 +179,6 @@ def name_groups(
     return kept, rejects
 
 
-def assign_splits(rows: list[dict[str, Any]], fractions: tuple[float, float, float], seed: int) -> None:
-    """Fill in the split of rows without an official one, stratified by group; sets of duplicates stay
-    together.
-
-    The fractions are of images. A large set goes into training, so that it fills no other split. Where the
-    data set has an official test split but no validation rows, those are cut from its training rows. A row
-    without a split that (nearly) repeats a row with one gets that: a copy of a test image is no training
-    image.
-    """
-    official = {r["split"] for r in rows} - {""}
-    if official and "test" not in official:
-        raise FairgenError(
-            f"the data set's own split has {', '.join(sorted(official))} but no test rows; name them in its"
-            " labels"
-        )
-    given = {
-        r["set"]: r["split"] for name in ("train", "validation", "test") for r in rows if r["split"] == name
-    }
-    for row in rows:
-        row["split"] = row["split"] or given.get(row["set"], "")
-    train, validation, test = fractions
-    free = {""}
-    if official and "validation" not in official:
-        free, train, validation, test = (
-            {"", "train"},
-            train / (train + validation),
-            validation / (train + validation),
-            0.0,
-        )
-    sets: dict[str, dict[str, list]] = defaultdict(dict)
-    home: dict[str, str] = {}
-    for row in rows:
-        if row["split"] in free:
-            group = home.setdefault(row["set"], row["group"])
-            sets[group].setdefault(row["set"], []).append(row)
-    for group, by_set in sets.items():
-        order = sorted(by_set, key=lambda s: (seed_of(seed, group, s), s))
-        images = sum(map(len, by_set.values()))
-        large = [s for s in order if duplicates.is_large(len(by_set[s]), images)]
-        before = sum(len(by_set[s]) for s in large)
-        edges = round(train * images), round((train + validation) * images)
-        if before > edges[0]:
-            edges = before, before + round((images - before) * validation / (validation + test))
-        places = dict.fromkeys(large, "train")
-        for name in (s for s in order if s not in places):
-            places[name] = (
-                "train" if before < edges[0] else "validation" if before < edges[1] or not test else "test"
-            )
-            before += len(by_set[name])
-        for name, split in places.items():
-            for row in by_set[name]:
-                row["split"] = split
-
-
 def check(
     total: int,
     rows: list[dict[str, Any]],
@@ -249,18 +197,15 @@ def check(
         listed = "; ".join(f"{n} × {reason}" for reason, n in reasons)
         raise FairgenError(
             f"{settings.root}: {len(bad)} of {total} files are malformed, over index.max_rejected ="
-            f" {settings.max_rejected}:"
-            f" {listed}; mend the files or raise index.max_rejected"
+            f" {settings.max_rejected}: {listed}; mend the files or raise index.max_rejected"
         )
     present = Counter(r["group"] for r in rows)
     for name, group in settings.groups.items():
         if not present[name]:
             raise FairgenError(
                 f"group {name} is empty: no usable image under {settings.root} has target {group.target} and"
-                " bias"
-                f" {group.bias}; the data has {labels.spoken(words or {}) or 'no labels'}: check values and"
-                " groups of this data"
-                f" set in the config"
+                f" bias {group.bias}; the data has {labels.spoken(words or {}) or 'no labels'}: check values"
+                " and groups of this data set in the config"
             )
 
 
@@ -279,7 +224,7 @@ def work(settings: Index, files: Files) -> None:
     rows, repeats = duplicates.copies(rows) if settings.copies == "drop" else (rows, [])
     rejects += undecodable + clashes + strangers + repeats
     if rows:
-        assign_splits(rows, settings.fractions, settings.seed)
+        split_assignment.assign_splits(rows, settings.fractions, settings.seed)
     audit = ingest_report.summarise(
         settings.dataset, settings.root, total, seen, rows, rejects, list(settings.groups)
     )

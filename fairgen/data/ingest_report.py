@@ -128,8 +128,7 @@ def warnings(audit: dict[str, Any]) -> list[str]:
     if is_large(largest := audit["near_identical"]["largest"], audit["indexed"]):
         found.append(
             f"{largest} images are one set of (near-)identical ones and stay in one split; are they"
-            " different pictures,"
-            " lower index.near"
+            " different pictures, lower index.near"
         )
     if malformed := [f"{r['count']} × {r['reason']}" for r in audit["rejects"] if r["malformed"]]:
         found.append(
@@ -157,68 +156,70 @@ def warnings(audit: dict[str, Any]) -> list[str]:
 
 def page(audit: dict[str, Any]) -> str:
     """The audit as one Markdown page."""
-    left, same, near, across = (
-        audit[key] for key in ("left_out", "identical", "near_identical", "across_splits")
-    )
-    counts = audit["counts"]
-    groups = list(counts["train"])
+    left, counts = audit["left_out"], audit["counts"]
     parts = [
         f"# Audit of {clean(audit['dataset'])}",
         f"Folder `{clean(audit['root'])}`: {audit['read']} files or rows read, {audit['indexed']} indexed,"
         f" {left['malformed']} malformed, {left['not_asked_for']} left out for other reasons.",
         "## Images per group and split",
-        table(("group", *SPLITS), ([g, *(counts[s][g] for s in SPLITS)] for g in groups)),
+        table(("group", *SPLITS), ([g, *(counts[s][g] for s in SPLITS)] for g in counts["train"])),
+        *left_out(audit),
+        *repeated_images(audit),
     ]
-    if empty := without_rows(counts):
-        parts += [
-            "## Groups without rows",
-            table(("split", "groups"), ((s, ", ".join(g)) for s, g in empty.items())),
-        ]
+    return "\n\n".join(parts) + "\n"
+
+
+def left_out(audit: dict[str, Any]) -> list[str]:
+    """Groups without rows, what is left out and why, and what was converted."""
+    parts: list[str] = []
+    if empty := without_rows(audit["counts"]):
+        lines = ((split, ", ".join(groups)) for split, groups in empty.items())
+        parts += ["## Groups without rows", table(("split", "groups"), lines)]
     if audit["rejects"]:
-        body = (
-            (
-                r["count"],
-                "malformed" if r["malformed"] else "",
-                r["reason"],
-                "; ".join(e["file"] for e in r["examples"][:3]),
-            )
-            for r in audit["rejects"]
-        )
-        parts += ["## Left out", table(("files", "", "reason", "for example"), body)]
+        columns = ("files", "", "reason", "for example")
+        parts += ["## Left out", table(columns, map(reject_row, audit["rejects"]))]
     if audit["outside"]:
         outside = ((n, value) for value, n in list(audit["outside"].items())[:30])
         parts += ["## Values without a group in the config", table(("images", "value"), outside)]
     if audit["conversions"]:
-        parts += [
-            "## Unusual images that are used",
-            table(("images", "what"), ((n, c) for c, n in audit["conversions"].items())),
-        ]
-    parts += ["## Repeated images"]
-    rows = [
-        (name, s["sets"], s["images"], s["conflicting_sets"])
-        for name, s in (("identical", same), ("identical or nearly so", near))
-    ]
-    parts.append(table(("", "sets", "images", "sets with conflicting labels"), rows))
-    known = [s["files"] for s in same["conflicting"]]
-    nearly = [s for s in near["conflicting"] if s["files"] not in known]
+        converted = ((n, what) for what, n in audit["conversions"].items())
+        parts += ["## Unusual images that are used", table(("images", "what"), converted)]
+    return parts
+
+
+def reject_row(reason: dict[str, Any]) -> tuple[int, str, str, str]:
+    """One reason's line in the table of what is left out."""
+    files = "; ".join(example["file"] for example in reason["examples"][:3])
+    return reason["count"], "malformed" if reason["malformed"] else "", reason["reason"], files
+
+
+def repeated_images(audit: dict[str, Any]) -> list[str]:
+    """Identical and near-identical images: how many, which have different labels, and which stand in several
+    splits.
+    """
+    same, near, across = (audit[key] for key in ("identical", "near_identical", "across_splits"))
+    columns = ("sets", "images", "conflicting_sets")
+    rows = [("identical", *map(same.get, columns)), ("identical or nearly so", *map(near.get, columns))]
+    parts = ["## Repeated images", table(("", "sets", "images", "sets with conflicting labels"), rows)]
+    known = [found["files"] for found in same["conflicting"]]
     used = "left out" if any(r["reason"].startswith(NEAR) for r in audit["rejects"]) else "used"
     titles = {
         "Identical images with conflicting labels": same["conflicting"],
-        f"Similar images with different labels ({used})": nearly,
+        f"Similar images with different labels ({used})": [
+            found for found in near["conflicting"] if found["files"] not in known
+        ],
     }
     for title, sets in titles.items():
         if sets:
-            parts += [
-                f"### {title}",
-                table(("labels", "files"), (("; ".join(s["labels"]), ", ".join(s["files"])) for s in sets)),
-            ]
+            lines = (("; ".join(found["labels"]), ", ".join(found["files"])) for found in sets)
+            parts += [f"### {title}", table(("labels", "files"), lines)]
     if across["sets"]:
         parts += [
             f"### Across official splits\n\n{across['sets']} sets ({across['images']} images) stand in more"
             " than one split.",
             table(("for example",), ((", ".join(e),) for e in across["examples"])),
         ]
-    return "\n\n".join(parts) + "\n"
+    return parts
 
 
 def write(audit: dict[str, Any], text: str, file: Path, page_file: Path) -> None:

@@ -83,8 +83,7 @@ def check(attributes: Sequence[dict[str, Any]], key: str) -> None:
             if max(low, least) <= min(high, most):
                 raise FairgenError(
                     f"{where}.ranges: {a} and {b} overlap from {max(low, least):g} to {min(high, most):g},"
-                    " both included;"
-                    f" end one before the other begins"
+                    " both included; end one before the other begins"
                 )
         for (a, words), (b, others) in combinations(values.items(), 2):
             for word in words:

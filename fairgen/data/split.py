@@ -67,6 +67,7 @@ def ratio_of(scope: str) -> float | None:
 
 def work(settings: Split, files: Files) -> None:
     """Write the rows of one scope with the counts per split and group."""
+    # each split is cut to the ratio; test rows are never cut
     rows, ratio = parquet.rows(files.index), ratio_of(files.scope)
     result, counts, short = [], {}, []
     for split in ("train", "validation", "test"):
@@ -80,25 +81,25 @@ def work(settings: Split, files: Files) -> None:
         counts[split] = dict(Counter(r["group"] for r in kept))
         result += kept
     for name, group in settings.groups.items():
+        # an aligned group is what its donor's generators and the ratio stand on
         if group.role == "aligned" and not counts["train"].get(name):
             raise FairgenError(
                 f"group {name} has no training image; an aligned group needs some: check the data set's split"
             )
+    # without validation or test rows no weights could be chosen, or nothing be reported
     if not any(counts["validation"].values()):
         raise FairgenError(
             "no validation image is left, and weights are chosen by them; give index.fractions a larger"
-            " share for validation,"
-            " the data set's own split some validation rows, or the groups more images; large sets of"
-            " near-identical images stay"
-            " together (index.near)"
+            " share for validation, the data set's own split some validation rows, or the groups more"
+            " images; large sets of near-identical images stay together (index.near)"
         )
     if not any(counts["test"].values()):
         raise FairgenError(
             "no test image is left, and nothing could be reported; give index.fractions a larger share for"
-            " test, the data set's"
-            " own split some test rows, or the groups more images; large sets of near-identical images stay"
-            " together (index.near)"
+            " test, the data set's own split some test rows, or the groups more images; large sets of"
+            " near-identical images stay together (index.near)"
         )
+    # what could not be cut as asked is told
     for line in short:
         job.log.warning("fewer images than ratio %s asks for, all are kept: %s", ratio, line)
     whole = [] if ratio is None else uncut(settings.groups)

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from fairgen.core import images, job, lineage, parquet
+from fairgen.core import image_decoding, images, job, lineage, parquet
 from fairgen.core.errors import FairgenError
 from fairgen.core.html import Picture, render
 from fairgen.core.seeds import seed_of
@@ -112,7 +112,7 @@ def chunks(contents: Iterator[bytes] | list[bytes], size: int) -> Iterator[list[
     """Decoded images, `size` at a time."""
     waiting = []
     for content in contents:
-        waiting.append(images.decode(content))
+        waiting.append(image_decoding.decode(content))
         if len(waiting) == size:
             yield waiting
             waiting = []

@@ -57,8 +57,8 @@ def page(dataset: str, audits: list[dict[str, Any]]) -> str:
     parts = [
         f"# Audit of the synthetic images of {clean(dataset)}",
         f"The images that the filter kept, beside real ones ({first['real']}). CLIP:"
-        f" `{clean(first['clip'])}`; encoder for near"
-        f" copies: `{clean(first['encoder'])}`, threshold {first['similarity']}.",
+        f" `{clean(first['clip'])}`; encoder for near copies: `{clean(first['encoder'])}`, threshold"
+        f" {first['similarity']}.",
         table(("method", "scope", *data_card.METRICS), lines),
         "## How to read it",
         READING,

@@ -70,17 +70,15 @@ METRICS = (
 
 ABOUT = (
     "Images drawn by a diffusion model to balance the groups of the data set {dataset}, made by fairgen"
-    " {version}. None is a"
-    " photograph, and a label is the group that the generator was asked for, not what someone has seen in"
-    " the image."
-    " `samples/<group>.parquet` hold the images, each with its prompt, seed, base model and adapter;"
-    " `selection.parquet` says"
-    " which of them are kept, with their scores, and why the others are not."
+    " {version}. None is a photograph, and a label is the group that the generator was asked for, not what"
+    " someone has seen in the image. `samples/<group>.parquet` hold the images, each with its prompt, seed,"
+    " base model and adapter; `selection.parquet` says which of them are kept, with their scores, and why"
+    " the others are not."
 )
 LICENCE = (
     "The licence of the base model and that of the training images both bear on these images, and fairgen"
-    " knows neither."
-    " Look them up before you pass the set on; images of persons may need more than a licence."
+    " knows neither. Look them up before you pass the set on; images of persons may need more than a"
+    " licence."
 )
 LIMITS = """\
 - The base model's own bias is in every image; finetuning and the filter lessen it where they can.
@@ -112,13 +110,12 @@ def origin(recipe: Recipe, audit: dict[str, Any], samples: list[Path]) -> list[s
     return [
         "## How it was made",
         "Base model (name, hash of its weights):"
-        f" `{clean(', '.join(dict.fromkeys(row['base'] for row in made)))}`. Seed of"
-        f" the set: {recipe.seed}; every image has a seed of its own, in the column `seed`.",
+        f" `{clean(', '.join(dict.fromkeys(row['base'] for row in made)))}`. Seed of the set: {recipe.seed};"
+        " every image has a seed of its own, in the column `seed`.",
         table(head, ([row[name] for name in head] for row in made)),
         "## Filter",
         f"{rule_of(recipe.filter, audit['clip'])} `accepted` is the share that passes the threshold: where"
-        " it is low, the"
-        " generator often misses the prompt.",
+        " it is low, the generator often misses the prompt.",
         table(("group", "drawn", "kept", "accepted"), pool),
     ]
 
@@ -138,9 +135,8 @@ def figures(audit: dict[str, Any]) -> list[str]:
         "## Figures",
         table(METRICS, (figures_row(g, f) for g, f in audit["groups"].items())),
         f"Real side: {audit['real']}. A near copy has a similarity of at least {audit['similarity']} to a"
-        " training row by the"
-        f" encoder `{clean(audit['encoder'])}`. `audit.json` holds the figures, and `nearest.png` shows the"
-        " closest pairs.",
+        f" training row by the encoder `{clean(audit['encoder'])}`. `audit.json` holds the figures, and"
+        " `nearest.png` shows the closest pairs.",
         *(["Without figures (–):\n\n" + "\n".join(nulls)] if nulls else []),
     ]
 

@@ -121,8 +121,8 @@ def verdict(found: dict[str, Any], run: str = "seed") -> str:
     """
     if found["winner"]:
         return (
-            f"{found['winner']} wins: its paired 95 % interval over {run}s is above zero against every"
-            " other method"
+            f"{found['winner']} wins: its paired 95 % interval over {run}s is above zero against every other"
+            " method"
         )
     runs = [len(d[f"per_{run}"]) for d in found["leader_minus"].values()]
     if runs and runs[0] < FEWEST:

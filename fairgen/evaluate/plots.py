@@ -55,6 +55,7 @@ def plot_bars(document: dict[str, Any], path: Path) -> None:
     as a dot.
     """
     results = document["results"]
+    # a panel for each ratio, two in a row
     columns = min(2, len(results))
     shape, wide = (-(-len(results) // columns), columns), max(3.2, 0.6 * max(map(len, results.values())))
     figure, axes = plt.subplots(
@@ -73,6 +74,7 @@ def plot_bars(document: dict[str, Any], path: Path) -> None:
                 ecolor="dimgray",
                 capsize=4,
             )
+            # each seed is a dot, beside its neighbours
             dots = len(worst["per_seed"])
             places = i + (np.linspace(-0.18, 0.18, dots) if dots > 1 else np.zeros(1))
             ax.scatter(
@@ -111,6 +113,7 @@ def plot_curve(document: dict[str, Any], path: Path) -> None:
     """
     results = document["results"]
     ratios = sorted(results, key=lambda r: 0 if r == "natural" else float(r))
+    # ratios stand at their log-odds, `natural` on their left
     places, last = log_odds(ratios), results[ratios[-1]]
     first = ratios.index("natural") + 1 if "natural" in ratios else 0
     # natural is not joined to the others
@@ -118,6 +121,7 @@ def plot_curve(document: dict[str, Any], path: Path) -> None:
     # methods stand a little apart, or their intervals hide each other
     room = min(0.06, 0.4 / len(last)) * min(np.diff(places), default=1)
     figure, ax = plt.subplots(figsize=(3.2 + 1.1 * len(ratios), 3.8))
+    # the legend lists the best method first
     for method in sorted(last, key=lambda name: -last[name]["worst_group_accuracy"]["mean"]):
         i = list(last).index(method)
         for line in lines:
@@ -136,6 +140,7 @@ def plot_curve(document: dict[str, Any], path: Path) -> None:
                 label=method if line is lines[-1] else None,
             )
     ax.set_xticks(places, ratios)
+    # groups without rows are named below the axis
     marks = "".join(without_rows(results[r], f"{r}: ") for r in ratios)
     ax.set(xlabel=f"bias ratio (log-odds){marks}", ylabel="worst-group accuracy (test)", ylim=(-0.03, 1.03))
     ax.margins(x=0.3 if len(ratios) == 1 else 0.06)

@@ -80,6 +80,7 @@ def select(score: np.ndarray, own: np.ndarray, settings: Filter, quota: list[int
 
 def work(settings: Filter, files: Files) -> None:
     """Decide on every image; a group short of its quota stops the run unless that is allowed."""
+    # scores: by CLIP, or random ones for the control
     table, facts = parquet.read(files.scores), parquet.facts(files.scores)
     groups = facts["groups"]
     cosines = parquet.matrix(table, "cosines")
@@ -90,6 +91,7 @@ def work(settings: Filter, files: Files) -> None:
         if at_random
         else own_scores(cosines, own, facts["scale"], settings.by)
     )
+    # each group's best images above the threshold, up to its quota
     trained = parquet.facts(files.split[0])["counts"]["train"] if files.split else {}
     quota = quotas(settings, [trained.get(name, 0) for name in groups])
     outcome = select(score, own, settings, quota)
@@ -102,13 +104,13 @@ def work(settings: Filter, files: Files) -> None:
             "sampled": int((own == i).sum()),
             "accepted": passed / max(1, int((own == i).sum())),
         }
+        # a group that falls short stops the run, unless the config allows it
         if kept < quota[i] and not settings.allow_shortfall:
             raise FairgenError(
                 f"filter: group {name} keeps {kept} of the {quota[i]} images that filter.quota asks for"
                 f" ({summary[name]['sampled']} sampled, {passed} with {settings.by} ≥ filter.threshold ="
-                f" {settings.threshold});"
-                " lower filter.threshold or filter.quota, raise sample.per_group, or set"
-                " filter.allow_shortfall: true"
+                f" {settings.threshold}); lower filter.threshold or filter.quota, raise sample.per_group, or"
+                " set filter.allow_shortfall: true"
             )
         if quota[i] and not kept:
             raise FairgenError(

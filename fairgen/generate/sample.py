@@ -123,6 +123,7 @@ def rows(
     base's.
     """
     base = settings.base
+    # prompts with the rare token for finetuned generators, plain ones for the base
     first = chosen[0].path
     adapted = first is not None
     prompt = settings.prompts[group]
@@ -130,11 +131,13 @@ def rows(
     solver = settings.solver
     prompts = [prompt, solver.negative_prompt]
     plain = text_encoders.encode_prompts(base, prompts)
+    # the networks, in the precision that the adapters were trained in
     exact = None if first is None else adapters.sampling_dtype(adapters.read_facts(first))
     unet, vae = diffusion.load_unet(base, exact), diffusion.load_vae(base)
     if exact and base.dtype != "float32":
         devices.fast_float32()
     job.ready()
+    # provenance of every image
     about = {
         "group": group,
         "prompt": prompt,
@@ -145,6 +148,7 @@ def rows(
         "borrowed_from": settings.donors[group] if borrowed else "",
     }
     for source in chosen:
+        # cluster by cluster, its adapter in the same networks
         behind, skip = min(skip, source.count), max(0, skip - source.count)
         text = plain
         if source.path is not None and behind < source.count:

@@ -121,7 +121,6 @@ def sample_images(
         if len(bad):
             raise FairgenError(
                 f"the image of seed {batch[bad[0]]} is not finite or of one colour, in float32 too; check"
-                " diffusion.model"
-                " and the learning rate of its adapter"
+                " diffusion.model and the learning rate of its adapter"
             )
         yield from pixels[max(0, skip - i) :]

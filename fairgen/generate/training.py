@@ -1,4 +1,11 @@
-"""The training loop of one adapter on cached latents: LoRA or all UNet weights, with prior preservation."""
+"""The training loop of one adapter on cached latents: LoRA or all UNet weights, with prior preservation.
+
+One step, in order: every set of images gives its rows of the batch (`latents.Loader`); they get noise, and
+with it what the denoiser should answer and each row's weight in the loss (`denoising.noised`); the denoiser
+answers under the prompts, and the weighted errors are summed (`denoising.row_losses`); `gradients` scales,
+clips and averages over accumulated batches; `fit` moves the weights, their learning rate and their running
+mean, and writes a checkpoint when one is due. Prompts and images are encoded once, before the first step.
+"""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -17,6 +24,7 @@ from fairgen.core.workfolder import Resume
 from fairgen.generate import cuda_graphs, text_adapters
 from fairgen.generate.denoising import Noised, noised, precision, row_losses
 from fairgen.generate.latents import Latents, Loader, batch_sizes, conditions
+from fairgen.generate.optimization import RunningMean, adamw, lr_schedule
 from fairgen.generate.recipe import Adapt, Recipe
 from fairgen.models import base_model, diffusion, lora, text_encoders
 
@@ -36,61 +44,6 @@ def trainable(unet: torch.nn.Module, settings: Adapt) -> list[torch.nn.Parameter
     if settings.recipe.gradient_checkpointing:
         unet.enable_gradient_checkpointing()
     return weights
-
-
-def adamw(
-    weights: list[torch.nn.Parameter], settings: Adapt, text: Sequence[torch.nn.Parameter] = ()
-) -> torch.optim.Optimizer:
-    """AdamW (arXiv 1711.05101), its moments in 32 or 8 bits; `text` has a learning rate of its own.
-
-    Raises:
-        FairgenError: 8 bits are asked for, and bitsandbytes is not installed.
-    """
-    options = {"lr": settings.recipe.lr, "weight_decay": 1e-2}
-    groups = [{"params": weights}, *([{"params": list(text), "lr": settings.recipe.text_lr}] if text else [])]
-    if settings.recipe.optimizer == "adamw":
-        return torch.optim.AdamW(groups, **options, fused=devices.current().type == "cuda" or None)
-    try:
-        from bitsandbytes.optim import AdamW8bit
-    except ImportError as error:
-        raise FairgenError(
-            f"adapt.{settings.kind}.optimizer: adamw8bit needs the package bitsandbytes ({error});"
-            " install it (pip install bitsandbytes) or set adamw"
-        ) from error
-    return AdamW8bit(groups, **options)
-
-
-def lr_schedule(optimizer: torch.optim.Optimizer, recipe: Recipe) -> torch.optim.lr_scheduler.LRScheduler:
-    """One of diffusers' schedules over the whole run."""
-    from diffusers.optimization import get_scheduler
-
-    return get_scheduler(
-        recipe.schedule, optimizer, num_warmup_steps=recipe.warmup, num_training_steps=recipe.steps
-    )
-
-
-class RunningMean:
-    """Exponential moving average of trainable weights, with a decay that starts low: min(decay, (1 + t) / (10
-    + t)).
-    """
-
-    def __init__(self, weights: list[torch.nn.Parameter], decay: float):
-        self.weights, self.decay = weights, decay
-        self.mean = [w.detach().clone() for w in weights] if decay else []
-
-    @torch.no_grad()
-    def update(self, steps: int) -> None:
-        """Take in the weights after so many steps."""
-        if self.mean:
-            torch._foreach_lerp_(
-                self.mean, list(self.weights), 1 - min(self.decay, (1 + steps) / (10 + steps))
-            )
-
-    @torch.no_grad()
-    def install(self) -> None:
-        """Put the average in the place of the weights."""
-        for weight, mean in zip(self.weights, self.mean, strict=False):
-            weight.copy_(mean)
 
 
 def train(
@@ -120,6 +73,7 @@ def train(
     Returns:
         The trained UNet and the mean loss of each tenth of the run.
     """
+    # all that stays the same is computed once: prompt states and image latents
     seed = seed_of(settings.seed, name)
     prompts = [prompt for prompt, _ in (instance, *priors)]
     states = None if encoders else text_encoders.encode_prompts(base, prompts)
@@ -129,10 +83,12 @@ def train(
     loader = Loader(
         [Latents(vae, instance[1], origins), *(Latents(vae, pixels) for _, pixels in priors)], sizes, seed
     )
+    # the denoiser, prepared for this kind of adapter
     unet = diffusion.load_unet(base, torch.float32 if settings.kind == "full" else None)
     torch.manual_seed(seed)
     weights, of_text = trainable(unet, settings), text_adapters.trainable(encoders or {}, settings)
     unet.train()
+    # the parts of a step, which `fit` calls in their order
     fixed = None if states is None else conditions(states, sizes)
 
     def text() -> diffusion.Conditioning:
@@ -229,6 +185,7 @@ def fit(
     Returns:
         What `losses` gave in each step: its mean over the step's batches.
     """
+    # state: weights, optimizer, schedule and running mean, from a checkpoint where there is one
     recipe, scale = settings.recipe, LOSS_SCALE if settings.base.dtype == "float16" else 1.0
     optimizer = adamw(weights, settings, text)
     weights = [*weights, *text]
@@ -238,10 +195,12 @@ def fit(
     )
     if resume:
         training.resume(resume)
+    # on a GPU a step is one CUDA graph where it can be recorded
     step = gradients(weights, losses, clip, scale)
     stream: AbstractContextManager[None] = nullcontext()
     if devices.current().type == "cuda" and recordable(recipe):
         step, stream = cuda_graphs.Replayed(step), cuda_graphs.own_stream()
+    # the loop, which waits for the device once a step
     steps = range(training.step, recipe.steps)
     with stream:
         for _ in tqdm(

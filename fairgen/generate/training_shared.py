@@ -56,6 +56,7 @@ def train(
     Returns:
         For each cluster its tensors, named as in a LoRA file, and the mean loss of each tenth of the run.
     """
+    # prompt states, and each cluster's latents with the class images' common ones
     seeds = [seed_of(settings.seed, cluster) for cluster in clusters]
     prompts = text_encoders.encode_prompts(base, [prompt, *(text for text, _ in priors)])
     schedule, vae = diffusion.noise_schedule(base), diffusion.load_vae(base)
@@ -68,6 +69,7 @@ def train(
     ]
     loaders = [Loader([latents, *common], sizes, seed) for latents, seed in zip(own, seeds, strict=True)]
     unet = diffusion.load_unet(base)
+    # one stacked adapter per layer on the frozen base
     layers = begin(unet, settings, seeds)
     unet.train()
     text = diffusion.joined([conditions(prompts, sizes)] * len(loaders))
@@ -81,6 +83,7 @@ def train(
     def losses(batch: Noised) -> torch.Tensor:
         return row_losses(unet, batch, text, settings).view(len(loaders), -1).sum(1)
 
+    # every cluster keeps its own random stream
     weights = [weight for layer in layers.values() for weight in (layer.down, layer.up)]
     streams = [stream for loader in loaders for stream in loader.streams]
     chance = Generators([loader.generator for loader in loaders])

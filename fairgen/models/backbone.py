@@ -166,6 +166,5 @@ def probe(net: torch.nn.Module, model: str, classes: int, resolution: int) -> No
         if shape != wanted:
             raise FairgenError(
                 f"classifier.model: {model} gives (images, features, logits) of {shape}, and fairgen needs"
-                f" {wanted};"
-                " take another model, or other classifier.args"
+                f" {wanted}; take another model, or other classifier.args"
             )

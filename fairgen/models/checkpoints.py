@@ -49,8 +49,8 @@ def missing(model: str, key: str, error: Exception, hub: str = "") -> FairgenErr
             f"{key}: cannot load a model from the {what} {place} ({reason}); check the path and its files"
         )
     return FairgenError(
-        f"{key}: '{model}' is neither a local folder nor to be had from the hub ({reason});"
-        f" fetch it with `hf download {hub or model}` or give a local folder"
+        f"{key}: '{model}' is neither a local folder nor to be had from the hub ({reason}); fetch it with"
+        f" `hf download {hub or model}` or give a local folder"
     )
 
 

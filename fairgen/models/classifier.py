@@ -135,8 +135,7 @@ def load(path: Path) -> tuple[Network, Classifier, list[str]]:
     if not {"classifier", "classes"} <= found.keys():
         raise FairgenError(
             f"{path}: the file does not say which classifier and classes it holds, as model.safetensors of a"
-            " finished"
-            " run does; give such a file, or run finetune again"
+            " finished run does; give such a file, or run finetune again"
         )
     settings = read(Classifier, found["classifier"], str(path))
     network = build(replace(settings, pretrained=False), len(found["classes"]), 0)

@@ -96,8 +96,7 @@ def check_kind(place: str, model: str, key: str) -> None:
     if (kind := about.get("model_type")) != "clip":
         raise FairgenError(
             f"{key}: {model} is no CLIP (config.json says model_type: {kind}); give a CLIP in transformers'"
-            " layout, for example"
-            " openai/clip-vit-large-patch14"
+            " layout, for example openai/clip-vit-large-patch14"
         )
 
 

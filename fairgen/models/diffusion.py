@@ -210,14 +210,12 @@ def noise_schedule(base: Base) -> Any:
     if "beta_start" not in own and "trained_betas" not in own:
         raise FairgenError(
             f"diffusion.model: the schedule of {base.model} is a {own.get('_class_name')}, and fairgen"
-            " trains on DDPM's noise"
-            " (beta_start, beta_end); give Stable Diffusion 1.x, 2.x or XL"
+            " trains on DDPM's noise (beta_start, beta_end); give Stable Diffusion 1.x, 2.x or XL"
         )
     if found not in PREDICTIONS:
         raise FairgenError(
             f"diffusion.model: {base.model} has prediction_type {found} in its scheduler, and fairgen trains"
-            " only"
-            f" {' and '.join(PREDICTIONS)}; give another base"
+            f" only {' and '.join(PREDICTIONS)}; give another base"
         )
     return schedule
 

@@ -38,9 +38,8 @@ def config_folder(model: str, config: str | None) -> Path:
     if config is None:
         raise FairgenError(
             f"diffusion.config: {model} is a single file; give the folder with the configs of its base"
-            " model, for example"
-            " from `hf download stable-diffusion-v1-5/stable-diffusion-v1-5 --include '*.json' '*.txt'"
-            " --local-dir FOLDER`"
+            " model, for example from `hf download stable-diffusion-v1-5/stable-diffusion-v1-5 --include"
+            " '*.json' '*.txt' --local-dir FOLDER`"
         )
     folder = Path(locate(config))
     if not (folder / "model_index.json").is_file():

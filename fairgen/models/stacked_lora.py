@@ -58,8 +58,7 @@ def put_in(unet: nn.Module, trained: Sequence[Layers]) -> dict[str, StackedLora]
         if not isinstance(layer.base_layer, nn.Linear):
             raise FairgenError(
                 f"adapt.shared: {name} is a {type(layer.base_layer).__name__}, and a shared batch adapts"
-                " linear layers only;"
-                " take it out of adapt.lora.targets or set shared: false"
+                " linear layers only; take it out of adapt.lora.targets or set shared: false"
             )
     stacked = {name: StackedLora([layers[name] for layers in trained]) for name in trained[0]}
     for name, layer in stacked.items():

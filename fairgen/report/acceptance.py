@@ -38,6 +38,7 @@ def plot_acceptance(selections: list[Path], groups: list[str], path: Path) -> No
     """A panel per group, a bar per generator and cluster: shares kept, over the quota, and below the
     threshold.
     """
+    # a colour for each outcome, the kept ones first
     bars = lines(selections)
     rejections = sorted(
         {reason for _, found in bars for own in found.values() for reason in own} - {KEPT, OVER}
@@ -47,6 +48,7 @@ def plot_acceptance(selections: list[Path], groups: list[str], path: Path) -> No
         (reason, reason, colour)
         for reason, colour in zip(rejections, (COLOURS[5], COLOURS[3], GREY), strict=False)
     ]
+    # a panel for each group, a bar for each selection
     size = (1.6 + 2.3 * len(groups), 1.3 + 0.3 * len(bars))
     figure, axes = plt.subplots(1, len(groups), figsize=size, squeeze=False, sharey=True)
     for ax, group in zip(axes[0], groups, strict=True):
@@ -57,6 +59,7 @@ def plot_acceptance(selections: list[Path], groups: list[str], path: Path) -> No
         ax.spines[["top", "right"]].set_visible(False)
     axes[0, 0].set_yticks(range(len(bars)), [label for label, _ in bars])
     axes[0, 0].invert_yaxis()
+    # one legend below all panels
     patches = [plt.Rectangle((0, 0), 1, 1, color=colour) for _, _, colour in kinds]
     figure.legend(
         patches,

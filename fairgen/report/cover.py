@@ -52,13 +52,11 @@ def compared(document: dict[str, Any]) -> str:
     meaning += ["natural: the data as they are"] * ("natural" in ratios)
     return (
         f"{count(len(methods), 'method')} ({', '.join(map(clean, methods))}) on the data set"
-        f" {clean(document['dataset'])}, at"
-        f" bias ratio{'s' * (len(ratios) > 1)} {listed(ratios, len(ratios))} ({'; '.join(meaning)}), each"
-        " with"
-        f" {count(seeds, 'classifier seed')}. {clean(document['dataset'])} has {count(len(groups), 'group')};"
-        f" at bias ratio {ratios[0]} that is {listed(sizes)} images. A method is judged by the test accuracy"
-        " of the group"
-        " that it serves worst."
+        f" {clean(document['dataset'])}, at bias ratio{'s' * (len(ratios) > 1)}"
+        f" {listed(ratios, len(ratios))} ({'; '.join(meaning)}), each with"
+        f" {count(seeds, 'classifier seed')}. {clean(document['dataset'])} has"
+        f" {count(len(groups), 'group')}; at bias ratio {ratios[0]} that is {listed(sizes)} images. A method"
+        " is judged by the test accuracy of the group that it serves worst."
     )
 
 
@@ -113,12 +111,12 @@ def ahead(comparison: dict[str, Any], methods: dict[str, Any]) -> str:
     leader, minus = named(comparison["leader"]), comparison["leader_minus"]
     if not others:
         return "It is the only method compared, so nothing can be said of its being ahead of others."
+    # intervals need seeds enough
     seeds = len(minus[others[0]]["per_seed"])
     if seeds < intervals.FEWEST:
         return (
             f"Whether {leader} is clearly ahead of another method cannot be said: that takes at least"
-            f" {intervals.FEWEST}"
-            f" seeds, and there {'is one' if seeds == 1 else f'are {seeds}'}."
+            f" {intervals.FEWEST} seeds, and there {'is one' if seeds == 1 else f'are {seeds}'}."
         )
 
     def gap(name: str) -> str:
@@ -128,6 +126,7 @@ def ahead(comparison: dict[str, Any], methods: dict[str, Any]) -> str:
             f" {intervals.shown(minus[name]).replace('-', '−')})"
         )
 
+    # named are the methods of the paper's comparison, and the next one
     asked = [name for name in dict.fromkeys([*intervals.REFERENCES, others[0]]) if name in minus]
     clear = [name for name in others if minus[name]["ci95"][0] > 0]
     unclear = [name for name in others if name not in clear]
@@ -135,6 +134,7 @@ def ahead(comparison: dict[str, Any], methods: dict[str, Any]) -> str:
     by = f"By paired 95 % intervals over seeds {leader} is"
     if not unclear:
         return f"{by} clearly ahead of {'every other method, also of ' if len(others) > 1 else ''}{behind}."
+    # what is not clear is said too
     yet = listed(map(gap, unclear))
     return (
         f"{by} clearly ahead of {behind}, but not of {yet}."

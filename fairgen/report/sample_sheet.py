@@ -8,7 +8,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 
-from fairgen.core import images, parquet
+from fairgen.core import image_decoding, images, parquet
 from fairgen.evaluate.plots import DPI, save
 from fairgen.generate import selection
 
@@ -66,7 +66,10 @@ def generated(kept: selection.Selected, columns: int, tile: int) -> tuple[np.nda
     if not rows:
         return np.empty((0, tile, tile, 3), dtype=np.uint8), donor
     side = min(
-        next(images.decode(content or b"").size for _, content in parquet.image_bytes(kept.file, rows[:1]))
+        next(
+            image_decoding.decode(content or b"").size
+            for _, content in parquet.image_bytes(kept.file, rows[:1])
+        )
     )
     return enlarged(images.load_column(kept.file, load_size(side, tile), rows), tile), donor
 

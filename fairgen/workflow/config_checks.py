@@ -86,8 +86,7 @@ def check_classes(dataset: str, groups: Config) -> None:
     where = f"config: datasets.{dataset}.groups"
     found = [
         f"{where}: every group of target {target} is conflicting, so that no bias ratio leaves it training"
-        " images;"
-        " set role: aligned for the common one"
+        " images; set role: aligned for the common one"
         for target in roles
         if "aligned" not in roles[target]
     ]
@@ -142,8 +141,8 @@ def check_start(config: Config, dataset: str, method: str) -> None:
     for start in starts(config, dataset, method)[1:]:
         if drawn:
             raise FairgenError(
-                f"{where}.start: {method} uses synthetic images and cannot start from {start} too;"
-                " set synthetic: false or start: null"
+                f"{where}.start: {method} uses synthetic images and cannot start from {start} too; set"
+                " synthetic: false or start: null"
             )
         if block(config, dataset, start, "classifier") != block(config, dataset, method, "classifier"):
             raise FairgenError(
@@ -168,8 +167,7 @@ def check_weights(config: Config, dataset: str, method: str) -> None:
     if (weights, by) == ("score", "random"):
         raise FairgenError(
             f"config: methods.{method}.pretrain.weights: the scores of filter.by: random say nothing about"
-            " an image;"
-            f" choose another filter.by for {method}, or weights: none"
+            f" an image; choose another filter.by for {method}, or weights: none"
         )
 
 
@@ -199,8 +197,7 @@ def check_own_images(config: Config, dataset: str, method: str) -> None:
     if extra(config, dataset, method) == dataset:
         raise FairgenError(
             f"config: methods.{method}.pretrain.extra: stage 1 would see {dataset}'s own images, uncut; name"
-            " another data set, or"
-            f" leave {method} out of its comparison"
+            f" another data set, or leave {method} out of its comparison"
         )
 
 
@@ -218,8 +215,7 @@ def check_shared(config: Config, dataset: str, method: str) -> None:
     for why in (name for name, there in refused.items() if there):
         raise FairgenError(
             f"config: methods.{method}.adapt.shared: a shared batch trains plain LoRA with adamw, but"
-            f" {method} has {why} on"
-            f" {dataset}; set shared: false there"
+            f" {method} has {why} on {dataset}; set shared: false there"
         )
 
 
@@ -242,8 +238,8 @@ def check_replicates(config: Config, name: str) -> None:
         if other not in config["datasets"]:
             raise FairgenError(
                 f"config: replicates.{name}: unknown data set '{other}'"
-                f" ({schemas.nearest(other, config['datasets'])});"
-                f" or add an entry {other} that says `like: {name}`"
+                f" ({schemas.nearest(other, config['datasets'])}); or add an entry {other} that says `like:"
+                f" {name}`"
             )
         if compared(other) != compared(name):
             raise FairgenError(
@@ -259,7 +255,6 @@ def check_replicates(config: Config, name: str) -> None:
         if first != other:
             raise FairgenError(
                 f"config: replicates.{name}: {other} is {first} over again, with the same seeds throughout;"
-                " give it others"
-                " (datasets.<name>.options.seed of birds; settings.split.seed, cluster.seed, adapt.seed,"
-                " sample.seed)"
+                " give it others (datasets.<name>.options.seed of birds; settings.split.seed, cluster.seed,"
+                " adapt.seed, sample.seed)"
             )

@@ -22,8 +22,7 @@ WORD = re.compile(r"^\d{4}-\d\d-\d\d [\d:,]+ ERROR fairgen: (.*)$", re.M)  # wha
 STATUS = re.compile(r"died with <Signals\.\w+: (\d+)>|non-zero exit status (\d+)")
 OUT_OF_MEMORY = (
     "killed by signal 9 before it could say why, mostly for want of memory: lower the stage's batch, run"
-    " fewer jobs at once"
-    " (--cores), or give it more on a cluster (--set-resources {rule}:mem_mb=…)"
+    " fewer jobs at once (--cores), or give it more on a cluster (--set-resources {rule}:mem_mb=…)"
 )
 
 

@@ -170,8 +170,7 @@ def recipe(config: Config, dataset: str, method: str) -> Config:
     if left < len(steps):
         raise FairgenError(
             f"config: finetune.{found['kind']}.steps: stage 1 of {method} takes pretrain.steps = {spent} of"
-            f" the {total} steps"
-            f" of {found['kind']} on {dataset} and leaves too few; raise it"
+            f" the {total} steps of {found['kind']} on {dataset} and leaves too few; raise it"
         )
     scaled = {key: max(1, n * left // total) for key, n in steps.items()}
     scaled["steps"] += left - sum(scaled.values())

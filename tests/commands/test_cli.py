@@ -82,8 +82,8 @@ def test_compare_refuses_other_files_in_one_line(
 
 def test_subcommands_are_imported_when_called() -> None:
     program = (
-        "import sys; from fairgen import cli; print('fairgen.commands.compare' in sys.modules, 'numpy'"
-        " in sys.modules)"
+        "import sys; from fairgen import cli; print('fairgen.commands.compare' in sys.modules, 'numpy' in"
+        " sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=PROJECT, capture_output=True, text=True)
     assert done.stdout.split() == ["False", "False"]

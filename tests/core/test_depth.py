@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fairgen.core import images
+from fairgen.core import image_decoding
 
 RAMP = np.linspace(0, 1, 64 * 48).reshape(48, 64)
 EIGHT = np.rint(RAMP * 255)  # what the ramp is in 8 bits
@@ -65,7 +65,7 @@ def packed(values: np.ndarray) -> bytes:
 
 def grey(content: bytes) -> np.ndarray:
     """The first channel of a decoded image."""
-    image = images.decode(content)
+    image = image_decoding.decode(content)
     assert image.mode == "RGB"
     return np.asarray(image)[..., 0]
 
@@ -113,7 +113,7 @@ def test_white_is_zero() -> None:
     ],
 )
 def test_an_unknown_scale_is_a_reason(values: np.ndarray, said: str) -> None:
-    found = images.attempt(lambda: images.decode(encoded(values)))
+    found = image_decoding.attempt(lambda: image_decoding.decode(encoded(values)))
     assert isinstance(found, str)
     assert found.startswith("image cannot be decoded: ")
     assert said in found
@@ -131,7 +131,7 @@ def test_colours_of_16_bits_are_used_only_where_all_bits_are(shape: str, bits: i
         "png with alpha": lambda: png(channels, 6),
         "grey png with alpha": lambda: png(channels[..., 2:], 4),
     }[shape]()
-    found = images.attempt(lambda: grey(content))
+    found = image_decoding.attempt(lambda: grey(content))
     if bits == 16:
         assert np.abs(found - EIGHT).max() <= 1
     else:
@@ -141,7 +141,9 @@ def test_colours_of_16_bits_are_used_only_where_all_bits_are(shape: str, bits: i
 def test_deep_images_are_turned_upright_and_noted() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
-    image, notes = images.inspect(encoded(np.rint(RAMP * 4095).astype(np.uint16), "PNG", exif=exif), "a.png")
+    image, notes = image_decoding.inspect(
+        encoded(np.rint(RAMP * 4095).astype(np.uint16), "PNG", exif=exif), "a.png"
+    )
     assert image.size == (48, 64)
     assert np.abs(np.asarray(image)[:, -1, 0].astype(int) - EIGHT[0]).max() <= 1
     assert notes == [

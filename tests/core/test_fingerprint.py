@@ -48,12 +48,12 @@ def fingerprints(folder: Path) -> dict[str, str]:
         ("data/kmeans.py", "import numpy as np\n", "import numpy as np  # a comment\n", set()),
         ("data/cluster.py", '"""Stage `cluster`:', '"""Another docstring:', set()),
         # for type checkers only
-        ("generate/denoising.py", "import Adapt\n", "import Adapt, Recipe\n", set()),
+        ("generate/material.py", "import Base\n", "import Base, locate\n", set()),
         ("data/split.py", "no test image is left", "there is no test image", set()),  # a message
         ("data/split.py", "fewer images than ratio", "less images than ratio", set()),  # what a log says
         ("data/kmeans.py", "nredo=3", "nredo=4", {"cluster"}),
         ("generate/solver.py", "flat.min(1) == flat.max(1)", "flat.max(1) == flat.min(1)", {"sample"}),
-        ("generate/training.py", '"weight_decay": 1e-2', '"weight_decay": 1e-3', {"adapt"}),
+        ("generate/optimization.py", '"weight_decay": 1e-2', '"weight_decay": 1e-3', {"adapt"}),
         (
             "classify/model_selection.py",
             "score > self.score",
@@ -94,8 +94,8 @@ def test_no_imports_run_in_a_circle() -> None:
 
 def test_importing_fairgen_imports_no_torch() -> None:
     program = (
-        "import fairgen, fairgen.workflow.stage_settings, fairgen.core.fingerprint, sys; print('torch'"
-        " in sys.modules)"
+        "import fairgen, fairgen.workflow.stage_settings, fairgen.core.fingerprint, sys; print('torch' in"
+        " sys.modules)"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=PROJECT, capture_output=True, text=True, check=True

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image, features
 
-from fairgen.core import images
+from fairgen.core import image_decoding, images
 from fairgen.core.errors import FairgenError
 
 FORMATS = ("JPEG", "PNG", "TIFF", "GIF", "BMP", "WEBP", "AVIF", "DDS", "JPEG2000", "ICO", "TGA", "PPM")
@@ -49,7 +49,7 @@ def test_damaged_files_give_an_image_or_a_reason(fmt: str) -> None:
         broken = damaged(content, rng)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            found = images.attempt(lambda: images.inspect(broken, "a.jpg"))  # noqa: B023
+            found = image_decoding.attempt(lambda: image_decoding.inspect(broken, "a.jpg"))  # noqa: B023
         if isinstance(found, str):
             reasons += 1
             assert found.split(":")[0] in ("image cannot be decoded", "not an image")
@@ -76,7 +76,7 @@ def test_whatever_a_decoder_raises_is_a_reason(error: Exception, monkeypatch: py
         raise error
 
     monkeypatch.setattr(Image, "open", raising)
-    found = images.attempt(lambda: images.decode(b"x"))
+    found = image_decoding.attempt(lambda: image_decoding.decode(b"x"))
     assert found.startswith(f"image cannot be decoded: {type(error).__name__}")
 
 
@@ -85,7 +85,7 @@ def test_missing_memory_is_no_fault_of_the_image() -> None:
         raise MemoryError
 
     with pytest.raises(MemoryError):
-        images.attempt(raising)
+        image_decoding.attempt(raising)
 
 
 def test_an_image_that_was_damaged_after_the_index_is_named(tmp_path: Path) -> None:

@@ -15,9 +15,9 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from fairgen.core import images, parquet
+from fairgen.core import image_decoding, images, parquet
 from fairgen.core.errors import FairgenError
-from fairgen.data import index
+from fairgen.data import index, split_assignment
 from fairgen.data.formats import printable, utkface
 from fairgen.data.labels import Attribute
 
@@ -453,7 +453,7 @@ def test_a_file_called_like_a_row_of_a_parquet_file_ends_no_run(root: Path) -> N
 
 
 def test_images_over_the_pixel_limit_are_rejected(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(images, "MAX_PIXELS", 20 * 24)
+    monkeypatch.setattr(image_decoding, "MAX_PIXELS", 20 * 24)
     big = io.BytesIO()
     Image.new("RGB", (21, 24)).save(big, "PNG")
     (root / "3_0_0_20170110220033999.png").write_bytes(big.getvalue())
@@ -467,14 +467,14 @@ def test_a_bomb_ends_in_the_rejects(root: Path, monkeypatch: pytest.MonkeyPatch)
     big = io.BytesIO()
     Image.new("RGB", (21, 24)).save(big, "PNG")
     with pytest.raises(ValueError, match="pixels"):
-        images.decode(big.getvalue())
+        image_decoding.decode(big.getvalue())
 
 
 def test_an_animation_gives_its_first_frame() -> None:
     frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
     buffer = io.BytesIO()
     frames[0].save(buffer, "GIF", save_all=True, append_images=frames[1:])
-    image, notes = images.inspect(buffer.getvalue(), "a.gif")
+    image, notes = image_decoding.inspect(buffer.getvalue(), "a.gif")
     assert image.getpixel((0, 0)) == (254, 0, 0) or image.getpixel((0, 0)) == (255, 0, 0)
     assert "first frame of several" in notes
 
@@ -501,7 +501,7 @@ def test_parquet_files_of_images_are_indexed_and_read_back(root: Path) -> None:
 def test_images_are_decoded_by_several_threads_in_order(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     names = sorted(path.name for path in root.glob("*.jpg"))[:7]
     wanted, busy = images.load(root, names, 24), []
-    decode, together = images.decode, threading.Barrier(3, timeout=60)
+    decode, together = image_decoding.decode, threading.Barrier(3, timeout=60)
 
     def watched(content: bytes) -> Image.Image:
         if len(busy) < 3:
@@ -511,7 +511,7 @@ def test_images_are_decoded_by_several_threads_in_order(root: Path, monkeypatch:
 
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     monkeypatch.setattr(images, "CHUNK", 3)
-    monkeypatch.setattr(images, "decode", watched)
+    monkeypatch.setattr(image_decoding, "decode", watched)
     assert (images.load(root, names, 24) == wanted).all()
     assert len(set(busy)) == 3
     with pytest.raises(FairgenError, match=r"nothing\.jpg: the image is gone since it was indexed"):
@@ -523,24 +523,24 @@ def test_modes_become_upright_rgb() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.new("RGB", (20, 10)).save(turned, "JPEG", exif=exif)
-    assert images.decode(turned.getvalue()).size == (10, 20)
+    assert image_decoding.decode(turned.getvalue()).size == (10, 20)
     clear = io.BytesIO()
     Image.new("RGBA", (4, 4), (0, 0, 0, 0)).save(clear, "PNG")
-    assert images.decode(clear.getvalue()).getpixel((0, 0)) == (255, 255, 255)
+    assert image_decoding.decode(clear.getvalue()).getpixel((0, 0)) == (255, 255, 255)
     deep = io.BytesIO()
     Image.fromarray(np.full((4, 4), 65535, dtype=np.uint16)).save(deep, "PNG")
-    assert images.decode(deep.getvalue()).getpixel((0, 0)) == (255, 255, 255)
-    assert images.decode(face(1, "L", "PNG")).mode == "RGB"
+    assert image_decoding.decode(deep.getvalue()).getpixel((0, 0)) == (255, 255, 255)
+    assert image_decoding.decode(face(1, "L", "PNG")).mode == "RGB"
 
 
 def test_a_copy_of_an_official_test_image_follows_it() -> None:
     """Rows without a split of their own never bring a (near-)copy of a test image into training."""
     rows = [{"set": i, "group": "a", "split": ("train", "validation", "test")[i % 3]} for i in range(30)]
     copies = [{"set": i, "group": "a", "split": ""} for i in range(30)]
-    index.assign_splits([*rows, *copies], (0.8, 0.1, 0.1), 0)
+    split_assignment.assign_splits([*rows, *copies], (0.8, 0.1, 0.1), 0)
     assert [r["split"] for r in copies] == [r["split"] for r in rows]
     both = [{"set": 0, "group": "a", "split": s} for s in ("train", "test", "")]
-    index.assign_splits(both, (0.8, 0.1, 0.1), 0)
+    split_assignment.assign_splits(both, (0.8, 0.1, 0.1), 0)
     assert [r["split"] for r in both] == ["train", "test", "test"]
 
 
@@ -553,15 +553,15 @@ def test_a_large_set_of_near_identical_images_fills_no_split_beyond_its_share() 
         (1, (320, 40, 40)),
     ):
         rows = [{"set": max(0, i - alike + 1), "group": "a", "split": ""} for i in range(400)]
-        index.assign_splits(rows, (0.8, 0.1, 0.1), 0)
+        split_assignment.assign_splits(rows, (0.8, 0.1, 0.1), 0)
         counts = Counter(r["split"] for r in rows)
         assert tuple(counts[s] for s in ("train", "validation", "test")) == wanted
         assert len({r["split"] for r in rows[:alike]}) == 1
     pairs = [{"set": i // 2, "group": "a", "split": ""} for i in range(200)]
-    index.assign_splits(pairs, (0.8, 0.1, 0.1), 0)
+    split_assignment.assign_splits(pairs, (0.8, 0.1, 0.1), 0)
     assert Counter(r["split"] for r in pairs) == {"train": 160, "validation": 20, "test": 20}
     singles = [{"set": i, "group": "a", "split": ""} for i in range(10)]
-    index.assign_splits(singles, (0.8, 0.1, 0.1), 0)
+    split_assignment.assign_splits(singles, (0.8, 0.1, 0.1), 0)
     assert Counter(r["split"] for r in singles) == {"train": 8, "validation": 1, "test": 1}
 
 

@@ -17,13 +17,14 @@ from PIL import Image
 from fairgen.core import images, parquet
 from fairgen.core.errors import FairgenError
 from fairgen.embedded import birds
-from fairgen.generate import sample, text_adapters, training
+from fairgen.generate import optimization, sample, text_adapters, training
 from fairgen.generate.denoising import min_snr_weights, noised, row_losses
 from fairgen.generate.latents import batch_sizes
 from fairgen.generate.material import enough, material, reason_to_skip
+from fairgen.generate.optimization import RunningMean, lr_schedule
 from fairgen.generate.recipe import Adapt, Recipe
 from fairgen.generate.solver import Solver
-from fairgen.generate.training import RunningMean, lr_schedule, train
+from fairgen.generate.training import train
 from fairgen.generate.training_shared import train as train_shared
 from fairgen.models import adapters, base_model, diffusion, lora, text_encoders
 
@@ -134,14 +135,14 @@ def test_eight_bit_adam_is_asked_for_by_name(base: base_model.Base, monkeypatch:
     with pytest.raises(
         FairgenError, match=r"adapt\.lora\.optimizer: adamw8bit needs the package bitsandbytes"
     ):
-        training.adamw([weight], settings)
+        optimization.adamw([weight], settings)
     kind = type("AdamW8bit", (torch.optim.AdamW,), {})
     monkeypatch.setitem(sys.modules, "bitsandbytes", SimpleNamespace())
     monkeypatch.setitem(sys.modules, "bitsandbytes.optim", SimpleNamespace(AdamW8bit=kind))
-    optimizer = training.adamw([weight], settings)
+    optimizer = optimization.adamw([weight], settings)
     assert isinstance(optimizer, kind)
     assert optimizer.param_groups[0]["lr"] == 0.5
-    assert type(training.adamw([weight], adapt_settings("lora", base))) is torch.optim.AdamW
+    assert type(optimization.adamw([weight], adapt_settings("lora", base))) is torch.optim.AdamW
 
 
 def test_gradient_checkpointing_changes_no_result(base: base_model.Base, pixels: np.ndarray) -> None:

@@ -91,8 +91,8 @@ GROUP = (*BIRDS, "groups", "landbird-land", "prompt")
     [
         (
             [own(filter={"quota": 221})],
-            "config: filter.quota: 221 images of vanilla, lora, dreambooth, clustered on birds are more than"
-            " the 220 images of",
+            "config: filter.quota: 221 images of vanilla, lora, dreambooth, clustered on birds are more"
+            " than the 220 images of",
         ),
         (
             [own(filter={"threshold": 1.5})],
@@ -168,10 +168,9 @@ def test_all_mistakes_of_all_data_sets_are_told_at_once(config: dict, tmp_path: 
     ] == [
         "config: score.model",
         "config: classifier.pretrained",
-        f"data set utkface: the folder {tmp_path / 'faces'} does not exist; expected a folder of images named"
-        " [age]_[gender]_[race]_[date and time].jpg or …jpg.chip.jpg (the cropped set); put the files there,"
-        " or point elsewhere"
-        " with datasets.utkface.root in config.yaml",
+        f"data set utkface: the folder {tmp_path / 'faces'} does not exist; expected a folder of images"
+        " named [age]_[gender]_[race]_[date and time].jpg or …jpg.chip.jpg (the cropped set); put the files"
+        " there, or point elsewhere with datasets.utkface.root in config.yaml",
     ]
     assert len([text for text in found if "filter.quota" in text]) == 1
 

@@ -689,8 +689,7 @@ def test_a_misspelt_word_hides_no_other_mistake(config: dict, schema: dict) -> N
         " write one of them",
         "config: datasets.birds.groups.landbird-water.promt: unknown key; did you mean prompt?",
         "config: datasets.birds.groups.landbird-water.donor: 'waterbird-water' has another target; name an"
-        " aligned group of"
-        " target landbird",
+        " aligned group of target landbird",
         "config: compare: unknown method 'groupdor'; did you mean groupdro?",
     }
 

@@ -71,8 +71,7 @@ def halves(
         if len(own) < 2:
             raise FairgenError(
                 f"dfr: group {name} has {len(own)} validation image(s) and needs 2, one to fit and one to"
-                " select;"
-                " raise split.validation_floor, add images of it, or leave the method out"
+                " select; raise split.validation_floor, add images of it, or leave the method out"
             )
         own = own[torch.randperm(len(own), generator=generator)]
         first.append(own[: (len(own) + 1) // 2])

@@ -48,7 +48,6 @@ def fractions(case: Case) -> Iterator[Finding]:
         kind = WRONG if case.data["format"] == "utkface" else NOTE
         yield Finding(
             f"config: index.fractions: no {' and no '.join(names)} images, unless {case.dataset} has an"
-            " official split;"
-            " give each of the three a share over 0",
+            " official split; give each of the three a share over 0",
             kind,
         )

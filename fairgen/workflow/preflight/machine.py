@@ -79,9 +79,8 @@ def devices(case: Case) -> Iterator[Finding]:
     if wanted and found is not None and len(found) < wanted:
         yield Finding(
             f"config: datasets.{case.dataset}.gpu: jobs ask for {wanted} GPU{'s' if wanted > 1 else ''}, and"
-            " this machine shows"
-            f" {len(found)}; set gpu: {len(found)}{'' if found else ' to compute on the CPU'}, or mend the"
-            " driver or"
+            f" this machine shows {len(found)}; set gpu:"
+            f" {len(found)}{'' if found else ' to compute on the CPU'}, or mend the driver or"
             " CUDA_VISIBLE_DEVICES",
             MACHINE,
         )
@@ -124,8 +123,7 @@ def room(case: Case) -> Iterator[Finding]:
         where = "a GPU here has" if case.data["gpu"] else "this machine has"
         yield Finding(
             f"config: diffusion.model: {case.dataset}'s denoiser {what} takes {need:,} MB, and {where}"
-            f" {has:,} MB; take a"
-            " smaller base, adapt.kind: lora in place of full, or a larger machine",
+            f" {has:,} MB; take a smaller base, adapt.kind: lora in place of full, or a larger machine",
             MACHINE,
         )
 
@@ -144,7 +142,6 @@ def disk(case: Case) -> Iterator[Finding]:
     if need > free:
         yield Finding(
             f"data set {case.dataset}: {files} full finetunes take up to {need:,} MB, and {place.resolve()}"
-            f" has {free:,} MB"
-            " free; make room, or take adapt.kind: lora",
+            f" has {free:,} MB free; make room, or take adapt.kind: lora",
             NOTE,
         )

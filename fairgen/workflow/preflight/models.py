@@ -114,8 +114,7 @@ def there(key: str, model: str, revision: str | None, file: str) -> Iterator[Fin
         if offline():
             yield Finding(
                 f"config: {key}: {model} is not in the local cache, and HF_HUB_OFFLINE keeps to that; fetch"
-                " it with"
-                f" `{fetch}` where there is a network, or give a local folder"
+                f" it with `{fetch}` where there is a network, or give a local folder"
             )
         else:
             yield Finding(f"config: {key}: {model} will be downloaded; `{fetch}` does so before", NOTE)
@@ -277,8 +276,7 @@ def layers(case: Case) -> Iterator[Finding]:
             known = {name.rpartition(".")[2] for name in names} - {"0", "2"}
             yield Finding(
                 f"config: adapt.lora.targets: the base of {methods} on {case.dataset} has no layer"
-                f" '{target}';"
-                f" {nearest(target, sorted(known))}"
+                f" '{target}'; {nearest(target, sorted(known))}"
             )
 
 

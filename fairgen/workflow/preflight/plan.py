@@ -23,8 +23,7 @@ def quotas(case: Case) -> Iterator[Finding]:
             )
             yield Finding(
                 f"config: filter.quota: {quota} images {where} are more than the {of}; lower it, raise"
-                " sample.per_group,"
-                " or set filter.allow_shortfall: true"
+                " sample.per_group, or set filter.allow_shortfall: true"
             )
 
 
@@ -35,9 +34,8 @@ def shares(case: Case) -> Iterator[Finding]:
         if least > sample["per_group"]:
             yield Finding(
                 f"config: sample.floor: {k} clusters of {methods} on {case.dataset} draw {least} images at"
-                " least, over"
-                f" sample.per_group = {sample['per_group']}; lower cluster.k or sample.floor, or raise"
-                " sample.per_group",
+                f" least, over sample.per_group = {sample['per_group']}; lower cluster.k or sample.floor, or"
+                " raise sample.per_group",
                 NOTE,
             )
 
@@ -49,13 +47,11 @@ def recipes(case: Case) -> Iterator[Finding]:
         if recipe["prior_weight"] > 0 and not recipe["prior_batch"]:
             yield Finding(
                 f"config: adapt.{kind}.prior_batch: {methods} on {case.dataset} weighs class images by"
-                " prior_weight ="
-                f" {recipe['prior_weight']}, but takes none of them; set prior_batch to 1 or more, or"
-                " prior_weight: 0"
+                f" prior_weight = {recipe['prior_weight']}, but takes none of them; set prior_batch to 1 or"
+                " more, or prior_weight: 0"
             )
         if recipe["optimizer"] == "adamw8bit" and find_spec("torch") and not find_spec("bitsandbytes"):
             yield Finding(
                 f"config: adapt.{kind}.optimizer: adamw8bit of {methods} on {case.dataset} needs"
-                " bitsandbytes;"
-                " `pip install bitsandbytes`, or set adamw"
+                " bitsandbytes; `pip install bitsandbytes`, or set adamw"
             )

@@ -235,7 +235,6 @@ def to_be_had(model: str, key: str) -> str:
     if offline() and hub and not cached(hub):
         raise FairgenError(
             f"config: {key}: the weights of {model} are not in the local cache, and HF_HUB_OFFLINE keeps to"
-            " that; fetch them"
-            f" with `hf download {hub}` where there is a network"
+            f" that; fetch them with `hf download {hub}` where there is a network"
         )
     return hub

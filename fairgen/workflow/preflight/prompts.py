@@ -25,8 +25,7 @@ def tokens_placed(case: Case) -> Iterator[Finding]:
         if PLACE not in group["prompt"]:
             yield Finding(
                 f"config: datasets.{case.dataset}.groups.{name}.prompt: '{group['prompt']}' has no {PLACE},"
-                " and"
-                f" {case.adapting[0]} finetunes a generator; write {PLACE} where the rare word goes"
+                f" and {case.adapting[0]} finetunes a generator; write {PLACE} where the rare word goes"
             )
 
 
@@ -40,8 +39,8 @@ def told_apart(case: Case) -> Iterator[Finding]:
         if first != name:
             yield Finding(
                 f"config: datasets.{case.dataset}.groups.{name}.prompt: it is that of {first}, and"
-                " filter.by: probability"
-                " tells groups apart by their prompts; reword it, or set filter.by: cosine"
+                " filter.by: probability tells groups apart by their prompts; reword it, or set filter.by:"
+                " cosine"
             )
 
 

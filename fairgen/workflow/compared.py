@@ -1,0 +1,100 @@
+"""What a data set's table, its ablations and replicates compare, and the config that a comparison belongs
+to.
+"""
+
+import hashlib
+
+from fairgen.core.errors import FairgenError
+from fairgen.core.schemas import nearest
+from fairgen.core.settings import canonical
+from fairgen.workflow.method_chain import (
+    Config,
+    block,
+    chain,
+    dataset_block,
+    extra,
+    recipe,
+    starts,
+    synthetic,
+)
+
+# blocks that the config's hash leaves out, or takes by parts
+NO_RESULT = ("datasets", "methods", "replicates", "ablations", "audit")
+
+
+def replicates(config: Config, dataset: str) -> list[str]:
+    """The data sets that are whole-chain replicates of one."""
+    if dataset not in config["replicates"]:
+        raise FairgenError(
+            f"data set {dataset} has no replicates; list at least three under replicates.{dataset} in the"
+            " config"
+        )
+    return config["replicates"][dataset]
+
+
+def ablation(config: Config, dataset: str, name: str) -> list[str]:
+    """The methods that an ablation compares on a data set.
+
+    Raises:
+        FairgenError: there is no such ablation, or a method leaves no step to its recipe on this data set.
+    """
+    if name not in config["ablations"]:
+        hint = (
+            nearest(name, config["ablations"])
+            if config["ablations"]
+            else "list methods under ablations in the config"
+        )
+        raise FairgenError(f"unknown ablation '{name}'; {hint}")
+    for method in config["ablations"][name]:
+        recipe(config, dataset, method)
+    return config["ablations"][name]
+
+
+def comparison(config: Config, dataset: str, name: str | None = None) -> Config:
+    """What the data set's table compares, or what the ablation `name` does at the same ratios and seeds."""
+    found = {
+        "dataset": dataset,
+        **{k: block(config, dataset, None, k) for k in ("ratios", "compare", "seeds")},
+    }
+    return {**found, "compare": ablation(config, dataset, name)} if name else found
+
+
+def identity(config: Config, dataset: str, name: str | None = None) -> Config:
+    """What a comparison says of the config that it belongs to."""
+    return {"config_sha256": config_hash(config, dataset, name), "config": effective(config, dataset, name)}
+
+
+def config_hash(config: Config, dataset: str, name: str | None = None) -> str:
+    """Hash of `effective`."""
+    return hashlib.sha256(canonical(effective(config, dataset, name)).encode()).hexdigest()
+
+
+def effective(config: Config, dataset: str, name: str | None = None) -> Config:
+    """Everything in the config that can change the data set's result, or that of the ablation `name`."""
+    compared = comparison(config, dataset, name)["compare"]
+    used = {
+        found
+        for method in compared
+        for start in starts(config, dataset, method)
+        for found in chain(config, start)
+    }
+    found = {k: v for k, v in config.items() if k not in NO_RESULT} | ({"compare": compared} if name else {})
+    data = {k: v for k, v in dataset_block(config, dataset).items() if k != "gpu"}
+    data["settings"] = {k: v for k, v in data["settings"].items() if k not in NO_RESULT}
+    others = {other for method in used if (other := extra(config, dataset, method))}
+    found |= {"extra": {other: dataset_block(config, other) for other in others}} if others else {}
+    return found | {"dataset": data, "methods": {m: config["methods"][m] for m in sorted(used)}}
+
+
+def generators(config: Config, dataset: str, methods: list[str]) -> Config:
+    """What `check` looks at of every compared method that finetunes a generator."""
+    found = {}
+    for name in methods:
+        adapted, clusters = (block(config, dataset, name, stage) for stage in ("adapt", "cluster"))
+        if synthetic(config, name) and adapted["kind"] != "none":
+            found[name] = {
+                **{k: clusters[k] for k in ("k", "min_images")},
+                **{k: adapted[k] for k in ("borrow_below", "token")},
+                "per_group": block(config, dataset, name, "sample")["per_group"],
+            }
+    return found
