@@ -17,6 +17,7 @@ COMMANDS = {
     "estimate": "jobs, time, GPU hours, images and disk of a target, before anything runs",
     "verify": "whether a result and all that it was made from belong to the present config",
     "compare": "print the difference of two result files",
+    "claims": "whether the paper's claims hold, judged over whole-chain replicates",
     "export": "write an adapter as a plain LoRA file or a pipeline folder for diffusers",
     "predict": "label a folder of images with a trained model",
 }

@@ -11,8 +11,6 @@ from typing import Any
 from fairgen.core import job, lineage, schemas
 from fairgen.evaluate import intervals, results
 
-SCHEMA_VERSION = 1
-
 
 @dataclass(frozen=True)
 class Replicates:
@@ -70,7 +68,7 @@ def work(settings: Replicates, files: Files) -> None:
     documents = [results.load(path) for path in files.tables]
     by_ratio = {ratio: summarise(documents, ratio) for ratio in documents[0]["results"]}
     document = {
-        "schema_version": SCHEMA_VERSION,
+        "schema_version": results.REPLICATES_VERSION,
         "dataset": settings.dataset,
         "replicates": settings.replicates,
         "config_sha256": [d["config_sha256"] for d in documents],

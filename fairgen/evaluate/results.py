@@ -8,6 +8,8 @@ from fairgen.core import schemas
 from fairgen.core.errors import FairgenError
 
 SCHEMA_VERSION = 3  # of worst_group.json
+REPLICATES_VERSION = 1  # of replicates.json
+VERSIONS = {"worst_group": SCHEMA_VERSION, "replicates": REPLICATES_VERSION}
 
 
 MISSING = {  # what it means that a group has no row in a split
@@ -27,8 +29,8 @@ def missing(empty: dict[str, list[str]]) -> list[str]:
     return [f"group {', '.join(empty[split])}: {what}" for split, what in MISSING.items() if empty[split]]
 
 
-def load(path: Path) -> dict[str, Any]:
-    """Read a result file.
+def load(path: Path, kind: str = "worst_group") -> dict[str, Any]:
+    """Read a result file: `worst_group` or `replicates`.
 
     Raises:
         FairgenError: there is no such file, it is no result, or one of another schema version.
@@ -36,16 +38,16 @@ def load(path: Path) -> dict[str, Any]:
     try:
         document = json.loads(path.read_text())
     except OSError as error:
-        raise FairgenError(
-            f"cannot read {path}: {error.strerror}; give the path of a worst_group.json"
-        ) from error
+        raise FairgenError(f"cannot read {path}: {error.strerror}; give the path of a {kind}.json") from error
     except ValueError as error:
-        raise FairgenError(f"{path} is not JSON ({error}); give the path of a worst_group.json") from error
+        raise FairgenError(f"{path} is not JSON ({error}); give the path of a {kind}.json") from error
     found = document.get("schema_version") if isinstance(document, dict) else None
-    if found != SCHEMA_VERSION:
+    if isinstance(document, dict) and ("replicates" in document) != (kind == "replicates"):
+        raise FairgenError(f"{path} is no {kind}.json; give the path of one")
+    if found != VERSIONS[kind]:
         raise FairgenError(
-            f"{path}: schema_version is {found}, this fairgen reads {SCHEMA_VERSION}; make the file again"
+            f"{path}: schema_version is {found}, this fairgen reads {VERSIONS[kind]}; make the file again"
             " with this version"
         )
-    schemas.check(document, schemas.published("worst_group"), str(path))
+    schemas.check(document, schemas.published(kind), str(path))
     return document

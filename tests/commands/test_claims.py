@@ -1,0 +1,92 @@
+"""`fairgen claims`, on planted replicates."""
+
+import json
+from pathlib import Path
+
+import pytest
+from workflows import result
+
+from fairgen.cli import main
+from fairgen.evaluate.replicates import Files, Replicates, work
+
+SAME = [0.70, 0.71, 0.69]
+PLAIN = {"erm": SAME, "vanilla": SAME, "lora": [0.80, 0.81, 0.79], "clustered": SAME}
+WEAK, STRONG = [0.60, 0.61, 0.59], [0.74, 0.75, 0.73]  # groupdro below and above clustered
+
+
+def written(folder: Path, ratios: dict[float | str, dict[str, list[float]]]) -> Path:
+    """The replicates.json of three replicates, each method's values in their order."""
+    tables = []
+    for i in range(3):
+        parts = [result(ratios=(r,), **{m: [v[i]] for m, v in own.items()}) for r, own in ratios.items()]
+        whole = parts[0]
+        for part in parts[1:]:
+            for key in ("results", "comparisons"):
+                whole[key] |= part[key]
+        tables.append(folder / f"{i}.json")
+        tables[-1].write_text(json.dumps(whole))
+    settings = Replicates("toy", ["toy", "toy-1", "toy-2"])
+    work(settings, Files(work=None, tables=tables, replicates=folder / "replicates.json"))
+    return folder / "replicates.json"
+
+
+def verdicts(path: Path, *words: str) -> dict[tuple[str, str], str]:
+    """What the command says of each claim at each ratio."""
+    table = path.with_name("claims.json")
+    assert main(["claims", str(path), "--json", str(table), "--finetuned", "lora", "clustered", *words]) == 0
+    return {
+        (row["claim"][0], row["ratio"]): row["verdict"] for row in json.loads(table.read_text())["claims"]
+    }
+
+
+def test_planted_claims_are_judged_by_their_intervals(tmp_path: Path) -> None:
+    low, high = {**PLAIN, "groupdro": STRONG}, {**PLAIN, "groupdro": WEAK}
+    path = written(tmp_path, {0.999: high, 0.9: low, "natural": low})
+    found = verdicts(path)
+    assert set(found.values()) == {"held"}
+    assert {ratio for _, ratio in found} == {"0.9", "0.999", "mean", "0.999 − 0.9"}
+    assert verdicts(path, "--margin", "0.03")["2", "0.9"] == "not held"
+    swapped = verdicts(written(tmp_path, {0.999: low, 0.9: high}))
+    assert swapped["3", "0.999"] == swapped["3", "0.999 − 0.9"] == "not held"
+
+
+def test_an_interval_on_both_sides_decides_nothing(tmp_path: Path) -> None:
+    unsteady = {**PLAIN, "groupdro": [0.9, 0.7, 0.4]}
+    found = verdicts(written(tmp_path, {0.99: unsteady}))
+    assert found == {("1", "0.99"): "held", ("2", "0.99"): "undecided", ("3", "0.99"): "undecided"}
+
+
+def test_the_terminal_shows_a_table(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    path = written(tmp_path, {0.99: {**PLAIN, "groupdro": WEAK, "dreambooth": SAME}})
+    capsys.readouterr()
+    assert main(["claims", str(path)]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("toy, 3 whole-chain replicates\n")
+    assert "3. clustered ahead of groupdro" in said
+    assert said.rstrip().endswith("held")
+
+
+@pytest.mark.parametrize(
+    ("ratios", "words", "line"),
+    [
+        ({0.9: PLAIN}, [], "no dreambooth, groupdro among the methods that it compares (erm, vanilla, "),
+        ({"natural": PLAIN}, [], "it has no bias ratio that is a number"),
+        ({0.9: PLAIN}, ["--ours", "ours"], "no dreambooth, ours, groupdro among the methods"),
+    ],
+)
+def test_what_cannot_be_judged_is_told_in_a_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture, ratios: dict, words: list[str], line: str
+) -> None:
+    assert main(["claims", str(written(tmp_path, ratios)), *words]) == 1
+    said = capsys.readouterr().err
+    assert line in said
+    assert said.count("\n") == 1
+
+
+def test_seeds_of_one_chain_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    table = tmp_path / "worst_group.json"
+    table.write_text(json.dumps(result(erm=[0.1, 0.2, 0.3])))
+    assert main(["claims", str(table)]) == 1
+    assert f"{table} is no replicates.json; give the path of one" in capsys.readouterr().err
+    assert main(["compare", str(written(tmp_path, {0.9: PLAIN})), str(table)]) == 1
+    assert "replicates.json is no worst_group.json" in capsys.readouterr().err
