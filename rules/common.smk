@@ -34,6 +34,7 @@ try:
     check_module(workflow.modifier.path_modifier.prefix)
     for file in () if asked.outer else ("config.yaml", *workflow.configfiles):
         config_file.check(Path(file))
+    config_file.check_words(asked.config)
 except FairgenError as error:
     stop(error)
 

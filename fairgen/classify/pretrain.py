@@ -57,25 +57,25 @@ class Files(job.Files):
 
 
 def unseen(index: Path, own: Path, settings: Pretrain) -> list[dict[str, Any]]:
-    """The training rows of another data set's index, without (near) copies of the data set's own validation
-    and test images.
+    """The training rows of another data set's index, without (near) copies of the data set's own images:
+    neither its held-out rows nor those that the ratio leaves out of training come back this way.
 
     Raises:
         FairgenError: no row is left.
     """
     fields = ["id", "group", "split", "hash", "perceptual"]
     others = [r for r in parquet.rows(index, fields) if r["split"] == "train"]
-    held = [r for r in parquet.rows(own, fields) if r["split"] != "train"]
-    copies = duplicates.repeating(others, held, settings.near)
+    copies = duplicates.repeating(others, parquet.rows(own, fields), settings.near)
     kept = [r for r in others if r["id"] not in copies]
     told = (
-        f"{len(copies)} of {len(others)} training images of {settings.extra} are (near) copies of validation"
-        " or test images"
+        f"pretrain.extra: {len(copies)} of {len(others)} training images of {settings.extra} are (near)"
+        " copies"
+        " of the data set's own images"
     )
     if not kept:
-        raise FairgenError(f"config: pretrain.extra: {told}, so none is left; name another data set")
+        raise FairgenError(f"config: {told}, so none is left; name another data set")
     if copies:
-        job.log.warning("pretrain.extra: %s, and are left out", told)
+        job.warn(f"{told} and are left out")
     return kept
 
 

@@ -236,6 +236,8 @@ def run(options: Namespace) -> None:
             f"{options.target}: give a file below results/<data set>, for example"
             " results/birds/worst_group.json"
         )
+    if not Path("config.yaml").is_file():
+        raise FairgenError("no config.yaml here; call fairgen in the workflow's folder")
     config_file.check(Path("config.yaml"))
     config_file.check_given(options.configfile)
     config = yaml.safe_load(Path("config.yaml").read_text())

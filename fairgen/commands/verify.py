@@ -120,8 +120,7 @@ def own_difference(found: lineage.Record, made: "Made") -> tuple[str, ...]:
 
 def difference(path: str, made: "Made") -> tuple[str, ...] | None:
     """What differs in an artifact; None if it is what the workflow means."""
-    # its record stands in the JSON of its job
-    known = Path(path).with_suffix(".json") if path.endswith(".csv") else Path(path)
+    known = Path(path)
     if known.suffix not in lineage.READERS or not known.exists():
         return None
     found = lineage.read(known)

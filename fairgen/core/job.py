@@ -131,6 +131,12 @@ def main(
     log.info("done after %.1f s of processor time", time.process_time())
 
 
+def warn(text: str) -> None:
+    """Tell the user on the terminal, and the log, of something that does not stop the job."""
+    log.warning(text)
+    print(f"fairgen: warning: {text}", file=sys.stderr, flush=True)
+
+
 def listed(value: Path | list[Path] | None) -> list[Path]:
     """The files of an option that takes one or several."""
     return value if isinstance(value, list) else [value] if value else []

@@ -7,6 +7,7 @@ metadata, JSON in a field, each with the stage's settings; a PNG in a text chunk
 comment, as the hash alone. A CSV goes with the JSON beside it.
 """
 
+import hashlib
 import json
 import re
 import struct
@@ -20,6 +21,7 @@ from fairgen.core.errors import FairgenError
 from fairgen.core.fingerprint import unchanged
 
 KEY = "lineage"
+BESIDE = "csv_sha256"  # in a JSON document: the hash of the CSV beside it, which has no room for a record
 COMMENT = re.compile(r"<!-- lineage ([0-9a-f]+) -->\s*$")
 Record = dict[str, Any]  # hash, and where there is room for it: stage, code, settings
 
@@ -132,10 +134,18 @@ def _png(path: Path) -> Record | None:
     return None
 
 
+def _csv(path: Path) -> Record | None:
+    document = json.loads(path.with_suffix(".json").read_text())
+    return (
+        document.get(KEY) if document.get(BESIDE) == hashlib.sha256(path.read_bytes()).hexdigest() else None
+    )
+
+
 READERS: dict[str, Callable[[Path], Record | None]] = {
     ".parquet": _parquet,
     ".safetensors": _safetensors,
     ".json": _json,
+    ".csv": _csv,
     ".md": _comment,
     ".html": _comment,
     ".png": _png,
@@ -197,5 +207,7 @@ def check_outputs(files: list[Path]) -> None:
         RuntimeError: a stage has written one past the functions above.
     """
     for path in files:
-        if current.hash and path.suffix in READERS and (read(path) or {}).get("hash") != current.hash:
+        # a CSV's record stands in the JSON beside it, under its final name
+        own = current.hash and path.suffix in READERS and path.suffix != ".csv"
+        if own and (read(path) or {}).get("hash") != current.hash:
             raise RuntimeError(f"{path.name} was written without its lineage")

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fairgen.core import lineage
+from fairgen.core.errors import FairgenError
 
 ROW_GROUP = 256  # images a row group: bounded memory, and far from the 2 GiB limit of one column chunk
 IMAGE = pa.struct([("bytes", pa.large_binary()), ("path", pa.string())])
@@ -28,8 +29,20 @@ def write(
 
 
 def read(path: Path, columns: list[str] | None = None) -> pa.Table:
-    """Read a table, or some of its columns."""
-    return pq.read_table(path, columns=columns)
+    """Read a table, or some of its columns.
+
+    Raises:
+        FairgenError: the file is damaged.
+    """
+    try:
+        return pq.read_table(path, columns=columns)
+    except FileNotFoundError:
+        raise
+    except (OSError, pa.ArrowInvalid) as error:
+        reason = " ".join(str(error).split())[:160]
+        raise FairgenError(
+            f"{path} is damaged ({reason}); delete it and call snakemake again, which makes it anew"
+        ) from error
 
 
 def facts(path: Path) -> dict[str, Any]:

@@ -13,7 +13,7 @@ def read(path: Path) -> tuple[dict[str, Any], int]:
     """The header, and the byte at which the tensors begin.
 
     Raises:
-        ValueError: this is no safetensors file, or one that was cut off in its header.
+        ValueError: this is no safetensors file, or one that was cut off.
         OSError: it cannot be read.
     """
     with path.open("rb") as file:
@@ -23,6 +23,11 @@ def read(path: Path) -> tuple[dict[str, Any], int]:
         found = json.loads(file.read(length))
     if not isinstance(found, dict):
         raise ValueError(f"{path} is no safetensors file")
+    ends = [about["data_offsets"][1] for name, about in found.items() if name != "__metadata__"]
+    if path.stat().st_size != LENGTH + length + max(ends, default=0):
+        raise ValueError(
+            f"{path} is no whole safetensors file: its tensors are cut short, or something follows"
+        )
     return found, LENGTH + length
 
 

@@ -6,6 +6,8 @@ What is wrong is told all at once, a line each, with the key's full name and wha
 
 import copy
 import json
+import math
+import re
 from collections.abc import Iterator
 from difflib import get_close_matches
 from math import isfinite
@@ -199,6 +201,8 @@ def number(text: Any) -> str:
         value = float(text)
     except (TypeError, ValueError):
         return ""
+    if not math.isfinite(value) or (not value and re.search("[1-9]", str(text).lower().split("e")[0])):
+        return f"; {text} is no number that a computer holds, give another"
     if "e" not in str(text).lower():
         return f"; write {text} without quotes"
     mantissa, exponent = f"{value:.6e}".split("e")

@@ -150,6 +150,20 @@ def terminal_table(document: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def one_run(path: Path) -> dict[str, Any]:
+    """The metrics of one classifier.
+
+    Raises:
+        FairgenError: the file lacks some of them.
+    """
+    found = json.loads(path.read_text())
+    if lacking := [name for name in (*METRICS, "worst_group", "groups", "empty_groups") if name not in found]:
+        raise FairgenError(
+            f"{path} lacks {', '.join(lacking)}: it was changed by hand; delete it and call snakemake again"
+        )
+    return found
+
+
 def compare(settings: WorstGroup, metrics: list[Path]) -> dict[str, Any]:
     """The comparison as it is published, from the metrics of every cell.
 
@@ -159,7 +173,7 @@ def compare(settings: WorstGroup, metrics: list[Path]) -> dict[str, Any]:
     files = iter(metrics)
     results: dict[str, Any] = {}
     for ratio, method in product(settings.ratios, settings.compare):
-        runs = [json.loads(Path(next(files)).read_text()) for _ in settings.seeds]
+        runs = [one_run(Path(next(files))) for _ in settings.seeds]
         results.setdefault(str(ratio), {})[method] = summarise(runs)
     document = {
         "schema_version": SCHEMA_VERSION,

@@ -7,6 +7,7 @@ Student-t over seeds, which vary the classifier only: not the split, not the gen
 """
 
 import csv
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,12 +27,13 @@ class Files(job.Files):
 def work(settings: WorstGroup, files: Files) -> None:
     """Gather all metrics and write the comparison."""
     document = compare(settings, files.metrics)
-    lineage.write_json(files.table, document)
     rows = table_rows(document["results"])
     with Path(files.csv).open("w", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
+    digest = hashlib.sha256(Path(files.csv).read_bytes()).hexdigest()
+    lineage.write_json(files.table, {**document, lineage.BESIDE: digest})
     print(terminal_table(document))
 
 

@@ -160,7 +160,7 @@ def _watching(check: Callable[[Any], Any], known: Ancestry) -> Callable[[Any], A
         await check(dag)
         if dag.workflow.is_main_process:
             _force(dag, [path async for path in unmade(dag)], "the last attempt failed or was cut short")
-            _force(dag, [path async for path in foreign(dag, known)], "of another config or code")
+            _force(dag, [path async for path in foreign(dag, known)], "of another config or code, or damaged")
 
     check_incomplete.original = check  # type: ignore[attr-defined]
     return check_incomplete

@@ -67,6 +67,7 @@ class Call:
     plans: bool = False  # jobs are planned, or run; not so for --unlock, --summary, --list-rules and the like
     runs: bool = False  # and run, not only shown
     here: bool = True  # on this machine
+    config: tuple[str, ...] = ()  # the words of --config as they were typed
     outer: bool = False  # by a workflow that uses this one as a module, whose own targets say nothing of ours
 
 
@@ -91,7 +92,8 @@ def call(outer: bool) -> Call:
     plans = first and not any(options.get(name) for name in MANAGES)
     here = options.get("executor") in (None, "local", "dryrun", "touch")
     targets = (*(DEFAULT if whole and not outer else ()), *named)
-    return Call(targets, plans, plans and not options.get("dryrun"), here, outer)
+    typed = tuple(map(str, options.get("config") or ()))
+    return Call(targets, plans, plans and not options.get("dryrun"), here, typed, outer)
 
 
 def check_module(prefix: str | None) -> None:

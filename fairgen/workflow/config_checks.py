@@ -4,11 +4,9 @@ mistake.
 
 import os
 import re
-from typing import Any
 
 from fairgen.core import schemas
 from fairgen.core.errors import FairgenError
-from fairgen.core.settings import canonical
 from fairgen.data import labels
 from fairgen.generate.prompts import PLACE, plain_prompt
 from fairgen.workflow.method_chain import (
@@ -16,7 +14,6 @@ from fairgen.workflow.method_chain import (
     Config,
     block,
     dataset_block,
-    extra,
     stage_one,
     starts,
     synthetic,
@@ -192,15 +189,6 @@ def check_extra(config: Config, dataset: str, method: str) -> None:
         )
 
 
-def check_own_images(config: Config, dataset: str, method: str) -> None:
-    """Stage 1 of a compared method takes no images of the data set itself."""
-    if extra(config, dataset, method) == dataset:
-        raise FairgenError(
-            f"config: methods.{method}.pretrain.extra: stage 1 would see {dataset}'s own images, uncut; name"
-            f" another data set, or leave {method} out of its comparison"
-        )
-
-
 def check_shared(config: Config, dataset: str, method: str) -> None:
     """A shared batch is for plain LoRA adapters, and its optimizer takes each number apart from the
     others.
@@ -222,39 +210,3 @@ def check_shared(config: Config, dataset: str, method: str) -> None:
 def check_ablation(config: Config, name: str) -> None:
     """The methods of an ablation are known."""
     check_methods(config, config["ablations"][name], f"ablations.{name}")
-
-
-def check_replicates(config: Config, name: str) -> None:
-    """The replicates of a data set are data sets of the same groups, and compare the same methods at the same
-    ratios.
-    """
-
-    def compared(dataset: str) -> tuple[Any, ...]:
-        return dataset_block(config, dataset)["groups"].keys(), *(
-            block(config, dataset, None, k) for k in ("ratios", "compare")
-        )
-
-    for other in [name, *config["replicates"][name]]:
-        if other not in config["datasets"]:
-            raise FairgenError(
-                f"config: replicates.{name}: unknown data set '{other}'"
-                f" ({schemas.nearest(other, config['datasets'])}); or add an entry {other} that says `like:"
-                f" {name}`"
-            )
-        if compared(other) != compared(name):
-            raise FairgenError(
-                f"config: replicates.{name}: {other} has other groups, ratios or methods than {name}"
-            )
-    chains: dict[str, str] = {}
-    for other in config["replicates"][name]:
-        blocks = {
-            stage: block(config, other, None, stage)
-            for stage in ("index", "split", "cluster", "adapt", "sample", "finetune")
-        }
-        first = chains.setdefault(canonical([blocks, dataset_block(config, other)["options"]]), other)
-        if first != other:
-            raise FairgenError(
-                f"config: replicates.{name}: {other} is {first} over again, with the same seeds throughout;"
-                " give it others (datasets.<name>.options.seed of birds; settings.split.seed, cluster.seed,"
-                " adapt.seed, sample.seed)"
-            )

@@ -3,7 +3,7 @@
 """
 
 from argparse import ArgumentParser
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,9 @@ import yaml
 
 from fairgen.core.errors import FairgenError
 
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+LOADER = yaml.SafeLoader  # as snakemake reads them: libyaml takes tabs where this one does not
 MERGE, TEXT, BOOL = (f"tag:yaml.org,2002:{kind}" for kind in ("merge", "str", "bool"))
+PLAIN = "tag:yaml.org,2002:"
 NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 # top-level blocks of named entries, of which there may be none
 ENTRIES = ("datasets", "methods", "ablations", "replicates")
@@ -70,6 +71,25 @@ def check_given(paths: list[Path]) -> None:
         check(path)
 
 
+def check_words(words: Iterable[str]) -> None:
+    """Check the values of `--config` as they were typed, `KEY=VALUE` each, by the rules for files.
+
+    Raises:
+        FairgenError: a line for each mistake; what is no YAML is left to snakemake.
+    """
+    found = []
+    for word in words:
+        key, _, value = word.partition("=")
+        try:
+            tree = yaml.compose(value, LOADER)
+        except yaml.YAMLError:
+            continue
+        if tree is not None:
+            found += [f"config: --config {line.partition(': ')[2]}" for line in mistakes(tree, (key,))]
+    if found:
+        raise FairgenError("\n".join(found))
+
+
 def as_yaml(value: Any) -> Any:
     """A value of `--config` with its numbers, truth values and nulls: inside of lists and blocks snakemake
     reads all as text.
@@ -112,6 +132,9 @@ def mistakes(node: Any, path: tuple[str, ...] = ()) -> Iterator[str]:
     """Yield with its line every key that stands twice in one block, every key that is no text, and every
     misread word.
     """
+    if not node.tag.startswith(PLAIN):
+        where = f"{node.start_mark.line + 1}: {'.'.join(path)}"
+        yield f"{where}: the YAML tag {node.tag} says nothing here; leave it out"
     if isinstance(node, yaml.ScalarNode) and (why := misread(node)):
         yield f"{node.start_mark.line + 1}: {'.'.join(path)}: {why}"
     if isinstance(node, yaml.SequenceNode):

@@ -192,11 +192,16 @@ def stage_one_groups(job: Job) -> Config:
     classes.
 
     Raises:
-        FairgenError: that data set is unknown, or has other classes.
+        FairgenError: that data set is unknown, is this one itself, or has other classes.
     """
     name = extra(job.config, job.dataset, job.trained)
     if not name:
         return job.groups
+    if name == job.dataset:
+        raise FairgenError(
+            f"config: methods.{job.method}.pretrain.extra: stage 1 would see {name}'s own images, uncut; name"
+            f" another data set, or leave {job.method} out of its comparison"
+        )
     found = dataset_block(job.config, name)["groups"]
     if set(each(found, "target").values()) != set(job.classes):
         raise FairgenError(

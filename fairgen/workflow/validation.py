@@ -10,7 +10,7 @@ from typing import Any
 
 from fairgen.core import schemas
 from fairgen.core.errors import FairgenError
-from fairgen.workflow import config_checks
+from fairgen.workflow import config_checks, replicate_checks
 from fairgen.workflow.compared import comparison
 from fairgen.workflow.method_chain import Config, block, chain, expanded, extra, recipe
 
@@ -126,13 +126,12 @@ def of_methods(config: Config, names: list[str]) -> Iterator[Check]:
         for method in comparison(config, name)["compare"]:
             if method in config["methods"]:
                 yield Check(recipe, (config, name, method), method, every)
-                yield Check(config_checks.check_own_images, (config, name, method), method, every)
 
 
 def of_tables(config: Config, names: list[str]) -> Iterator[Check]:
     """Yield the checks of what is compared beside the own tables of some data sets."""
     for name in config["replicates"]:
         if name in names or name not in config["datasets"]:
-            yield Check(config_checks.check_replicates, (config, name))
+            yield Check(replicate_checks.check_replicates, (config, name))
     for name in config["ablations"]:
         yield Check(config_checks.check_ablation, (config, name))

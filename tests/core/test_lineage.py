@@ -2,6 +2,7 @@
 verify`.
 """
 
+import hashlib
 import shutil
 import subprocess
 import sys
@@ -38,7 +39,7 @@ def write_all(folder: Path) -> dict[str, Path]:
     """A file of every kind, by the functions that stages use."""
     names = (
         "table.parquet images.parquet empty.safetensors lora.safetensors full.safetensors a.json a.md"
-        " a.html a.png"
+        " a.html a.png a.csv"
     )
     files = {name: folder / name for name in names.split()}
     parquet.write(files["table.parquet"], {"id": [1]}, {"counts": 1})
@@ -51,7 +52,9 @@ def write_all(folder: Path) -> dict[str, Path]:
     network = torch.nn.Module()
     network.net = torch.nn.Linear(2, 2)
     classifier.save(files["full.safetensors"], network, {"gradient_steps": 1})
-    lineage.write_json(files["a.json"], {"figure": 1.5})
+    files["a.csv"].write_text("figure\n1.5\n")
+    digest = hashlib.sha256(files["a.csv"].read_bytes()).hexdigest()
+    lineage.write_json(files["a.json"], {"figure": 1.5, lineage.BESIDE: digest})
     lineage.write_text(files["a.md"], "# page\n\n<!-- lineage 77 -->\nmore\n")
     lineage.write_text(files["a.html"], "<p>é</p>\n")
     plots.save(plt.figure(figsize=(1, 1)), files["a.png"])
@@ -79,12 +82,14 @@ def test_the_same_content_has_the_same_bytes(tmp_path: Path, begun: None) -> Non
 
 
 def test_without_a_lineage_nothing_is_recorded(tmp_path: Path) -> None:
-    assert [lineage.read(path) for path in write_all(tmp_path).values()] == [None] * 9
+    assert [lineage.read(path) for path in write_all(tmp_path).values()] == [None] * 10
 
 
 def test_damaged_files_record_nothing(tmp_path: Path, begun: None) -> None:
     for path in write_all(tmp_path).values():
-        for damaged in (path.read_bytes()[:20], b"text of another program\n" * 9, b""):
+        whole = path.read_bytes()
+        short = [whole[:-3], whole + b"x"] if path.suffix in (".safetensors", ".csv") else []
+        for damaged in (*short, whole[:20], b"text of another program\n" * 9, b""):
             path.write_bytes(damaged)
             assert lineage.read(path) is None, path
 
@@ -196,7 +201,7 @@ def test_what_snakemake_overlooks_is_made_again(edited: Workflow, overlooked: st
         shutil.rmtree(edited.folder / ".snakemake")
     done = edited.run(*words, SPLIT)
     assert done.returncode == 0, done.stderr
-    assert "made again (of another config or code): results/birds/" in done.stderr
+    assert "made again (of another config or code, or damaged): results/birds/" in done.stderr
     assert verify(edited).returncode == 0
     assert parquet.read(edited.folder / SPLIT).num_rows > 0
     assert (edited.folder / SPLIT).read_bytes() != before  # its lineage is another one

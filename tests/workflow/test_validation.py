@@ -3,6 +3,7 @@
 import copy
 import hashlib
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -578,12 +579,14 @@ def test_mistakes_of_methods_and_tables_are_told_at_once_and_each_once(config: d
         ("", " is empty; start from"),
         ("# nothing\n", " is empty; start from"),
         ("- a\n- b\n", " holds no keys at its top level; start from"),
-        ("a: 1\n  b: 2\n", ", line 2: no YAML: mapping values are not allowed in this context"),
+        ("a: 1\n  b: 2\n", ", line 2: no YAML: mapping values are not allowed here"),
         ("a:\n\t- 1\n", ", line 2: no YAML: while scanning for the next token"),
         ("a: {b: 1}\na: 2\n", ", line 2: a stands there twice, first in line 1; keep one of them"),
         ("a:\n  b: 1\n  c: 2\n  b: 3\n", ", line 4: a.b stands there twice, first in line 2"),
         ("a: [{b: 1, b: 2}]\n", ", line 1: a.0.b stands there twice"),
         ("yes: 1\n", ', line 1: yes: YAML does not read this key as text; write it in quotes, as "yes"'),
+        ("a: !foo [1]\n", ", line 1: a: the YAML tag !foo says nothing here; leave it out"),
+        ("seeds:\t[0]\n", ", line 1: no YAML: "),
         ("a: 1\ncompare: {}\n", ", line 2: compare: an empty block changes nothing; give a value"),
         (
             "a: {b: [no]}\n",
@@ -724,6 +727,25 @@ def test_values_of_the_command_line_are_read_as_in_a_file() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("seeds=[010]", "--config seeds.0: YAML reads 010 as 8"),
+        ("threads=1:30", "--config threads: YAML reads 1:30 as 90"),
+        ("datasets={a: {steps: 5, steps: 6}}", "--config datasets.a.steps stands there twice"),
+        ("x=no", "--config x: YAML reads no as a truth value"),
+        ("compare=[erm", None),
+        ("seeds=[0, 1]", None),
+    ],
+)
+def test_words_of_the_command_line_are_checked_as_typed(word: str, said: str | None) -> None:
+    if said is None:
+        config_file.check_words([word])
+    else:
+        with pytest.raises(FairgenError, match=re.escape(said)):
+            config_file.check_words(["y=1", word])
+
+
 def test_a_home_folder_is_found(config: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     whole = method_chain.expanded(
@@ -780,9 +802,49 @@ def test_replicates_that_are_the_same_chain_are_refused(config: dict, schema: di
 
 
 def test_stage_one_never_takes_the_data_sets_own_images(config: dict, schema: dict) -> None:
+    """Wherever a method is asked for: it may be compared on another data set, or only in an ablation."""
     wrong = copy.deepcopy(config)
     wrong["methods"]["erm"]["pretrain"] = {"extra": "birds"}
-    with pytest.raises(
-        FairgenError, match=r"methods\.erm\.pretrain\.extra: stage 1 would see birds's own images"
-    ):
-        validation.validate(wrong, schema)
+    wrong["ablations"] = {"own": ["erm", "groupdro"]}
+    validation.validate(wrong, schema)
+    own = r"methods\.erm\.pretrain\.extra: stage 1 would see birds's own images"
+    with pytest.raises(FairgenError, match=own):
+        table.settings(wrong, "birds", "pretrain", "erm")
+
+
+@pytest.mark.parametrize(
+    ("compare", "ratios", "settings", "said"),
+    [
+        (["erm"], [0.9], [{"cluster": {"seed": 1}}, {"cluster": {"seed": 2}}], "r1 is utkface over again"),
+        (["erm"], ["natural"], [{"split": {"seed": 1}}, {"split": {"seed": 2}}], "r1 is utkface over again"),
+        (["lora"], [0.9], [{"cluster": {"seed": 1}}, {"cluster": {"seed": 2}}], "r1 is utkface over again"),
+        (["clustered"], [0.9], [{"cluster": {"seed": 1}}, {"cluster": {"seed": 2}}], None),
+        (["erm"], [0.9], [{"split": {"seed": 1}}, {"split": {"seed": 2}}], None),
+        (
+            ["erm"],
+            [0.9],
+            [{"split": {"seed": 1}, "finetune": {"erm": {"steps": 7}}}, {"split": {"seed": 2}}],
+            r"r1 differs from utkface in more than seeds: finetune of erm\.recipe\.steps",
+        ),
+        (
+            ["lora"],
+            [0.9],
+            [{"sample": {"seed": 1}}, {"sample": {"seed": 2, "solver": {"steps": 9}}}],
+            r"r2 differs from utkface in more than seeds: sample of lora\.solver\.steps",
+        ),
+        (["erm"], [0.9], [{"split": {"seed": 1}, "sample": {"per_group": 9}}, {"split": {"seed": 2}}], None),
+    ],
+)
+def test_replicates_differ_in_seeds_that_count_and_in_nothing_else(
+    config: dict, schema: dict, compare: list, ratios: list, settings: list[dict], said: str | None
+) -> None:
+    changed = method_chain.merged(config, {"datasets": {"utkface": {"settings": {"compare": compare}}}})
+    changed["datasets"]["utkface"]["settings"]["ratios"] = ratios
+    for i, own in enumerate(settings, 1):
+        changed["datasets"][f"r{i}"] = {"like": "utkface", "settings": own}
+    changed["replicates"] = {"utkface": ["utkface", "r1", "r2"]}
+    if said is None:
+        validation.validate(changed, schema)
+    else:
+        with pytest.raises(FairgenError, match=rf"^config: replicates\.utkface: {said}"):
+            validation.validate(changed, schema)

@@ -1,0 +1,95 @@
+"""Whole-chain replicates are the same experiment over again with other seeds: no more and no less."""
+
+from typing import Any
+
+from fairgen.core import schemas
+from fairgen.core.errors import FairgenError
+from fairgen.core.settings import canonical
+from fairgen.core.workfolder import differences
+from fairgen.workflow.method_chain import Config, block, dataset_block, stage_one, starts, synthetic
+from fairgen.workflow.stage_settings import BUILD, Job
+
+
+def check_replicates(config: Config, name: str) -> None:
+    """The replicates of a data set are data sets of the same groups, whose chains differ in their seeds, and
+    in nothing else.
+    """
+    where, replicates = f"config: replicates.{name}", config["replicates"][name]
+    for other in [name, *replicates]:
+        if other not in config["datasets"]:
+            raise FairgenError(
+                f"{where}: unknown data set '{other}' ({schemas.nearest(other, config['datasets'])}); or add"
+                f" an entry {other} that says `like: {name}`"
+            )
+        if shape(config, other) != shape(config, name):
+            raise FairgenError(f"{where}: {other} has other groups, ratios or methods than {name}")
+    chains: dict[str, str] = {}
+    designs = {}
+    for other in replicates:
+        steps = chain_of(config, other)
+        designs[other] = without_seeds(steps)
+        first = chains.setdefault(canonical(steps), other)
+        if first != other:
+            raise FairgenError(
+                f"{where}: {other} is {first} over again, with the same seeds throughout; give it others"
+                " (datasets.<name>.options.seed of birds; settings.split.seed, cluster.seed, adapt.seed,"
+                " sample.seed), of stages that its table depends on"
+            )
+    for other in replicates[1:]:
+        if found := differences(designs[replicates[0]], designs[other]):
+            raise FairgenError(
+                f"{where}: {other} differs from {replicates[0]} in more than seeds: {', '.join(found[:3])}"
+                f"{', …' if len(found) > 3 else ''}; an interval over both would mix two experiments"
+            )
+
+
+def shape(config: Config, dataset: str) -> list[Any]:
+    """A data set's groups, ratios and compared methods."""
+    groups = list(dataset_block(config, dataset)["groups"])
+    return [groups, *(block(config, dataset, None, key) for key in ("ratios", "compare"))]
+
+
+def chain_of(config: Config, dataset: str) -> dict[str, Any]:
+    """The settings of every stage that a data set's table depends on, method by method, but for names and
+    places that are its own.
+    """
+    found: dict[str, Any] = {"index": settings_of(config, dataset, "index", None)}
+    if found["index"]["format"] == "birds":
+        found["draw"] = settings_of(config, dataset, "draw", None)
+    found["index"] = {k: v for k, v in found["index"].items() if k not in ("dataset", "root")}
+    split = settings_of(config, dataset, "split", None)
+    cut = any(ratio != "natural" for ratio in block(config, dataset, None, "ratios"))
+    found["split"] = split if cut else without_seeds(split)
+    for compared in block(config, dataset, None, "compare"):
+        for method in starts(config, dataset, compared):
+            for stage in stages_of(config, dataset, method):
+                found[f"{stage} of {method}"] = settings_of(config, dataset, stage, method)
+    return found
+
+
+def stages_of(config: Config, dataset: str, method: str) -> list[str]:
+    """The stages of a method that may depend on its settings and can change its result."""
+    stages = ["finetune"]
+    if stage_one(config, dataset, method):
+        stages.append("pretrain")
+    if synthetic(config, method):
+        stages += ["sample", "score", "filter"]
+        recipe = block(config, dataset, method, "adapt")
+        if recipe["kind"] != "none":
+            stages.append("adapt")
+            stages += ["prior"] if recipe[recipe["kind"]]["prior_weight"] > 0 else []
+            stages += ["cluster", "embed"] if block(config, dataset, method, "cluster")["k"] > 1 else []
+    return stages
+
+
+def settings_of(config: Config, dataset: str, stage: str, method: str | None) -> Config:
+    """A stage's settings for all groups, without the name of the data set that stage 1 takes images of."""
+    found = BUILD[stage](Job(config, dataset, method))
+    return {k: v for k, v in found.items() if k != "extra"}
+
+
+def without_seeds(value: Any) -> Any:
+    """Settings without any seed."""
+    if isinstance(value, dict):
+        return {k: without_seeds(v) for k, v in value.items() if k != "seed"}
+    return value
