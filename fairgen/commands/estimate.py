@@ -19,7 +19,8 @@ from typing import Any
 
 import yaml
 
-from fairgen.commands.amounts import Amount, plus, text, total
+from fairgen.commands.amounts import Amount, plus
+from fairgen.commands.estimate_screen import Cost, machine, report, together
 from fairgen.commands.rates import PEAK, Reference
 from fairgen.core import parquet
 from fairgen.core.errors import FairgenError
@@ -41,17 +42,6 @@ class Job:
     rule: str
     wildcards: dict[str, str]
     settings: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What the jobs of one rule cost together, and how that is known; None for what is not."""
-
-    rule: str
-    jobs: int
-    seconds: Amount
-    megabytes: Amount
-    source: str
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -192,38 +182,6 @@ def this_card() -> str | None:
     )
 
 
-def report(found: list[Cost], gpus: int, images: int, machine: str) -> str:
-    """The table with its sums: a screen.
-
-    Args:
-        found: of every rule.
-        gpus: of each job.
-        images: to draw.
-        machine: what the reference rates stand for.
-    """
-    lines = [f"{'rule':<16}{'jobs':>6}{'hours':>18}{'MB':>22}   from"]
-    for cost in sorted(found, key=lambda c: -(c.seconds or (0, 0))[1]):
-        lines.append(
-            f"{cost.rule:<16}{cost.jobs:>6}{text(cost.seconds, 3600):>18}{text(cost.megabytes):>22}  "
-            f" {cost.source}"
-        )
-    hours, disk = total([c.seconds for c in found], 3600), total([c.megabytes for c in found])
-    lines += [f"{'together':<16}{sum(c.jobs for c in found):>6}{hours:>18}{disk:>22}", ""]
-    on_device = [c.seconds for c in found if STAGES[c.rule].computes]
-    used = total(on_device, 3600 / gpus) if gpus else "none, jobs compute on the CPU (gpu: 0)"
-    lines += [f"GPU hours: {used}", f"synthetic images to draw: {images}"]
-    lines += [f"reference: {machine}; one job after the other"]
-    unknown = [c.rule for c in found if c.seconds is None]
-    return "\n".join(
-        lines
-        + (
-            [f"not counted, for neither a like job nor a reference tells: {', '.join(unknown)}"]
-            if unknown
-            else []
-        )
-    )
-
-
 def run(options: Namespace) -> None:
     """Print the estimate.
 
@@ -261,29 +219,3 @@ def run(options: Namespace) -> None:
     draws = sum(job.settings["per_group"] for job in jobs if job.rule == "sample")
     gpus = dataset_block(config, parts[1])["gpu"]
     print(report(together(found), gpus, draws, machine(gpus, card)))
-
-
-def together(found: list[Cost]) -> list[Cost]:
-    """One entry for each rule, over data sets."""
-    rules: dict[str, list[Cost]] = {}
-    for cost in found:
-        rules.setdefault(cost.rule, []).append(cost)
-    return [
-        Cost(
-            rule,
-            sum(c.jobs for c in own),
-            plus(*(c.seconds for c in own)),
-            plus(*(c.megabytes for c in own)),
-            ", ".join(dict.fromkeys(c.source for c in own)),
-        )
-        for rule, own in rules.items()
-    ]
-
-
-def machine(gpus: int, card: str | None) -> str:
-    """What the reference rates stand for."""
-    if not gpus:
-        return "rates of two shared CPU cores, at 0.4 to 2.5 times their time"
-    return (
-        f"an NVIDIA {card}" if card else "from an H100 or H200 (low) to an A100 (high); --card names another"
-    )

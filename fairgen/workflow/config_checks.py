@@ -9,6 +9,7 @@ from fairgen.core import schemas
 from fairgen.core.errors import FairgenError
 from fairgen.data import labels
 from fairgen.generate.prompts import PLACE, plain_prompt
+from fairgen.workflow.job_settings import attributes
 from fairgen.workflow.method_chain import (
     SECOND,
     Config,
@@ -18,7 +19,6 @@ from fairgen.workflow.method_chain import (
     starts,
     synthetic,
 )
-from fairgen.workflow.stage_settings import attributes
 
 
 def check_compare(config: Config, dataset: str) -> None:

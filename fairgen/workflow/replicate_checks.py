@@ -6,8 +6,9 @@ from fairgen.core import schemas
 from fairgen.core.errors import FairgenError
 from fairgen.core.settings import canonical
 from fairgen.core.workfolder import differences
+from fairgen.workflow.job_settings import Job
 from fairgen.workflow.method_chain import Config, block, dataset_block, stage_one, starts, synthetic
-from fairgen.workflow.stage_settings import BUILD, Job
+from fairgen.workflow.stage_settings import BUILD
 
 
 def check_replicates(config: Config, name: str) -> None:

@@ -12,8 +12,9 @@ import pytest
 from PIL import Image
 from workflows import Workflow
 
-from fairgen.commands import amounts, estimate, rates
-from fairgen.commands.estimate import Cost, Job
+from fairgen.commands import amounts, estimate, estimate_screen, rates
+from fairgen.commands.estimate import Job
+from fairgen.commands.estimate_screen import Cost
 from fairgen.core import lineage, parquet
 from fairgen.report import costs as timing
 from fairgen.workflow import stage_settings as table
@@ -125,14 +126,14 @@ def test_what_is_not_known_makes_the_sum_a_lower_bound() -> None:
         Cost("adapt", 2, None, (10, 20), "not known"),
         Cost("sample", 1, (3600, 7200), None, "like jobs"),
     ]
-    text = estimate.report(found, 2, 880, "a card")
+    text = estimate_screen.report(found, 2, 880, "a card")
     rows = {line.split()[0]: line for line in text.splitlines() if line}
     assert "not known" in rows["adapt"]
     assert "1 – 2" in rows["sample"]
     assert "at least 1  " in rows["together"] and "at least 10" in rows["together"]
     assert "GPU hours: at least 2\n" in text
     assert text.endswith("not counted, for neither a like job nor a reference tells: adapt")
-    nothing = estimate.report([Cost("adapt", 2, None, None, "not known")], 1, 0, "a card")
+    nothing = estimate_screen.report([Cost("adapt", 2, None, None, "not known")], 1, 0, "a card")
     assert "GPU hours: not known" in nothing
 
 

@@ -16,7 +16,7 @@ from fairgen.core.errors import FairgenError
 from fairgen.workflow import preflight
 from fairgen.workflow.command_line import DEFAULT, Call, call, requested
 from fairgen.workflow.method_chain import expanded, merged
-from fairgen.workflow.preflight import machine, models, probes, prompts
+from fairgen.workflow.preflight import machine, places, probes, prompts
 from fairgen.workflow.preflight.findings import NOTE, Finding
 
 TARGET = "results/birds/worst_group.json"
@@ -31,7 +31,7 @@ def quiet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(probes, "ask", lambda asked: iter(()))
     monkeypatch.setattr(machine, "gpus", list)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
-    models.snapshot.cache_clear()
+    places.snapshot.cache_clear()
 
 
 @pytest.fixture
@@ -376,7 +376,7 @@ def test_a_hub_id_is_looked_up_in_the_cache(
         "config: diffusion.model: some/base is not in the local cache, and HF_HUB_OFFLINE keeps to that;"
         " fetch it"
     )
-    models.snapshot.cache_clear()
+    places.snapshot.cache_clear()
     place = cached(diffusion, tmp_path / "hub", "some/base")
     assert told(given) == []
     (place / UNET).unlink()

@@ -18,7 +18,8 @@ from fairgen.models import single_file
 from fairgen.models.checkpoints import locate
 from fairgen.workflow.method_chain import owner
 from fairgen.workflow.preflight.findings import MACHINE, NOTE, Case, Finding
-from fairgen.workflow.preflight.models import SINGLE, denoiser_files
+from fairgen.workflow.preflight.models import SINGLE
+from fairgen.workflow.preflight.places import denoiser_files
 
 DTYPES = {"float32": 4, "bfloat16": 2, "float16": 2}
 TRAINED = {"adamw": 16, "adamw8bit": 10}  # bytes a weight: float32 itself, its gradient, two moments

@@ -4,11 +4,8 @@ read.
 By headers alone: torch, diffusers and transformers are never imported here.
 """
 
-import json
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
-from typing import Any
 
 from fairgen.core import safetensors_header
 from fairgen.core.errors import FairgenError, shortened
@@ -16,7 +13,7 @@ from fairgen.core.schemas import nearest
 from fairgen.models import lora, single_file
 from fairgen.models.checkpoints import check_moved, locate
 from fairgen.models.pipelines import ARCHITECTURES
-from fairgen.workflow.method_chain import Config
+from fairgen.workflow.preflight import places
 from fairgen.workflow.preflight.findings import ABSENT, NOTE, Case, Finding, settled
 
 # how the name of a weight of each part starts, or ends if that has a dot in front
@@ -29,89 +26,17 @@ UNET, VAE, TEXT, CLIP = (
 SINGLE = "model.diffusion_model."  # the denoiser in a single file
 
 
-def is_local(model: str) -> bool:
-    """Whether a model is a place on this machine, there or not, rather than a hub id."""
-    return (
-        Path(model).exists()
-        or model.startswith((".", "/", "~", "fairgen:"))
-        or model.count("/") > 1
-        or "\\" in model
-    )
-
-
-@cache
-def snapshot(model: str, revision: str | None, file: str) -> Path | None:
-    """The folder of a hub id in the local cache, by one of its files."""
-    from huggingface_hub import try_to_load_from_cache
-
-    try:
-        found = try_to_load_from_cache(model, file, revision=revision)
-    except ValueError:  # no hub id
-        return None
-    return Path(found).parent if isinstance(found, str) else None
-
-
-def offline() -> bool:
-    """Whether the hub is not to be asked."""
-    from huggingface_hub import constants
-
-    return bool(constants.HF_HUB_OFFLINE)
-
-
-def base_folder(diffusion: Config) -> Path | None:
-    """The local folder in diffusers' layout that describes the base; None where there is none (yet)."""
-    model = diffusion["model"]
-    if single_file.is_one(model):
-        place: Path | None = Path(locate(diffusion["config"] or ""))
-    elif is_local(model):
-        place = Path(locate(model))
-    else:
-        place = snapshot(model, diffusion["revision"], "model_index.json")
-    return place if place and (place / "model_index.json").is_file() else None
-
-
-def denoiser_files(diffusion: Config) -> list[Path]:
-    """The weight files of the denoiser of a base in diffusers' layout; none for one that is not there
-    (yet).
-    """
-    folder = base_folder(diffusion)
-    files = sorted((folder / "unet").glob("*.safetensors")) if folder else []
-    if diffusion["variant"]:
-        return [file for file in files if f".{diffusion['variant']}." in file.name]
-    return [file for file in files if file.name.count(".") == 1] or files[:1]
-
-
-def clip_folder(score: Config) -> Path | None:
-    """The local folder of a CLIP in transformers' layout; None where there is none (yet)."""
-    model = score["model"]
-    return Path(locate(model)) if is_local(model) else snapshot(model, None, "config.json")
-
-
-def read(path: Path) -> dict[str, Any] | None:
-    """A JSON file's object; None where it is none."""
-    try:
-        found = json.loads(path.read_text())
-    except (OSError, ValueError):
-        return None
-    return found if isinstance(found, dict) else None
-
-
-def layout(folder: Path) -> tuple[str, ...] | None:
-    """The suffixes of a base's text encoders; None for an architecture that fairgen does not know."""
-    return ARCHITECTURES.get((read(folder / "model_index.json") or {}).get("_class_name", ""))
-
-
 def there(key: str, model: str, revision: str | None, file: str) -> Iterator[Finding]:
     """Yield why a model cannot be looked into: it is not there, or still at the hub."""
-    if is_local(model):
+    if places.is_local(model):
         place = Path(locate(model))
         if not place.is_dir():
             yield Finding(f"config: {key}: there is no folder {place}; check the path, or give a hub id")
         elif not (place / file).is_file():
             yield Finding(f"config: {key}: the folder {place} holds no {file}; give the folder that does")
-    elif snapshot(model, revision, file) is None:
+    elif places.snapshot(model, revision, file) is None:
         fetch = f"hf download {model}{f' --revision {revision}' if revision else ''}"
-        if offline():
+        if places.offline():
             yield Finding(
                 f"config: {key}: {model} is not in the local cache, and HF_HUB_OFFLINE keeps to that; fetch"
                 f" it with `{fetch}` where there is a network, or give a local folder"
@@ -136,12 +61,12 @@ def base(case: Case) -> Iterator[Finding]:
     single = single_file.is_one(model)
     if not single:
         yield from there(key, model, given["revision"], "model_index.json")
-    folder = base_folder(given)
+    folder = places.base_folder(given)
     if folder is None:
         return
-    suffixes = layout(folder)
+    suffixes = places.layout(folder)
     if suffixes is None:
-        kind = (read(folder / "model_index.json") or {}).get("_class_name", "file that cannot be read")
+        kind = (places.read(folder / "model_index.json") or {}).get("_class_name", "file that cannot be read")
         yield Finding(
             f"config: {key}: {folder}/model_index.json: a {kind}; give one of {', '.join(ARCHITECTURES)}"
         )
@@ -154,7 +79,7 @@ def base(case: Case) -> Iterator[Finding]:
 
 def rest_of(model: str, key: str) -> str:
     """What to say of files that the local cache lacks of a hub id; "" where they are to be there."""
-    if is_local(model) or offline():
+    if places.is_local(model) or places.offline():
         return ""
     return f"config: {key}: of {model} the local cache has a part; the rest will be downloaded"
 
@@ -165,12 +90,12 @@ def parts(folder: Path, suffixes: tuple[str, ...], variant: str | None, key: str
     named += [(f"text_encoder{suffix}", "model", TEXT) for suffix in suffixes]
     for name, stem, sign in named:
         where = f"config: {key}: {folder / name}"
-        if read(folder / name / "config.json") is None:
+        if places.read(folder / name / "config.json") is None:
             yield Finding(f"{where} holds no readable config.json; fetch the model again", ABSENT)
         elif variant is not None:
             yield from weights(folder / name, stem, variant, where, sign)
     schedule = folder / "scheduler"
-    if read(schedule / "scheduler_config.json") is None:
+    if places.read(schedule / "scheduler_config.json") is None:
         yield Finding(
             f"config: {key}: {schedule} holds no readable scheduler_config.json; fetch the model again",
             ABSENT,
@@ -183,7 +108,7 @@ def weights(folder: Path, stem: str, variant: str, where: str, sign: str) -> Ite
     """Check a part's weights, in one file or in shards, for a `variant` of them if that is no empty word."""
     name = f"{stem}.{variant}.safetensors" if variant else f"{stem}.safetensors"
     index = f"{stem}.safetensors.index.{variant}.json" if variant else f"{stem}.safetensors.index.json"
-    shards = read(folder / index)
+    shards = places.read(folder / index)
     files = sorted({folder / file for file in shards["weight_map"].values()}) if shards else [folder / name]
     missing = [file.name for file in files if not file.is_file()]
     if missing:
@@ -232,7 +157,7 @@ def tokenizer(folder: Path, where: str) -> Iterator[Finding]:
 def clip(model: str, key: str) -> Iterator[Finding]:
     """Check a CLIP in transformers' layout."""
     yield from there(key, model, None, "config.json")
-    folder = clip_folder({"model": model})
+    folder = places.clip_folder({"model": model})
     if folder is not None and (folder / "config.json").is_file():
         yield from settled(clip_files(folder, f"config: {key}: {folder}"), rest_of(model, key))
 
@@ -240,7 +165,7 @@ def clip(model: str, key: str) -> Iterator[Finding]:
 def clip_files(folder: Path, where: str) -> Iterator[Finding]:
     """Check the files of a CLIP's folder."""
     for name in ("config.json", "preprocessor_config.json"):
-        if read(folder / name) is None:
+        if places.read(folder / name) is None:
             yield Finding(f"{where} holds no readable {name}; fetch the model again", ABSENT)
     yield from weights(folder, "model", "", where, CLIP)
     yield from tokenizer(folder, where)
@@ -264,7 +189,7 @@ def layers(case: Case) -> Iterator[Finding]:
     try:
         names = [
             name.removesuffix(".weight")
-            for file in denoiser_files(given)
+            for file in places.denoiser_files(given)
             for name in safetensors_header.shapes(file)
         ]
     except (OSError, ValueError, KeyError, TypeError):  # told by `base`

@@ -20,7 +20,7 @@ from fairgen.core.errors import shortened
 from fairgen.core.fingerprint import fingerprint
 from fairgen.core.settings import canonical
 from fairgen.workflow.preflight.findings import NOTE, Case, Finding
-from fairgen.workflow.preflight.models import offline
+from fairgen.workflow.preflight.places import offline
 
 Question = dict[str, Any]
 KEPT = 1000  # questions that the cache remembers

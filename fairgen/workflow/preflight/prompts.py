@@ -9,7 +9,7 @@ from typing import Any
 
 from fairgen.generate.prompts import PLACE, instance_prompt, plain_prompt
 from fairgen.workflow.preflight.findings import Case, Finding
-from fairgen.workflow.preflight.models import base_folder, clip_folder, layout
+from fairgen.workflow.preflight.places import base_folder, clip_folder, layout
 
 LIMIT = 77  # tokens that Stable Diffusion's text encoders and CLIP read, where the tokenizer does not say
 UNKNOWN = "<|endoftext|>"
