@@ -16,6 +16,7 @@ from fairgen.core import lineage
 from fairgen.core.workfolder import WorkFolder, place
 
 UNTRACKED = ("log", "workers", "gpu")  # options of the machine
+CSV = "a CSV, which is told apart by the JSON beside it\n"
 SLOWEST = 0.3  # seconds that it takes at most, so that it can be killed
 
 
@@ -30,7 +31,8 @@ def write(path: Path, content: str) -> None:
 
         safetensors_file.save(path, {}, {"content": content})
     elif path.suffix == ".json":
-        lineage.write_json(path, {"content": content})
+        beside = hashlib.sha256(CSV.encode()).hexdigest()
+        lineage.write_json(path, {"content": content, lineage.BESIDE: beside})
     elif path.suffix == ".png":
         from PIL import Image, PngImagePlugin
 
@@ -38,7 +40,7 @@ def write(path: Path, content: str) -> None:
         about.add_text(lineage.KEY, lineage.current.hash)
         Image.new("RGB", (1, 1)).save(path, pnginfo=about)
     elif path.suffix == ".csv":
-        path.write_text(content)
+        path.write_text(CSV)
     else:
         lineage.write_text(path, content + "\n")
 
