@@ -91,3 +91,13 @@ def test_subcommands_are_imported_when_called() -> None:
         [sys.executable, "-m", "fairgen", "--help"], cwd=PROJECT, capture_output=True, text=True
     )
     assert all(name in done.stdout for name in cli.COMMANDS)
+
+
+def test_estimate_asks_for_the_workflows_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["estimate", "results/birds/worst_group.json"]) == 1
+    assert capsys.readouterr().err == (
+        "fairgen estimate: no config.yaml here; call fairgen in the workflow's folder\n"
+    )

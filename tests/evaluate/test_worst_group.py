@@ -12,7 +12,7 @@ from outcomes import CONFIG, USED, metrics, run
 from fairgen.core import schemas
 from fairgen.core.errors import FairgenError
 from fairgen.evaluate import results
-from fairgen.evaluate.comparison import WorstGroup, pairs, table_rows, terminal_table
+from fairgen.evaluate.comparison import WorstGroup, one_run, pairs, table_rows, terminal_table
 from fairgen.evaluate.comparison import summarise as over_runs
 from fairgen.evaluate.worst_group import work
 
@@ -128,3 +128,12 @@ def test_the_schema_itself_is_valid_and_described() -> None:
         for entry in schema["properties"].values()
         if "const" not in entry
     )
+
+
+def test_metrics_without_their_figures_are_named(tmp_path: Path) -> None:
+    file = tmp_path / "metrics.json"
+    file.write_text(json.dumps({"worst_group": "a", "groups": {}}))
+    with pytest.raises(
+        FairgenError, match=rf"^{file} lacks .*empty_groups: it was changed by hand; delete it"
+    ):
+        one_run(file)

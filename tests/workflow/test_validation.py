@@ -848,3 +848,8 @@ def test_replicates_differ_in_seeds_that_count_and_in_nothing_else(
     else:
         with pytest.raises(FairgenError, match=rf"^config: replicates\.utkface: {said}"):
             validation.validate(changed, schema)
+
+
+@pytest.mark.parametrize("text", ["1e400", "-1e999", "1e-400"])
+def test_numbers_that_no_computer_holds_are_told_in_a_line(text: str) -> None:
+    assert schemas.number(text) == f"; {text} is no number that a computer holds, give another"
