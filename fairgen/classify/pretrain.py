@@ -63,9 +63,9 @@ def unseen(index: Path, own: Path, settings: Pretrain) -> list[dict[str, Any]]:
     Raises:
         FairgenError: no row is left.
     """
-    fields = ["id", "group", "split", "hash", "perceptual"]
-    others = [r for r in parquet.rows(index, fields) if r["split"] == "train"]
-    copies = duplicates.repeating(others, parquet.rows(own, fields), settings.near)
+    content = ["hash", "perceptual"]
+    others = [r for r in parquet.rows(index, ["id", "group", "split", *content]) if r["split"] == "train"]
+    copies = duplicates.repeating(others, parquet.rows(own, content), settings.near)
     kept = [r for r in others if r["id"] not in copies]
     told = (
         f"pretrain.extra: {len(copies)} of {len(others)} training images of {settings.extra} are (near)"

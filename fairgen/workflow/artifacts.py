@@ -60,7 +60,7 @@ class Paths:
         finetuning.
         """
         recipe = method_chain.block(self.config, w.dataset, w.method, "adapt")
-        if group is None or recipe["kind"] == "none":
+        if group is None or not method_chain.finetunes(self.config, w.dataset, w.method):
             return []
         if recipe["shared"]:
             return [self.place(w, "adapt", "adapters/{group}.safetensors", group=group)]
@@ -80,8 +80,7 @@ class Paths:
 
     def prior_images(self, w: Any) -> list[str]:
         """The group's class images, for recipes with prior preservation."""
-        recipe = method_chain.block(self.config, w.dataset, w.method, "adapt")
-        wanted = recipe["kind"] != "none" and recipe[recipe["kind"]]["prior_weight"] > 0
+        wanted = method_chain.preserves_prior(self.config, w.dataset, w.method)
         return [f"results/{w.dataset}/prior/{w.group}.parquet"] if wanted else []
 
     def samples(self, w: Any) -> list[str]:

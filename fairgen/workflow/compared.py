@@ -13,6 +13,7 @@ from fairgen.workflow.method_chain import (
     chain,
     dataset_block,
     extra,
+    finetunes,
     recipe,
     starts,
     synthetic,
@@ -91,7 +92,7 @@ def generators(config: Config, dataset: str, methods: list[str]) -> Config:
     found = {}
     for name in methods:
         adapted, clusters = (block(config, dataset, name, stage) for stage in ("adapt", "cluster"))
-        if synthetic(config, name) and adapted["kind"] != "none":
+        if synthetic(config, name) and finetunes(config, dataset, name):
             found[name] = {
                 **{k: clusters[k] for k in ("k", "min_images")},
                 **{k: adapted[k] for k in ("borrow_below", "token")},

@@ -3,15 +3,13 @@
 from dataclasses import dataclass
 from typing import Any, cast
 
-from fairgen.workflow.method_chain import Config, block, dataset_block
+from fairgen.workflow.method_chain import Config, OfDataset, block
 
 
 @dataclass(frozen=True)
-class Job:
+class Job(OfDataset):
     """What a job's settings are taken from: the config, and the wildcards that its artifacts have."""
 
-    config: Config
-    dataset: str
     method: str | None = None
     group: str | None = None
     ablation: str | None = None
@@ -19,16 +17,6 @@ class Job:
     def block(self, name: str) -> Any:
         """A block of the config, as the job's data set and method have it."""
         return block(self.config, self.dataset, self.method, name)
-
-    @property
-    def data(self) -> Config:
-        """The data set's entry."""
-        return dataset_block(self.config, self.dataset)
-
-    @property
-    def groups(self) -> Config:
-        """The data set's groups, in the config's order."""
-        return self.data["groups"]
 
     @property
     def own(self) -> Config:

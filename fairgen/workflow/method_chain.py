@@ -7,6 +7,7 @@ that changed its stage or an earlier one. Pure functions of the config.
 import copy
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from fairgen.core.errors import FairgenError
@@ -34,6 +35,24 @@ def dataset_block(config: Config, dataset: str) -> Config:
     if dataset not in config["datasets"]:
         raise FairgenError(f"unknown data set '{dataset}'; {nearest(dataset, config['datasets'])}")
     return config["datasets"][dataset]
+
+
+@dataclass(frozen=True)
+class OfDataset:
+    """A data set of a config, for what is asked of it."""
+
+    config: Config
+    dataset: str
+
+    @property
+    def data(self) -> Config:
+        """The data set's entry."""
+        return dataset_block(self.config, self.dataset)
+
+    @property
+    def groups(self) -> Config:
+        """The data set's groups, in the config's order."""
+        return self.data["groups"]
 
 
 def merged(below: Config, above: Config) -> Config:
@@ -106,6 +125,17 @@ def synthetic(config: Config, method: str) -> bool:
     )
 
 
+def finetunes(config: Config, dataset: str, method: str) -> bool:
+    """Whether a method's recipe finetunes the base, if it generates at all."""
+    return block(config, dataset, method, "adapt")["kind"] != "none"
+
+
+def preserves_prior(config: Config, dataset: str, method: str) -> bool:
+    """Whether that finetuning keeps to class images of the base."""
+    found = block(config, dataset, method, "adapt")
+    return found["kind"] != "none" and found[found["kind"]]["prior_weight"] > 0
+
+
 def mixes(config: Config, dataset: str, method: str) -> bool:
     """Whether a method's recipe trains on real and synthetic images together, without stage 1."""
     return block(config, dataset, method, "finetune")["kind"] == "augment"
@@ -136,10 +166,7 @@ def scope(config: Config, dataset: str, method: str, stage: str, wanted: str) ->
     """`any` for what no bias ratio changes (the samples of an untouched base model), else the wanted
     scope.
     """
-    untouched = (
-        block(config, dataset, method, "adapt")["kind"] == "none"
-        or extra(config, dataset, method) is not None
-    )
+    untouched = not finetunes(config, dataset, method) or extra(config, dataset, method) is not None
     follows = block(config, dataset, method, "filter")["balance"] == "data" and stage in (
         "filter",
         "pretrain",

@@ -7,7 +7,16 @@ from fairgen.core.errors import FairgenError
 from fairgen.core.settings import canonical
 from fairgen.core.workfolder import differences
 from fairgen.workflow.job_settings import Job
-from fairgen.workflow.method_chain import Config, block, dataset_block, stage_one, starts, synthetic
+from fairgen.workflow.method_chain import (
+    Config,
+    block,
+    dataset_block,
+    finetunes,
+    preserves_prior,
+    stage_one,
+    starts,
+    synthetic,
+)
 from fairgen.workflow.stage_settings import BUILD
 
 
@@ -75,10 +84,8 @@ def stages_of(config: Config, dataset: str, method: str) -> list[str]:
         stages.append("pretrain")
     if synthetic(config, method):
         stages += ["sample", "score", "filter"]
-        recipe = block(config, dataset, method, "adapt")
-        if recipe["kind"] != "none":
-            stages.append("adapt")
-            stages += ["prior"] if recipe[recipe["kind"]]["prior_weight"] > 0 else []
+        if finetunes(config, dataset, method):
+            stages += ["adapt", "prior"] if preserves_prior(config, dataset, method) else ["adapt"]
             stages += ["cluster", "embed"] if block(config, dataset, method, "cluster")["k"] > 1 else []
     return stages
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from bench import BASE
 
 from fairgen.commands import check
 from fairgen.core.errors import FairgenError
@@ -10,13 +11,6 @@ from fairgen.models import base_model, clip, text_encoders
 from fairgen.report import check_page
 
 GENERATOR = check_page.Generator(k=4, min_images=10, borrow_below=20, token="V", per_group=100)
-BASE = {
-    "model": "fairgen:embedded/weights/diffusion",
-    "revision": None,
-    "variant": None,
-    "dtype": "float32",
-    "resolution": 32,
-}
 
 
 def settings(**changes: object) -> check_page.Check:

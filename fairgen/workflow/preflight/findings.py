@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from fairgen.workflow.method_chain import Config, block, dataset_block, synthetic
+from fairgen.workflow.method_chain import OfDataset, block, finetunes, synthetic
 
 WRONG = "wrong"  # no run can succeed: it stops
 MACHINE = "machine"  # no run on this machine can: it stops only what computes here
@@ -21,22 +21,10 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Case:
+class Case(OfDataset):
     """A data set with the methods that the targets need of it."""
 
-    config: Config
-    dataset: str
     methods: tuple[str, ...] = ()
-
-    @property
-    def data(self) -> Config:
-        """The data set's entry."""
-        return dataset_block(self.config, self.dataset)
-
-    @property
-    def groups(self) -> Config:
-        """The data set's groups."""
-        return self.data["groups"]
 
     @property
     def drawing(self) -> list[str]:
@@ -46,7 +34,7 @@ class Case:
     @property
     def adapting(self) -> list[str]:
         """The methods that finetune a generator."""
-        return [method for method in self.drawing if self.block("adapt", method)["kind"] != "none"]
+        return [method for method in self.drawing if finetunes(self.config, self.dataset, method)]
 
     def block(self, name: str, method: str | None = None) -> Any:
         """A block of settings as a method on this data set sees it."""
