@@ -194,6 +194,8 @@ def pages(job: Job) -> Config:
 def check(job: Job) -> Config:
     """What a run would do."""
     shown = compared.comparison(job.config, job.dataset)
+    for method in shown["compare"]:
+        stage_one_groups(Job(job.config, job.dataset, method))  # tells where stage 1 could not run
     return {
         "dataset": job.dataset,
         "ratios": shown["ratios"],

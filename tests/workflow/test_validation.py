@@ -810,6 +810,8 @@ def test_stage_one_never_takes_the_data_sets_own_images(config: dict, schema: di
     own = r"methods\.erm\.pretrain\.extra: stage 1 would see birds's own images"
     with pytest.raises(FairgenError, match=own):
         table.settings(wrong, "birds", "pretrain", "erm")
+    with pytest.raises(FairgenError, match=own):
+        table.settings(wrong, "birds", "check")
 
 
 @pytest.mark.parametrize(
