@@ -86,6 +86,7 @@ def settings(method: str, size: int, steps: int) -> dict[str, Any]:
         "batch": BATCH,
         "lr": 3e-3,
         "weight_decay": 0,
+        "optimizer": "adamw",
         "evaluate_every": steps,
         "select": "groups",
         "patience": 0,

@@ -86,6 +86,26 @@ rule replicates:
         " --replicates {output.replicates} --lineage {params.lineage:q} --log {log}"
 
 
+rule ablation_replicates:
+    input:
+        tables=paths.ablation_replicates,
+    output:
+        replicates="results/{dataset}/ablations/{ablation}/replicates.json",
+    log:
+        "results/logs/{dataset}/ablations/{ablation}/replicates.log",
+    benchmark:
+        "results/benchmarks/{dataset}/ablations/{ablation}/replicates.tsv"
+    conda:
+        "../envs/data.yaml"
+    params:
+        settings=settings("ablation_replicates"),
+        code=code("ablation_replicates"),
+        lineage=lineage("ablation_replicates"),
+    shell:
+        "python -m fairgen.evaluate.ablation_replicates --settings {params.settings:q} --tables {input.tables}"
+        " --replicates {output.replicates} --lineage {params.lineage:q} --log {log}"
+
+
 rule audit:
     input:
         index="results/{dataset}/index.parquet",
@@ -93,7 +113,7 @@ rule audit:
         selection="results/{dataset}/{scope}/{method}/selection.parquet",
         samples=paths.samples,
         drawings=paths.drawings,
-        clip=paths.weights("score"),
+        space=paths.weights("audit", "encoder"),
         encoder=paths.weights("embed", "encoder"),
     output:
         audit="results/{dataset}/{scope}/{method}/audit.json",

@@ -1,8 +1,8 @@
 """Stage `finetune`: train the classifier on the real, biased data by the chosen method, and predict.
 
-Weights are selected on validation rows only. Predictions of the validation and test rows are stored, so that
-a new metric never trains or infers again. The weights and the predictions say what is behind them: gradient
-steps in all, and what group labels were used for (generation, training, selection).
+Weights are selected on validation rows only. Predictions of the validation, test and shift rows are stored,
+so that a new metric never trains or infers again. The weights and the predictions say what is behind them:
+gradient steps in all, and what group labels were used for (generation, training, selection).
 """
 
 import hashlib
@@ -21,6 +21,7 @@ from fairgen.core import job, parquet
 from fairgen.core.seeds import seed_of
 from fairgen.core.settings import read
 from fairgen.data import pixels
+from fairgen.data.subset import SPLITS
 from fairgen.models import classifier
 
 
@@ -82,7 +83,7 @@ def work(settings: Finetune, files: Files) -> None:
     recipe = read(method.Recipe, settings.recipe, f"finetune.{settings.kind}")
     table = parquet.rows(files.split, ["id", "group", "split", "target"])
     stored = pixels.read(files.pixels, settings.classifier.resolution)
-    parts = {name: [r for r in table if r["split"] == name] for name in ("train", "validation", "test")}
+    parts = {name: [r for r in table if r["split"] == name] for name in SPLITS}
     seed = seed_of("classifier", files.seed)
     network = classifier.build(settings.classifier, len(settings.classes), seed, settings.precision)
     job.ready()
@@ -103,8 +104,9 @@ def work(settings: Finetune, files: Files) -> None:
     classifier.save(
         files.model, network, {**behind, **classifier.identity(settings.classifier, settings.classes)}
     )
-    # predictions of validation and test rows, with what is behind the weights
-    logits = torch.cat([classifier.predict(network, r.pixels) for r in (validation, load(parts["test"]))])
+    # predictions of all rows but training's, with what is behind the weights
+    judged = parts["validation"] + parts["test"] + parts["shift"]
+    logits = classifier.predict(network, load(judged).pixels)
     unseen = sorted(
         set(settings.groups) - {r["group"] for r in parts["validation"]}, key=settings.groups.index
     )
@@ -119,7 +121,7 @@ def work(settings: Finetune, files: Files) -> None:
         "validation_rows": len(validation),
         "groups_without_validation": unseen,
     }
-    columns = prediction_columns(parts["validation"] + parts["test"], logits, settings.classes)
+    columns = prediction_columns(judged, logits, settings.classes)
     parquet.write(files.predictions, columns, {**facts, **behind, **best.facts()})
 
 

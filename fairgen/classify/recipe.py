@@ -10,7 +10,8 @@ class Optimisation:
     steps: int
     batch: int
     lr: float
-    weight_decay: float
+    weight_decay: float  # decoupled with adamw; the L2 norm's factor in the gradient with sgd
+    optimizer: str  # adamw | sgd
 
 
 @dataclass(frozen=True)

@@ -45,8 +45,13 @@ def group_weights(groups: torch.Tensor, count: int) -> torch.Tensor:
 
 
 def optimizer_and_schedule(weights: Iterable[torch.nn.Parameter], recipe: Optimisation) -> tuple[Any, Any]:
-    """AdamW with a cosine schedule to zero."""
-    chosen = torch.optim.AdamW(weights, lr=recipe.lr, weight_decay=recipe.weight_decay)
+    """The recipe's optimizer with a cosine schedule to zero; SGD has a momentum of 0.9."""
+    options = {"lr": recipe.lr, "weight_decay": recipe.weight_decay}
+    chosen: torch.optim.Optimizer
+    if recipe.optimizer == "sgd":
+        chosen = torch.optim.SGD(weights, momentum=0.9, **options)
+    else:
+        chosen = torch.optim.AdamW(weights, **options)
     return chosen, torch.optim.lr_scheduler.CosineAnnealingLR(chosen, recipe.steps)
 
 

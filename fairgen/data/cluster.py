@@ -4,6 +4,7 @@ A group with fewer than k × `min_images` images gets fewer clusters, with the r
 log.
 """
 
+import json
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 
 from fairgen.core import job, parquet
 from fairgen.core.errors import FairgenError
-from fairgen.data.kmeans import agreement, clusters_for, kmeans
+from fairgen.data.kmeans import agreements, clusters_for, kmeans
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def work(settings: Cluster, files: Files) -> None:
             "k": k,
             "reason": reason,
             "sizes": sizes,
-            "nmi": agreement(label, [r["detail"] for r in own]),
+            "nmi": agreements(label, [json.loads(r["detail"]) for r in own]),
         }
         job.log.info("group %s: %s", group, facts[group])
         result["id"] += [r["id"] for r in own]

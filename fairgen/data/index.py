@@ -7,6 +7,7 @@ reported on.
 """
 
 import hashlib
+import json
 from collections import Counter, defaultdict
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -130,7 +131,8 @@ def inspect(row: Labelled, content: bytes | None, near: int) -> dict[str, Any] |
     facts = image_decoding.attempt(seen)
     if isinstance(facts, str):
         return Reject(row.path, facts)
-    return {"id": seed_of(row.path), **asdict(row), "hash": hashlib.sha256(content).hexdigest(), **facts}
+    known = {**asdict(row), "detail": json.dumps(row.detail, sort_keys=True)}
+    return {"id": seed_of(row.path), **known, "hash": hashlib.sha256(content).hexdigest(), **facts}
 
 
 def inspect_all(

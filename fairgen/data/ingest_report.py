@@ -36,7 +36,7 @@ def summarise(
     """
     counts = Counter((r["split"], r["group"]) for r in rows)
     malformed = sum(r.malformed for r in rejects)
-    by_split = {split: {group: counts[split, group] for group in groups} for split in SPLITS}
+    by_split = {split: {group: counts[split, group] for group in groups} for split in splits_of(rows)}
     return {
         "dataset": dataset,
         "root": root,
@@ -52,6 +52,11 @@ def summarise(
         "near_identical": sets_of(seen, "set"),
         "across_splits": straddling(rows),
     }
+
+
+def splits_of(rows: list[dict[str, Any]]) -> tuple[str, ...]:
+    """The splits that are counted: the three that every data set has, and `shift` where there is one."""
+    return (*SPLITS, "shift") if any(r["split"] == "shift" for r in rows) else SPLITS
 
 
 def without_rows(counts: dict[str, dict[str, int]]) -> dict[str, list[str]]:
@@ -162,7 +167,7 @@ def page(audit: dict[str, Any]) -> str:
         f"Folder `{clean(audit['root'])}`: {audit['read']} files or rows read, {audit['indexed']} indexed,"
         f" {left['malformed']} malformed, {left['not_asked_for']} left out for other reasons.",
         "## Images per group and split",
-        table(("group", *SPLITS), ([g, *(counts[s][g] for s in SPLITS)] for g in counts["train"])),
+        table(("group", *counts), ([g, *(by[g] for by in counts.values())] for g in counts["train"])),
         *left_out(audit),
         *repeated_images(audit),
     ]

@@ -1,5 +1,5 @@
-"""Spherical k-means (faiss), how many clusters a group can carry, and their agreement with finer classes that
-are known.
+"""Spherical k-means (faiss), how many clusters a group can carry, and their agreement with what else is known
+of the images.
 """
 
 import numpy as np
@@ -35,9 +35,18 @@ def kmeans(vectors: np.ndarray, k: int, seed: int, iterations: int) -> np.ndarra
     return np.argsort(order)[label]
 
 
+def agreements(label: np.ndarray, known: list[dict[str, str]]) -> dict[str, float]:
+    """Agreement of clusters (n,) with each thing that is known of the images and varies among them, by its
+    name.
+    """
+    names = sorted({name for one in known for name in one})
+    found = {name: agreement(label, [one.get(name, "") for one in known]) for name in names}
+    return {name: value for name, value in found.items() if value is not None}
+
+
 def agreement(label: np.ndarray, truth: list[str]) -> float | None:
-    """Normalised mutual information (arithmetic mean) of clusters with known finer classes; None where none
-    is known.
+    """Normalised mutual information (arithmetic mean) of clusters with the truth; None where that is one for
+    all.
     """
     names, codes = np.unique(truth, return_inverse=True)
     if len(names) < 2:

@@ -135,7 +135,7 @@ class Labelled:
     target: str | None
     bias: str | None
     split: str
-    detail: str
+    detail: dict[str, str]
     outside: str = ""
 
 

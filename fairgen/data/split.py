@@ -1,8 +1,9 @@
-"""Stage `split`: the biased training subset of one bias ratio, the validation and the test rows.
+"""Stage `split`: the biased training subset of one bias ratio, the validation and the test rows, and those of
+`shift`, a second test set, where the data have one.
 
 At ratio r, in (0, 1), every bias-conflicting group of a class is cut to n_aligned · (1 − r) / r images,
 divided by the number of those groups. Subsets of different ratios are nested. Validation is cut likewise but
-never below a floor; test is not. The ratio `natural` keeps every image.
+never below a floor; test rows are not. The ratio `natural` keeps every image.
 """
 
 from collections import Counter
@@ -12,7 +13,7 @@ import pyarrow as pa
 
 from fairgen.core import job, parquet
 from fairgen.core.errors import FairgenError
-from fairgen.data.subset import cut
+from fairgen.data.subset import SPLITS, cut
 
 
 @dataclass(frozen=True)
@@ -70,10 +71,10 @@ def work(settings: Split, files: Files) -> None:
     # each split is cut to the ratio; test rows are never cut
     rows, ratio = parquet.rows(files.index), ratio_of(files.scope)
     result, counts, short = [], {}, []
-    for split in ("train", "validation", "test"):
+    for split in SPLITS:
         part = [r for r in rows if r["split"] == split]
         available = Counter(r["group"] for r in part)
-        quota = {} if split == "test" else quotas(available, settings.groups, ratio)
+        quota = {} if split in ("test", "shift") else quotas(available, settings.groups, ratio)
         if split == "validation":
             quota = {g: max(n, settings.validation_floor) for g, n in quota.items()}
         short += [f"{split} {g}: {available[g]} of {n}" for g, n in quota.items() if available[g] < n]

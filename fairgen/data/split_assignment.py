@@ -6,6 +6,7 @@ from typing import Any
 from fairgen.core.errors import FairgenError
 from fairgen.core.seeds import seed_of
 from fairgen.data import duplicates
+from fairgen.data.subset import SPLITS
 
 
 def assign_splits(rows: list[dict[str, Any]], fractions: tuple[float, float, float], seed: int) -> None:
@@ -24,9 +25,7 @@ def assign_splits(rows: list[dict[str, Any]], fractions: tuple[float, float, flo
             f"the data set's own split has {', '.join(sorted(official))} but no test rows; name them in its"
             " labels"
         )
-    given = {
-        r["set"]: r["split"] for name in ("train", "validation", "test") for r in rows if r["split"] == name
-    }
+    given = {r["set"]: r["split"] for name in SPLITS for r in rows if r["split"] == name}
     for row in rows:
         row["split"] = row["split"] or given.get(row["set"], "")
     # the fractions are of the rows that are free: all of them, or the training rows

@@ -1,9 +1,11 @@
-"""Nested random subsets of the rows of a split."""
+"""The splits, and nested random subsets of their rows."""
 
 from collections import Counter
 from typing import Any
 
 from fairgen.core.seeds import seed_of
+
+SPLITS = ("train", "validation", "test", "shift")  # shift: a second test set, which few data have
 
 
 def cut(rows: list[dict[str, Any]], quota: dict[str, int], seed: int) -> list[dict[str, Any]]:

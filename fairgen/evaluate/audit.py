@@ -2,12 +2,12 @@
 images.
 
 The real side is always the training rows of the index, before the bias ratio's cut, so that figures of all
-methods and ratios have one reference. Distances and diversity are of features of the CLIP that scores;
-near-copies are looked for with the encoder that clusters, among the training rows of every group.
+methods and ratios have one reference. Distances and diversity are of features of `audit.encoder`, which
+should see what the generators are to learn (style as well as content); near-copies are looked for with the
+encoder that clusters, among the training rows of every group.
 """
 
 import hashlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,16 +17,16 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from fairgen.core import image_decoding, images, job, lineage, parquet
+from fairgen.core import images, job, lineage, parquet
 from fairgen.core.errors import FairgenError
 from fairgen.core.html import Picture, render
 from fairgen.core.seeds import seed_of
 from fairgen.data import duplicates
 from fairgen.data.subset import cut
-from fairgen.evaluate import closest_pairs, fidelity
+from fairgen.evaluate import audit_features, closest_pairs, fidelity
 from fairgen.evaluate import data_card as card
 from fairgen.generate import selection
-from fairgen.models import clip, encoder
+from fairgen.models import encoder
 
 FLAT, BLACK = 8, 16  # grey levels of 256: widest range of a constant image, brightest pixel of a black one
 REAL = "training rows of the index, before the bias ratio's cut"
@@ -45,30 +45,11 @@ class Audit:
     near: int
     shown: int
     clip: str
-    encoder: encoder.Encoder
+    space: encoder.Encoder  # of distances and diversity
+    encoder: encoder.Encoder  # that clusters
     batch: int
     groups: list[str]
     card: card.Recipe
-
-
-@dataclass(frozen=True)
-class Models:
-    """The two models that look at images, and how many images go through them at once."""
-
-    clip: clip.Clip
-    encoder: encoder.Features
-    batch: int
-
-    def features(self, pictures: list[Any]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Unit features (n, d) of decoded images by the CLIP and by the encoder."""
-        seen = {size: np.stack([np.asarray(images.fit(p, size)) for p in pictures]) for size in self.sizes}
-        encoded = torch.from_numpy(self.encoder(seen[self.encoder.size]))
-        return self.clip.images(seen[self.clip.size]), F.normalize(encoded, dim=1)
-
-    @property
-    def sizes(self) -> set[int]:
-        """Picture sizes of the two."""
-        return {self.clip.size, self.encoder.size}
 
 
 @dataclass(frozen=True)
@@ -108,25 +89,13 @@ def flaws(picture: Any, near: int) -> dict[str, Any]:
     }
 
 
-def chunks(contents: Iterator[bytes] | list[bytes], size: int) -> Iterator[list[Any]]:
-    """Decoded images, `size` at a time."""
-    waiting = []
-    for content in contents:
-        waiting.append(image_decoding.decode(content))
-        if len(waiting) == size:
-            yield waiting
-            waiting = []
-    if waiting:
-        yield waiting
-
-
 def examine(
-    models: Models, file: Path, numbers: list[int], near: int
+    models: audit_features.Models, file: Path, numbers: list[int], near: int
 ) -> tuple[torch.Tensor, torch.Tensor, list[dict[str, Any]]]:
     """Features of some generated images by both models, and their flaws."""
     parts = []
     found: list[dict[str, Any]] = []
-    for pictures in chunks(
+    for pictures in audit_features.chunks(
         (content or b"" for _, content in parquet.image_bytes(file, numbers)), models.batch
     ):
         parts.append(models.features(pictures))
@@ -135,11 +104,14 @@ def examine(
     return seen, encoded, found
 
 
-def real_features(models: Models, root: Path, rows: list[dict[str, Any]]) -> torch.Tensor:
-    """CLIP features (n, d) of some real rows."""
+def real_features(models: audit_features.Models, real: Real, rows: list[dict[str, Any]]) -> torch.Tensor:
+    """Features (n, d) of some real rows in the space of the figures."""
+    if models.encoder is models.space:
+        return real.features[[r["place"] for r in rows]]
     paths = [r["path"] for r in rows]
     steps = [paths[i : i + models.batch] for i in range(0, len(paths), models.batch)]
-    return torch.cat([models.clip.images(images.load(root, step, models.clip.size)) for step in steps])
+    loaded = (images.load(real.root, step, models.space.size) for step in steps)
+    return torch.cat([audit_features.unit(models.space(pixels)) for pixels in loaded])
 
 
 def fidelity_figures(
@@ -149,7 +121,7 @@ def fidelity_figures(
     images.
     """
     names = (
-        "kid_on_clip_features",
+        "kernel_distance",
         "precision",
         "recall",
         "vendi_score",
@@ -188,7 +160,7 @@ def copies(cosine: torch.Tensor, reference: torch.Tensor, settings: Audit) -> di
 
 
 def audit_group(
-    group: str, settings: Audit, own: selection.Selected, models: Models, real: Real
+    group: str, settings: Audit, own: selection.Selected, models: audit_features.Models, real: Real
 ) -> tuple[dict[str, Any], list[closest_pairs.Pair]]:
     """A group's figures, and its generated images closest to a training row."""
     seen, encoded, found = examine(models, own.file, own.rows, settings.near)
@@ -208,7 +180,7 @@ def audit_group(
     figures = {
         "borrowed_from": parquet.facts(own.file)["borrowed_from"],
         "real_images": len(chosen),
-        **fidelity_figures(real_features(models, real.root, chosen), seen, settings, seed_of("audit", group)),
+        **fidelity_figures(real_features(models, real, chosen), seen, settings, seed_of("audit", group)),
         "near_copies": copies(cosine, among, settings),
         "constant": sum(f["constant"] for f in found),
         "black": sum(f["black"] for f in found),
@@ -235,7 +207,7 @@ def read_real(index: Path, embeddings: Path) -> Real:
 
 def work(settings: Audit, files: Files) -> None:
     """Write the figures, the closest pairs, and the data card."""
-    models = Models(clip.load(settings.clip, "score.model"), encoder.load(settings.encoder), settings.batch)
+    models = audit_features.load(settings.space, settings.encoder, settings.batch)
     real = read_real(files.index, files.embeddings)
     job.ready()
     kept, filtered = selection.read(files.selection), parquet.facts(files.selection)["groups"]
@@ -250,6 +222,7 @@ def work(settings: Audit, files: Files) -> None:
             "scope": files.scope,
             "method": files.method,
             "clip": settings.clip,
+            "space": settings.space.model,
             "encoder": settings.encoder.model,
         },
         **{"real": REAL, "similarity": settings.similarity, "min_images": settings.min_images},

@@ -11,15 +11,15 @@ from fairgen.core.html import render
 from fairgen.core.markdown import clean, table
 from fairgen.evaluate import data_card
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 READING = """\
 - **accepted**: share of the drawn images that pass the CLIP filter's threshold. Where it differs \
 between the groups of one
   method, the generator's own bias shows.
-- **KID on CLIP features**: kernel distance to the real images, the KID estimator \
-on features of the scoring CLIP (mean ± sd
-  over random blocks). 0: no difference seen. Not comparable with KID on Inception features.
+- **kernel distance**: to the real images, by KID's estimator on features of \
+`audit.encoder` (mean ± sd over random
+  blocks). 0: no difference seen. Not comparable with KID on Inception features.
 - **precision**, **recall**: share of generated images near real ones, and of real images near generated ones.
 - **Vendi score**: effective number of different images, and in brackets that of as many real images.
 - **near copies**: share of images that are very similar to a training image, and in brackets \
@@ -57,7 +57,8 @@ def page(dataset: str, audits: list[dict[str, Any]]) -> str:
     parts = [
         f"# Audit of the synthetic images of {clean(dataset)}",
         f"The images that the filter kept, beside real ones ({first['real']}). CLIP:"
-        f" `{clean(first['clip'])}`; encoder for near copies: `{clean(first['encoder'])}`, threshold"
+        f" `{clean(first['clip'])}`; features: `{clean(first['space'])}`; encoder for near copies:"
+        f" `{clean(first['encoder'])}`, threshold"
         f" {first['similarity']}.",
         table(("method", "scope", *data_card.METRICS), lines),
         "## How to read it",

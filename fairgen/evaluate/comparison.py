@@ -16,7 +16,7 @@ from fairgen import __version__
 from fairgen.core import schemas
 from fairgen.core.errors import FairgenError
 from fairgen.evaluate import intervals
-from fairgen.evaluate.results import SCHEMA_VERSION, empty_groups, missing
+from fairgen.evaluate.results import SCHEMA_VERSION, SHIFTED, empty_groups, missing
 
 METRICS = (
     "worst_group_accuracy",
@@ -29,6 +29,7 @@ METRICS = (
     "auroc",
     "expected_calibration_error",
 )
+LOOKED_UP = ("worst_group", "groups", "empty_groups", "shift")
 USED = ("group_labels", "validation_rows", "training_rows")  # what a method had to learn from
 PACKAGES = (
     *("snakemake", "torch", "diffusers", "peft", "transformers", "timm", "faiss-cpu", "pyarrow"),
@@ -74,8 +75,28 @@ def summarise(runs: list[dict[str, Any]]) -> dict[str, Any]:
         "wilson95": [run["worst_group_wilson95"] for run in runs],
     }
     entry |= {"groups": groups, **{key: runs[0][key] for key in ("empty_groups", *USED)}}
+    entry["shift"] = on_shift([run["shift"] for run in runs]) if runs[0]["shift"] else None
     entry["gradient_steps"] = max(run["gradient_steps"] for run in runs)  # early stopping makes them differ
     return entry | {"weights_sha256": [run["weights_sha256"] for run in runs]}
+
+
+def on_shift(runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """One method's accuracies on the second test set, from those of each seed."""
+    groups = {
+        name: {
+            "n": first["n"],
+            "accuracy": intervals.over_runs([run["groups"][name]["accuracy"] for run in runs]),
+        }
+        for name, first in runs[0]["groups"].items()
+    }
+    return {**{name: intervals.over_runs([run[name] for run in runs]) for name in SHIFTED}, "groups": groups}
+
+
+def figure_cells(name: str, figure: dict[str, Any] | None) -> dict[str, Any]:
+    """A figure over seeds as cells of the CSV: mean, standard deviation, and the ends of its interval."""
+    value = figure or {"mean": None, "sd": None, "ci95": None}
+    low, high = value["ci95"] or (None, None)
+    return {name: value["mean"], f"{name}_sd": value["sd"], f"{name}_low": low, f"{name}_high": high}
 
 
 def pairs(results: dict[str, Any]) -> dict[str, Any]:
@@ -107,14 +128,7 @@ def table_rows(results: dict[str, Any]) -> list[dict[str, Any]]:
     for ratio, method, entry in cells:
         row: dict[str, Any] = {"ratio": ratio, "method": method}
         for figure in METRICS:
-            value = entry[figure] or {"mean": None, "sd": None, "ci95": None}
-            low, high = value["ci95"] or (None, None)
-            row |= {
-                figure: value["mean"],
-                f"{figure}_sd": value["sd"],
-                f"{figure}_low": low,
-                f"{figure}_high": high,
-            }
+            row |= figure_cells(figure, entry[figure])
         low, high = np.mean(entry["worst_group"]["wilson95"], axis=0).tolist()
         row |= {"worst_group": entry["worst_group"]["by_mean"]}
         row |= {"worst_group_wilson_low": low, "worst_group_wilson_high": high}
@@ -122,6 +136,8 @@ def table_rows(results: dict[str, Any]) -> list[dict[str, Any]]:
         for group, figures in entry["groups"].items():
             row |= {f"{group}_{key}": figures[key] for key in ("n", "train_n", "validation_n")}
             row |= {f"{group}_accuracy": figures["accuracy"]["mean"] if figures["n"] else None}
+        if entry["shift"]:
+            row |= figure_cells("shift_worst_group_accuracy", entry["shift"]["worst_group_accuracy"])
         rows.append(row)
     return rows
 
@@ -147,6 +163,10 @@ def terminal_table(document: dict[str, Any]) -> str:
             )
         lines += missing(empty_groups(methods))
         lines.append(intervals.verdict(document["comparisons"][ratio]))
+        shifted = {name: e["shift"]["worst_group_accuracy"] for name, e in ranked if e["shift"]}
+        if shifted:
+            listed = ", ".join(f"{name} {figure['mean']:.3f}" for name, figure in shifted.items())
+            lines.append(f"worst group on shift, the second test set: {listed}")
     return "\n".join(lines)
 
 
@@ -157,7 +177,7 @@ def one_run(path: Path) -> dict[str, Any]:
         FairgenError: the file lacks some of them.
     """
     found = json.loads(path.read_text())
-    if lacking := [name for name in (*METRICS, "worst_group", "groups", "empty_groups") if name not in found]:
+    if lacking := [name for name in (*METRICS, *LOOKED_UP) if name not in found]:
         raise FairgenError(
             f"{path} lacks {', '.join(lacking)}: it was changed by hand; delete it and call snakemake again"
         )

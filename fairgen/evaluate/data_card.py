@@ -44,7 +44,7 @@ def number(value: float | None, places: int = 3) -> str:
 
 def figures_row(group: str, f: dict[str, Any]) -> list[Any]:
     """One group's line in the table of figures."""
-    distance = f["kid_on_clip_features"]
+    distance = f["kernel_distance"]
     kid = "–" if distance is None else f"{distance['mean']:.4f} ± {number(distance['sd'], 4)}"
     variety = f"{number(f['vendi_score'], 1)} ({number(f['vendi_score_real'], 1)})"
     near = f"{number(f['near_copies']['share'])} ({number(f['near_copies']['share_among_real'])})"
@@ -63,7 +63,7 @@ def figures_row(group: str, f: dict[str, Any]) -> list[Any]:
 
 
 METRICS = (
-    *("group", "kept", "accepted", "KID on CLIP features", "precision", "recall", "Vendi score (real)"),
+    *("group", "kept", "accepted", "kernel distance", "precision", "recall", "Vendi score (real)"),
     *("near copies (among real)", "black", "constant", "duplicates"),
 )
 
@@ -82,7 +82,7 @@ LICENCE = (
 )
 LIMITS = """\
 - The base model's own bias is in every image; finetuning and the filter lessen it where they can.
-- The filter and the figures share one CLIP, which has blind spots of its own.
+- The filter trusts one CLIP and the figures one encoder, which have blind spots of their own.
 - A group that borrowed generators shows what its donor looks like under another prompt.
 - Near copies are found by similarity of features: a low share is no proof that nothing was memorised."""
 
@@ -134,7 +134,8 @@ def figures(audit: dict[str, Any]) -> list[str]:
     return [
         "## Figures",
         table(METRICS, (figures_row(g, f) for g, f in audit["groups"].items())),
-        f"Real side: {audit['real']}. A near copy has a similarity of at least {audit['similarity']} to a"
+        f"Real side: {audit['real']}. Distance, precision, recall and Vendi score are of features of"
+        f" `{clean(audit['space'])}`. A near copy has a similarity of at least {audit['similarity']} to a"
         f" training row by the encoder `{clean(audit['encoder'])}`. `audit.json` holds the figures, and"
         " `nearest.png` shows the closest pairs.",
         *(["Without figures (–):\n\n" + "\n".join(nulls)] if nulls else []),

@@ -1,5 +1,8 @@
 """Stage `metrics`: figures of one trained classifier on the test rows, group by group and over all.
 
+Where the data have rows of `shift`, a second test set under another law, `shift` holds the accuracies on
+those.
+
 Figures over groups take the groups that have test rows. `empty_groups` names the groups without training,
 validation or test rows. A figure that the test rows do not define is null.
 """
@@ -13,6 +16,7 @@ import numpy as np
 
 from fairgen.core import job, lineage, parquet
 from fairgen.evaluate import intervals, prediction_metrics
+from fairgen.evaluate.results import SHIFTED
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,7 @@ class Metrics:
 
 @dataclass(frozen=True)
 class Predictions:
-    """Test rows: group (n,), predicted class (n,), probabilities (n, classes)."""
+    """Rows of a split: group (n,), predicted class (n,), probabilities (n, classes)."""
 
     group: np.ndarray
     predicted: np.ndarray
@@ -50,9 +54,9 @@ class Files(job.Files):
     metrics: job.Output
 
 
-def load(path: Path) -> Predictions:
-    """The test rows of a predictions file."""
-    rows = [r for r in parquet.rows(path) if r["split"] == "test"]
+def load(path: Path, split: str) -> Predictions:
+    """The rows of one split in a predictions file."""
+    rows = [r for r in parquet.rows(path) if r["split"] == split]
     return Predictions(*(np.array([r[key] for r in rows]) for key in ("group", "predicted", "probabilities")))
 
 
@@ -147,9 +151,26 @@ def summarise(rows: Predictions, settings: Metrics, counts: dict[str, dict[str, 
     }
 
 
+def on_shift(rows: Predictions, settings: Metrics) -> dict[str, Any] | None:
+    """Accuracies on the second test set; None where there is none."""
+    if not len(rows.group):
+        return None
+    correct = rows.predicted == [settings.groups[g].target for g in rows.group]
+    groups = group_accuracies(correct, rows.group, settings.groups, {})
+    found = accuracies(groups, set())
+    return {
+        **{key: found[key] for key in ("worst_group", *SHIFTED)},
+        "groups": {
+            name: {key: g[key] for key in ("accuracy", "wilson95", "n")} for name, g in groups.items()
+        },
+    }
+
+
 def work(settings: Metrics, files: Files) -> None:
     """Write the metrics of the test rows, with the weights' hash and the selection's facts."""
-    result = summarise(load(files.predictions), settings, parquet.facts(files.split)["counts"])
+    counts = parquet.facts(files.split)["counts"]
+    result = summarise(load(files.predictions, "test"), settings, counts)
+    result["shift"] = on_shift(load(files.predictions, "shift"), settings)
     result |= parquet.facts(files.predictions)
     lineage.write_json(files.metrics, result, sort_keys=True)
 

@@ -9,6 +9,7 @@ from fairgen.core.errors import FairgenError
 
 SCHEMA_VERSION = 3  # of worst_group.json
 REPLICATES_VERSION = 1  # of replicates.json
+SHIFTED = ("worst_group_accuracy", "balanced_accuracy", "average_accuracy")  # on the second test set
 VERSIONS = {"worst_group": SCHEMA_VERSION, "replicates": REPLICATES_VERSION}
 
 

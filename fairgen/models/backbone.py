@@ -9,7 +9,7 @@ import torch
 
 from fairgen.core.errors import FairgenError
 from fairgen.models import weights
-from fairgen.models.checkpoints import missing
+from fairgen.models.checkpoints import locate, missing
 
 HEAD = "fairgen_head"  # our linear layer in a model whose classifier is another thing
 
@@ -37,7 +37,8 @@ def create(
     except Exception as error:  # whatever timm's models say about arguments and files of others
         raise refused(model, pretrained, size, error) from error
     if pretrained:
-        weights.check_timm(net, model if pretrained is True else pretrained, answers, "classifier.pretrained")
+        place = model if pretrained is True else locate(pretrained)
+        weights.check_timm(net, place, answers, "classifier.pretrained")
     return with_linear_head(net, model, classes)
 
 
@@ -114,11 +115,11 @@ def pretrained_arguments(model: str, pretrained: bool | str) -> dict[str, Any]:
         )
     if not isinstance(pretrained, str):
         return {"pretrained": pretrained}
-    if not Path(pretrained).is_file():
+    if not Path(locate(pretrained)).is_file():
         raise FairgenError(
             f"classifier.pretrained: no file {pretrained}; give a safetensors file of timm weights, or true"
         )
-    return {"pretrained": True, "pretrained_cfg_overlay": {"file": pretrained, "custom_load": False}}
+    return {"pretrained": True, "pretrained_cfg_overlay": {"file": locate(pretrained), "custom_load": False}}
 
 
 def with_linear_head(net: torch.nn.Module, model: str, classes: int) -> torch.nn.Module:

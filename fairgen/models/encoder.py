@@ -3,6 +3,7 @@
 import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,13 +12,13 @@ import torch
 from fairgen.core import devices
 from fairgen.core.errors import FairgenError
 from fairgen.models import clip, weights
-from fairgen.models.checkpoints import missing
+from fairgen.models.checkpoints import locate, missing
 
 
 @dataclass(frozen=True)
 class Encoder:
-    """`kind` is `clip` (a transformers folder or id) or `timm` (a timm model name with pretrained
-    weights).
+    """`kind` is `clip` (a transformers folder or id) or `timm` (a timm model name with pretrained weights, or
+    a folder in timm's layout, `config.json` and `model.safetensors`).
     """
 
     kind: str
@@ -36,28 +37,38 @@ class Features:
         return self.run(pixels).float().numpy()
 
 
-def load(settings: Encoder) -> Features:
-    """Load the encoder.
+def load(settings: Encoder, key: str = "embed.encoder") -> Features:
+    """Load the encoder that a key of the config names.
 
     Raises:
         FairgenError: it cannot be found or read, or does not hold all its weights.
     """
-    return _timm(settings.model) if settings.kind == "timm" else _clip(settings.model)
+    read = _timm if settings.kind == "timm" else _clip
+    return read(settings.model, f"{key}.model")
 
 
-def _clip(model: str) -> Features:
-    loaded = clip.load(model, "embed.encoder.model")
+def _clip(model: str, key: str) -> Features:
+    loaded = clip.load(model, key)
     return Features(loaded.pooled, loaded.size)
 
 
-def _timm(model: str) -> Features:
+def timm_name(model: str) -> str:
+    """How timm is told of a model: its name, or `local-dir:` and the folder that a local one lies in."""
+    place = locate(model)
+    return f"local-dir:{place}" if Path(place).is_dir() else model
+
+
+def _timm(model: str, key: str) -> Features:
     import timm
 
-    key = "embed.encoder.model"
-    check_name(model, key)
+    check_name(timm_name(model), key)
     try:
         with weights.watched() as answers:
-            network = timm.create_model(model, pretrained=True, num_classes=0).eval().to(devices.current())
+            network = (
+                timm.create_model(timm_name(model), pretrained=True, num_classes=0)
+                .eval()
+                .to(devices.current())
+            )
     except Exception as error:  # whatever timm's models say about files
         raise missing(model, key, error, weights.repository(model)) from error
     weights.check_timm(network, model, answers, key)
@@ -86,9 +97,8 @@ def check_name(model: str, key: str) -> None:
         raise FairgenError(f"{key}: timm has no weights of {model}; give another model")
     near = difflib.get_close_matches(model, timm.list_models(), 3)
     hint = f"; near it are {', '.join(near)}" if near else ""
-    raise FairgenError(
-        f"{key}: timm has no model {model}{hint}; give another name, or set embed.encoder.kind: clip"
-    )
+    kind = key.replace(".model", ".kind")
+    raise FairgenError(f"{key}: timm has no model {model}{hint}; give another name, or set {kind}: clip")
 
 
 def vectors(found: Any, model: str, key: str) -> torch.Tensor:

@@ -52,8 +52,8 @@ def plot_clusters(split: Path, embeddings: Path, clusters: Path, groups: list[st
 
 def title(group: str, facts: dict[str, Any]) -> str:
     """The group with what is known of its clusters."""
-    known = "" if facts["nmi"] is None else f", NMI with the finer classes {facts['nmi']:.2f}"
-    return f"{group}: {sum(facts['sizes'])} images{known}"
+    known = ", ".join(f"{name} {value:.2f}" for name, value in facts["nmi"].items())
+    return f"{group}: {sum(facts['sizes'])} images{known and f', NMI with {known}'}"
 
 
 def plot_map(ax: Any, points: np.ndarray, sizes: list[int], text: str) -> None:

@@ -33,6 +33,7 @@ FREE = (
         "donors",
         "lr",
         "weight_decay",
+        "optimizer",
         "min_snr",
         "offset_noise",
     ),

@@ -26,7 +26,7 @@ def cover(document: dict[str, Any], bars: bytes) -> list[str | Picture]:
     place = f"at bias ratio {clean(ratio)}"
     told = [leading(document), ahead(document["comparisons"][ratio], methods), worst_groups(methods)]
     above = [f"# {clean(document['dataset'])}: what was compared, and what came out", compared(document)]
-    below = [f"## Images of each group {place}", images(methods), *gaps(methods)]
+    below = [f"## Images of each group {place}", images(methods), *gaps(methods), *shifted(methods, place)]
     words = (
         f"Worst-group accuracy of every method on {document['dataset']}; the table of results has the numbers"
     )
@@ -65,6 +65,20 @@ def images(methods: dict[str, Any]) -> str:
     groups = next(iter(methods.values()))["groups"]
     body = ((name, *(group[key] for key in SPLITS.values())) for name, group in groups.items())
     return table(("group", *SPLITS), body)
+
+
+def shifted(methods: dict[str, Any], place: str) -> list[str]:
+    """Worst-group accuracies on the second test set, where there is one."""
+    found = {name: e["shift"]["worst_group_accuracy"] for name, e in methods.items() if e.get("shift")}
+    if not found:
+        return []
+    ranked = sorted(found.items(), key=lambda item: -item[1]["mean"])
+    rows = [(name, f"{figure['mean']:.3f}", intervals.shown(figure) or "–") for name, figure in ranked]
+    return [
+        f"## On shift, the second test set, {place}",
+        "Its rows follow another law than the training rows. Nothing is chosen or ranked by them.",
+        table(("method", "worst group", "95 %"), rows),
+    ]
 
 
 def leading(document: dict[str, Any]) -> str:

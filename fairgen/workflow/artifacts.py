@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from fairgen.models.checkpoints import locate
-from fairgen.workflow import compared, method_chain
+from fairgen.workflow import compared, method_chain, replicate_checks
 
 
 @functools.cache
@@ -97,7 +97,7 @@ class Paths:
     def backbone(self, w: Any) -> list[str]:
         """A local file of pretrained weights, so that new weights rerun what uses them."""
         found = method_chain.block(self.config, w.dataset, w.method, "classifier")["pretrained"]
-        return [found] if isinstance(found, str) else []
+        return weight_files(locate(found)) if isinstance(found, str) else []
 
     def trained(self, w: Any) -> list[str]:
         """Weights that the classifier starts from: a finished model's (`finetune.start`), stage 1's, or
@@ -146,7 +146,8 @@ class Paths:
 
         def files(w: Any) -> list[str]:
             value = method_chain.block(self.config, w.dataset, getattr(w, "method", None), name)
-            return weight_files(locate(value[key]["model"] if key else value["model"]))
+            model = value[key] if key else value
+            return weight_files(locate(model["model"])) if model else []
 
         return files
 
@@ -164,6 +165,16 @@ class Paths:
     def replicates(self, w: Any) -> list[str]:
         """Comparisons of every replicate of the data set."""
         return [f"results/{name}/worst_group.json" for name in compared.replicates(self.config, w.dataset)]
+
+    def ablation_replicates(self, w: Any) -> list[str]:
+        """The ablation's comparisons of every replicate of the data set.
+
+        Raises:
+            FairgenError: there are none, or the ablation's methods differ there in more than seeds.
+        """
+        replicate_checks.check_replicates(self.config, w.dataset, w.ablation)
+        names = compared.replicates(self.config, w.dataset)
+        return [f"results/{name}/ablations/{w.ablation}.json" for name in names]
 
     def splits(self, w: Any) -> list[str]:
         """Split of every ratio, in the config's order."""

@@ -6,6 +6,7 @@ from fairgen.core import schemas
 from fairgen.core.errors import FairgenError
 from fairgen.core.settings import canonical
 from fairgen.core.workfolder import differences
+from fairgen.workflow import compared
 from fairgen.workflow.job_settings import Job
 from fairgen.workflow.method_chain import (
     Config,
@@ -20,11 +21,14 @@ from fairgen.workflow.method_chain import (
 from fairgen.workflow.stage_settings import BUILD
 
 
-def check_replicates(config: Config, name: str) -> None:
+def check_replicates(config: Config, name: str, ablation: str | None = None) -> None:
     """The replicates of a data set are data sets of the same groups, whose chains differ in their seeds, and
-    in nothing else.
+    in nothing else: those of the compared methods, or of an ablation's.
+
+    Raises:
+        FairgenError: there are none, or they are not.
     """
-    where, replicates = f"config: replicates.{name}", config["replicates"][name]
+    where, replicates = f"config: replicates.{name}", compared.replicates(config, name)
     for other in [name, *replicates]:
         if other not in config["datasets"]:
             raise FairgenError(
@@ -36,7 +40,7 @@ def check_replicates(config: Config, name: str) -> None:
     chains: dict[str, str] = {}
     designs = {}
     for other in replicates:
-        steps = chain_of(config, other)
+        steps = chain_of(config, other, ablation)
         designs[other] = without_seeds(steps)
         first = chains.setdefault(canonical(steps), other)
         if first != other:
@@ -59,9 +63,9 @@ def shape(config: Config, dataset: str) -> list[Any]:
     return [groups, *(block(config, dataset, None, key) for key in ("ratios", "compare"))]
 
 
-def chain_of(config: Config, dataset: str) -> dict[str, Any]:
-    """The settings of every stage that a data set's table depends on, method by method, but for names and
-    places that are its own.
+def chain_of(config: Config, dataset: str, ablation: str | None = None) -> dict[str, Any]:
+    """The settings of every stage that a data set's table, or its ablation, depends on, method by method, but
+    for names and places that are its own.
     """
     found: dict[str, Any] = {"index": settings_of(config, dataset, "index", None)}
     if found["index"]["format"] == "birds":
@@ -70,8 +74,8 @@ def chain_of(config: Config, dataset: str) -> dict[str, Any]:
     split = settings_of(config, dataset, "split", None)
     cut = any(ratio != "natural" for ratio in block(config, dataset, None, "ratios"))
     found["split"] = split if cut else without_seeds(split)
-    for compared in block(config, dataset, None, "compare"):
-        for method in starts(config, dataset, compared):
+    for shown in compared.comparison(config, dataset, ablation)["compare"]:
+        for method in starts(config, dataset, shown):
             for stage in stages_of(config, dataset, method):
                 found[f"{stage} of {method}"] = settings_of(config, dataset, stage, method)
     return found

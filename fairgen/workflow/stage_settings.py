@@ -99,8 +99,10 @@ def filter(job: Job) -> Config:
 
 def audit(job: Job) -> Config:
     """The figures of a synthetic set, and what its card says of it."""
+    found = job.block("audit")
     return {
-        **job.block("audit"),
+        **{k: v for k, v in found.items() if k != "encoder"},
+        "space": found["encoder"] or job.block("embed")["encoder"],
         **{"clip": job.block("score")["model"], **job.block("embed"), "groups": list(job.groups)},
         "card": {"dataset": job.dataset, "seed": job.block("sample")["seed"], "filter": job.block("filter")},
     }
@@ -113,7 +115,7 @@ def pretrain(job: Job) -> Config:
     return {
         "extra": other,
         "near": min(near),
-        "recipe": {k: found[k] for k in ("steps", "batch", "lr", "weight_decay")},
+        "recipe": {k: found[k] for k in ("steps", "batch", "lr", "weight_decay", "optimizer")},
         **{k: found[k] for k in ("supcon", "temperature", "projection", "weights")},
         **network(job.block("classifier")),
         "classes": job.classes,
@@ -177,8 +179,9 @@ def ablation(job: Job) -> Config:
 
 
 def replicates(job: Job) -> Config:
-    """The data sets that are replicates of this one."""
-    return {"dataset": job.dataset, "replicates": compared.replicates(job.config, job.dataset)}
+    """The data sets that are replicates of this one, and the ablation of which their tables are."""
+    listed = compared.replicates(job.config, job.dataset)
+    return {"dataset": job.dataset, "replicates": listed, "ablation": job.ablation}
 
 
 def figures(job: Job) -> Config:
@@ -213,6 +216,7 @@ JUDGING = (pretrain, finetune, metrics, worst_group, ablation, replicates, figur
 BUILD: dict[str, Callable[[Job], Config]] = {
     **{function.__name__: function for function in (*PREPARING, *GENERATING, *JUDGING)},
     "adapt_shared": adapt,
+    "ablation_replicates": replicates,
 }
 
 

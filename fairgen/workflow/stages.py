@@ -36,6 +36,7 @@ STAGES = {
     "worst_group": Stage("evaluate"),
     "ablation": Stage("evaluate"),
     "replicates": Stage("evaluate"),
+    "ablation_replicates": Stage("evaluate"),
     "audit": Stage("evaluate", computes=True, of_samples=True),
     "audit_synthetic": Stage("evaluate"),
     "figures": Stage("report"),

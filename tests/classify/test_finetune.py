@@ -17,6 +17,7 @@ RECIPE = {
     "batch": 4,
     "lr": 0.001,
     "weight_decay": 0.0,
+    "optimizer": "adamw",
     "evaluate_every": 1,
     "select": "groups",
     "patience": 0,
@@ -28,7 +29,8 @@ def test_groups_that_the_selection_did_not_see_are_named(
     validated: str, unseen: list[str], tmp_path: Path
 ) -> None:
     """In the config's order; with the other figures of the run."""
-    rows = [(g, "train") for g in "abc" * 2] + [(g, "validation") for g in validated * 2] + [("a", "test")]
+    rows = [(g, "train") for g in "abc" * 2] + [(g, "validation") for g in validated * 2]
+    rows += [("a", "test"), ("b", "shift")]
     columns = {"id": list(range(len(rows))), "group": [g for g, _ in rows]}
     columns |= {"target": ["x" if g == "a" else "y" for g, _ in rows], "split": [split for _, split in rows]}
     parquet.write(tmp_path / "split.parquet", columns)
@@ -45,3 +47,5 @@ def test_groups_that_the_selection_did_not_see_are_named(
     )
     finetune.work(settings, paths)
     assert parquet.facts(tmp_path / "p.parquet")["groups_without_validation"] == unseen
+    judged = [r["split"] for r in parquet.rows(tmp_path / "p.parquet")]
+    assert judged == ["validation"] * 2 * len(validated) + ["test", "shift"]

@@ -31,8 +31,8 @@ from fairgen.classify.methods import (
 from fairgen.classify.methods import augment as mixing
 from fairgen.classify.model_selection import Best, selection_score
 from fairgen.classify.problem import Problem
-from fairgen.classify.recipe import Recipe
-from fairgen.classify.training import group_weights, weighted_batches
+from fairgen.classify.recipe import Optimisation, Recipe
+from fairgen.classify.training import group_weights, optimizer_and_schedule, weighted_batches
 from fairgen.core import images, parquet
 from fairgen.core.errors import FairgenError
 from fairgen.data import pixels
@@ -62,6 +62,7 @@ def recipe(module: object = erm, steps: int = 30, **changes: float) -> Recipe:
         "batch": 16,
         "lr": 3e-3,
         "weight_decay": 0.0,
+        "optimizer": "adamw",
         "evaluate_every": 10,
         "select": "groups",
         "patience": 0,
@@ -422,6 +423,20 @@ def test_dfr_names_a_missing_group() -> None:
     ) as error:
         dfr.train(Plain(), Problem(rows, rows.take(rows.group != 2), GROUPS, 0), dfr.Recipe(2, [1]))
     assert "\n" not in str(error.value)
+
+
+def test_the_l2_norm_of_sgd_is_in_the_gradient(problem: Problem) -> None:
+    """With decoupled decay (AdamW) the weights lose lr · decay of themselves; SGD adds decay · weights to the
+    gradient, so that a second step without other gradient goes on by its momentum.
+    """
+    for optimizer, wanted in (("adamw", 0.98 * 0.98), ("sgd", 0.98 - 0.02 * 0.98 - 0.9 * 0.02)):
+        weight = torch.nn.Parameter(torch.ones(3))
+        recipe = Optimisation(10**6, 1, 0.1, 0.2, optimizer)
+        moved, _ = optimizer_and_schedule([weight], recipe)
+        for _ in range(2):
+            weight.grad = torch.zeros(3)
+            moved.step()
+        assert weight.detach() == pytest.approx(torch.full((3,), wanted))
 
 
 def test_average_selection_sees_no_group() -> None:

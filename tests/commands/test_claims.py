@@ -25,7 +25,7 @@ def written(folder: Path, ratios: dict[float | str, dict[str, list[float]]]) -> 
                 whole[key] |= part[key]
         tables.append(folder / f"{i}.json")
         tables[-1].write_text(json.dumps(whole))
-    settings = Replicates("toy", ["toy", "toy-1", "toy-2"])
+    settings = Replicates("toy", ["toy", "toy-1", "toy-2"], None)
     work(settings, Files(work=None, tables=tables, replicates=folder / "replicates.json"))
     return folder / "replicates.json"
 

@@ -231,6 +231,7 @@ def test_finetune_writes_models_that_predict(folder: Path, tmp_path: Path) -> No
         "batch": 4,
         "lr": 0.001,
         "weight_decay": 0.0,
+        "optimizer": "adamw",
         "evaluate_every": 1,
         "select": "groups",
         "patience": 0,

@@ -5,7 +5,7 @@ import pytest
 
 from fairgen.core.errors import FairgenError
 from fairgen.data.embed import check_finite
-from fairgen.data.kmeans import agreement, clusters_for, kmeans
+from fairgen.data.kmeans import agreement, agreements, clusters_for, kmeans
 
 
 def test_planted_clusters_are_found_largest_first() -> None:
@@ -26,6 +26,13 @@ def test_small_groups_get_fewer_clusters() -> None:
 def test_agreement_is_zero_for_independent_labels_and_none_without_classes() -> None:
     assert agreement(np.array([0, 1, 0, 1]), ["a", "a", "b", "b"]) == pytest.approx(0)
     assert agreement(np.array([0, 1]), ["", ""]) is None
+
+
+def test_agreement_is_told_for_each_thing_that_is_known_and_varies() -> None:
+    known = [{"look": "a", "species": "x", "place": "p"}, {"look": "b", "species": "x", "place": ""}]
+    found = agreements(np.array([0, 1]), known)
+    assert found == {"look": pytest.approx(1), "place": pytest.approx(1)}
+    assert agreements(np.array([0, 1]), [{}, {}]) == {}
 
 
 def test_features_that_are_not_finite_name_the_images() -> None:

@@ -227,8 +227,8 @@ def test_waterbirds_released_and_corrected(tmp_path: Path) -> None:
     )
     rows, rejects = read("waterbirds", tmp_path, labels="released")
     assert {p: (r.attributes["kind"], r.attributes["place"], r.split, r.detail) for p, r in rows.items()} == {
-        towhee: ("waterbird", "water", "train", "Eastern_Towhee"),
-        gull: ("waterbird", "land", "validation", "California_Gull"),
+        towhee: ("waterbird", "water", "train", {"species": "Eastern_Towhee"}),
+        gull: ("waterbird", "land", "validation", {"species": "California_Gull"}),
     }
     assert "y '3'" in rejects["metadata.csv row 4"].reason
     corrected, _ = read("waterbirds", tmp_path, labels="corrected")
@@ -616,7 +616,7 @@ def test_waterbirds_with_folders_in_front_and_numbers_with_points(tmp_path: Path
     put(tmp_path, {"metadata.csv": birds_table(f"{name},1.0,0.0,1.0"), name: "x"})
     rows, _ = read("waterbirds", tmp_path, labels="corrected")
     assert rows[name].attributes == {"kind": "landbird", "place": "water"}
-    assert (rows[name].split, rows[name].detail) == ("train", "Eastern_Towhee")
+    assert (rows[name].split, rows[name].detail) == ("train", {"species": "Eastern_Towhee"})
 
 
 # --- shards ---

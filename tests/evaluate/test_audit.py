@@ -31,7 +31,7 @@ def test_a_copy_of_a_training_photograph_is_found_in_any_group(audit_document: d
 
 def test_figures_of_few_images_are_null_with_the_reason(audit_document: dict) -> None:
     figures = (
-        "kid_on_clip_features",
+        "kernel_distance",
         "precision",
         "recall",
         "vendi_score",
@@ -41,7 +41,7 @@ def test_figures_of_few_images_are_null_with_the_reason(audit_document: dict) ->
     a, b = audit_document["groups"].values()
     assert all(a[name] is not None for name in figures)
     assert a["null_because"] is None
-    assert (a["compared_images"], a["kid_on_clip_features"]["block_size"], a["real_images"]) == (12, 6, 12)
+    assert (a["compared_images"], a["kernel_distance"]["block_size"], a["real_images"]) == (12, 6, 12)
     assert all(b[name] is None for name in (*figures,))
     assert b["near_copies"]["share"] is None
     assert b["null_because"] == "1 generated and 12 real images; audit.min_images asks for 10"

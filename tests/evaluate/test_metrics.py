@@ -12,7 +12,7 @@ from fairgen.core import parquet
 from fairgen.core.errors import FairgenError
 from fairgen.evaluate import results
 from fairgen.evaluate.comparison import summarise as over_runs
-from fairgen.evaluate.metrics import Predictions, accuracies, summarise
+from fairgen.evaluate.metrics import Predictions, accuracies, on_shift, summarise
 
 
 def test_accuracies_have_their_own_names() -> None:
@@ -77,11 +77,12 @@ def test_every_kind_of_group_without_rows_is_named() -> None:
 
 
 def test_metrics_as_a_command(tmp_path: Path) -> None:
+    """With rows of a second test set, whose accuracies stand apart; a validation row counts in neither."""
     rows = {
-        "group": ["a", "a"],
-        "split": ["test", "test"],
-        "predicted": ["x", "y"],
-        "probabilities": [[0.9, 0.1], [0.3, 0.7]],
+        "group": ["a"] * 6,
+        "split": ["test", "test", "shift", "shift", "shift", "validation"],
+        "predicted": ["x", "y", "x", "x", "y", "y"],
+        "probabilities": [[0.9, 0.1], [0.3, 0.7], *[[0.5, 0.5]] * 4],
     }
     parquet.write(tmp_path / "p.parquet", rows, {"weights_sha256": "0"})
     parquet.write(tmp_path / "s.parquet", {"id": [1]}, {"counts": {"train": {"a": 5}}})
@@ -96,3 +97,10 @@ def test_metrics_as_a_command(tmp_path: Path) -> None:
     found = json.loads((tmp_path / "m.json").read_text())
     assert found["worst_group_accuracy"] == 0.5
     assert (found["groups"]["a"]["train_n"], found["auroc"], found["weights_sha256"]) == (5, None, "0")
+    shift = found["shift"]
+    assert shift["worst_group_accuracy"] == shift["balanced_accuracy"] == pytest.approx(2 / 3)
+    assert (shift["worst_group"], shift["groups"]["a"]["n"]) == ("a", 3)
+
+
+def test_without_rows_of_a_second_test_set_there_is_no_shift() -> None:
+    assert on_shift(Predictions(*[np.array([])] * 3), SETTINGS) is None

@@ -25,7 +25,7 @@ def write(folder: Path, **accuracies: list[float]) -> Path:
 def test_the_interval_is_over_replicates_not_seeds(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     """Means over seeds 0.5, 0.6, 0.7: sd 0.1, t(2, 0.975) = 4.30265."""
     files = [write(tmp_path, erm=[0.1, 0.2], lora=[m - 0.1, m + 0.1]) for m in (0.5, 0.6, 0.7)]
-    settings = '{"dataset":"toy","replicates":["toy","toy-1","toy-2"]}'
+    settings = '{"dataset":"toy","replicates":["toy","toy-1","toy-2"],"ablation":null}'
     words = [
         "--settings",
         settings,
@@ -67,5 +67,5 @@ def test_a_file_that_does_not_fit_the_schema_is_not_written(
     with pytest.raises(
         FairgenError, match=r"replicates\.json: comparisons\.0\.99\.leader: the key is missing"
     ):
-        work(Replicates("toy", ["toy", "toy-1", "toy-2"]), paths)
+        work(Replicates("toy", ["toy", "toy-1", "toy-2"], None), paths)
     assert not paths.replicates.exists()

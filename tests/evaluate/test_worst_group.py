@@ -14,6 +14,7 @@ from fairgen.core.errors import FairgenError
 from fairgen.evaluate import results
 from fairgen.evaluate.comparison import WorstGroup, one_run, pairs, table_rows, terminal_table
 from fairgen.evaluate.comparison import summarise as over_runs
+from fairgen.evaluate.results import SHIFTED
 from fairgen.evaluate.worst_group import work
 
 
@@ -130,10 +131,29 @@ def test_the_schema_itself_is_valid_and_described() -> None:
     )
 
 
+def test_the_second_test_set_stands_apart_and_ranks_nothing(document: dict) -> None:
+    """In the file, in the CSV and on the terminal, beside a ranking that is the same without it."""
+    runs = [run(0.9, 0.4), run(0.8, 0.6), run(0.9, 0.5)]
+    groups = {"xa": {"accuracy": 0.5, "n": 4}, "xb": {"accuracy": None, "n": 0}}
+    for i, one in enumerate(runs):
+        one["shift"] = {**dict.fromkeys(SHIFTED, 0.2 + i / 10), "groups": groups}
+    entry = over_runs(runs)
+    assert entry["shift"]["worst_group_accuracy"]["per_seed"] == pytest.approx([0.2, 0.3, 0.4])
+    assert entry["shift"]["groups"]["xa"]["accuracy"]["mean"] == 0.5
+    assert entry["shift"]["groups"]["xb"] == {"n": 0, "accuracy": None}
+    assert entry["worst_group_accuracy"]["mean"] == 0.5
+    (row,) = table_rows({"0.9": {"erm": entry}})
+    assert row["shift_worst_group_accuracy"] == pytest.approx(0.3)
+    own = {**document, "results": {"0.9": {"erm": entry}}, "comparisons": {"0.9": pairs({"erm": entry})}}
+    schemas.check(own, schemas.published("worst_group"), "worst_group.json")
+    assert "worst group on shift, the second test set: erm 0.300" in terminal_table(own)
+    assert "shift" not in terminal_table(document)
+
+
 def test_metrics_without_their_figures_are_named(tmp_path: Path) -> None:
     file = tmp_path / "metrics.json"
     file.write_text(json.dumps({"worst_group": "a", "groups": {}}))
     with pytest.raises(
-        FairgenError, match=rf"^{file} lacks .*empty_groups: it was changed by hand; delete it"
+        FairgenError, match=rf"^{file} lacks .*empty_groups, shift: it was changed by hand; delete it"
     ):
         one_run(file)

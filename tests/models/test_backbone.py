@@ -159,7 +159,10 @@ def check_family(family: str, folder: Path) -> None:
     assert isinstance(network.head, torch.nn.Linear)
     features = classifier.embed(network, data.pixels)
     assert features.shape == (4, network.head.in_features)
-    problem, recipe = Problem(data, data, ["a", "b", "c"], 0), Recipe(1, 4, 1e-3, 0.0, 1, "average", 0)
+    problem, recipe = (
+        Problem(data, data, ["a", "b", "c"], 0),
+        Recipe(1, 4, 1e-3, 0.0, "adamw", 1, "average", 0),
+    )
     before = network.head.weight.detach().clone()
     erm.train(network, problem, recipe)
     assert not torch.equal(network.head.weight, before)
@@ -176,7 +179,7 @@ def test_a_family(family: str, tmp_path: Path) -> None:
     check_family(family, tmp_path)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("family", [family for family in FAMILIES if family not in QUICK])
 def test_every_family(family: str, tmp_path: Path) -> None:
     check_family(family, tmp_path)

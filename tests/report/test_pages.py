@@ -54,7 +54,7 @@ def test_no_name_injects_markup() -> None:
 def synthetic(method: str) -> dict:
     """An audit of one synthetic set, with a group that has no figures."""
     figures = {
-        **{"kept": 9, "sampled": 12, "accepted": 0.75, "kid_on_clip_features": {"mean": 0.01, "sd": None}},
+        **{"kept": 9, "sampled": 12, "accepted": 0.75, "kernel_distance": {"mean": 0.01, "sd": None}},
         **{
             "precision": 0.5,
             "recall": 0.25,
@@ -65,7 +65,7 @@ def synthetic(method: str) -> dict:
         },
         **{"near_copies": {"share": 0.125, "share_among_real": None}, "duplicates": 2, "null_because": EVIL},
     }
-    about = {"real": EVIL, "clip": "clip", "encoder": LINK, "similarity": 0.9}
+    about = {"real": EVIL, "clip": "clip", "space": LINK, "encoder": LINK, "similarity": 0.9}
     return {"method": method, "scope": "bias-0.9", "groups": {"a": figures, EVIL: figures}, **about}
 
 

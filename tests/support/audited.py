@@ -26,7 +26,15 @@ SETTINGS = audit.Audit(
         "neighbours": 3,
         "similarity": 0.9999,
     },
-    **{"near": 0, "shown": 3, "clip": CLIP, "encoder": Encoder("clip", CLIP), "batch": 5, "groups": GROUPS},
+    **{
+        "near": 0,
+        "shown": 3,
+        "clip": CLIP,
+        "space": Encoder("clip", CLIP),
+        "encoder": Encoder("clip", CLIP),
+        "batch": 5,
+        "groups": GROUPS,
+    },
     card=data_card.Recipe("toy|set", 4, RULE),
 )
 

@@ -59,7 +59,7 @@ SETTINGS = {
     "pretrain": {
         "classifier": NETWORK,
         "precision": "float32",
-        "recipe": {"steps": 6, "batch": 4, "lr": 1e-3, "weight_decay": 1e-4},
+        "recipe": {"steps": 6, "batch": 4, "lr": 1e-3, "weight_decay": 1e-4, "optimizer": "adamw"},
         **{"supcon": 1, "temperature": 0.07, "projection": 16, "weights": "score", "extra": None, "near": 0},
         **{"classes": ["x", "y"], "targets": {"g": "x"}, "threads": 1},
     },
@@ -69,6 +69,7 @@ COMMON_RECIPE = {
     "batch": 4,
     "lr": 1e-3,
     "weight_decay": 1e-4,
+    "optimizer": "adamw",
     "evaluate_every": 2,
     "select": "groups",
     "patience": 0,

@@ -1,5 +1,6 @@
 """Random-weight miniatures of each architecture of Stable Diffusion, in diffusers' folder layout."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -128,3 +129,24 @@ def spoil(file: Path, how: str, name: str) -> None:
     tensors = SPOILT[how](load_file(file), name)
     file.unlink()
     save_file({n: x.contiguous() for n, x in tensors.items()}, file, metadata=metadata)
+
+
+def timm_folder(folder: Path) -> "torch.nn.Module":
+    """Write a random resnet10t for 32 pixels, without a classifier, in timm's layout; returns the network."""
+    import timm
+    from safetensors.torch import save_file
+
+    shape = {"channels": [8, 8, 16, 16], "stem_width": 8}
+    network = timm.create_model("resnet10t", num_classes=0, **shape).eval()
+    kept = {name: network.pretrained_cfg[name] for name in ("mean", "std", "interpolation", "classifier")}
+    about = {
+        "architecture": "resnet10t",
+        "num_classes": 0,
+        "num_features": 16,
+        "model_args": shape,
+        "pretrained_cfg": {**kept, "input_size": [3, 32, 32], "crop_pct": 1.0},
+    }
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps(about))
+    save_file(network.state_dict(), folder / "model.safetensors")
+    return network

@@ -14,7 +14,7 @@ SETTINGS = Metrics(
 )
 COUNTS = {"train": {"xa": 90, "xb": 10, "yb": 100}, "validation": {"xa": 9, "yb": 10}}
 USED = {"group_labels": ["selection"], "validation_rows": 20, "training_rows": 200, "gradient_steps": 10}
-USED["weights_sha256"] = "ab" * 32
+USED |= {"weights_sha256": "ab" * 32, "shift": None}
 CONFIG = {"dataset": {"format": "birds"}, "methods": {"erm": {}}}
 
 

@@ -110,6 +110,7 @@ def result(
                         "training_rows": 99,
                         "gradient_steps": 10,
                     },
+                    "shift": None,
                     "weights_sha256": "0" * 64,
                 }
                 for value in values

@@ -139,6 +139,7 @@ def test_a_method_is_added_by_its_lines(workflow: Workflow) -> None:
         "batch": 16,
         "lr": 1e-3,
         "weight_decay": 0,
+        "optimizer": "adamw",
         "evaluate_every": 3,
         "select": "groups",
         "patience": 0,

@@ -2,6 +2,7 @@
 selections, weight files.
 """
 
+import os
 from pathlib import Path
 
 import pytest
@@ -49,9 +50,12 @@ def test_decoded_images_are_shared_by_methods_of_one_picture_size(config: dict) 
     assert paths.extra(Wildcards(**given, method="erm")) == []
 
 
-def test_local_backbone_weights_are_an_input(config: dict) -> None:
-    changed = {**config, "classifier": {**config["classifier"], "pretrained": "w.safetensors"}}
-    assert Paths(changed).backbone(Wildcards(dataset="utkface", method="erm")) == ["w.safetensors"]
+def test_local_backbone_weights_are_an_input(config: dict, tmp_path: Path) -> None:
+    file = tmp_path / "w.safetensors"
+    file.touch()
+    changed = {**config, "classifier": {**config["classifier"], "pretrained": str(file)}}
+    assert Paths(changed).backbone(Wildcards(dataset="utkface", method="erm")) == [os.path.relpath(file)]
+    assert Paths(config).backbone(Wildcards(dataset="utkface", method="erm")) == []
     assert Paths(config).backbone(Wildcards(dataset="utkface", method="erm")) == []
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import miniatures
 import pytest
 import yaml
 from workflows import PROJECT, Workflow
@@ -337,13 +338,36 @@ def test_a_damaged_clip_is_named(config: dict, clip: Path, damage: Callable, sai
     block = (
         {"score": {"model": str(clip)}}
         if key == "score.model"
-        else {"embed": {"encoder": {"model": str(clip)}}}
+        else {"embed": {"encoder": {"kind": "clip", "model": str(clip)}}}
     )
     given = edited(config, own(**block))
     assert told(given) == []
     damage(clip)
     (line,) = told(given)
     assert line.startswith(f"config: {key}: ")
+    assert said in line
+
+
+@pytest.mark.parametrize("key", ["embed", "audit"])
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (remove("config.json"), "holds no readable config.json"),
+        (remove("model.safetensors"), "holds no model.safetensors"),
+        (cut("model.safetensors"), "is damaged"),
+        (shutil.rmtree, "there is no folder"),
+    ],
+)
+def test_a_damaged_folder_of_a_timm_encoder_is_named(
+    config: dict, tmp_path: Path, damage: Callable, said: str, key: str
+) -> None:
+    folder = tmp_path / "backbone"
+    miniatures.timm_folder(folder)
+    given = edited(config, own(**{key: {"encoder": {"kind": "timm", "model": str(folder)}}}))
+    assert told(given) == []
+    damage(folder)
+    (line,) = told(given)
+    assert line.startswith(f"config: {key}.encoder.model: ")
     assert said in line
 
 
@@ -463,6 +487,7 @@ def weights() -> dict[str, Any]:
     return load_file(PROJECT / "fairgen/embedded/weights/diffusion" / UNET)
 
 
+ENCODER = {"ask": "encoder", "key": "embed.encoder.model"}
 QUESTION = {
     "ask": "classifier",
     "settings": {"model": "resnet10t", "args": {}, "pretrained": False, "resolution": 32},
@@ -526,12 +551,12 @@ def test_the_classifier_is_tried_as_it_will_be_built(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(classifier, "probe", refuses, raising=False)
     assert probes.answer(QUESTION) == ("config: classifier.args: no", "")
-    unknown, _ = probes.answer({"ask": "encoder", "model": "vit_tiny"})
+    unknown, _ = probes.answer({**ENCODER, "model": "vit_tiny"})
     assert unknown.startswith("config: embed.encoder.model: timm knows no model")
-    found = probes.answer({"ask": "encoder", "model": "vit_tiny_patch16_224"})
+    found = probes.answer({**ENCODER, "model": "vit_tiny_patch16_224"})
     assert found == ("", "timm/vit_tiny_patch16_224.augreg_in21k_ft_in1k")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    absent, _ = probes.answer({"ask": "encoder", "model": "vit_tiny_patch16_224"})
+    absent, _ = probes.answer({**ENCODER, "model": "vit_tiny_patch16_224"})
     assert absent.startswith(
         "config: embed.encoder.model: the weights of vit_tiny_patch16_224 are not in the local cache"
     )
@@ -667,7 +692,7 @@ def test_timm_is_asked_in_a_process_of_its_own(tmp_path: Path, monkeypatch: pyte
     monkeypatch.undo()
     monkeypatch.setenv("FAIRGEN_CACHE", str(tmp_path))
     found, note = probes.ask(
-        [{"ask": "encoder", "model": "vit_tinyy_patch16_224"}, {"ask": "encoder", "model": "resnet18"}]
+        [{**ENCODER, "model": "vit_tinyy_patch16_224"}, {**ENCODER, "model": "resnet18"}]
     )
     assert note.text.endswith(
         "the weights of resnet18 will be downloaded; `hf download timm/resnet18.a1_in1k` does so before"

@@ -247,7 +247,7 @@ def test_an_entry_like_another_states_only_its_differences(config: dict, schema:
         assert len(set(seeds)) == 3, stage
     assert json.loads(table.settings(whole, "birds", "replicates")) == {
         **{"dataset": "birds", "replicates": ["birds", "birds-r1", "birds-r2"]},
-        **{"threads": config["threads"]},
+        **{"ablation": None, "threads": config["threads"]},
     }
     assert compared.config_hash(whole, "birds") == compared.config_hash({**whole, "replicates": {}}, "birds")
     assert compared.config_hash(whole, "birds") != compared.config_hash(whole, "birds-r1")

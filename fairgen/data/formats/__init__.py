@@ -9,17 +9,18 @@ import importlib
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 NAMES = ("birds", "celeba", "fairface", "folder", "parquet", "table", "utkface", "waterbirds")
-SPLITS = {
+SPLIT_WORDS = {
     "train": ("0", "train", "training"),
     "validation": ("1", "val", "valid", "validation", "dev"),
     "test": ("2", "test", "testing"),
+    "shift": ("shift",),  # a second test set under another law, which has figures of its own
 }
 
 
@@ -27,14 +28,14 @@ SPLITS = {
 class Row:
     """What is said of one image; of one that a label table names twice, there are two rows.
 
-    `split` is "" where the data set has no official one, `detail` a finer class if known, `where` the place
-    in a label table.
+    `split` is "" where the data set has no official one, `detail` what is known of it beyond
+    that (`species: duck`), `where` the place in a label table.
     """
 
     path: str
     attributes: dict[str, str]
     split: str = ""
-    detail: str = ""
+    detail: dict[str, str] = field(default_factory=dict)
     where: str = ""
 
 
@@ -68,7 +69,7 @@ def split_of(value: object) -> str | None:
     word.
     """
     word = plain(str("" if value is None else value).strip().lower())
-    return next((split for split, words in SPLITS.items() if word in words), None if word else "")
+    return next((split for split, words in SPLIT_WORDS.items() if word in words), None if word else "")
 
 
 @lru_cache

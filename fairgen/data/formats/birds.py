@@ -17,5 +17,5 @@ def read(root: Path, options: dict[str, Any]) -> Iterator[Row | Reject]:
             f"drawings.parquet#{i}",
             {"kind": row["target"], "place": row["bias"]},
             row["split"],
-            row["detail"],
+            {"species": row["detail"]},
         )

@@ -48,4 +48,4 @@ def entry(split: str, where: str, row: dict[str, str]) -> Entry | Reject:
     if empty:
         return Reject(where, f"row cannot be read: {', '.join(empty)} is empty")
     labels = {"age": row["age"], "gender": row["gender"].lower(), "race": row["race"]}
-    return Entry(where, row["file"], labels, split, row["race"])
+    return Entry(where, row["file"], labels, split, {"race": row["race"]})

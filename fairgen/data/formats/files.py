@@ -8,7 +8,7 @@ import os
 import stat
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import takewhile
 from pathlib import Path, PurePosixPath
 
@@ -28,7 +28,7 @@ class Entry:
     name: str
     attributes: dict[str, str]
     split: str = ""
-    detail: str = ""
+    detail: dict[str, str] = field(default_factory=dict)
 
 
 def is_junk(file: str) -> bool:

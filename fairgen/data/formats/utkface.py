@@ -45,5 +45,7 @@ def parse(file: str) -> Row | Reject:
     if not age or len(age) > 3 or int(age) > 116:
         return Reject(file, f"age in the name is unknown: '{age}' is not between 0 and 116")
     return Row(
-        file, {"age": str(int(age)), "gender": GENDERS[gender], "race": RACES[race]}, detail=RACES[race]
+        file,
+        {"age": str(int(age)), "gender": GENDERS[gender], "race": RACES[race]},
+        detail={"race": RACES[race]},
     )

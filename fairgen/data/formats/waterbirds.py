@@ -51,4 +51,4 @@ def entry(corrected: bool, where: str, row: dict[str, str]) -> Entry | Reject:
         return Reject(where, f"row cannot be read: {told}")
     species = PurePosixPath(normal(row["img_filename"])).parent.name.rpartition(".")[2]
     kind = "landbird" if corrected and species in MISLABELLED else kind
-    return Entry(where, row["img_filename"], {"kind": kind, "place": place}, split, species)
+    return Entry(where, row["img_filename"], {"kind": kind, "place": place}, split, {"species": species})

@@ -36,6 +36,14 @@ class Case(OfDataset):
         """The methods that finetune a generator."""
         return [method for method in self.drawing if finetunes(self.config, self.dataset, method)]
 
+    def encoders(self) -> dict[str, dict[str, str]]:
+        """The encoders that will look at images, by their keys: what is clustered, and what is audited."""
+        embed, audit = self.block("embed")["encoder"], self.block("audit")["encoder"]
+        return {
+            **({"embed.encoder": embed} if self.adapting else {}),
+            **({"audit.encoder": audit} if self.drawing and audit else {}),
+        }
+
     def block(self, name: str, method: str | None = None) -> Any:
         """A block of settings as a method on this data set sees it."""
         return block(self.config, self.dataset, method, name)

@@ -172,13 +172,31 @@ def clip_files(folder: Path, where: str) -> Iterator[Finding]:
 
 
 def judges(case: Case) -> Iterator[Finding]:
-    """The CLIPs that score samples, and the one whose features are clustered."""
+    """The CLIPs that score samples, and the encoders whose features are clustered or compared."""
     asked = {(score["model"], "score.model"): None for _, (score,) in case.sharing(case.drawing, "score")}
-    encoder = case.block("embed")["encoder"]
-    if case.adapting and encoder["kind"] == "clip":
-        asked[encoder["model"], "embed.encoder.model"] = None
+    encoders = [(own["kind"], own["model"], f"{key}.model") for key, own in case.encoders().items()]
+    asked |= {(model, key): None for kind, model, key in encoders if kind == "clip"}
     for model, key in asked:
         yield from clip(model, key)
+    for kind, model, key in encoders:
+        if kind == "timm" and places.is_local(model):
+            yield from timm_folder(model, key)
+
+
+def timm_folder(model: str, key: str) -> Iterator[Finding]:
+    """A local folder in timm's layout holds what it has to."""
+    folder = Path(locate(model))
+    where = f"config: {key}: {folder}"
+    if not folder.is_dir():
+        what = "give a folder in timm's layout, or the name of a timm model"
+        yield Finding(f"config: {key}: there is no folder {model}; {what}")
+        return
+    if places.read(folder / "config.json") is None:
+        yield Finding(f"{where} holds no readable config.json; fetch the model again")
+    if (folder / "model.safetensors").is_file():
+        yield from header([folder / "model.safetensors"], where, "")
+    else:
+        yield Finding(f"{where} holds no model.safetensors; fetch the model again")
 
 
 def layers(case: Case) -> Iterator[Finding]:
@@ -211,10 +229,10 @@ def backbones(case: Case) -> Iterator[Finding]:
         start = settings["pretrained"]
         if not isinstance(start, str):
             continue
-        if not Path(start).is_file():
+        if not Path(locate(start)).is_file():
             yield Finding(
                 f"config: classifier.pretrained: no file {start} for {methods} on {case.dataset}; give a"
                 " file, or true"
             )
         else:
-            yield from header([Path(start)], "config: classifier.pretrained", "")
+            yield from header([Path(locate(start))], "config: classifier.pretrained", "")

@@ -19,8 +19,9 @@ from typing import Any
 from fairgen.core.errors import shortened
 from fairgen.core.fingerprint import fingerprint
 from fairgen.core.settings import canonical
+from fairgen.models.checkpoints import locate
 from fairgen.workflow.preflight.findings import NOTE, Case, Finding
-from fairgen.workflow.preflight.places import offline
+from fairgen.workflow.preflight.places import is_local, offline
 
 Question = dict[str, Any]
 KEPT = 1000  # questions that the cache remembers
@@ -38,11 +39,13 @@ def questions(case: Case) -> list[Question]:
     found: list[Question] = []
     for _, (settings,) in case.sharing(list(case.methods), "classifier"):
         own = {k: v for k, v in settings.items() if k != "precision"}
-        if not isinstance(own["pretrained"], str) or Path(own["pretrained"]).is_file():
+        if not isinstance(own["pretrained"], str) or Path(locate(own["pretrained"])).is_file():
             found.append({"ask": "classifier", "settings": own, "classes": classes})
-    encoder = case.block("embed")["encoder"]
-    if case.adapting and encoder["kind"] == "timm":
-        found.append({"ask": "encoder", "model": encoder["model"]})
+    found += [
+        {"ask": "encoder", "model": own["model"], "key": f"{key}.model"}
+        for key, own in case.encoders().items()
+        if own["kind"] == "timm" and not is_local(own["model"])
+    ]
     return found
 
 
@@ -51,7 +54,8 @@ def mark(question: Question) -> str:
     answers.
     """
     start = question.get("settings", {}).get("pretrained")
-    state = [Path(start).stat().st_mtime_ns, Path(start).stat().st_size] if isinstance(start, str) else []
+    file = Path(locate(start)) if isinstance(start, str) else None
+    state = [file.stat().st_mtime_ns, file.stat().st_size] if file else []
     versions = [version(name) for name in ("timm", "torch")]
     code = fingerprint("fairgen.models.classifier", "fairgen.workflow.preflight.probes")
     return hashlib.sha256(canonical([question, state, versions, code, offline()]).encode()).hexdigest()[:16]
@@ -98,7 +102,7 @@ def named(question: Question) -> tuple[str, str]:
     """The key and the name of the model that a question is about."""
     if question["ask"] == "classifier":
         return "classifier.model", question["settings"]["model"]
-    return "embed.encoder.model", question["model"]
+    return question["key"], question["model"]
 
 
 def cached(hub: str) -> bool:
@@ -142,9 +146,7 @@ def answer(question: Question) -> tuple[str, str]:
     from fairgen.core.errors import FairgenError
 
     try:
-        return "", probe_classifier(question) if question["ask"] == "classifier" else probe_encoder(
-            question["model"]
-        )
+        return "", probe_classifier(question) if question["ask"] == "classifier" else probe_encoder(question)
     except FairgenError as error:
         text = " ".join(str(error).split())
         return text if text.startswith("config: ") else f"config: {text}", ""
@@ -175,14 +177,14 @@ def probe_classifier(question: Question) -> str:
     return to_be_had(settings.model, "classifier.pretrained") if settings.pretrained is True else ""
 
 
-def probe_encoder(model: str) -> str:
+def probe_encoder(question: Question) -> str:
     """An encoder of timm's is known, and its weights are to be had; returns the hub's repository of them.
 
     Raises:
         FairgenError: it is not, or they are not.
     """
-    known(model, "embed.encoder.model")
-    return to_be_had(model, "embed.encoder.model")
+    known(question["model"], question["key"])
+    return to_be_had(question["model"], question["key"])
 
 
 def known(model: str, key: str) -> None:

@@ -1,0 +1,88 @@
+"""Comparisons over whole-chain replicates of a data set: worst-group accuracy per method and ratio.
+
+A replicate is a data set entry with split and generation seeds of its own. Its value is the mean over its
+classifier seeds, so the intervals here are over data, splits, generators and classifiers together; those in
+each replicate's own table are over classifiers only. `replicates.schema.json` describes the file.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from fairgen.core import job, lineage, schemas
+from fairgen.evaluate import intervals, results
+
+
+@dataclass(frozen=True)
+class Replicates:
+    """The data set, its replicates in the order of the tables, and the ablation that these are of."""
+
+    dataset: str
+    replicates: list[str]
+    ablation: str | None
+
+
+@dataclass(frozen=True)
+class Files(job.Files):
+    """What a job reads and writes."""
+
+    tables: job.Inputs
+    replicates: job.Output
+
+
+def summarise(documents: list[dict[str, Any]], ratio: str) -> dict[str, Any]:
+    """Each method's worst-group accuracy over the replicates and over each one's seeds, and the paired
+    comparison.
+    """
+    seeds = {
+        method: [d["results"][ratio][method]["worst_group_accuracy"] for d in documents]
+        for method in documents[0]["results"][ratio]
+    }
+    means = {method: [figure["mean"] for figure in own] for method, own in seeds.items()}
+    methods = {
+        method: {"worst_group_accuracy": intervals.over_runs(own, "replicate"), "over_seeds": seeds[method]}
+        for method, own in means.items()
+    }
+    found = [results.empty_groups(d["results"][ratio]) for d in documents]
+    empty = {split: sorted({name for one in found for name in one[split]}) for split in found[0]}
+    return {"methods": methods, "empty_groups": empty, "comparison": intervals.ranking(means, "replicate")}
+
+
+def terminal_table(document: dict[str, Any]) -> str:
+    """Mean and interval of every method at every ratio."""
+    lines = []
+    count = len(document["replicates"])
+    title = " ".join(filter(None, (document["dataset"], document.get("ablation"))))
+    for ratio, methods in document["results"].items():
+        lines += [
+            f"\n{title}, bias ratio {ratio}, {count} replicates",
+            f"{'method':<18}{'worst group':>12}{'95 %':>16}",
+        ]
+        for name, entry in sorted(methods.items(), key=lambda item: -item[1]["worst_group_accuracy"]["mean"]):
+            worst = entry["worst_group_accuracy"]
+            lines.append(f"{name:<18}{worst['mean']:>12.3f}{intervals.shown(worst):>16}")
+        lines += results.missing(document["empty_groups"][ratio])
+        lines.append(intervals.verdict(document["comparisons"][ratio], "replicate"))
+    return "\n".join(lines)
+
+
+def write(settings: Replicates, files: Files) -> None:
+    """Gather the replicates' tables, write the published document, and print its summary.
+
+    Raises:
+        FairgenError: a table is none, or the document does not fit its schema.
+    """
+    documents = [results.load(path) for path in files.tables]
+    by_ratio = {ratio: summarise(documents, ratio) for ratio in documents[0]["results"]}
+    document = {
+        "schema_version": results.REPLICATES_VERSION,
+        "dataset": settings.dataset,
+        **({"ablation": settings.ablation} if settings.ablation else {}),
+        "replicates": settings.replicates,
+        "config_sha256": [d["config_sha256"] for d in documents],
+        "results": {ratio: found["methods"] for ratio, found in by_ratio.items()},
+        "empty_groups": {ratio: found["empty_groups"] for ratio, found in by_ratio.items()},
+        "comparisons": {ratio: found["comparison"] for ratio, found in by_ratio.items()},
+    }
+    schemas.check(document, schemas.published("replicates"), "replicates.json")
+    lineage.write_json(files.replicates, document)
+    print(terminal_table(document))
