@@ -28,7 +28,7 @@ from fairgen.embedded import birds
 from fairgen.evaluate import fidelity
 from fairgen.generate.sample import Sample
 from fairgen.generate.solver import Solver, sample_images
-from fairgen.models import base_model, clip, diffusion, text_encoders
+from fairgen.models import base_model, diffusion, scorer, text_encoders
 from fairgen.workflow import stage_settings as table
 
 PROMPT = "a landbird on land"
@@ -80,7 +80,7 @@ def drawings(images: int) -> np.ndarray:
 
 def quality(drawn: dict[str, np.ndarray]) -> None:
     """Print the kernel distance of each side to held-out drawings."""
-    judge = clip.load("fairgen:embedded/weights/clip", "score.model")
+    judge = scorer.load("fairgen:embedded/weights/clip", "score.model")
     features = {name: judge.images(pixels) for name, pixels in drawn.items()}
     real = judge.images(drawings(len(next(iter(drawn.values())))))
     for name, own in features.items():

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from fairgen.core import images, job, lineage, parquet
 from fairgen.generate.prompts import plain_prompt
-from fairgen.models import clip
+from fairgen.models import scorer
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Files(job.Files):
 
 def work(settings: Score, files: Files) -> None:
     """Score the samples of all groups."""
-    model, groups = clip.load(settings.model, "score.model"), list(settings.prompts)
+    model, groups = scorer.load(settings.model, "score.model"), list(settings.prompts)
     job.ready()
     text = model.texts([plain_prompt(settings.prompts[g]) for g in groups])
     parts = []

@@ -48,6 +48,11 @@ def missing(model: str, key: str, error: Exception, hub: str = "") -> FairgenErr
         return FairgenError(
             f"{key}: cannot load a model from the {what} {place} ({reason}); check the path and its files"
         )
+    if "gated" in reason:
+        return FairgenError(
+            f"{key}: '{model}' is gated at the hub; accept its terms at https://huggingface.co/{hub or model}"
+            " and log in with `hf auth login`, or give a local folder"
+        )
     return FairgenError(
         f"{key}: '{model}' is neither a local folder nor to be had from the hub ({reason}); fetch it with"
         f" `hf download {hub or model}` or give a local folder"

@@ -11,7 +11,7 @@ import torch
 
 from fairgen.core import devices
 from fairgen.core.errors import FairgenError
-from fairgen.models import clip, weights
+from fairgen.models import scorer, weights
 from fairgen.models.checkpoints import locate, missing
 
 
@@ -48,7 +48,7 @@ def load(settings: Encoder, key: str = "embed.encoder") -> Features:
 
 
 def _clip(model: str, key: str) -> Features:
-    loaded = clip.load(model, key)
+    loaded = scorer.load(model, key)
     return Features(loaded.pooled, loaded.size)
 
 

@@ -61,7 +61,7 @@ def fingerprints(folder: Path) -> dict[str, str]:
             {"pretrain", "finetune"},
         ),
         ("data/pixels.py", "(-len(text) % 8)", "(-len(text) % 16)", {"decode", "pretrain", "finetune"}),
-        ("models/clip.py", "/ 255", "/ 256", {"embed"}),
+        ("models/contrastive.py", "/ 255", "/ 256", {"embed"}),
     ],
 )
 def test_edits(tmp_path: Path, file: str, old: str, new: str, changed: set) -> None:

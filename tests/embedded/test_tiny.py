@@ -11,14 +11,14 @@ from workflows import PROJECT
 
 from fairgen.embedded import birds, tiny
 from fairgen.generate.solver import Solver, sample_images
-from fairgen.models import autoencoder, base_model, clip, diffusion, text_encoders
+from fairgen.models import autoencoder, base_model, clip, diffusion, scorer, text_encoders
 
 PROMPTS = [f"a {kind} on {place}" for kind in birds.KINDS for place in birds.PLACES]
 
 
 @pytest.fixture(scope="module")
 def model() -> clip.Clip:
-    return clip.load("fairgen:embedded/weights/clip", "score.model")
+    return scorer.load("fairgen:embedded/weights/clip", "score.model")
 
 
 def accuracy(

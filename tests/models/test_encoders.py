@@ -10,7 +10,7 @@ import pytest
 
 from fairgen.core.errors import FairgenError
 from fairgen.embedded import tiny
-from fairgen.models import clip, encoder
+from fairgen.models import encoder, scorer
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def folder(tmp_path: Path) -> Path:
 
 def of_another_kind(folder: Path) -> None:
     path = folder / "config.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"model_type": "siglip"}))
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"model_type": "blip"}))
 
 
 def without_mean(folder: Path) -> None:
@@ -39,7 +39,10 @@ FAULTS = {
         "own has no preprocessor_config.json with image_mean and image_std",
     ),
     "no mean": (without_mean, "own has no preprocessor_config.json with image_mean and image_std"),
-    "another kind": (of_another_kind, "own is no CLIP (config.json says model_type: siglip); give a CLIP"),
+    "another kind": (
+        of_another_kind,
+        "own is of no family that fairgen reads (config.json says model_type: blip)",
+    ),
     "no config": (lambda folder: (folder / "config.json").unlink(), "own "),
     "no words": (without_words, "own"),
     "no weights": (lambda folder: (folder / "model.safetensors").unlink(), "own "),
@@ -52,7 +55,7 @@ def test_what_a_clip_lacks_is_one_line(folder: Path, fault: str) -> None:
     spoil, said = FAULTS[fault]
     spoil(folder)
     for key, load in (
-        ("score.model", lambda: clip.load(str(folder), "score.model")),
+        ("score.model", lambda: scorer.load(str(folder), "score.model")),
         ("embed.encoder.model", lambda: encoder.load(encoder.Encoder("clip", str(folder)))),
     ):
         with pytest.raises(FairgenError) as error:

@@ -24,10 +24,10 @@ from fairgen.models import (
     adapters,
     base_model,
     classifier,
-    clip,
     diffusion,
     encoder,
     lora,
+    scorer,
     text_encoders,
     weights,
 )
@@ -99,7 +99,7 @@ def test_clip(tmp_path: Path, how: str) -> None:
     folder = shutil.copytree(tiny.CLIP, tmp_path / "clip")
     name = "text_model.encoder.layers.0.layer_norm1.bias"
     refused(
-        lambda: clip.load(str(folder), "score.model"),
+        lambda: scorer.load(str(folder), "score.model"),
         folder / "model.safetensors",
         how,
         name,

@@ -7,7 +7,7 @@ from bench import BASE
 
 from fairgen.commands import check
 from fairgen.core.errors import FairgenError
-from fairgen.models import base_model, clip, text_encoders
+from fairgen.models import base_model, scorer, text_encoders
 from fairgen.report import check_page
 
 GENERATOR = check_page.Generator(k=4, min_images=10, borrow_below=20, token="V", per_group=100)
@@ -145,7 +145,7 @@ def test_no_stage_cuts_a_prompt_silently(base: base_model.Base) -> None:
     with pytest.raises(FairgenError, match="tokens, and the text encoder reads"):
         text_encoders.encode_prompts(base, [long])
     with pytest.raises(FairgenError, match="tokens, and the text encoder reads"):
-        clip.load("fairgen:embedded/weights/clip", "score.model").texts([long])
+        scorer.load("fairgen:embedded/weights/clip", "score.model").texts([long])
 
 
 def test_a_hub_model_that_is_not_there_counts_no_tokens(monkeypatch: pytest.MonkeyPatch) -> None:

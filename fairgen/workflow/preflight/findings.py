@@ -44,6 +44,10 @@ class Case(OfDataset):
             **({"audit.encoder": audit} if self.drawing and audit else {}),
         }
 
+    def scorers(self) -> dict[str, str]:
+        """The models that score samples, each with the key that names it."""
+        return {score["model"]: "score.model" for _, (score,) in self.sharing(self.drawing, "score")}
+
     def block(self, name: str, method: str | None = None) -> Any:
         """A block of settings as a method on this data set sees it."""
         return block(self.config, self.dataset, method, name)

@@ -10,19 +10,15 @@ from pathlib import Path
 from fairgen.core import safetensors_header
 from fairgen.core.errors import FairgenError, shortened
 from fairgen.core.schemas import nearest
-from fairgen.models import lora, single_file
+from fairgen.models import families, lora, single_file
 from fairgen.models.checkpoints import check_moved, locate
+from fairgen.models.families import FAMILIES
 from fairgen.models.pipelines import ARCHITECTURES
 from fairgen.workflow.preflight import places
 from fairgen.workflow.preflight.findings import ABSENT, NOTE, Case, Finding, settled
 
 # how the name of a weight of each part starts, or ends if that has a dot in front
-UNET, VAE, TEXT, CLIP = (
-    "conv_in.weight",
-    "decoder.conv_in.weight",
-    ".token_embedding.weight",
-    "visual_projection.weight",
-)
+UNET, VAE, TEXT = "conv_in.weight", "decoder.conv_in.weight", ".token_embedding.weight"
 SINGLE = "model.diffusion_model."  # the denoiser in a single file
 
 
@@ -147,37 +143,47 @@ def header(files: list[Path], where: str, sign: str) -> Iterator[Finding]:
         )
 
 
-def tokenizer(folder: Path, where: str) -> Iterator[Finding]:
+def tokenizer(
+    folder: Path, where: str, files: tuple[str, ...] = ("vocab.json", "merges.txt")
+) -> Iterator[Finding]:
     """Check that a tokenizer's words are there; transformers would make one without words."""
-    words = [name for name in ("vocab.json", "merges.txt") if not (folder / name).is_file()]
-    if words and not (folder / "tokenizer.json").is_file():
+    words = [name for name in files if not (folder / name).is_file()]
+    if words and ("tokenizer.json" in files or not (folder / "tokenizer.json").is_file()):
         yield Finding(f"{where} holds no {words[0]} of a tokenizer; fetch the model again", ABSENT)
 
 
-def clip(model: str, key: str) -> Iterator[Finding]:
-    """Check a CLIP in transformers' layout."""
+def image_text(model: str, key: str) -> Iterator[Finding]:
+    """Check an image-text model in transformers' layout, of any family."""
     yield from there(key, model, None, "config.json")
-    folder = places.clip_folder({"model": model})
+    folder = places.image_text_folder(model)
     if folder is not None and (folder / "config.json").is_file():
-        yield from settled(clip_files(folder, f"config: {key}: {folder}"), rest_of(model, key))
+        yield from settled(image_text_files(folder, model, f"config: {key}"), rest_of(model, key))
 
 
-def clip_files(folder: Path, where: str) -> Iterator[Finding]:
-    """Check the files of a CLIP's folder."""
+def image_text_files(folder: Path, model: str, key: str) -> Iterator[Finding]:
+    """Check the files of an image-text model's folder."""
+    where, about = f"{key}: {folder}", places.read(folder / "config.json")
     for name in ("config.json", "preprocessor_config.json"):
         if places.read(folder / name) is None:
             yield Finding(f"{where} holds no readable {name}; fetch the model again", ABSENT)
-    yield from weights(folder, "model", "", where, CLIP)
-    yield from tokenizer(folder, where)
+    if about is None:
+        return
+    try:
+        family = FAMILIES[families.family(about, model, key)]
+    except FairgenError as error:
+        yield Finding(str(error))
+        return
+    yield from weights(folder, "model", "", where, family.sign)
+    yield from tokenizer(folder, where, family.vocabulary)
 
 
 def judges(case: Case) -> Iterator[Finding]:
-    """The CLIPs that score samples, and the encoders whose features are clustered or compared."""
-    asked = {(score["model"], "score.model"): None for _, (score,) in case.sharing(case.drawing, "score")}
+    """The models that score samples, and the encoders whose features are clustered or compared."""
+    asked = dict.fromkeys(case.scorers().items())
     encoders = [(own["kind"], own["model"], f"{key}.model") for key, own in case.encoders().items()]
     asked |= {(model, key): None for kind, model, key in encoders if kind == "clip"}
     for model, key in asked:
-        yield from clip(model, key)
+        yield from image_text(model, key)
     for kind, model, key in encoders:
         if kind == "timm" and places.is_local(model):
             yield from timm_folder(model, key)

@@ -63,9 +63,8 @@ def denoiser_files(diffusion: Config) -> list[Path]:
     return [file for file in files if file.name.count(".") == 1] or files[:1]
 
 
-def clip_folder(score: Config) -> Path | None:
-    """The local folder of a CLIP in transformers' layout; None where there is none (yet)."""
-    model = score["model"]
+def image_text_folder(model: str) -> Path | None:
+    """The local folder of an image-text model in transformers' layout; None where there is none (yet)."""
     return Path(locate(model)) if is_local(model) else snapshot(model, None, "config.json")
 
 

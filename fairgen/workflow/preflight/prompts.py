@@ -1,5 +1,5 @@
-"""Before the first job: prompts that the generators, their text encoders and CLIP can tell apart and read to
-the end.
+"""Before the first job: prompts that the generators, their text encoders and the scorer can tell apart and
+read to the end.
 """
 
 import json
@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from fairgen.generate.prompts import PLACE, instance_prompt, plain_prompt
+from fairgen.models import tokenizer_file
+from fairgen.models.families import FAMILIES
 from fairgen.workflow.preflight.findings import Case, Finding
-from fairgen.workflow.preflight.places import base_folder, clip_folder, layout
+from fairgen.workflow.preflight.places import base_folder, image_text_folder, layout, read
 
 LIMIT = 77  # tokens that Stable Diffusion's text encoders and CLIP read, where the tokenizer does not say
 UNKNOWN = "<|endoftext|>"
@@ -30,7 +32,7 @@ def tokens_placed(case: Case) -> Iterator[Finding]:
 
 
 def told_apart(case: Case) -> Iterator[Finding]:
-    """Groups whose prompts are the same share CLIP's probability between them, so that it says nothing."""
+    """Groups whose prompts are the same share the scorer's probability, so that it says nothing."""
     if not any(case.block("filter", method)["by"] == "probability" for method in case.drawing):
         return
     seen: dict[str, str] = {}
@@ -63,8 +65,8 @@ def lengths(case: Case) -> Iterator[Finding]:
         if base
         else []
     )
-    clips = [clip_folder(score) for _, (score,) in case.sharing(case.drawing, "score")]
-    readers += [(place, list(plain.items())) for place in clips if place]
+    scorers = [image_text_folder(model) for model in case.scorers()]
+    readers += [(place, list(plain.items())) for place in scorers if place]
     told = set()
     for place, prompts in readers:
         for where, text in too_long(place, prompts):
@@ -74,7 +76,13 @@ def lengths(case: Case) -> Iterator[Finding]:
 
 
 def too_long(folder: Path, prompts: list[tuple[str, str]]) -> Iterator[tuple[str, str]]:
-    """Yield the name of each prompt that a tokenizer's folder finds too long, and what to say about it."""
+    """Yield the name of each prompt that a tokenizer's folder, or an image-text model's, finds too long, and
+    what to say about it.
+    """
+    kind = (read(folder / "config.json") or {}).get("model_type")
+    if kind in FAMILIES and FAMILIES[kind].vocabulary == tokenizer_file.FILES:
+        yield from too_long_for(folder, kind, prompts)
+        return
     limit, tokenizer = limit_of(folder), None
     for where, text in prompts:
         # no token is shorter than a byte; start and end are two more
@@ -85,6 +93,23 @@ def too_long(folder: Path, prompts: list[tuple[str, str]]) -> Iterator[tuple[str
             return
         count = len(tokenizer.encode(text, add_special_tokens=False).ids) + 2
         if count > limit:
+            yield where, f"'{text}' has {count} tokens, and {folder} reads {limit}; shorten it"
+
+
+def too_long_for(folder: Path, kind: str, prompts: list[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """The same of an image-text model whose tokenizer is one file; nothing where that cannot be read."""
+    family, tokenizer = FAMILIES[kind], None
+    file, about = (folder / name for name in tokenizer_file.FILES)
+    limit = family.limit(read(folder / "config.json") or {})
+    for where, text in prompts:
+        # no token is shorter than a byte, but for a start, an end and what stands for the space before a text
+        if len(text.encode()) + 3 <= limit:
+            continue
+        try:
+            tokenizer = tokenizer or tokenizer_file.read(file, about, limit, family.lowercase)
+        except (OSError, ValueError):  # told by the check of its folder, or when it is loaded
+            return
+        if (count := len(tokenizer.ids(text))) > limit:
             yield where, f"'{text}' has {count} tokens, and {folder} reads {limit}; shorten it"
 
 
