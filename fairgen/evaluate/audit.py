@@ -23,8 +23,9 @@ from fairgen.core.html import Picture, render
 from fairgen.core.seeds import seed_of
 from fairgen.data import duplicates
 from fairgen.data.subset import cut
-from fairgen.evaluate import audit_features, closest_pairs, fidelity
+from fairgen.evaluate import audit_features, closest_pairs, fidelity, transfer
 from fairgen.evaluate import data_card as card
+from fairgen.evaluate.group_fidelity import Measures, copies, fidelity_figures
 from fairgen.generate import selection
 from fairgen.models import encoder
 
@@ -36,19 +37,15 @@ REAL = "training rows of the index, before the bias ratio's cut"
 class Audit:
     """How the figures are taken, the two models, and what the data card says of the set."""
 
-    min_images: int
+    measures: Measures
     real_images: int
-    blocks: int
-    block_size: int
-    neighbours: int
-    similarity: float
     near: int
     shown: int
     clip: str
     space: encoder.Encoder  # of distances and diversity
     encoder: encoder.Encoder  # that clusters
     batch: int
-    groups: list[str]
+    classes: dict[str, str]  # of each group
     card: card.Recipe
 
 
@@ -114,61 +111,19 @@ def real_features(models: audit_features.Models, real: Real, rows: list[dict[str
     return torch.cat([audit_features.unit(models.space(pixels)) for pixels in loaded])
 
 
-def fidelity_figures(
-    real: torch.Tensor, generated: torch.Tensor, settings: Audit, seed: int
-) -> dict[str, Any]:
-    """Distance, precision, recall and diversity; null, with the reason, where either side has too few
-    images.
-    """
-    names = (
-        "kernel_distance",
-        "precision",
-        "recall",
-        "vendi_score",
-        "vendi_score_real",
-        "compared_images",
-    )
-    n = min(len(real), len(generated))
-    if n < settings.min_images:
-        reason = (
-            f"{len(generated)} generated and {len(real)} real images; audit.min_images asks for"
-            f" {settings.min_images}"
-        )
-        return {**dict.fromkeys(names), "null_because": reason}
-    generator = torch.Generator().manual_seed(seed)
-    x, y = (
-        features[torch.randperm(len(features), generator=generator)[:n]] for features in (real, generated)
-    )
-    distance = fidelity.kernel_distance(real, generated, settings.blocks, settings.block_size, seed)
-    precision, recall = fidelity.precision_recall(x, y, settings.neighbours)
-    values = (distance, precision, recall, fidelity.vendi(y), fidelity.vendi(x), n)
-    return {**dict(zip(names, values, strict=True)), "null_because": None}
-
-
-def copies(cosine: torch.Tensor, reference: torch.Tensor, settings: Audit) -> dict[str, Any]:
-    """Share of generated images as similar to a training row as `similarity`, and of real rows to another
-    real row.
-    """
-    enough = min(len(cosine), len(reference)) >= settings.min_images
-    values = [
-        float((c >= settings.similarity).double().mean()) if enough else None for c in (cosine, reference)
-    ]
-    return {
-        "flagged": int((cosine >= settings.similarity).sum()),
-        **dict(zip(("share", "share_among_real"), values, strict=True)),
-    }
-
-
 def audit_group(
     group: str, settings: Audit, own: selection.Selected, models: audit_features.Models, real: Real
-) -> tuple[dict[str, Any], list[closest_pairs.Pair]]:
-    """A group's figures, and its generated images closest to a training row."""
+) -> tuple[dict[str, Any], list[closest_pairs.Pair], tuple[torch.Tensor, torch.Tensor]]:
+    """A group's figures, its generated images closest to a training row, and the features that the figures
+    are of (real, generated).
+    """
     seen, encoded, found = examine(models, own.file, own.rows, settings.near)
     duplicates.mark_sets(found, settings.near)
     chosen = cut([r for r in real.rows if r["group"] == group], {group: settings.real_images}, 0)
     place = torch.tensor([r["place"] for r in chosen])
     cosine, neighbour = fidelity.nearest(encoded, real.features)
     among, _ = fidelity.nearest(real.features[place], real.features, place)
+    compared = real_features(models, real, chosen), seen
     closest = cosine.argsort(descending=True, stable=True)[: settings.shown].tolist()
     names = own.column("id")
     shown = [
@@ -180,13 +135,13 @@ def audit_group(
     figures = {
         "borrowed_from": parquet.facts(own.file)["borrowed_from"],
         "real_images": len(chosen),
-        **fidelity_figures(real_features(models, real, chosen), seen, settings, seed_of("audit", group)),
-        "near_copies": copies(cosine, among, settings),
+        **fidelity_figures(*compared, settings.measures, seed_of("audit", group)),
+        "near_copies": copies(cosine, among, settings.measures),
         "constant": sum(f["constant"] for f in found),
         "black": sum(f["black"] for f in found),
         "duplicates": len(found) - len({f["set"] for f in found}),
     }
-    return figures, shown
+    return figures, shown, compared
 
 
 def read_real(index: Path, embeddings: Path) -> Real:
@@ -211,12 +166,17 @@ def work(settings: Audit, files: Files) -> None:
     real = read_real(files.index, files.embeddings)
     job.ready()
     kept, filtered = selection.read(files.selection), parquet.facts(files.selection)["groups"]
-    groups, shown = {}, []
-    for group in settings.groups:
-        figures, closest = audit_group(group, settings, kept[group], models, real)
+    groups, shown, compared = {}, [], {}
+    for group in settings.classes:
+        figures, closest, compared[group] = audit_group(group, settings, kept[group], models, real)
         groups[group] = {**filtered[group], **figures}
         shown += closest
         job.log.info("group %s: %s", group, groups[group])
+    # what holds of all groups together
+    sides = ({group: both[side] for group, both in compared.items()} for side in (0, 1))
+    measures = settings.measures
+    told = transfer.two_way(*sides, settings.classes, measures.min_images, measures.penalty)
+    groups = {group: {**own, "transfer": told[group]} for group, own in groups.items()}
     document = {
         **{
             "scope": files.scope,
@@ -225,13 +185,13 @@ def work(settings: Audit, files: Files) -> None:
             "space": settings.space.model,
             "encoder": settings.encoder.model,
         },
-        **{"real": REAL, "similarity": settings.similarity, "min_images": settings.min_images},
+        **{"real": REAL, "similarity": measures.similarity, "min_images": measures.min_images},
         "groups": groups,
         "closest_pairs": [pair.facts() for pair in shown],
     }
     lineage.write_json(files.audit, document)
     lineage.write_text(files.card, card.page(settings.card, document, files.samples))
-    closest_pairs.plot(shown, real.root, settings.similarity, files.pairs)
+    closest_pairs.plot(shown, real.root, measures.similarity, files.pairs)
     title = f"Closest pairs of {files.method}"
     lineage.write_text(files.page, render([Picture(Path(files.pairs).read_bytes(), title)], title))
 

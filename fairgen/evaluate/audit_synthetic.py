@@ -11,7 +11,7 @@ from fairgen.core.html import render
 from fairgen.core.markdown import clean, table
 from fairgen.evaluate import data_card
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 READING = """\
 - **accepted**: share of the drawn images that pass the CLIP filter's threshold. Where it differs \
@@ -21,6 +21,15 @@ between the groups of one
 `audit.encoder` (mean ± sd over random
   blocks). 0: no difference seen. Not comparable with KID on Inception features.
 - **precision**, **recall**: share of generated images near real ones, and of real images near generated ones.
+- **density**: how many real images have a generated one in their neighbourhood, in parts of what real \
+images would; may exceed 1.
+- **coverage**: share of real images with a generated one in their neighbourhood; about 0.97 (5 neighbours) \
+is all that two equal
+  sets reach.
+- **transfer**: accuracy of a linear classifier of real images on the group's generated ones, and of one of \
+generated images on
+  the real ones; in brackets that of one half of the real images on the other. Far below that: the class \
+looks otherwise.
 - **Vendi score**: effective number of different images, and in brackets that of as many real images.
 - **near copies**: share of images that are very similar to a training image, and in brackets \
 the share of real training

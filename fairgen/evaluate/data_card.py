@@ -49,6 +49,9 @@ def figures_row(group: str, f: dict[str, Any]) -> list[Any]:
     variety = f"{number(f['vendi_score'], 1)} ({number(f['vendi_score_real'], 1)})"
     near = f"{number(f['near_copies']['share'])} ({number(f['near_copies']['share_among_real'])})"
     flaws = (f["black"], f["constant"], f["duplicates"])
+    taught = [
+        number(f["transfer"][way]) for way in ("real_to_synthetic", "synthetic_to_real", "real_to_real")
+    ]
     return [
         group,
         f["kept"],
@@ -56,6 +59,9 @@ def figures_row(group: str, f: dict[str, Any]) -> list[Any]:
         kid,
         number(f["precision"]),
         number(f["recall"]),
+        number(f["density"]),
+        number(f["coverage"]),
+        f"{taught[0]}, {taught[1]} ({taught[2]})",
         variety,
         near,
         *flaws,
@@ -63,7 +69,8 @@ def figures_row(group: str, f: dict[str, Any]) -> list[Any]:
 
 
 METRICS = (
-    *("group", "kept", "accepted", "kernel distance", "precision", "recall", "Vendi score (real)"),
+    *("group", "kept", "accepted", "kernel distance", "precision", "recall"),
+    *("density", "coverage", "transfer to, from synthetic (real)", "Vendi score (real)"),
     *("near copies (among real)", "black", "constant", "duplicates"),
 )
 
@@ -134,7 +141,7 @@ def figures(audit: dict[str, Any]) -> list[str]:
     return [
         "## Figures",
         table(METRICS, (figures_row(g, f) for g, f in audit["groups"].items())),
-        f"Real side: {audit['real']}. Distance, precision, recall and Vendi score are of features of"
+        f"Real side: {audit['real']}. Distances, transfer and Vendi score are of features of"
         f" `{clean(audit['space'])}`. A near copy has a similarity of at least {audit['similarity']} to a"
         f" training row by the encoder `{clean(audit['encoder'])}`. `audit.json` holds the figures, and"
         " `nearest.png` shows the closest pairs.",

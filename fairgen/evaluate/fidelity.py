@@ -55,9 +55,12 @@ def inside(points: torch.Tensor, centres: torch.Tensor, k: int) -> float:
     """Share of `points` that lie in a ball around some centre, as wide as that centre's distance to its k-th
     neighbour.
     """
-    # the first neighbour is the centre itself
-    radius = torch.cdist(centres, centres).kthvalue(k + 1, dim=1).values
-    return float((torch.cdist(points, centres) <= radius).any(1).double().mean())
+    return float((torch.cdist(points, centres) <= radii(centres, k)).any(1).double().mean())
+
+
+def radii(centres: torch.Tensor, k: int) -> torch.Tensor:
+    """Distance (n,) of each centre to its k-th neighbour, of which the first is not itself."""
+    return torch.cdist(centres, centres).kthvalue(k + 1, dim=1).values
 
 
 def precision_recall(real: torch.Tensor, generated: torch.Tensor, k: int) -> tuple[float, float]:
@@ -69,6 +72,19 @@ def precision_recall(real: torch.Tensor, generated: torch.Tensor, k: int) -> tup
     """
     real, generated = real.double(), generated.double()
     return inside(generated, real, k), inside(real, generated, k)
+
+
+def density_coverage(real: torch.Tensor, generated: torch.Tensor, k: int) -> tuple[float, float]:
+    """Density and coverage (Naeem et al. 2020, arXiv 2002.09797).
+
+    Density is the mean number of real neighbourhoods that a generated image lies in, in parts of k: unlike
+    precision, one outlier among the real images with a wide neighbourhood counts little, and it may exceed 1.
+    Coverage is the share of real images with a generated one in their neighbourhood; of two sets of one
+    distribution it is about 1 - 2⁻ᵏ.
+    """
+    real, generated = real.double(), generated.double()
+    within = torch.cdist(generated, real) <= radii(real, k)
+    return float(within.sum(1).double().mean() / k), float(within.any(0).double().mean())
 
 
 def vendi(features: torch.Tensor) -> float:

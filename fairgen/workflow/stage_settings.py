@@ -100,10 +100,13 @@ def filter(job: Job) -> Config:
 def audit(job: Job) -> Config:
     """The figures of a synthetic set, and what its card says of it."""
     found = job.block("audit")
+    own = ("encoder", "real_images", "near", "shown")
     return {
-        **{k: v for k, v in found.items() if k != "encoder"},
+        **{k: found[k] for k in ("real_images", "near", "shown")},
+        "measures": {k: v for k, v in found.items() if k not in own},
         "space": found["encoder"] or job.block("embed")["encoder"],
-        **{"clip": job.block("score")["model"], **job.block("embed"), "groups": list(job.groups)},
+        **{"clip": job.block("score")["model"], **job.block("embed")},
+        "classes": each(job.groups, "target"),
         "card": {"dataset": job.dataset, "seed": job.block("sample")["seed"], "filter": job.block("filter")},
     }
 

@@ -34,6 +34,8 @@ def test_figures_of_few_images_are_null_with_the_reason(audit_document: dict) ->
         "kernel_distance",
         "precision",
         "recall",
+        "density",
+        "coverage",
         "vendi_score",
         "vendi_score_real",
         "compared_images",
@@ -44,6 +46,9 @@ def test_figures_of_few_images_are_null_with_the_reason(audit_document: dict) ->
     assert (a["compared_images"], a["kernel_distance"]["block_size"], a["real_images"]) == (12, 6, 12)
     assert all(b[name] is None for name in (*figures,))
     assert b["near_copies"]["share"] is None
+    assert a["transfer"] == b["transfer"]  # one class alone has enough images
+    assert a["transfer"]["real_to_synthetic"] is None
+    assert a["transfer"]["null_because"].startswith("fewer than two classes")
     assert b["null_because"] == "1 generated and 12 real images; audit.min_images asks for 10"
 
 

@@ -45,6 +45,37 @@ def test_precision_falls_with_strangers_and_recall_with_missing_modes() -> None:
     assert recall > 0.7
 
 
+def test_density_and_coverage_by_hand() -> None:
+    """Real points 0, 1, 2 and 10 on a line reach 1, 1, 1 and 8 far at k = 1. A generated point at 0.5 lies in
+    the balls of 0 and 1, one at 3 in those of 2 and 10, one at 30 in none.
+    """
+    real, generated = (torch.tensor(x)[:, None] for x in ([0.0, 1.0, 2.0, 10.0], [0.5, 3.0, 30.0]))
+    assert fidelity.density_coverage(real, generated, 1) == (pytest.approx(4 / 3), 1.0)
+    assert fidelity.density_coverage(real, generated[2:], 1) == (0, 0)
+    # at k = 2 the balls reach 2, 1, 2 and 9: 0.5 lies in those of 0, 1 and 2, and 3 in those of 2 and 10
+    assert fidelity.density_coverage(real, generated[:2], 2) == (pytest.approx((3 + 2) / 2 / 2), 1.0)
+    assert fidelity.density_coverage(real, generated[1:2], 2) == (pytest.approx(2 / 2), 0.5)
+
+
+def test_an_outlier_among_the_real_images_lifts_precision_and_not_density() -> None:
+    """A far real image makes a neighbourhood as wide as all strangers."""
+    real, strangers = torch.cat([cloud(99, 0), -cloud(1, 1)]), cloud(100, 2, 3)
+    precision, _ = fidelity.precision_recall(real, strangers, 3)
+    density, coverage = fidelity.density_coverage(real, strangers, 3)
+    assert precision > 0.7
+    assert density < 0.4
+    assert coverage < 0.1
+
+
+def test_coverage_of_one_distribution_is_that_of_its_expectation() -> None:
+    """1 - (n - 1)…(n - k) / (2n - 1)…(2n - k), about 1 - 2⁻ᵏ."""
+    for k, expected in ((1, 0.5), (3, 0.876), (5, 0.970)):
+        found = [fidelity.density_coverage(cloud(300, i), cloud(300, 50 + i), k) for i in range(4)]
+        density, coverage = (sum(values) / 4 for values in zip(*found, strict=True))
+        assert coverage == pytest.approx(expected, abs=0.03)
+        assert density == pytest.approx(1, abs=0.15)
+
+
 def test_the_vendi_score_is_the_effective_number_of_images() -> None:
     assert fidelity.vendi(torch.eye(5)) == pytest.approx(5)
     assert fidelity.vendi(torch.eye(5).repeat(7, 1)) == pytest.approx(5)

@@ -11,6 +11,7 @@ from PIL import Image
 from fairgen.core import images, parquet
 from fairgen.data import embed
 from fairgen.evaluate import audit, data_card
+from fairgen.evaluate.group_fidelity import Measures
 from fairgen.generate.sample import FIELDS
 from fairgen.models.encoder import Encoder
 
@@ -18,22 +19,16 @@ CLIP = "fairgen:embedded/weights/clip"
 GROUPS = ["a", "b"]
 RULE = {"by": "probability", "threshold": 0.3, "balance": "groups", "quota": 14, "allow_shortfall": True}
 SETTINGS = audit.Audit(
+    measures=Measures(10, 5, 6, 3, 5, 0.9999, 0.01),
     **{
-        "min_images": 10,
         "real_images": 50,
-        "blocks": 5,
-        "block_size": 6,
-        "neighbours": 3,
-        "similarity": 0.9999,
-    },
-    **{
         "near": 0,
         "shown": 3,
         "clip": CLIP,
         "space": Encoder("clip", CLIP),
         "encoder": Encoder("clip", CLIP),
         "batch": 5,
-        "groups": GROUPS,
+        "classes": {"a": "first", "b": "second"},
     },
     card=data_card.Recipe("toy|set", 4, RULE),
 )
