@@ -111,6 +111,7 @@ rule audit:
         index="results/{dataset}/index.parquet",
         embeddings="results/{dataset}/embeddings.parquet",
         selection="results/{dataset}/{scope}/{method}/selection.parquet",
+        second=paths.second_scores,
         samples=paths.samples,
         drawings=paths.drawings,
         space=paths.weights("audit", "encoder"),
@@ -141,7 +142,7 @@ rule audit:
         lineage=lineage("audit"),
     shell:
         "python -m fairgen.evaluate.audit --settings {params.settings:q} --index {input.index} --embeddings {input.embeddings}"
-        " --selection {input.selection} --samples {input.samples} --scope {wildcards.scope} --method {wildcards.method}"
+        " --selection {input.selection} --second {input.second} --samples {input.samples} --scope {wildcards.scope} --method {wildcards.method}"
         " --audit {output.audit} --card {output.card} --pairs {output.pairs} --page {output.page}"
         " --gpu {resources.gpu} --lineage {params.lineage:q} --log {log}"
 

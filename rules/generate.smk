@@ -114,7 +114,7 @@ rule sample:
 rule score:
     input:
         samples=paths.samples,
-        weights=paths.weights("score"),
+        weights=paths.weights("score", "model"),
     output:
         scores="results/{dataset}/{scope}/{method}/scores.parquet",
     log:
@@ -134,6 +134,32 @@ rule score:
         lineage=lineage("score"),
     shell:
         "python -m fairgen.generate.score --settings {params.settings:q} --samples {input.samples}"
+        " --scores {output.scores} --gpu {resources.gpu} --lineage {params.lineage:q} --log {log}"
+
+
+rule score_second:
+    input:
+        samples=paths.samples,
+        weights=paths.weights("score", "second"),
+    output:
+        scores="results/{dataset}/{scope}/{method}/scores_second.parquet",
+    log:
+        "results/logs/{dataset}/{scope}/{method}/score_second.log",
+    benchmark:
+        "results/benchmarks/{dataset}/{scope}/{method}/score_second.tsv"
+    conda:
+        "../envs/generate.yaml"
+    threads: config["threads"]
+    resources:
+        gpu=paths.gpus,
+        mem_mb=grows(16000),
+        runtime=grows(30),
+    params:
+        settings=settings("score_second"),
+        code=code("score_second"),
+        lineage=lineage("score_second"),
+    shell:
+        "python -m fairgen.generate.score_second --settings {params.settings:q} --samples {input.samples}"
         " --scores {output.scores} --gpu {resources.gpu} --lineage {params.lineage:q} --log {log}"
 
 

@@ -174,6 +174,7 @@ class Reference:
             "adapt": lambda: self.adapting(s),
             "adapt_shared": lambda: times(adapters, self.adapting(s), (0.5, 1.0)),
             "score": lambda: self.looked_at((drawn, drawn)),
+            "score_second": lambda: self.looked_at((drawn, drawn)),
             "audit": lambda: self.looked_at(plus((drawn, 2 * drawn), self.images)),
             "pretrain": lambda: self.training(s, (drawn, drawn)),
             "decode": lambda: plus(LIGHT, times(1, READ, self.images)),

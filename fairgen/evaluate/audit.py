@@ -23,7 +23,7 @@ from fairgen.core.html import Picture, render
 from fairgen.core.seeds import seed_of
 from fairgen.data import duplicates
 from fairgen.data.subset import cut
-from fairgen.evaluate import audit_features, closest_pairs, fidelity, transfer
+from fairgen.evaluate import audit_features, closest_pairs, fidelity, second_opinion, transfer
 from fairgen.evaluate import data_card as card
 from fairgen.evaluate.group_fidelity import Measures, copies, fidelity_figures
 from fairgen.generate import selection
@@ -45,6 +45,7 @@ class Audit:
     space: encoder.Encoder  # of distances and diversity
     encoder: encoder.Encoder  # that clusters
     batch: int
+    groups: list[str]
     classes: dict[str, str]  # of each group
     card: card.Recipe
 
@@ -65,6 +66,7 @@ class Files(job.Files):
     index: job.Input
     embeddings: job.Input
     selection: job.Input
+    second: job.Inputs  # scores by a second scorer, if there is one
     samples: job.Inputs
     scope: job.Value
     method: job.Value
@@ -167,21 +169,27 @@ def work(settings: Audit, files: Files) -> None:
     job.ready()
     kept, filtered = selection.read(files.selection), parquet.facts(files.selection)["groups"]
     groups, shown, compared = {}, [], {}
-    for group in settings.classes:
+    for group in settings.groups:
         figures, closest, compared[group] = audit_group(group, settings, kept[group], models, real)
         groups[group] = {**filtered[group], **figures}
         shown += closest
         job.log.info("group %s: %s", group, groups[group])
     # what holds of all groups together
-    sides = ({group: both[side] for group, both in compared.items()} for side in (0, 1))
     measures = settings.measures
-    told = transfer.two_way(*sides, settings.classes, measures.min_images, measures.penalty)
+    side, other = ({group: both[i] for group, both in compared.items()} for i in (0, 1))
+    told = transfer.two_way(side, other, settings.classes, measures.min_images, measures.penalty)
     groups = {group: {**own, "transfer": told[group]} for group, own in groups.items()}
+    rule = settings.card.filter
+    second = {"second": parquet.facts(files.second[0])["model"]} if files.second else {}
+    for scores in files.second:
+        asked = second_opinion.acceptance(scores, files.selection, rule["by"], rule["threshold"])
+        groups = {group: {**own, **asked[group]} for group, own in groups.items()}
     document = {
         **{
             "scope": files.scope,
             "method": files.method,
             "clip": settings.clip,
+            **second,
             "space": settings.space.model,
             "encoder": settings.encoder.model,
         },

@@ -72,6 +72,7 @@ def page(dataset: str, audits: list[dict[str, Any]]) -> str:
         table(("method", "scope", *data_card.METRICS), lines),
         "## How to read it",
         READING,
+        *data_card.opinions(audits),
         *(["## Without figures (–)", "\n".join(nulls)] if nulls else []),
     ]
     return "\n\n".join(parts) + "\n"

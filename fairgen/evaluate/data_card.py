@@ -89,9 +89,21 @@ LICENCE = (
 )
 LIMITS = """\
 - The base model's own bias is in every image; finetuning and the filter lessen it where they can.
-- The filter trusts one CLIP and the figures one encoder, which have blind spots of their own.
+- The filter trusts one scorer and the figures one encoder, which have blind spots of their own.
 - A group that borrowed generators shows what its donor looks like under another prompt.
 - Near copies are found by similarity of features: a low share is no proof that nothing was memorised."""
+
+
+OPINIONS = (
+    *("method", "scope", "group", "second scorer", "accepted"),
+    *("accepted by the second", "of the kept, by the second"),
+)
+OPINION = (
+    "A scorer has biases of its own. `accepted` is the share that passes the filter's threshold by the scorer"
+    " that filters, beside it the share that would pass by the second one, and of the images that are kept"
+    " the share that the second one accepts too. Where the two disagree about one group and not about the"
+    " others, look at its images before you trust either."
+)
 
 
 def rule_of(given: dict[str, Any], clip: str) -> str:
@@ -135,6 +147,20 @@ def without_figures(audit: dict[str, Any], *where: str) -> list[str]:
     ]
 
 
+def opinions(audits: list[dict[str, Any]]) -> list[str]:
+    """What a second scorer says of the sets that it was asked about; nothing where there is none."""
+    lines = [
+        (
+            *(a["method"], a["scope"], g, clean(a["second"]), number(f["accepted"])),
+            *(number(f["accepted_second"]), number(f["kept_accepted_second"])),
+        )
+        for a in audits
+        if "second" in a
+        for g, f in a["groups"].items()
+    ]
+    return ["## A second scorer", OPINION, table(OPINIONS, lines)] if lines else []
+
+
 def figures(audit: dict[str, Any]) -> list[str]:
     """What the audit found, and why some figures are missing."""
     nulls = without_figures(audit)
@@ -157,6 +183,7 @@ def page(recipe: Recipe, audit: dict[str, Any], samples: list[Path]) -> str:
         "## What it is",
         ABOUT.format(dataset=clean(recipe.dataset), version=__version__),
         *origin(recipe, audit, samples),
+        *opinions([audit]),
         *figures(audit),
         *("## Licence", LICENCE, "## Limits", LIMITS),
     ]

@@ -58,10 +58,10 @@ def fit(rows: Rows, target: Mapping[str, int], penalty: float) -> Probe:
         optimizer.zero_grad()
         cost = (share * F.cross_entropy(logits(x, weight), wanted, reduction="none")).sum()
         value = cost + penalty * weight[:, :-1].square().sum() / 2
-        value.backward()  # type: ignore[no-untyped-call]
+        value.backward()
         return value
 
-    optimizer.step(loss)  # type: ignore[no-untyped-call]
+    optimizer.step(loss)
     return Probe(mean, deviation, weight.detach())
 
 

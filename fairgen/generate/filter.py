@@ -1,4 +1,4 @@
-"""Stage `filter`: keep each group's best images by CLIP score, up to its quota, and record why the others
+"""Stage `filter`: keep each group's best images by their scores, up to its quota, and record why the others
 go.
 """
 
@@ -10,6 +10,7 @@ import numpy as np
 from fairgen.core import job, parquet
 from fairgen.core.errors import FairgenError
 from fairgen.core.seeds import seed_of
+from fairgen.generate.judgement import own_scores
 
 
 @dataclass(frozen=True)
@@ -30,26 +31,6 @@ class Files(job.Files):
     scores: job.Input
     split: job.Inputs
     selection: job.Output
-
-
-def probabilities(cosines: np.ndarray, scale: float) -> np.ndarray:
-    """Softmax over the group prompts at CLIP's own temperature; (n, groups) to (n, groups)."""
-    logits = scale * (cosines - cosines.max(axis=1, keepdims=True))
-    return np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-
-
-def own_scores(cosines: np.ndarray, own: np.ndarray, scale: float, by: str) -> np.ndarray:
-    """The score of each image for its own group: probability, raw cosine, or rank in its group as a share in
-    [0, 1].
-    """
-    value = (probabilities(cosines, scale) if by == "probability" else cosines)[np.arange(len(own)), own]
-    if by != "quantile":
-        return value
-    rank = np.empty(len(value))
-    for group in np.unique(own):
-        rows = np.flatnonzero(own == group)
-        rank[rows[np.argsort(value[rows], kind="stable")]] = (np.arange(len(rows)) + 0.5) / len(rows)
-    return rank
 
 
 def random_scores(ids: list[str]) -> np.ndarray:

@@ -102,6 +102,7 @@ def artifacts(results: Path, benchmark: Path) -> list[Path]:
         "embed": "embeddings",
         "cluster": "clusters",
         "score": "scores",
+        "score_second": "scores_second",
         "filter": "selection",
     }
     names = {

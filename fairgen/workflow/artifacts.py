@@ -87,6 +87,11 @@ class Paths:
         """Sample files of every group."""
         return [self.place(w, "sample", "samples/{group}.parquet", group=g) for g in self.groups(w)]
 
+    def second_scores(self, w: Any) -> list[str]:
+        """Scores by the second scorer, if there is one."""
+        wanted = method_chain.second_scorer(self.config, w.dataset, w.method)
+        return [self.place(w, "score", "scores_second.parquet")] if wanted else []
+
     def proportions(self, w: Any) -> list[str]:
         """The split whose group sizes the filter follows; none when it keeps the same number of every
         group.
@@ -147,7 +152,8 @@ class Paths:
         def files(w: Any) -> list[str]:
             value = method_chain.block(self.config, w.dataset, getattr(w, "method", None), name)
             model = value[key] if key else value
-            return weight_files(locate(model["model"])) if model else []
+            named = model["model"] if isinstance(model, dict) else model
+            return weight_files(locate(named)) if named else []
 
         return files
 

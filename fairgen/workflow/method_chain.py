@@ -130,6 +130,16 @@ def finetunes(config: Config, dataset: str, method: str) -> bool:
     return block(config, dataset, method, "adapt")["kind"] != "none"
 
 
+def second_scorer(config: Config, dataset: str, method: str) -> str | None:
+    """The model that scores a method's samples beside the one that filters them; None where none is named, or
+    the filter's rule means nothing to another model: raw cosines of two are not on one scale, and at random
+    none is asked.
+    """
+    telling = block(config, dataset, method, "filter")["by"] in ("probability", "quantile")
+    found: str | None = block(config, dataset, method, "score")["second"]
+    return found if telling else None
+
+
 def preserves_prior(config: Config, dataset: str, method: str) -> bool:
     """Whether that finetuning keeps to class images of the base."""
     found = block(config, dataset, method, "adapt")

@@ -88,8 +88,14 @@ def sample(job: Job) -> Config:
 
 
 def score(job: Job) -> Config:
-    """CLIP, and the prompts that images are scored against."""
-    return {**job.block("score"), "prompts": each(job.groups, "prompt")}
+    """The scorer, and the prompts that images are scored against."""
+    found = {k: v for k, v in job.block("score").items() if k != "second"}
+    return {**found, "prompts": each(job.groups, "prompt")}
+
+
+def score_second(job: Job) -> Config:
+    """The same with the second scorer."""
+    return {**score(job), "model": job.block("score")["second"]}
 
 
 def filter(job: Job) -> Config:
@@ -105,7 +111,7 @@ def audit(job: Job) -> Config:
         **{k: found[k] for k in ("real_images", "near", "shown")},
         "measures": {k: v for k, v in found.items() if k not in own},
         "space": found["encoder"] or job.block("embed")["encoder"],
-        **{"clip": job.block("score")["model"], **job.block("embed")},
+        **{"clip": job.block("score")["model"], **job.block("embed"), "groups": list(job.groups)},
         "classes": each(job.groups, "target"),
         "card": {"dataset": job.dataset, "seed": job.block("sample")["seed"], "filter": job.block("filter")},
     }
@@ -214,7 +220,7 @@ def check(job: Job) -> Config:
 
 
 PREPARING = (draw, index, decode, split, embed, cluster)
-GENERATING = (prior, adapt, sample, score, filter, audit, audit_synthetic)
+GENERATING = (prior, adapt, sample, score, score_second, filter, audit, audit_synthetic)
 JUDGING = (pretrain, finetune, metrics, worst_group, ablation, replicates, figures, pages, check)
 BUILD: dict[str, Callable[[Job], Config]] = {
     **{function.__name__: function for function in (*PREPARING, *GENERATING, *JUDGING)},

@@ -29,6 +29,7 @@ STAGES = {
     "adapt_shared": Stage("generate", computes=True, of_data=False),
     "sample": Stage("generate", computes=True, of_data=False),
     "score": Stage("generate", computes=True, of_samples=True),
+    "score_second": Stage("generate", computes=True, of_samples=True),
     "filter": Stage("generate", of_samples=True),
     "pretrain": Stage("classify", computes=True, of_samples=True),
     "finetune": Stage("classify", computes=True),

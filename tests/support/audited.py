@@ -28,6 +28,7 @@ SETTINGS = audit.Audit(
         "space": Encoder("clip", CLIP),
         "encoder": Encoder("clip", CLIP),
         "batch": 5,
+        "groups": GROUPS,
         "classes": {"a": "first", "b": "second"},
     },
     card=data_card.Recipe("toy|set", 4, RULE),
@@ -107,5 +108,6 @@ def audited(folder: Path) -> Path:
     names = {"index": "index.parquet", "embeddings": "embeddings.parquet", "selection": "selection.parquet"}
     names |= {"audit": "audit.json", "card": "selection.md", "pairs": "nearest.png", "page": "nearest.html"}
     paths = {key: folder / name for key, name in names.items()}
-    audit.work(SETTINGS, SimpleNamespace(**paths, samples=list(files.values()), scope="any", method="m"))
+    options = {"samples": list(files.values()), "second": [], "scope": "any", "method": "m"}
+    audit.work(SETTINGS, SimpleNamespace(**paths, **options))
     return folder

@@ -19,7 +19,7 @@ CHECKS: tuple[Callable[[Case], Iterator[Finding]], ...] = (
     *(data.folder, data.fractions),
     *(models.base, models.layers, models.judges, models.backbones),
     *(prompts.tokens_placed, prompts.told_apart, prompts.lengths),
-    *(plan.quotas, plan.shares, plan.recipes),
+    *(plan.quotas, plan.opinions, plan.shares, plan.recipes),
 )
 ON_MACHINE: tuple[Callable[[Case], Iterator[Finding]], ...] = (machine.devices, machine.room, machine.disk)
 # artifacts of the whole comparison, by their stems

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from fairgen.workflow.method_chain import OfDataset, block, finetunes, synthetic
+from fairgen.workflow.method_chain import OfDataset, block, finetunes, second_scorer, synthetic
 
 WRONG = "wrong"  # no run can succeed: it stops
 MACHINE = "machine"  # no run on this machine can: it stops only what computes here
@@ -46,7 +46,12 @@ class Case(OfDataset):
 
     def scorers(self) -> dict[str, str]:
         """The models that score samples, each with the key that names it."""
-        return {score["model"]: "score.model" for _, (score,) in self.sharing(self.drawing, "score")}
+        second = [second_scorer(self.config, self.dataset, method) for method in self.drawing]
+        first = [self.block("score", method)["model"] for method in self.drawing]
+        return {
+            **{model: "score.second" for model in second if model},
+            **dict.fromkeys(first, "score.model"),
+        }
 
     def block(self, name: str, method: str | None = None) -> Any:
         """A block of settings as a method on this data set sees it."""

@@ -27,6 +27,18 @@ def quotas(case: Case) -> Iterator[Finding]:
             )
 
 
+def opinions(case: Case) -> Iterator[Finding]:
+    """A second scorer is asked by a rule that means something to it."""
+    for methods, (found, score) in case.sharing(case.drawing, "filter", "score"):
+        if score["second"] and found["by"] in ("cosine", "random"):
+            yield Finding(
+                f"config: score.second: {score['second']} is not asked about the samples of {methods} on"
+                f" {case.dataset}, whose filter.by is {found['by']}; its acceptance is shown for probability"
+                " and quantile",
+                NOTE,
+            )
+
+
 def shares(case: Case) -> Iterator[Finding]:
     """Every cluster's generator draws some images."""
     for methods, (cluster, sample) in case.sharing(case.adapting, "cluster", "sample"):
