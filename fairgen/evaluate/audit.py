@@ -41,7 +41,7 @@ class Audit:
     real_images: int
     near: int
     shown: int
-    clip: str
+    scorer: str
     space: encoder.Encoder  # of distances and diversity
     encoder: encoder.Encoder  # that clusters
     batch: int
@@ -188,7 +188,7 @@ def work(settings: Audit, files: Files) -> None:
         **{
             "scope": files.scope,
             "method": files.method,
-            "clip": settings.clip,
+            "scorer": settings.scorer,
             **second,
             "space": settings.space.model,
             "encoder": settings.encoder.model,

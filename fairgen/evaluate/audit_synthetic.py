@@ -14,7 +14,7 @@ from fairgen.evaluate import data_card
 SCHEMA_VERSION = 3
 
 READING = """\
-- **accepted**: share of the drawn images that pass the CLIP filter's threshold. Where it differs \
+- **accepted**: share of the drawn images that pass the filter's threshold. Where it differs \
 between the groups of one
   method, the generator's own bias shows.
 - **kernel distance**: to the real images, by KID's estimator on features of \
@@ -65,8 +65,8 @@ def page(dataset: str, audits: list[dict[str, Any]]) -> str:
     nulls = [line for a in audits for line in data_card.without_figures(a, a["method"], a["scope"])]
     parts = [
         f"# Audit of the synthetic images of {clean(dataset)}",
-        f"The images that the filter kept, beside real ones ({first['real']}). CLIP:"
-        f" `{clean(first['clip'])}`; features: `{clean(first['space'])}`; encoder for near copies:"
+        f"The images that the filter kept, beside real ones ({first['real']}). Scorer:"
+        f" `{clean(first['scorer'])}`; features: `{clean(first['space'])}`; encoder for near copies:"
         f" `{clean(first['encoder'])}`, threshold"
         f" {first['similarity']}.",
         table(("method", "scope", *data_card.METRICS), lines),

@@ -106,7 +106,7 @@ OPINION = (
 )
 
 
-def rule_of(given: dict[str, Any], clip: str) -> str:
+def rule_of(given: dict[str, Any], scorer: str) -> str:
     """The filter in words."""
     whose = (
         "each group"
@@ -114,9 +114,9 @@ def rule_of(given: dict[str, Any], clip: str) -> str:
         else "a group on average, in the proportions of the training images"
     )
     if given["by"] == "random":
-        return f"{given['quota']} images of {whose}, at random, whatever CLIP says."
+        return f"{given['quota']} images of {whose}, at random, whatever a scorer says."
     best = f"then the best {given['quota']} of {whose}"
-    return f"CLIP `{clean(clip)}`: {given['by']} of at least {given['threshold']}, {best}."
+    return f"Scorer `{clean(scorer)}`: {given['by']} of at least {given['threshold']}, {best}."
 
 
 def origin(recipe: Recipe, audit: dict[str, Any], samples: list[Path]) -> list[str]:
@@ -133,7 +133,7 @@ def origin(recipe: Recipe, audit: dict[str, Any], samples: list[Path]) -> list[s
         " every image has a seed of its own, in the column `seed`.",
         table(head, ([row[name] for name in head] for row in made)),
         "## Filter",
-        f"{rule_of(recipe.filter, audit['clip'])} `accepted` is the share that passes the threshold: where"
+        f"{rule_of(recipe.filter, audit['scorer'])} `accepted` is the share that passes the threshold: where"
         " it is low, the generator often misses the prompt.",
         table(("group", "drawn", "kept", "accepted"), pool),
     ]

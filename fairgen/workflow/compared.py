@@ -79,12 +79,21 @@ def effective(config: Config, dataset: str, name: str | None = None) -> Config:
         for start in starts(config, dataset, method)
         for found in chain(config, start)
     }
-    found = {k: v for k, v in config.items() if k not in NO_RESULT} | ({"compare": compared} if name else {})
+    found = deciding(config) | ({"compare": compared} if name else {})
     data = {k: v for k, v in dataset_block(config, dataset).items() if k != "gpu"}
-    data["settings"] = {k: v for k, v in data["settings"].items() if k not in NO_RESULT}
+    data["settings"] = deciding(data["settings"])
     others = {other for method in used if (other := extra(config, dataset, method))}
     found |= {"extra": {other: dataset_block(config, other) for other in others}} if others else {}
-    return found | {"dataset": data, "methods": {m: config["methods"][m] for m in sorted(used)}}
+    return found | {"dataset": data, "methods": {m: deciding(config["methods"][m]) for m in sorted(used)}}
+
+
+def deciding(blocks: Config) -> Config:
+    """Blocks of settings without those that no result depends on, and without the scorer that decides
+    nothing.
+    """
+    found = {k: v for k, v in blocks.items() if k not in NO_RESULT}
+    score = {k: v for k, v in found.get("score", {}).items() if k != "second"}
+    return {**found, "score": score} if "score" in found else found
 
 
 def generators(config: Config, dataset: str, methods: list[str]) -> Config:

@@ -111,7 +111,7 @@ def audit(job: Job) -> Config:
         **{k: found[k] for k in ("real_images", "near", "shown")},
         "measures": {k: v for k, v in found.items() if k not in own},
         "space": found["encoder"] or job.block("embed")["encoder"],
-        **{"clip": job.block("score")["model"], **job.block("embed"), "groups": list(job.groups)},
+        **{"scorer": job.block("score")["model"], **job.block("embed"), "groups": list(job.groups)},
         "classes": each(job.groups, "target"),
         "card": {"dataset": job.dataset, "seed": job.block("sample")["seed"], "filter": job.block("filter")},
     }

@@ -2,8 +2,11 @@
 
 import base64
 import io
+import json
 from pathlib import Path
+from types import SimpleNamespace
 
+import audited
 import numpy as np
 import pytest
 from pictures import photo
@@ -11,6 +14,7 @@ from PIL import Image
 
 from fairgen.core import parquet
 from fairgen.evaluate import audit
+from fairgen.generate.scoring import Score, score
 
 
 def test_flaws_of_kept_images_are_counted(audit_document: dict) -> None:
@@ -84,6 +88,28 @@ def test_features_of_another_index_are_refused(folder: Path, tmp_path: Path) -> 
     parquet.write(tmp_path / "embeddings.parquet", rows.slice(1))
     with pytest.raises(audit.FairgenError, match="made from another index"):
         audit.read_real(folder / "index.parquet", tmp_path / "embeddings.parquet")
+
+
+def test_a_second_scorer_is_shown_beside_the_first(
+    folder: Path, audit_document: dict, tmp_path: Path
+) -> None:
+    """Its scores here are the embedded CLIP's own; without it nothing of it stands in the audit."""
+    second = tmp_path / "second.parquet"
+    files = [folder / f"{group}.parquet" for group in audited.GROUPS]
+    prompts = {"a": "a landbird on land", "b": "a waterbird on water"}
+    score(Score(audited.CLIP, 8, prompts), SimpleNamespace(samples=files, scores=second), "score.second")
+    audited.run(folder, tmp_path, [second])
+    found = json.loads((tmp_path / "audit.json").read_text())
+    assert found["second"] == audited.CLIP
+    assert {k: v for k, v in found.items() if k not in ("groups", "second")} == {
+        k: v for k, v in audit_document.items() if k != "groups"
+    }
+    for group, own in audit_document["groups"].items():
+        more = {k: v for k, v in found["groups"][group].items() if k not in own}
+        assert list(more) == ["accepted_second", "kept_accepted_second"]
+        assert all(0 <= value <= 1 for value in more.values())
+    assert f"| {audited.CLIP} |" in (tmp_path / "selection.md").read_text()
+    assert "second" not in (folder / "selection.md").read_text()
 
 
 def test_repeats_are_found_by_perceptual_hash_too() -> None:

@@ -1,5 +1,5 @@
-"""Encoders for clustering that timm brings: one of each family that the documentation names, as a random-weight
-miniature in timm's layout.
+"""Encoders for clustering that timm brings: one of each family that the documentation names, as a miniature
+with random weights in timm's layout.
 """
 
 import json

@@ -24,7 +24,7 @@ SETTINGS = audit.Audit(
         "real_images": 50,
         "near": 0,
         "shown": 3,
-        "clip": CLIP,
+        "scorer": CLIP,
         "space": Encoder("clip", CLIP),
         "encoder": Encoder("clip", CLIP),
         "batch": 5,
@@ -105,9 +105,14 @@ def audited(folder: Path) -> Path:
         dict(zip(("id", "group", "file", "kept"), zip(*rows, strict=True), strict=True)),
         facts,
     )
-    names = {"index": "index.parquet", "embeddings": "embeddings.parquet", "selection": "selection.parquet"}
-    names |= {"audit": "audit.json", "card": "selection.md", "pairs": "nearest.png", "page": "nearest.html"}
-    paths = {key: folder / name for key, name in names.items()}
-    options = {"samples": list(files.values()), "second": [], "scope": "any", "method": "m"}
-    audit.work(SETTINGS, SimpleNamespace(**paths, **options))
+    run(folder, folder, [])
     return folder
+
+
+def run(folder: Path, out: Path, second: list[Path]) -> None:
+    """Audit the set of a folder, with or without scores by a second scorer; the outputs go to `out`."""
+    given = {name: folder / f"{name}.parquet" for name in ("index", "embeddings", "selection")}
+    made = {"audit": "audit.json", "card": "selection.md", "pairs": "nearest.png", "page": "nearest.html"}
+    options = {"samples": [folder / f"{group}.parquet" for group in GROUPS], "scope": "any", "method": "m"}
+    outputs = {name: out / file for name, file in made.items()}
+    audit.work(SETTINGS, SimpleNamespace(**given, **outputs, **options, second=second))

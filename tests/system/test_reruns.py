@@ -228,6 +228,7 @@ EDITS = [
     config("`methods.lora.adapt.shared`, new", {"methods": {"lora": {"adapt": {"shared": True}}}}),
     config("`sample.seed`", {"sample": {"seed": 1}}),
     own("`score.batch`", {"score": {"batch": 128}}),
+    own("`score.second`", {"score": {"second": "fairgen:embedded/weights/clip"}}),
     own("`filter.quota`", {"filter": {"quota": 100}}),
     config("`audit.shown`", {"audit": {"shown": 4}}),
     own("`classifier.args`", {"classifier": {"args": {"channels": [16, 32, 64, 128], "stem_width": 16}}}),

@@ -9,6 +9,7 @@ import pytest
 from workflows import Wildcards
 
 from fairgen.workflow.artifacts import Paths
+from fairgen.workflow.stage_settings import settings
 
 CELL = "results/birds/bias-0.9"
 
@@ -30,6 +31,31 @@ def test_inputs_of_finetune(config: dict, method: str, weights: list, mixed: lis
     w = Wildcards(dataset="birds", scope="bias-0.9", method=method, seed="3")
     assert paths.trained(w) == weights
     assert paths.mixed(paths.at("filter", "selection.parquet"))(w) == mixed
+
+
+@pytest.mark.parametrize(
+    ("method", "expected"),
+    [
+        ("lora", [f"{CELL}/lora/scores_second.parquet"]),
+        ("vanilla", ["results/birds/any/vanilla/scores_second.parquet"]),
+        ("smaller", ["results/birds/any/vanilla/scores_second.parquet"]),  # shares its base's samples
+        ("random", []),
+        ("cosine", []),
+    ],
+)
+def test_a_second_scorer_is_an_input_of_the_audit_alone(config: dict, method: str, expected: list) -> None:
+    more = {
+        "smaller": {"base": "vanilla", "filter": {"quota": 5}},
+        "random": {"base": "vanilla", "filter": {"by": "random"}},
+        "cosine": {"base": "vanilla", "filter": {"by": "cosine"}},
+    }
+    config = {**config, "methods": {**config["methods"], **more}}
+    second = {**config, "score": {**config["score"], "second": "some/model"}}
+    w = Wildcards(dataset="birds", scope="bias-0.9", method=method)
+    assert Paths(config).second_scores(w) == []
+    assert Paths(second).second_scores(w) == expected
+    for stage in ("score", "filter", "pretrain", "finetune", "audit"):
+        assert settings(config, "birds", stage, method) == settings(second, "birds", stage, method)
 
 
 def test_decoded_images_are_shared_by_methods_of_one_picture_size(config: dict) -> None:

@@ -125,6 +125,14 @@ GROUP = (*BIRDS, "groups", "landbird-land", "prompt")
             "config: sample.solver.negative_prompt: 'x x",
         ),
         (
+            [own(score={"second": "./nowhere"})],
+            "config: score.second: there is no folder nowhere; check the path",
+        ),
+        (
+            [own(score={"model": "./nowhere", "second": "./nowhere"})],
+            "config: score.model: there is no folder nowhere; check the path",
+        ),
+        (
             [own(diffusion={"model": "./nowhere"})],
             "config: diffusion.model: there is no folder nowhere; check the path",
         ),
@@ -369,6 +377,17 @@ def test_a_damaged_folder_of_a_timm_encoder_is_named(
     (line,) = told(given)
     assert line.startswith(f"config: {key}.encoder.model: ")
     assert said in line
+
+
+def test_a_second_scorer_that_is_not_asked_is_noted(config: dict, capsys: pytest.CaptureFixture) -> None:
+    second = {"second": "fairgen:embedded/weights/clip"}
+    assert told(edited(config, own(score=second))) == []
+    assert capsys.readouterr().err == ""
+    assert told(edited(config, own(score=second, filter={"by": "cosine", "threshold": 0.1}))) == []
+    assert (
+        "fairgen: warning: config: score.second: fairgen:embedded/weights/clip is not asked about the samples"
+        " of vanilla, lora, dreambooth, clustered on birds, whose filter.by is cosine"
+    ) in capsys.readouterr().err
 
 
 def cached(folder: Path, hub: Path, name: str) -> Path:
