@@ -58,6 +58,9 @@ def synthetic(method: str) -> dict:
         **{
             "precision": 0.5,
             "recall": 0.25,
+            "density": 0.5,
+            "coverage": 0.75,
+            "transfer": dict.fromkeys(("real_to_synthetic", "synthetic_to_real", "real_to_real"), 0.5),
             "vendi_score": 3.0,
             "vendi_score_real": 4.0,
             "black": 1,
@@ -65,7 +68,7 @@ def synthetic(method: str) -> dict:
         },
         **{"near_copies": {"share": 0.125, "share_among_real": None}, "duplicates": 2, "null_because": EVIL},
     }
-    about = {"real": EVIL, "clip": "clip", "space": LINK, "encoder": LINK, "similarity": 0.9}
+    about = {"real": EVIL, "scorer": "clip", "space": LINK, "encoder": LINK, "similarity": 0.9}
     return {"method": method, "scope": "bias-0.9", "groups": {"a": figures, EVIL: figures}, **about}
 
 
