@@ -12,11 +12,11 @@ from fairgen.core import lineage
 from fairgen.core.markdown import clean, table
 from fairgen.data.duplicates import NEAR, groups_of, is_large, labels_of
 from fairgen.data.formats import Reject
+from fairgen.data.subset import SPLITS
 
 EXAMPLES = 5
 # validation or test images of a group below which one of them moves its accuracy by more than ten points
 FEW = 10
-SPLITS = ("train", "validation", "test")
 Rows = list[dict[str, Any]]
 
 
@@ -56,7 +56,8 @@ def summarise(
 
 def splits_of(rows: list[dict[str, Any]]) -> tuple[str, ...]:
     """The splits that are counted: the three that every data set has, and `shift` where there is one."""
-    return (*SPLITS, "shift") if any(r["split"] == "shift" for r in rows) else SPLITS
+    there = any(r["split"] == "shift" for r in rows)
+    return tuple(split for split in SPLITS if split != "shift" or there)
 
 
 def without_rows(counts: dict[str, dict[str, int]]) -> dict[str, list[str]]:

@@ -15,7 +15,6 @@ from typing import Any
 import faiss  # noqa: F401 (used by duplicates; both bring an OpenMP runtime, and faiss has to be loaded before torch)
 import numpy as np
 import torch
-from torch.nn import functional as F
 
 from fairgen.core import images, job, lineage, parquet
 from fairgen.core.errors import FairgenError
@@ -157,7 +156,7 @@ def read_real(index: Path, embeddings: Path) -> Real:
     rows = [r for r in parquet.rows(index, ["id", "path", "group", "split"]) if r["split"] == "train"]
     if place.keys() != {r["id"] for r in rows}:
         raise FairgenError(f"{embeddings}: made from another index; delete the file and run embed again")
-    vectors = F.normalize(torch.tensor(parquet.matrix(embedded, "vector")), dim=1)
+    vectors = audit_features.unit(parquet.matrix(embedded, "vector"))
     rows = sorted(({**r, "place": place[r["id"]]} for r in rows), key=lambda r: r["place"])
     return Real(Path(parquet.facts(index)["root"]), rows, vectors)
 

@@ -32,7 +32,7 @@ class Models:
 
 def unit(vectors: np.ndarray) -> torch.Tensor:
     """Vectors (n, d) at length one."""
-    return F.normalize(torch.from_numpy(vectors), dim=1)
+    return F.normalize(torch.tensor(vectors), dim=1)
 
 
 def load(space: encoder.Encoder, own: encoder.Encoder, batch: int) -> Models:

@@ -61,14 +61,11 @@ def timm_name(model: str) -> str:
 def _timm(model: str, key: str) -> Features:
     import timm
 
-    check_name(timm_name(model), key)
+    name = timm_name(model)
+    check_name(name, key)
     try:
         with weights.watched() as answers:
-            network = (
-                timm.create_model(timm_name(model), pretrained=True, num_classes=0)
-                .eval()
-                .to(devices.current())
-            )
+            network = timm.create_model(name, pretrained=True, num_classes=0).eval().to(devices.current())
     except Exception as error:  # whatever timm's models say about files
         raise missing(model, key, error, weights.repository(model)) from error
     weights.check_timm(network, model, answers, key)

@@ -11,12 +11,7 @@ from fairgen.models.contrastive import Contrastive
 from fairgen.models.lazy_imports import lean
 from fairgen.models.siglip import Siglip, Siglip2
 
-READERS: dict[str, type[Contrastive]] = {
-    "clip": Clip,
-    "metaclip_2": MetaClip2,
-    "siglip": Siglip,
-    "siglip2": Siglip2,
-}
+READERS: dict[str, type[Contrastive]] = {own.family: own for own in (Clip, MetaClip2, Siglip, Siglip2)}
 
 
 def load(model: str, key: str) -> Contrastive:

@@ -10,44 +10,24 @@ from typing import Any
 import numpy as np
 import torch
 
-from fairgen.models import tokenizer_file
 from fairgen.models.contrastive import Contrastive
-from fairgen.models.families import FAMILIES
-from fairgen.models.lazy_imports import lean
-from fairgen.models.tokenizer_file import TokenizerFile
 
 
 class Siglip(Contrastive):
-    """SigLIP, and SigLIP 2 of one picture size: no projection of images, texts of full length."""
+    """SigLIP, and SigLIP 2 of one picture size: no projection of images, texts of full length in lower case.
 
-    @staticmethod
-    def architecture() -> type:
-        """transformers' class of the network."""
-        with lean():
-            from transformers.models.siglip.modeling_siglip import SiglipModel
-        return SiglipModel
+    Padding is attended, and a text is taken at its last place.
+    """
 
-    @staticmethod
-    def read_words(place: str, limit: int, model: str, key: str) -> TokenizerFile:
-        """A tokenizer of one file; texts are made lower-case, as they were in training."""
-        return tokenizer_file.load(place, limit, FAMILIES["siglip"].lowercase)
-
-    def tokens(self, prompts: list[str]) -> dict[str, torch.Tensor]:
-        """Tokens padded to the limit without a mask: padding is attended, and a text is taken at its last
-        place.
-        """
-        return {"input_ids": torch.tensor(self.words.padded(prompts), device=self.network.device)}
+    family = "siglip"
+    network_class = "SiglipModel"
 
 
 class Siglip2(Siglip):
     """SigLIP 2 of any number of patches (NaFlex): a square picture of as many as it was trained with."""
 
-    @staticmethod
-    def architecture() -> type:
-        """transformers' class of the network."""
-        with lean():
-            from transformers.models.siglip2.modeling_siglip2 import Siglip2Model
-        return Siglip2Model
+    family = "siglip2"
+    network_class = "Siglip2Model"
 
     @staticmethod
     def side(vision: Any) -> int:

@@ -73,7 +73,7 @@ def shifted(methods: dict[str, Any], place: str) -> list[str]:
     if not found:
         return []
     ranked = sorted(found.items(), key=lambda item: -item[1]["mean"])
-    rows = [(name, f"{figure['mean']:.3f}", intervals.shown(figure) or "–") for name, figure in ranked]
+    rows = [(name, f"{figure['mean']:.3f}", intervals.shown(figure)) for name, figure in ranked]
     return [
         f"## On shift, the second test set, {place}",
         "Its rows follow another law than the training rows. Nothing is chosen or ranked by them.",

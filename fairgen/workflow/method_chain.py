@@ -26,6 +26,7 @@ CHAIN = {
     "finetune": ("finetune", "classifier"),
 }
 GENERATED = ("sample", "score", "filter", "pretrain")
+ON_ONE_SCALE = ("probability", "quantile")  # kinds of score that mean the same of every scorer
 # recipes that go on from trained weights; the others count their steps from the very start
 SECOND = ("head", "ffr", "dfr", "none")
 
@@ -135,7 +136,7 @@ def second_scorer(config: Config, dataset: str, method: str) -> str | None:
     the filter's rule means nothing to another model: raw cosines of two are not on one scale, and at random
     none is asked.
     """
-    telling = block(config, dataset, method, "filter")["by"] in ("probability", "quantile")
+    telling = block(config, dataset, method, "filter")["by"] in ON_ONE_SCALE
     found: str | None = block(config, dataset, method, "score")["second"]
     return found if telling else None
 

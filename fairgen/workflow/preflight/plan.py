@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from importlib.util import find_spec
 
+from fairgen.workflow.method_chain import ON_ONE_SCALE
 from fairgen.workflow.preflight.findings import NOTE, Case, Finding
 
 
@@ -30,7 +31,7 @@ def quotas(case: Case) -> Iterator[Finding]:
 def opinions(case: Case) -> Iterator[Finding]:
     """A second scorer is asked by a rule that means something to it."""
     for methods, (found, score) in case.sharing(case.drawing, "filter", "score"):
-        if score["second"] and found["by"] in ("cosine", "random"):
+        if score["second"] and found["by"] not in ON_ONE_SCALE:
             yield Finding(
                 f"config: score.second: {score['second']} is not asked about the samples of {methods} on"
                 f" {case.dataset}, whose filter.by is {found['by']}; its acceptance is shown for probability"
