@@ -24,7 +24,7 @@ import yaml
 
 from fairgen.core import devices
 from fairgen.core.settings import read
-from fairgen.embedded import birds
+from fairgen.embedded import birds, world
 from fairgen.evaluate import fidelity
 from fairgen.generate.sample import Sample
 from fairgen.generate.solver import Solver, sample_images
@@ -73,7 +73,7 @@ def pipeline(base: base_model.Base, images: int, settings: Solver) -> Callable[[
 
 def drawings(images: int) -> np.ndarray:
     """Landbirds on land of the world's held-out stream."""
-    drawn = (birds.world(0, i, "held-out") for i in count())
+    drawn = (world.world(0, i, "held-out") for i in count())
     fitting = (d.pixels for d in drawn if d.species in birds.LANDBIRDS and d.scene in birds.LAND)
     return np.stack([next(fitting) for _ in range(images)])
 

@@ -23,6 +23,8 @@ from fairgen.generate import training, training_shared
 from fairgen.generate.recipe import Adapt
 from fairgen.models import base_model
 
+PLAIN = ["to_q", "to_k", "to_v", "to_out.0"]  # a shared batch adapts linear layers only
+
 
 def sides(
     given: Adapt, base: base_model.Base, clusters: dict[str, np.ndarray]
@@ -51,9 +53,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         base = common.base(options.device, options.base or Path(folder))
         given = single.settings("lora", base, options.steps)
-        given = replace(
-            given, recipe=replace(given.recipe, batch=options.batch or given.recipe.batch, prior_weight=0)
-        )
+        plain = {"prior_weight": 0, "text_lr": 0, "targets": PLAIN}
+        plain["batch"] = options.batch or given.recipe.batch
+        given = replace(given, recipe=replace(given.recipe, **plain))
         for count in options.adapters:
             pixels = common.pictures("land", count * options.images, base.resolution)
             clusters = {f"benchmark/{i}": part for i, part in enumerate(np.split(pixels, count))}

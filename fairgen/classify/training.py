@@ -49,9 +49,9 @@ def optimizer_and_schedule(weights: Iterable[torch.nn.Parameter], recipe: Optimi
     options = {"lr": recipe.lr, "weight_decay": recipe.weight_decay}
     chosen: torch.optim.Optimizer
     if recipe.optimizer == "sgd":
-        chosen = torch.optim.SGD(weights, momentum=0.9, **options)
+        chosen = torch.optim.SGD(weights, momentum=0.9, **options, fused=True)
     else:
-        chosen = torch.optim.AdamW(weights, **options)
+        chosen = torch.optim.AdamW(weights, **options, fused=True)
     return chosen, torch.optim.lr_scheduler.CosineAnnealingLR(chosen, recipe.steps)
 
 

@@ -24,6 +24,7 @@ from fairgen.commands.estimate_screen import Cost, machine, report, together
 from fairgen.commands.rates import PEAK, Reference
 from fairgen.core import parquet
 from fairgen.core.errors import FairgenError
+from fairgen.data.subset import SPLITS
 from fairgen.report.costs import Past, past, settings_of, work_of
 from fairgen.workflow import config_file
 from fairgen.workflow.method_chain import Config, block, dataset_block, expanded, merged
@@ -168,7 +169,7 @@ def images_of(config: Config, dataset: str, index: Path | None) -> int | None:
         return parquet.count(index)
     data = dataset_block(config, dataset)
     if data["format"] == "birds":
-        return sum(data["options"][split] for split in ("train", "validation", "test")) * len(data["groups"])
+        return sum(data["options"][split] for split in SPLITS) * len(data["groups"])
     names = [Path(folder, name) for folder, _, files in os.walk(data["root"]) for name in files]
     rows = sum(parquet.count(path) for path in names if path.suffix == ".parquet")
     return rows + sum(path.suffix.lower() in PICTURES for path in names) or None

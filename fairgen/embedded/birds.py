@@ -1,7 +1,7 @@
-"""The drawn data set `birds`: Waterbirds in small, and the wider world its base model was pretrained on.
+"""The drawn data set `birds`: Waterbirds in small.
 
-Every drawing depends on (seed, stream, index) alone. Streams are disjoint: what the base model saw (`world`),
-the user's training, validation and test rows never share a drawing.
+Every drawing depends on (seed, stream, index) alone. Streams are disjoint: what the base model saw
+(`fairgen.embedded.world`), the user's training, validation and test rows never share a drawing.
 """
 
 from dataclasses import dataclass
@@ -9,31 +9,18 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from fairgen.embedded.canvas import SUPERSAMPLE, Pen, Style, compose, jitter, recolour
+from fairgen.embedded.canvas import SUPERSAMPLE, Pen, Point, compose, jitter, recolour
+from fairgen.embedded.looks import DISTANCE, LOOK_TAIL, LOOKS, Look, looks
 from fairgen.embedded.scenes import LAND, WATER, paint
 from fairgen.embedded.species import LANDBIRDS, SPECIES, WATERBIRDS
 
-STREAMS = {"world": 0, "train": 1, "validation": 2, "test": 3, "held-out": 4, "held-out-style": 5}
-LONG_TAIL = (0.35, 0.25, 0.15, 0.12, 0.08, 0.05)
+STREAMS = {"world": 0, "train": 1, "validation": 2, "test": 3, "held-out": 4, "held-out-style": 5, "shift": 6}
+LONG_TAIL = (0.35, 0.25, 0.15, 0.12, 0.08, 0.05)  # of a class's species in the user's drawings
 KINDS = {"landbird": LANDBIRDS, "waterbird": WATERBIRDS}
 PLACES = {"land": LAND, "water": WATER}
 PREPOSITION = {
     scene: "in" if scene in ("forest", "meadow", "bamboo", "autumn") else "on" for scene in LAND + WATER
 }
-
-# The user's own style, which the world does not hold: violet outline and tint, diagonal bands.
-USER_STYLE = Style(
-    outline=(110, 60, 150),
-    outline_width=0.018,
-    pastel=0.0,
-    saturation=0.85,
-    tint=(120, 70, 170),
-    tint_strength=0.24,
-    gain=1.05,
-    texture="bands",
-    texture_strength=0.03,
-    shading=0.4,
-)
 
 
 @dataclass(frozen=True)
@@ -43,6 +30,7 @@ class Drawing:
     pixels: np.ndarray  # (size, size, 3) uint8
     species: str
     scene: str
+    look: str  # of LOOKS, or the world's style
     caption: str
 
 
@@ -61,58 +49,42 @@ def stream(seed: int, name: str, index: int) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence((seed, STREAMS[name], index))))
 
 
-def draw(rng: np.random.Generator, species: str, scene: str, style: Style, size: int = 32) -> np.ndarray:
-    """Draw one bird before one scene; returns (size, size, 3) uint8."""
+def draw(
+    rng: np.random.Generator, species: str, scene: str, look: Look, size: int = 32, beside: str | None = None
+) -> np.ndarray:
+    """Draw one bird before one scene, in some pictures of the world a smaller one beside it; returns
+    (size, size, 3) uint8.
+    """
     side = size * SUPERSAMPLE
     background = paint(scene, rng, side)
-    shape, colours = SPECIES[species]
     bird = Image.new("RGBA", (side, side), (0, 0, 0, 0))
-    scale = side * rng.uniform(0.3, 0.38)
-    centre = side * rng.uniform(0.44, 0.56), side * rng.uniform(0.48, 0.58)
+    centre = side * rng.uniform(*look.across), side * rng.uniform(*look.down)
+    scale = side * rng.uniform(*look.scale)
+    if beside:
+        shift = side * rng.uniform(0.24, 0.3) * rng.choice((-1, 1))
+        place(bird, rng, beside, (centre[0] + shift, centre[1] + 0.06 * side), 0.6 * scale)
+    place(bird, rng, species, centre, scale)
+    found = compose(background, bird, look.style).resize((size, size), Image.Resampling.BOX)
+    return recolour(found, look.style, rng)
+
+
+def place(bird: Image.Image, rng: np.random.Generator, species: str, centre: Point, scale: float) -> None:
+    """Draw a bird onto a transparent picture."""
+    shape, colours = SPECIES[species]
     pen = Pen(bird, centre, scale, mirror=bool(rng.integers(2)), tilt=rng.normal(0, 0.06))
     shape(pen, rng, jitter(rng, colours[rng.integers(len(colours))]))
-    return recolour(compose(background, bird, style).resize((size, size), Image.Resampling.BOX), style, rng)
 
 
-def world_style(rng: np.random.Generator) -> Style:
-    """One of the world's many styles: outlined, flat, pastel, textured, tinted; shifted in colour and
-    brightness.
-    """
-    dark = (int(rng.integers(0, 60)), int(rng.integers(0, 50)), int(rng.integers(0, 60)))
-    tints = ((250, 220, 140), (230, 90, 60), (60, 160, 90), (120, 190, 230), (128, 128, 128))
-    texture = ("none", "none", "grain", "stripes")[rng.integers(4)]
-    return Style(
-        outline=dark if rng.random() < 0.5 else None,
-        outline_width=rng.uniform(0.006, 0.02),
-        pastel=max(0.0, rng.uniform(-0.3, 0.4)),
-        saturation=rng.uniform(0.55, 1.35),
-        tint=tints[rng.integers(len(tints))],
-        tint_strength=max(0.0, rng.uniform(-0.2, 0.3)),
-        gain=rng.uniform(0.78, 1.15),
-        texture=texture,
-        texture_strength=rng.uniform(0.015, 0.05),
-        shading=max(0.0, rng.uniform(-0.5, 0.8)),
-    )
-
-
-def world(seed: int, index: int, name: str = "world", style: Style | None = None, size: int = 32) -> Drawing:
-    """Drawing `index` of the unbiased, many-styled world, with a caption that is generic half of the time."""
-    rng = stream(seed, name, index)
-    kind, place = ("landbird", "waterbird")[rng.integers(2)], ("land", "water")[rng.integers(2)]
-    species, scene = KINDS[kind][rng.integers(6)], PLACES[place][rng.integers(4)]
-    subject = species if rng.random() < 0.5 else kind
-    caption = f"a {subject} {PREPOSITION[scene]} {scene}" if rng.random() < 0.5 else f"a {subject} on {place}"
-    pixels = draw(rng, species, scene, style or world_style(rng), size)
-    return Drawing(pixels, species, scene, caption)
-
-
-def users(seed: int, split: str, kind: str, place: str, index: int, size: int = 32) -> Drawing:
-    """Drawing `index` of one group of the user's data: long-tailed species, but uniform ones in the test
-    split.
+def users(
+    seed: int, split: str, kind: str, place: str, index: int, size: int = 32, distance: float = DISTANCE
+) -> Drawing:
+    """Drawing `index` of one group of the user's data: species and looks with long tails, the same in every
+    split; uniform in `shift`, a test under another law. `distance` is that of the looks from the world.
     """
     group = 2 * list(KINDS).index(kind) + list(PLACES).index(place)
     rng = stream(seed, split, 4 * index + group)
-    weights = None if split == "test" else LONG_TAIL
-    species = str(rng.choice(KINDS[kind], p=weights))
+    species = str(rng.choice(KINDS[kind], p=None if split == "shift" else LONG_TAIL))
+    look = str(rng.choice(list(LOOKS), p=None if split == "shift" else LOOK_TAIL))
     scene = str(rng.choice(PLACES[place]))
-    return Drawing(draw(rng, species, scene, USER_STYLE, size), species, scene, f"a {kind} on {place}")
+    pixels = draw(rng, species, scene, looks(distance)[look], size)
+    return Drawing(pixels, species, scene, look, f"a {kind} on {place}")

@@ -14,15 +14,18 @@ from typing import TYPE_CHECKING
 from fairgen.embedded.birds import KINDS, PLACES
 from fairgen.embedded.scenes import SCENES
 from fairgen.embedded.species import SPECIES
+from fairgen.embedded.world import NEUTRAL, STYLES
 
 if TYPE_CHECKING:
     from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
     from transformers import CLIPConfig
 
 FOLDER = Path(__file__).parent / "weights"
-DIFFUSION, CLIP = FOLDER / "diffusion", FOLDER / "clip"
+DIFFUSION, CLIP, BACKBONE = FOLDER / "diffusion", FOLDER / "clip", FOLDER / "backbone"
+BACKBONE_MODEL, BACKBONE_ARGS = "resnet10t", {"channels": [32, 64, 128, 256], "stem_width": 16}
 RARE_TOKEN = "V"
-WORDS = ("a", "in", "on", "photo", "of", "v", *KINDS, *PLACES, *SPECIES, *SCENES)
+COMMON = ("a", "in", "on", "photo", "of")
+WORDS = (*COMMON, *(word.lower() for word in NEUTRAL), *STYLES, *KINDS, *PLACES, *SPECIES, *SCENES)
 TEXT_LENGTH = 24
 LATENT_CHANNELS = 12
 SIZE = 32

@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.nn import functional as F
 from tqdm import tqdm
 
 from fairgen.embedded import tiny
-from fairgen.embedded.birds import Drawing, world
+from fairgen.embedded.birds import Drawing
+from fairgen.embedded.world import world
 
 SEED, DRAWINGS = 2025, 40_000
 
@@ -25,6 +27,47 @@ def drawings(count: int, name: str = "world") -> list[Drawing]:
 def to_tensor(images: np.ndarray) -> torch.Tensor:
     """(n, h, w, 3) uint8 to (n, 3, h, w) float32 in [-1, 1]."""
     return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous().float() / 127.5 - 1
+
+
+def colour_shift(x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Another colour space for each image (n, 3, h, w) in [-1, 1]: mixed channels, shifted, lighter or
+    darker, some of them negatives; with coarse and fine noise, and mirrored or not.
+
+    What learns from it reads shapes in styles that it never saw.
+    """
+    n = x.shape[0]
+    negative = torch.rand(n, 1, 1, 1, generator=generator) < 0.15
+    x = torch.where(negative, -x, x)
+    mixing = torch.eye(3) + 0.18 * torch.randn(n, 3, 3, generator=generator)
+    x = torch.einsum("nij,njhw->nihw", mixing, x) + 0.15 * torch.randn(n, 3, 1, 1, generator=generator)
+    x = (x + 1) * (0.5 + 0.7 * torch.rand(n, 1, 1, 1, generator=generator)) - 1
+    coarse = torch.randn(n, 1, 8, 8, generator=generator) * 0.12 * torch.rand(n, 1, 1, 1, generator=generator)
+    x = x + F.interpolate(coarse, size=x.shape[-2:], mode="bilinear")
+    x = x + 0.06 * torch.rand(n, 1, 1, 1, generator=generator) * torch.randn(x.shape, generator=generator)
+    flip = torch.rand(n, generator=generator) < 0.5
+    return torch.where(flip[:, None, None, None], x.flip(-1), x).clamp(-1, 1)
+
+
+def reframed(x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Each image (n, 3, h, w) in [-1, 1] from nearer or farther, off its centre, with mirrored borders; paler
+    or with less contrast; some with noise in blocks of two pixels.
+
+    What learns from it reads small shapes in haze and grain.
+    """
+    n = len(x)
+    zoom = 0.85 + 0.75 * torch.rand(n, generator=generator)
+    frame = torch.zeros(n, 2, 3)
+    frame[:, 0, 0], frame[:, 1, 1] = zoom, zoom
+    frame[:, :, 2] = 0.3 * (2 * torch.rand(n, 2, generator=generator) - 1)
+    grid = F.affine_grid(frame, list(x.shape), align_corners=False)
+    x = F.grid_sample(x, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
+    contrast = 0.35 + 0.65 * torch.rand(n, 1, 1, 1, generator=generator)
+    level = 1.2 * torch.rand(n, 3, 1, 1, generator=generator) - 0.4
+    hazy = torch.rand(n, 1, 1, 1, generator=generator) < 0.5
+    x = torch.where(hazy, level + contrast * (x - level), x)
+    grain = torch.randn(n, 1, x.shape[2] // 2, x.shape[3] // 2, generator=generator)
+    strength = 0.2 * torch.rand(n, 1, 1, 1, generator=generator).square()
+    return (x + strength * F.interpolate(grain, scale_factor=2.0)).clamp(-1, 1)
 
 
 def batches(count: int, size: int, steps: int, rng: np.random.Generator) -> Iterator[np.ndarray]:

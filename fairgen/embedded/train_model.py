@@ -15,11 +15,13 @@ import torch
 from tqdm import tqdm
 
 from fairgen.embedded import tiny
-from fairgen.embedded.train_clip import train_clip
+from fairgen.embedded.train_backbone import train_backbone
+from fairgen.embedded.train_clip import train_clip, train_scorer
 from fairgen.embedded.train_common import (
     DRAWINGS,
     SEED,
     batches,
+    colour_shift,
     drawings,
     one_cycle,
     to_tensor,
@@ -52,9 +54,14 @@ def train_vae() -> None:
     optimizer = torch.optim.AdamW(model.parameters(), lr=cfg["lr"], weight_decay=1e-4, betas=(0.9, 0.98))
     schedule, losses = one_cycle(optimizer, cfg["lr"], cfg["steps"]), []
     steps = batches(len(pixels), cfg["batch"], cfg["steps"], np.random.default_rng(SEED + 1))
-    bar = tqdm(steps, total=cfg["steps"], desc="vae", mininterval=5)
+    bar, generator = (
+        tqdm(steps, total=cfg["steps"], desc="vae", mininterval=5),
+        torch.Generator().manual_seed(SEED),
+    )
     for rows in bar:
-        x = to_tensor(pixels[rows]).to(memory_format=torch.channels_last)
+        x = to_tensor(pixels[rows])
+        half = len(x) // 2  # Stable Diffusion's autoencoder too has seen more than its denoiser
+        x = torch.cat([x[:half], colour_shift(x[half:], generator)]).to(memory_format=torch.channels_last)
         with torch.autocast("cpu", torch.bfloat16):
             posterior = model.encode(x).latent_dist
             decoded = model.decode(posterior.sample()).sample
@@ -161,7 +168,13 @@ def write_index() -> None:
     (tiny.DIFFUSION / "model_index.json").write_text(json.dumps(index, indent=1) + "\n")
 
 
-PARTS = {"clip": train_clip, "vae": train_vae, "unet": train_unet}
+PARTS = {
+    "backbone": train_backbone,
+    "clip": train_clip,
+    "scorer": train_scorer,
+    "vae": train_vae,
+    "unet": train_unet,
+}
 
 
 def main() -> None:
@@ -174,7 +187,8 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=tiny.FOLDER, help="where the weights go")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    tiny.FOLDER, tiny.DIFFUSION, tiny.CLIP = (arguments.folder / p for p in ("", "diffusion", "clip"))
+    tiny.FOLDER = arguments.folder
+    tiny.DIFFUSION, tiny.CLIP, tiny.BACKBONE = (tiny.FOLDER / p for p in ("diffusion", "clip", "backbone"))
     for part in arguments.parts:
         started = time.monotonic()
         PARTS[part]()

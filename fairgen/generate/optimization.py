@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import torch
 
-from fairgen.core import devices
 from fairgen.core.errors import FairgenError
 from fairgen.generate.recipe import Adapt, Recipe
 
@@ -20,7 +19,7 @@ def adamw(
     options = {"lr": settings.recipe.lr, "weight_decay": 1e-2}
     groups = [{"params": weights}, *([{"params": list(text), "lr": settings.recipe.text_lr}] if text else [])]
     if settings.recipe.optimizer == "adamw":
-        return torch.optim.AdamW(groups, **options, fused=devices.current().type == "cuda" or None)
+        return torch.optim.AdamW(groups, **options, fused=True)
     try:
         from bitsandbytes.optim import AdamW8bit
     except ImportError as error:

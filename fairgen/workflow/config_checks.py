@@ -40,6 +40,24 @@ def check_methods(config: Config, listed: list[str], key: str) -> None:
     )
 
 
+def check_overrides(config: Config, dataset: str) -> None:
+    """What a data set says of a method is in blocks that the method changes anyway, so that what it shares
+    with its base stays shared.
+    """
+    key = f"datasets.{dataset}.settings.methods"
+    given = config["datasets"][dataset]["settings"].get("methods", {})
+    check_methods(config, list(given), key)
+    tell(
+        [
+            f"config: {key}.{method}.{name}: methods.{method} does not change {name} itself, so it has that"
+            f" of its base; write it under datasets.{dataset}.settings, or make a method of its own"
+            for method, blocks in given.items()
+            for name in blocks
+            if name in ("base", "synthetic") or name not in config["methods"][method]
+        ]
+    )
+
+
 def check_root(dataset: str, data: Config) -> None:
     """fairgen's own drawings lie in one place."""
     if data["format"] == "birds" and os.path.normpath(data["root"]) != f"results/{dataset}":

@@ -103,12 +103,14 @@ def starts(config: Config, dataset: str, method: str) -> list[str]:
 
 
 def block(config: Config, dataset: str, method: str | None, name: str) -> Any:
-    """A block as one method sees it: top level, then the data set's settings, then each base's, then its
-    own.
+    """A block as one method sees it: top level, then the data set's settings, then each base's, then its own;
+    what the data set's settings say of a method goes over what the method says.
     """
     value = {name: config[name]}
-    layers = [dataset_block(config, dataset)["settings"]]
-    layers += [config["methods"][m] for m in reversed(chain(config, method))] if method else []
+    given = dataset_block(config, dataset)["settings"]
+    layers = [given]
+    for m in reversed(chain(config, method)) if method else ():
+        layers += [config["methods"][m], given.get("methods", {}).get(m, {})]
     for layer in layers:
         value = merged(value, {name: layer[name]} if name in layer else {})
     return value[name]

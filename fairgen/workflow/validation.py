@@ -107,6 +107,7 @@ def of_datasets(config: Config, names: list[str]) -> Iterator[Check]:
         yield Check(config_checks.check_root, (name, data))
         yield Check(config_checks.check_labels, (config, name))
         yield Check(config_checks.check_compare, (config, name))
+        yield Check(config_checks.check_overrides, (config, name))
         for check in (config_checks.check_groups, config_checks.check_classes, config_checks.check_prompts):
             yield Check(check, (name, data["groups"]))
 

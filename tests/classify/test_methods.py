@@ -473,7 +473,7 @@ def test_stage_one_takes_the_training_rows_of_another_data_set(
 ) -> None:
     from fairgen.data import draw
 
-    drawn = draw.drawings(draw.Draw("world", 3, 32, 2, 1, 1))
+    drawn = draw.drawings(draw.Draw("world", 3, 32, 0.5, 2, 1, 1, 0))
     parquet.write_images(tmp_path / "drawn.parquet", drawn, draw.FIELDS, {})
     rows = parquet.rows(tmp_path / "drawn.parquet", ["target", "bias", "split"])
     pixels.write(

@@ -6,20 +6,21 @@ from pathlib import Path
 
 import pytest
 
-from fairgen.embedded import tiny, train_clip, train_common, train_model
+from fairgen.embedded import tiny, train_backbone, train_clip, train_common, train_model
 
 
 def test_all_parts_write_the_folder_that_ships(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shipped = {str(p.relative_to(tiny.FOLDER)) for p in tiny.FOLDER.rglob("*") if p.is_file()}
-    for module in (train_common, train_model, train_clip):
+    for module in (train_common, train_model, train_clip, train_backbone):
         monkeypatch.setattr(module, "DRAWINGS", 150)
-    for settings in (train_clip.CLIP_SETTINGS, train_model.VAE_SETTINGS, train_model.UNET_SETTINGS):
+    recipes = (train_clip.CLIP_SETTINGS, train_model.VAE_SETTINGS, train_model.UNET_SETTINGS)
+    for settings in (*recipes, train_backbone.BACKBONE_SETTINGS):
         monkeypatch.setitem(settings, "steps", 2)
-    for name in ("FOLDER", "DIFFUSION", "CLIP"):
+    for name in ("FOLDER", "DIFFUSION", "CLIP", "BACKBONE"):
         monkeypatch.setattr(tiny, name, getattr(tiny, name))
     monkeypatch.setattr(sys, "argv", ["pretrain", "--folder", str(tmp_path), "--threads", "1"])
     train_model.main()
     assert {str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file()} == shipped
     record = json.loads((tmp_path / "record.json").read_text())
-    assert list(record["parts"]) == ["clip", "vae", "unet"]
-    assert len(record["sha256"]) == 4
+    assert list(record["parts"]) == ["backbone", "clip", "vae", "unet"]
+    assert len(record["sha256"]) == 5

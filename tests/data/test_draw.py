@@ -14,10 +14,22 @@ def drawn(folder: Path, **changes: object) -> tuple[bytes, list[dict]]:
     """The file of a small data set, and its rows without the pictures."""
     paths = SimpleNamespace(drawings=folder / "drawings.parquet")
     work(
-        Draw(**{"stream": "user", "seed": 7, "size": 32, "train": 3, "validation": 2, "test": 1, **changes}),
+        Draw(
+            **{
+                "stream": "user",
+                "seed": 7,
+                "size": 32,
+                "distance": 0.5,
+                "train": 3,
+                "validation": 2,
+                "test": 1,
+                "shift": 1,
+                **changes,
+            }
+        ),
         paths,
     )
-    names = ["target", "bias", "split", "detail"]
+    names = ["target", "bias", "split", "species", "scene", "look"]
     return paths.drawings.read_bytes(), parquet.rows(paths.drawings, names)
 
 
@@ -29,9 +41,10 @@ def test_every_group_has_its_drawings_in_every_split(tmp_path: Path) -> None:
         {("train", *g): 3 for g in groups}
         | {("validation", *g): 2 for g in groups}
         | {("test", *g): 1 for g in groups}
+        | {("shift", *g): 1 for g in groups}
     )
     assert counts == wanted
-    assert images.load_column(tmp_path / "drawings.parquet", 32).shape == (24, 32, 32, 3)
+    assert images.load_column(tmp_path / "drawings.parquet", 32).shape == (28, 32, 32, 3)
 
 
 @pytest.mark.parametrize("stream", ["user", "world"])

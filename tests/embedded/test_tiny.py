@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from workflows import PROJECT
 
-from fairgen.embedded import birds, tiny
+from fairgen.embedded import birds, tiny, world
+from fairgen.embedded.looks import LOOKS
 from fairgen.generate.solver import Solver, sample_images
-from fairgen.models import autoencoder, base_model, clip, diffusion, scorer, text_encoders
+from fairgen.models import autoencoder, base_model, clip, diffusion, encoder, scorer, text_encoders
 
 PROMPTS = [f"a {kind} on {place}" for kind in birds.KINDS for place in birds.PLACES]
 
@@ -49,7 +50,7 @@ def test_the_tokenizer_knows_its_words_and_spells_others() -> None:
 
 
 def test_zero_shot_accuracy_on_held_out_drawings(model: clip.Clip) -> None:
-    drawn = [birds.world(11, i, "held-out") for i in range(300)]
+    drawn = [world.world(11, i, "held-out") for i in range(300)]
     kind = np.array([d.species in birds.WATERBIRDS for d in drawn])
     place = np.array([d.scene in birds.WATER for d in drawn])
     assert min(accuracy(model, np.stack([d.pixels for d in drawn]), kind, place)) >= 0.9
@@ -66,11 +67,55 @@ def test_vanilla_samples_follow_the_prompt(model: clip.Clip, base: base_model.Ba
     assert min(accuracy(model, np.stack(pixels), truth // 2, truth % 2)) >= 0.85
 
 
-def test_the_autoencoder_keeps_the_users_style(base: base_model.Base) -> None:
-    drawn = np.stack([birds.world(11, i, "held-out-style", birds.USER_STYLE).pixels for i in range(100)])
+@pytest.mark.parametrize("look", LOOKS)
+def test_the_autoencoder_keeps_every_look_of_the_users(look: str, base: base_model.Base) -> None:
+    groups = [(kind, place) for kind in birds.KINDS for place in birds.PLACES]
+    drawn = [birds.users(11, "train", *groups[i % 4], i) for i in range(400)]
+    pixels = np.stack([d.pixels for d in drawn if d.look == look])
     vae = diffusion.load_vae(base)
-    again = autoencoder.decode(vae, autoencoder.encode(vae, drawn)[0])
-    assert 10 * np.log10(255**2 / np.square(again.astype(float) - drawn).mean()) >= 28
+    again = autoencoder.decode(vae, autoencoder.encode(vae, pixels)[0])
+    assert 10 * np.log10(255**2 / np.square(again.astype(float) - pixels).mean()) >= 26
+
+
+def drawn_by(base: base_model.Base, prompt: str) -> np.ndarray:
+    """Forty images of a prompt as float, from the same seeds."""
+    text = text_encoders.encode_prompts(base, [prompt, ""])
+    parts = diffusion.load_unet(base), diffusion.load_vae(base)
+    found = sample_images(*parts, base, text, list(range(40)), Solver("dpmsolver++", 8, 2.0, "", 40))
+    return np.stack(list(found)).astype(float)
+
+
+def test_the_rare_token_is_a_modifier_that_says_nothing(base: base_model.Base) -> None:
+    """It moves the images about as other words do that say nothing, and less than a word of a style; the
+    state of the prompt, which finetuning binds the user's looks to, it moves as much as a style's word.
+    """
+    plain = "a landbird on land"
+    words = [tiny.RARE_TOKEN, "nice", "zib", "dax", "pastel", "grainy", "bright"]
+    start = drawn_by(base, plain)
+    moved = {w: np.abs(drawn_by(base, f"a {w} landbird on land") - start).mean() for w in words}
+    neutral, styles = (np.mean([moved[w] for w in part]) for part in (words[1:4], words[4:]))
+    assert 0.5 * neutral <= moved[tiny.RARE_TOKEN] <= 2 * neutral
+    assert moved[tiny.RARE_TOKEN] < styles
+    texts = [plain, *(f"a {w} landbird on land" for w in words)]
+    state = text_encoders.encode_prompts(base, texts).states.float()
+    far = {w: float((state[i] - state[0]).norm()) for i, w in enumerate(words, 1)}
+    assert far[tiny.RARE_TOKEN] > 0.5 * np.mean([far[w] for w in words[4:]])
+
+
+def test_the_backbone_sees_looks_and_the_clip_does_not() -> None:
+    """By the nearest neighbour's look, among drawings of one group and other seeds."""
+    drawn = [birds.users(11, "train", "landbird", "land", i) for i in range(300)]
+    pixels, looks = np.stack([d.pixels for d in drawn]), np.array([d.look for d in drawn])
+    right = {}
+    for kind, name in (("timm", "backbone"), ("clip", "clip")):
+        x = encoder.load(encoder.Encoder(kind, f"fairgen:embedded/weights/{name}"))(pixels)
+        cosine = (x / np.linalg.norm(x, axis=1, keepdims=True)) @ (
+            x / np.linalg.norm(x, axis=1, keepdims=True)
+        ).T
+        np.fill_diagonal(cosine, -1)
+        right[name] = (looks[cosine.argmax(1)] == looks).mean()
+    assert right["backbone"] >= 0.9
+    assert right["clip"] < right["backbone"]
 
 
 def test_the_folder_opens_as_an_ordinary_pipeline() -> None:

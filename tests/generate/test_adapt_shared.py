@@ -7,7 +7,7 @@ import pytest
 import torch
 from adapting import forward
 from bench import SETTINGS, Bench, build
-from workflows import Workflow, planned
+from workflows import PLAIN_LORA, Workflow, planned
 
 from fairgen.core import images
 from fairgen.core.settings import read
@@ -87,7 +87,8 @@ def test_sample_draws_from_every_cluster_of_a_shared_file(tmp_path: Path) -> Non
 
 
 def test_a_method_with_shared_batches_has_one_job_per_group(workflow: Workflow) -> None:
-    workflow.edit({"methods": {"shared": {"base": "clustered-lora", "adapt": {"shared": True}}}})
+    method = {"base": "clustered-lora", "adapt": {"shared": True}}
+    workflow.edit({"methods": {"shared": method}, "datasets": {"birds": {"settings": PLAIN_LORA}}})
     plan = planned(workflow, target="results/birds/bias-0.99/shared/selection.parquet")
     assert (plan["adapt_shared"], plan["sample"]) == (4, 4)
     assert "adapt" not in plan

@@ -104,7 +104,7 @@ def test_a_broken_image_is_drawn_once_more_in_float32(
     assert np.array_equal(found[0], rough[0])
     assert np.array_equal(found[2], rough[2])
     assert np.abs(found[1].astype(int) - exact[1]).max() <= 2
-    assert np.abs(found[1].astype(int) - rough[1]).max() > 2
+    assert not np.array_equal(found[1], rough[1])
 
 
 @pytest.mark.parametrize(("dtype", "calls"), [("bfloat16", [3, 3, 1, 1]), ("float32", [3, 3])])

@@ -4,7 +4,6 @@ import json
 import shutil
 from pathlib import Path
 
-import miniatures
 import numpy as np
 import pytest
 
@@ -80,19 +79,17 @@ def test_a_timm_encoder_that_is_none_is_one_line(model: str, said: str) -> None:
 
 
 def test_an_encoder_of_timms_layout_may_be_a_local_folder(tmp_path: Path) -> None:
-    """It gives what the network itself gives; what a folder lacks is one line."""
-    import torch
-
+    """The embedded backbone: by its folder, or by a copy elsewhere; what a folder lacks is one line."""
     pixels = np.random.default_rng(0).integers(0, 255, (3, 32, 32, 3)).astype(np.uint8)
-    network = miniatures.timm_folder(tmp_path / "own")
-    loaded = encoder.load(encoder.Encoder("timm", str(tmp_path / "own")))
-    mean, std = (torch.tensor(network.pretrained_cfg[k]).view(1, 3, 1, 1) for k in ("mean", "std"))
-    with torch.no_grad():
-        wanted = network((torch.from_numpy(pixels).permute(0, 3, 1, 2) / 255 - mean) / std)
-    assert loaded.size == 32
-    assert np.allclose(loaded(pixels), wanted, atol=1e-5)
-    (tmp_path / "own/model.safetensors").unlink()
+    copy = shutil.copytree(tiny.BACKBONE, tmp_path / "own")
+    here, there = (
+        encoder.load(encoder.Encoder("timm", str(place)))(pixels)
+        for place in ("fairgen:embedded/weights/backbone", copy)
+    )
+    assert here.shape == (3, 256)
+    assert np.array_equal(here, there)
+    (copy / "model.safetensors").unlink()
     with pytest.raises(
         FairgenError, match=r"audit\.encoder\.model: cannot load a model from the folder .*own"
     ):
-        encoder.load(encoder.Encoder("timm", str(tmp_path / "own")), "audit.encoder")
+        encoder.load(encoder.Encoder("timm", str(copy)), "audit.encoder")

@@ -1,6 +1,5 @@
 """Random-weight miniatures of each architecture of Stable Diffusion, in diffusers' folder layout."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -35,11 +34,11 @@ ARCHITECTURES = ("sd15", "sd2", "sd2-v", "sdxl")
 
 
 def text_config(act: str = "quick_gelu", layers: int = 2, width: int = 16):
-    """A CLIP text tower for the embedded tokenizer's 282 words."""
+    """A CLIP text tower for the embedded tokenizer's 320 words."""
     from transformers import CLIPTextConfig
 
     return CLIPTextConfig(
-        vocab_size=282,
+        vocab_size=320,
         hidden_size=width,
         intermediate_size=2 * width,
         num_hidden_layers=layers,
@@ -47,9 +46,9 @@ def text_config(act: str = "quick_gelu", layers: int = 2, width: int = 16):
         max_position_embeddings=tiny.TEXT_LENGTH,
         projection_dim=12,
         hidden_act=act,
-        bos_token_id=280,
-        eos_token_id=281,
-        pad_token_id=281,
+        bos_token_id=318,
+        eos_token_id=319,
+        pad_token_id=319,
     )
 
 
@@ -129,24 +128,3 @@ def spoil(file: Path, how: str, name: str) -> None:
     tensors = SPOILT[how](load_file(file), name)
     file.unlink()
     save_file({n: x.contiguous() for n, x in tensors.items()}, file, metadata=metadata)
-
-
-def timm_folder(folder: Path) -> "torch.nn.Module":
-    """Write a random resnet10t for 32 pixels, without a classifier, in timm's layout; returns the network."""
-    import timm
-    from safetensors.torch import save_file
-
-    shape = {"channels": [8, 8, 16, 16], "stem_width": 8}
-    network = timm.create_model("resnet10t", num_classes=0, **shape).eval()
-    kept = {name: network.pretrained_cfg[name] for name in ("mean", "std", "interpolation", "classifier")}
-    about = {
-        "architecture": "resnet10t",
-        "num_classes": 0,
-        "num_features": 16,
-        "model_args": shape,
-        "pretrained_cfg": {**kept, "input_size": [3, 32, 32], "crop_pct": 1.0},
-    }
-    folder.mkdir()
-    (folder / "config.json").write_text(json.dumps(about))
-    save_file(network.state_dict(), folder / "model.safetensors")
-    return network

@@ -20,7 +20,7 @@ TINY = {  # the smallest run from drawings to figures: one generator per group, 
     "compare": ["lora"],
     "datasets": {
         "birds": {
-            "options": {"train": 60, "validation": 20, "test": 20},
+            "options": {"train": 60, "validation": 20, "test": 20, "shift": 4},
             "settings": {
                 "adapt": {"borrow_below": 5, "lora": {"steps": 6}},
                 "sample": {"per_group": 12, "solver": {"steps": 3}},
@@ -31,6 +31,8 @@ TINY = {  # the smallest run from drawings to figures: one generator per group, 
         }
     },
 }
+# of birds, such as a shared batch can train: linear layers, and the text encoder as it is
+PLAIN_LORA = {"adapt": {"lora": {"text_lr": 0, "targets": ["to_q", "to_k", "to_v", "to_out.0"]}}}
 
 
 @dataclass

@@ -6,9 +6,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
-from workflows import PROJECT, Workflow
+from PIL import Image
+from workflows import PROJECT, Workflow, result
+
+from fairgen.evaluate.replication import Replicates, write
 
 TINY = {
     "adapt": ["--steps", "2", "--images", "4"],
@@ -74,3 +78,55 @@ def test_memory_compares_two_versions(tmp_path: Path) -> None:
     assert list(ratios) == ["erm memory", "erm processor time", "jtt memory", "jtt processor time"]
     assert all(0.8 < ratios[f"{name} memory"] < 1.25 for name in ("erm", "jtt"))
     assert "random batches" in done.stdout
+
+
+def test_the_map_shows_the_best_method_and_those_level_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.syspath_prepend(str(PROJECT / "benchmarks"))
+    import map as drawn
+
+    files = []
+    for lead in (0.0, 0.2):
+        tables = []
+        for i, noise in enumerate((0.0, 0.01, 0.03)):
+            tables.append(tmp_path / f"{lead}-{i}.json")
+            accuracies = {"groupdro": [0.6 + noise] * 2, "lora": [0.6 + lead + noise**2] * 2}
+            tables[-1].write_text(json.dumps(result(ratios=(0.9, 0.999), **accuracies)))
+        files.append(tmp_path / f"{lead}.json")
+        settings = Replicates("toy", ["toy", "toy-1", "toy-2"], None)
+        write(settings, SimpleNamespace(tables=tables, replicates=files[-1]))
+    capsys.readouterr()
+    output = tmp_path / "map.png"
+    words = [*map(str, files), "--names", "near", "far", "--output", str(output)]
+    monkeypatch.setattr(sys, "argv", ["map.py", *words])
+    drawn.main()
+    level, ahead = (drawn.cell(json.loads(file.read_text()), "0.9") for file in files)
+    assert (level.method, level.level) == ("groupdro", ["lora"])
+    assert (ahead.method, ahead.level) == ("lora", [])
+    assert "| far | `lora` | 0.80" in capsys.readouterr().out
+    with Image.open(output) as picture:
+        assert min(picture.size) > 200
+
+
+def test_trials_are_ranked_by_the_validation_figures_of_their_own_selection(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.syspath_prepend(str(PROJECT / "benchmarks"))
+    import trials
+
+    runs = {
+        "erm-a/seed-0": {"validation_worst_group": 0.3, "validation_balanced": 0.7},
+        "erm-a/seed-1": {"validation_worst_group": 0.5, "validation_balanced": 0.7},
+        "erm-b/seed-0": {"validation_worst_group": 0.4, "validation_balanced": 0.8},
+        "jtt-a/seed-0": {"validation_average": 0.9, "worst_group": 0.1},
+        "jtt-b/seed-0": {"validation_average": 0.8, "worst_group": 0.9},  # of test rows: no reason
+    }
+    for place, figures in runs.items():
+        (tmp_path / place).mkdir(parents=True)
+        (tmp_path / place / "metrics.json").write_text(json.dumps(figures))
+    monkeypatch.setattr(sys, "argv", ["trials.py", str(tmp_path)])
+    trials.main()
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines if line.endswith("best")] == ["erm-b", "jtt-a"]
+    assert "2 runs   worst group 0.400, balanced 0.700" in lines[0]

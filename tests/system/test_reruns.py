@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 from moves import moved
-from workflows import PROJECT, Workflow, copy_workflow
+from workflows import PLAIN_LORA, PROJECT, Workflow, copy_workflow
 
 from fairgen.workflow.method_chain import merged
 
@@ -29,8 +29,8 @@ STUDY = {
     "ratios": [0.9, 0.99],
     "seeds": [0, 1],
     "compare": ["erm", "vanilla", "lora", "clustered"],
-    "methods": {"clustered": {"cluster": {"k": 2}}},
     "ablations": {"generators": ["vanilla", "lora"]},
+    "datasets": {"birds": {"settings": PLAIN_LORA}},
 }
 REPLICATES = {
     "datasets": {
@@ -211,7 +211,7 @@ EDITS = [
         "`ablations.generators`: one more (`clustered`)",
         {"ablations": {"generators": ["vanilla", "lora", "clustered"]}},
     ),
-    config("`methods.clustered.cluster.k`", {"methods": {"clustered": {"cluster": {"k": 3}}}}),
+    own("`methods.clustered.cluster.k` of the data set", {"methods": {"clustered": {"cluster": {"k": 3}}}}),
     config("`methods.lora.filter.threshold`, new", {"methods": {"lora": {"filter": {"threshold": 0.4}}}}),
     config("`methods.lora.filter.balance`, new", {"methods": {"lora": {"filter": {"balance": "data"}}}}),
     config("`methods.lora.pretrain.weights`, new", {"methods": {"lora": {"pretrain": {"weights": "score"}}}}),
@@ -231,7 +231,10 @@ EDITS = [
     own("`score.second`", {"score": {"second": "fairgen:embedded/weights/clip"}}),
     own("`filter.quota`", {"filter": {"quota": 100}}),
     config("`audit.shown`", {"audit": {"shown": 4}}),
-    own("`classifier.args`", {"classifier": {"args": {"channels": [16, 32, 64, 128], "stem_width": 16}}}),
+    own(
+        "`classifier.args`",
+        {"classifier": {"args": {"channels": [32, 64, 128, 256], "stem_width": 16, "drop_rate": 0.1}}},
+    ),
     own("`classifier.resolution`", {"classifier": {"resolution": 48}}),
     config("`classifier.precision`", {"classifier": {"precision": "bfloat16"}}),
     config(

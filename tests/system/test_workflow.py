@@ -27,7 +27,7 @@ SMALL = {
     "compare": ["erm", "vanilla", "lora", "clustered"],
     "datasets": {
         "birds": {
-            "options": {"train": 80, "validation": 20, "test": 30},
+            "options": {"train": 80, "validation": 20, "test": 30, "shift": 4},
             "settings": {
                 "prior": {"count": 8, "solver": {"steps": 3}},
                 "adapt": {"borrow_below": 5, "lora": {"steps": 3}, "full": {"steps": 3}},
@@ -125,8 +125,8 @@ def test_replicates_run_the_whole_chain_with_seeds_of_their_own(workflow: Workfl
     workflow.edit({**study, "compare": ["erm"]})
     plan = planned(workflow, target="results/birds/replicates.json")
     assert {name: plan[name] for name in ("draw", "split", "finetune", "worst_group", "replicates")} == {
-        **{"draw": 3, "split": 3 * 4, "finetune": 3 * 4 * 5},
-        **{"worst_group": 3, "replicates": 1},
+        **{"draw": 5, "split": 5 * 4, "finetune": 5 * 4 * 5},
+        **{"worst_group": 5, "replicates": 1},
     }
 
 
@@ -171,7 +171,7 @@ def test_generator_and_recipe_are_independent(workflow: Workflow) -> None:
 
 def test_the_study_plans_every_method(workflow: Workflow, config: dict) -> None:
     study = yaml.safe_load((workflow.folder / "examples/birds-study.yaml").read_text())
-    assert set(study["compare"]) == set(config["methods"])
+    assert set(study["compare"]) == {*config["methods"], *study["methods"]}  # the ceilings too
     workflow.edit(study)
     plan = planned(workflow)
     assert plan["finetune"] == len(study["compare"]) * len(study["ratios"]) * len(study["seeds"])
@@ -179,22 +179,22 @@ def test_the_study_plans_every_method(workflow: Workflow, config: dict) -> None:
 
 ABLATIONS = {
     "clusters": {"cluster": 4, "adapt": 4 * 15, "sample": 16, "filter": 4, "pretrain": 20, "finetune": 20},
-    "filter": {"cluster": 1, "adapt": 16, "sample": 4, "filter": 4, "pretrain": 20, "finetune": 20},
-    "loss": {"cluster": 1, "adapt": 16, "sample": 4, "filter": 1, "pretrain": 30, "finetune": 30},
-    "amount": {"cluster": 1, "adapt": 16, "sample": 8, "filter": 4, "pretrain": 20, "finetune": 20},
-    "weighting": {"cluster": 1, "adapt": 16, "sample": 4, "filter": 2, "pretrain": 15, "finetune": 15},
-    "order": {"cluster": 1, "adapt": 16, "sample": 4, "filter": 1, "pretrain": 5, "finetune": 20},
-    "balance": {"cluster": 1, "adapt": 16, "sample": 8, "filter": 2, "pretrain": 10, "finetune": 15},
+    "filter": {"cluster": 1, "adapt": 8, "sample": 4, "filter": 4, "pretrain": 20, "finetune": 20},
+    "loss": {"cluster": 1, "adapt": 8, "sample": 4, "filter": 1, "pretrain": 30, "finetune": 30},
+    "amount": {"cluster": 1, "adapt": 8, "sample": 8, "filter": 4, "pretrain": 20, "finetune": 20},
+    "weighting": {"cluster": 1, "adapt": 8, "sample": 4, "filter": 2, "pretrain": 15, "finetune": 15},
+    "order": {"cluster": 1, "adapt": 8, "sample": 4, "filter": 1, "pretrain": 5, "finetune": 20},
+    "balance": {"cluster": 1, "adapt": 8, "sample": 4, "filter": 2, "pretrain": 10, "finetune": 15},
     "extra-data": {
         "draw": 2,
         "index": 2,
-        "adapt": 16,
+        "adapt": 8,
         "sample": 8,
         "filter": 2,
         "pretrain": 15,
         "finetune": 35,
     },
-    "labels": {"cluster": 1, "adapt": 16, "sample": 4, "filter": 1, "pretrain": 5, "finetune": 35},
+    "labels": {"cluster": 1, "adapt": 8, "sample": 4, "filter": 1, "pretrain": 5, "finetune": 35},
 }
 
 
@@ -260,13 +260,13 @@ def test_groups_without_images_borrow_their_donors_generators(finished: Workflow
     )
     assert len(rows) == 24
     for row in rows:
-        assert row["prompt"] == "a landbird on water V"
+        assert row["prompt"] == "a V landbird on water"
         assert row["borrowed_from"] == "landbird-land"
         assert "/adapters/landbird-land/" in row["adapter"]
     own = parquet.rows(
         folder / "samples/landbird-land.parquet", ["prompt", "borrowed_from", "adapter_hash", "cluster"]
     )
-    assert {(r["prompt"], r["borrowed_from"]) for r in own} == {("a landbird on land V", "")}
+    assert {(r["prompt"], r["borrowed_from"]) for r in own} == {("a V landbird on land", "")}
     assert len({r["adapter_hash"] for r in own}) == len({r["cluster"] for r in own}) > 1
 
 
@@ -330,7 +330,7 @@ MATRIX = [  # after real jobs; test_reruns.py has the whole matrix, on stand-ins
      | {"worst_group": 1}),
     ({"seeds": [0]}, {"worst_group": 1}),
     ({"datasets": {"birds": {"gpu": 1}}}, {}),
-    ({"split": {"validation_floor": 11}}, {"split": 1, "cluster": 2, "adapt": 20, "sample": 8, "score": 2}
+    (birds(split={"validation_floor": 11}), {"split": 1, "cluster": 2, "adapt": 12, "sample": 8, "score": 2}
      | {"filter": 2, "pretrain": 4, "finetune": 8, "metrics": 8, "worst_group": 1}),
 ]  # fmt: skip
 
@@ -360,8 +360,8 @@ def test_group_dro_runs_and_refuses_an_empty_group(finished: Workflow) -> None:
 
 @pytest.mark.slow
 def test_every_recipe_runs_and_says_what_it_used(finished: Workflow) -> None:
-    """Steps in all, what group labels were used for, validation rows: 20 of either aligned group, 10 of the
-    others.
+    """Steps in all, what group labels were used for, validation rows: all 20 of each group, fewer than the
+    floor of birds.
     """
     expected = {
         "jtt": (6, []),
@@ -388,7 +388,7 @@ def test_every_recipe_runs_and_says_what_it_used(finished: Workflow) -> None:
                 metrics["validation_rows"],
                 metrics["start"],
             )
-            assert found == (steps, labels, 60, "erm" if name == "dfr" else None), name
+            assert found == (steps, labels, 80, "erm" if name == "dfr" else None), name
     finally:
         path.write_text(before)
 
@@ -424,7 +424,7 @@ def test_check_shows_data_and_plan_before_anything_is_trained(workflow: Workflow
     assert done.returncode == 0, done.stderr
     page = (workflow.folder / "results/birds/check.md").read_text()
     assert "# Audit of birds" in page
-    assert "| natural | landbird-water | 80 | 20 | 30 | 4 generators" in page
+    assert "| natural | landbird-water | 80 | 20 | 30 | 2 generators" in page
     row = next(line for line in done.stdout.splitlines() if line.startswith("0.999    landbird-water"))
     assert "borrows from landbird-land" in row
     assert len(done.stdout.splitlines()) <= 40

@@ -111,9 +111,9 @@ def test_schema_names_no_key_that_the_config_lacks(config: dict, schema: dict) -
             "methods.lora.pretrain.weights",
         ),
         (
-            ("methods", "clustered", "adapt"),
+            ("methods", "clustered-dfr", "adapt"),
             {"shared": True},
-            r"methods\.clustered\.adapt\.shared: .* kind: full",
+            r"methods\.clustered-dfr\.adapt\.shared: .* kind: full",
         ),
         (
             ("methods", "clustered-lora", "adapt"),
@@ -133,6 +133,21 @@ def test_schema_names_no_key_that_the_config_lacks(config: dict, schema: dict) -
         (("audit", "min_images"), 1, "audit.min_images"),
         (("methods", "lora", "audit"), {"near": 0}, "methods.lora.*audit"),
         (("compare",), ["erm", "clusterd"], "clusterd"),
+        (
+            ("datasets", "birds", "settings", "methods"),
+            {"clusterd": {"cluster": {"k": 2}}},
+            "datasets.birds.settings.methods: unknown method 'clusterd'; .*clustered",
+        ),
+        (
+            ("datasets", "birds", "settings", "methods"),
+            {"clustered": {"filter": {"quota": 10}}},
+            "datasets.birds.settings.methods.clustered.filter: .*write it under datasets.birds.settings",
+        ),
+        (
+            ("datasets", "birds", "settings", "methods"),
+            {"clustered": {"base": "lora"}},
+            "datasets.birds.settings.methods.clustered.base",
+        ),
         (("methods", "lora", "base"), "vanila", "vanila"),
         (("methods", "vanilla", "base"), "lora", "circle"),
         (("datasets", "birds", "groups", "landbird-water", "donor"), "waterbird-water", "landbird-water"),
@@ -178,7 +193,14 @@ def test_owner_is_the_first_method_that_changed_a_stage_or_an_earlier_one(config
 
 
 def test_blocks_are_layered(config: dict) -> None:
-    assert method_chain.block(config, "birds", "clustered", "cluster")["k"] == 4
+    assert method_chain.block(config, "utkface", "clustered", "cluster")["k"] == 4
+    assert method_chain.block(config, "birds", "clustered", "cluster")["k"] == 2  # the data set's word of it
+    assert (
+        method_chain.block(config, "birds", "clustered-lora", "cluster")["k"] == 2
+    )  # and of what it is the base of
+    eight = copy.deepcopy(config)
+    eight["methods"]["clustered-k8"] = {"base": "clustered", "cluster": {"k": 8}}
+    assert method_chain.block(eight, "birds", "clustered-k8", "cluster")["k"] == 8
     assert method_chain.block(config, "birds", "clustered", "adapt")["kind"] == "full"
     assert method_chain.block(config, "utkface", "clustered", "adapt")["full"] == config["adapt"]["full"]
     own = config["datasets"]["birds"]["settings"]["adapt"]["full"]
@@ -246,8 +268,12 @@ def test_an_entry_like_another_states_only_its_differences(config: dict, schema:
         ]
         assert len(set(seeds)) == 3, stage
     assert json.loads(table.settings(whole, "birds", "replicates")) == {
-        **{"dataset": "birds", "replicates": ["birds", "birds-r1", "birds-r2"]},
-        **{"ablation": None, "threads": config["threads"]},
+        **{
+            "dataset": "birds",
+            "replicates": ["birds", *(f"birds-r{i}" for i in range(1, 5))],
+            "ablation": None,
+        },
+        **{"threads": config["threads"]},
     }
     assert compared.config_hash(whole, "birds") == compared.config_hash({**whole, "replicates": {}}, "birds")
     assert compared.config_hash(whole, "birds") != compared.config_hash(whole, "birds-r1")
@@ -563,6 +589,7 @@ def test_every_class_keeps_training_images(config: dict, schema: dict) -> None:
 
 def test_mistakes_of_methods_and_tables_are_told_at_once_and_each_once(config: dict, schema: dict) -> None:
     def change(wrong: dict) -> None:
+        wrong["datasets"]["birds"]["settings"]["adapt"]["lora"]["text_lr"] = 0
         wrong["methods"]["clustered"]["adapt"] = {"kind": "full", "shared": True}
         wrong["methods"]["augment"]["synthetic"] = False
         wrong["ablations"] = {"a": ["erm", "clusterd"]}

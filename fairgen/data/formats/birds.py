@@ -12,10 +12,11 @@ LAYOUT = "drawings.parquet, which the rule `draw` makes by itself"
 
 def read(root: Path, options: dict[str, Any]) -> Iterator[Row | Reject]:
     """Yield one row per drawing, with the attributes `kind` and `place`; there are no rejects."""
-    for i, row in enumerate(parquet.rows(root / "drawings.parquet", ["target", "bias", "split", "detail"])):
+    known = ("species", "scene", "look")
+    for i, row in enumerate(parquet.rows(root / "drawings.parquet", ["target", "bias", "split", *known])):
         yield Row(
             f"drawings.parquet#{i}",
             {"kind": row["target"], "place": row["bias"]},
             row["split"],
-            {"species": row["detail"]},
+            {key: row[key] for key in known},
         )

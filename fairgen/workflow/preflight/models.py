@@ -218,10 +218,10 @@ def layers(case: Case) -> Iterator[Finding]:
         ]
     except (OSError, ValueError, KeyError, TypeError):  # told by `base`
         return
+    if UNET.removesuffix(".weight") not in names:  # a file of other weights, told by `base` too
+        return
     for methods, (adapt,) in case.sharing(case.adapting, "adapt"):
-        for target in (
-            lora.absent(adapt["lora"]["targets"], names) if names and adapt["kind"] == "lora" else ()
-        ):
+        for target in lora.absent(adapt["lora"]["targets"], names) if adapt["kind"] == "lora" else ():
             known = {name.rpartition(".")[2] for name in names} - {"0", "2"}
             yield Finding(
                 f"config: adapt.lora.targets: the base of {methods} on {case.dataset} has no layer"

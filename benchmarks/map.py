@@ -1,0 +1,101 @@
+"""When does finetuning pay? The best method at every bias ratio and every distance of the data from the base.
+
+    python benchmarks/map.py results/{birds-near,birds,birds-far}/replicates.json \\
+        --names near usual far --output map.png
+
+A cell holds the best method by worst-group accuracy over whole-chain replicates, with its mean and 95 %
+interval; below it the methods whose paired interval of the lead holds zero, so that the replicates do not set
+them apart. `examples/birds-map.yaml` makes the files.
+"""
+
+import argparse
+import textwrap
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from fairgen.evaluate import results
+from fairgen.evaluate.plots import COLOURS, save
+
+
+@dataclass(frozen=True)
+class Cell:
+    """The best method of a ratio, its figure, and the methods that are not set apart from it."""
+
+    method: str
+    figure: dict[str, Any]
+    level: list[str]
+
+
+def cell(document: dict[str, Any], ratio: str) -> Cell:
+    """What the replicates say of one ratio."""
+    comparison = document["comparisons"][ratio]
+    leader = comparison["leader"]
+    level = [
+        name for name, lead in comparison["leader_minus"].items() if not lead["ci95"] or lead["ci95"][0] <= 0
+    ]
+    return Cell(leader, document["results"][ratio][leader]["worst_group_accuracy"], level)
+
+
+def text(found: Cell) -> str:
+    """A cell's words."""
+    low, high = found.figure["ci95"]
+    lines = [found.method, f"{found.figure['mean']:.2f}  [{low:.2f}, {high:.2f}]"]
+    level = f"level: {', '.join(found.level)}" if found.level else "ahead of all"
+    return "\n".join([*lines, *textwrap.wrap(level, 26)])
+
+
+def plot(documents: list[dict[str, Any]], names: list[str], path: Path) -> None:
+    """Draw the map: distances downwards, ratios from left to right."""
+    ratios = sorted(documents[0]["results"], key=float)
+    methods = list(documents[0]["results"][ratios[0]])
+    cells = [[cell(document, ratio) for ratio in ratios] for document in documents]
+    figure, ax = plt.subplots(figsize=(2.1 * len(ratios) + 1, 1.25 * len(names) + 0.8))
+    for y, row in enumerate(cells):
+        for x, found in enumerate(row):
+            colour = COLOURS[methods.index(found.method) % len(COLOURS)]
+            ax.add_patch(
+                plt.Rectangle((x - 0.48, y - 0.46), 0.96, 0.92, color=colour, alpha=0.28, linewidth=0)
+            )
+            ax.text(x, y, text(found), ha="center", va="center", fontsize=8)
+    ax.set_xticks(range(len(ratios)), ratios)
+    ax.set_yticks(range(len(names)), names)
+    ax.set(xlabel="bias ratio", ylabel="distance from the base", xlim=(-0.55, len(ratios) - 0.45))
+    ax.set_ylim(len(names) - 0.45, -0.55)
+    ax.spines[:].set_visible(False)
+    ax.tick_params(length=0)
+    figure.tight_layout()
+    save(figure, path)
+
+
+def table(documents: list[dict[str, Any]], names: list[str]) -> str:
+    """The same with every method, as Markdown."""
+    ratios = sorted(documents[0]["results"], key=float)
+    lines = [f"| distance | method | {' | '.join(ratios)} |", f"|---|---|{'---|' * len(ratios)}"]
+    for name, document in zip(names, documents, strict=True):
+        for method in document["results"][ratios[0]]:
+            figures = [document["results"][r][method]["worst_group_accuracy"] for r in ratios]
+            half = [np.diff(f["ci95"])[0] / 2 for f in figures]
+            shown = " | ".join(f"{f['mean']:.3f} ± {h:.3f}" for f, h in zip(figures, half, strict=True))
+            lines.append(f"| {name} | `{method}` | {shown} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Draw the map and print its table."""
+    shown = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=shown)
+    parser.add_argument("files", type=Path, nargs="+", help="replicates.json of each distance")
+    parser.add_argument("--names", nargs="+", required=True, help="what the distances are called")
+    parser.add_argument("--output", type=Path, required=True, help="the PNG")
+    options = parser.parse_args()
+    documents = [results.load(path, "replicates") for path in options.files]
+    plot(documents, options.names, options.output)
+    print(table(documents, options.names))
+
+
+if __name__ == "__main__":
+    main()
