@@ -1,4 +1,4 @@
-"""What the three parts of the embedded model's pretraining share: drawings, batches, the schedule and the
+"""What the parts of the embedded model's pretraining share: drawings, batches, the schedule and the
 record.
 """
 

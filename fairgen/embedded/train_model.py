@@ -1,7 +1,8 @@
-"""Pretrain the embedded model: `python -m fairgen.embedded.train_model` (about two hours on two CPU cores).
+"""Pretrain the embedded model: `python -m fairgen.embedded.train_model` (about three hours on two CPU cores).
 
-Three parts, each with fixed seeds: the scoring CLIP and the VAE (independent of each other), then the UNet.
-Only drawings of the stream `world` are used. Settings, losses, checks and hashes go to `weights/record.json`.
+Five parts, each with fixed seeds: the backbone, the CLIP, its vision tower once more as the scorer, the VAE,
+and the UNet, which needs the CLIP's text tower and the VAE. Only drawings of the stream `world` are used.
+Settings, losses, checks and hashes go to `weights/record.json`.
 """
 
 import argparse

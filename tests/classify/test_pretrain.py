@@ -13,8 +13,8 @@ def test_all_parts_write_the_folder_that_ships(tmp_path: Path, monkeypatch: pyte
     shipped = {str(p.relative_to(tiny.FOLDER)) for p in tiny.FOLDER.rglob("*") if p.is_file()}
     for module in (train_common, train_model, train_clip, train_backbone):
         monkeypatch.setattr(module, "DRAWINGS", 150)
-    recipes = (train_clip.CLIP_SETTINGS, train_model.VAE_SETTINGS, train_model.UNET_SETTINGS)
-    for settings in (*recipes, train_backbone.BACKBONE_SETTINGS):
+    recipes = (train_clip.CLIP_SETTINGS, train_clip.SCORER_SETTINGS, train_backbone.BACKBONE_SETTINGS)
+    for settings in (*recipes, train_model.VAE_SETTINGS, train_model.UNET_SETTINGS):
         monkeypatch.setitem(settings, "steps", 2)
     for name in ("FOLDER", "DIFFUSION", "CLIP", "BACKBONE"):
         monkeypatch.setattr(tiny, name, getattr(tiny, name))
@@ -22,5 +22,5 @@ def test_all_parts_write_the_folder_that_ships(tmp_path: Path, monkeypatch: pyte
     train_model.main()
     assert {str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file()} == shipped
     record = json.loads((tmp_path / "record.json").read_text())
-    assert list(record["parts"]) == ["backbone", "clip", "vae", "unet"]
+    assert list(record["parts"]) == ["backbone", "clip", "scorer", "vae", "unet"]
     assert len(record["sha256"]) == 5
