@@ -46,8 +46,7 @@ def settings(kind: str, base: base_model.Base, steps: int | None) -> Adapt:
     config = yaml.safe_load((common.PROJECT / "config.yaml").read_text())
     if base.resolution > 32:
         del config["datasets"]["birds"]["settings"]["adapt"]
-    values = json.loads(table.settings(config, "birds", "adapt", METHODS[kind], "landbird-land"))
-    values.pop("threads")
+    values = common.given(table.settings(config, "birds", "adapt", METHODS[kind], "landbird-land"))
     found = read(Adapt, {**values, "base": vars(base)})
     prior = found.recipe.batch if found.recipe.prior_weight else 0
     return replace(found, recipe=replace(found.recipe, prior_batch=prior, steps=steps or found.recipe.steps))

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -35,6 +36,11 @@ PEAKS = {
     "L4": 121e12,
     "4090": 165e12,
 }
+
+
+def given(text: str) -> dict[str, Any]:
+    """Settings of a stage, as the rules give them, without the job's threads."""
+    return {k: v for k, v in json.loads(text).items() if k != "threads"}
 
 
 def parser(about: str) -> argparse.ArgumentParser:

@@ -29,16 +29,16 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import common
 import numpy as np
 import torch
 import yaml
-from torch.nn import functional as F
 
 from fairgen.core import image_decoding, parquet
 from fairgen.core.settings import read
 from fairgen.embedded import birds, world
 from fairgen.embedded.looks import LOOKS
-from fairgen.evaluate import fidelity
+from fairgen.evaluate import audit_features, fidelity
 from fairgen.evaluate.audit import read_real
 from fairgen.generate import sample
 from fairgen.generate.prompts import plain_prompt
@@ -67,7 +67,7 @@ class Probe:
     def features(self, pixels: np.ndarray) -> torch.Tensor:
         """Unit features (n, d) of images (n, h, w, 3) uint8."""
         parts = [self.model(pixels[i : i + 256]) for i in range(0, len(pixels), 256)]
-        return F.normalize(torch.from_numpy(np.concatenate(parts)), dim=1)
+        return audit_features.unit(np.concatenate(parts))
 
     def looks(self, features: torch.Tensor) -> Counter:
         """How many images are of each look."""
@@ -134,7 +134,9 @@ class Run:
 
     def without_token(self, method: str, group: str, count: int) -> tuple[np.ndarray, bool]:
         """Images of the same generators and seeds without the token, and whether they are borrowed."""
-        wanted = read(sample.Sample, given(settings(self.config, self.dataset, "sample", method, group)))
+        wanted = read(
+            sample.Sample, common.given(settings(self.config, self.dataset, "sample", method, group))
+        )
         plain = {name: plain_prompt(prompt) for name, prompt in wanted.prompts.items()}
         wanted = replace(wanted, per_group=count, prompts=plain)
         paths, where = Paths(self.config), self.wildcards(method, group)
@@ -144,11 +146,6 @@ class Run:
         chosen, borrowed = sample.sources(own, donors, count, 1, group)
         rows = sample.rows(wanted, group, chosen, borrowed, diffusion.identity(wanted.base))
         return np.stack([np.asarray(image_decoding.decode(content)) for content, _ in rows]), borrowed
-
-
-def given(text: str) -> dict[str, Any]:
-    """Settings of a stage without the job's threads."""
-    return {k: v for k, v in json.loads(text).items() if k != "threads"}
 
 
 def judged(run: Run, probe: Probe, methods: list[str], count: int) -> Iterator[dict[str, Any]]:
@@ -205,7 +202,7 @@ def main() -> None:
         config = merged(config, yaml.safe_load(extra.read_text()))
     run = Run(expanded(config), options.folder)
     torch.set_num_threads(1)
-    own = given(settings(run.config, run.dataset, "embed"))
+    own = common.given(settings(run.config, run.dataset, "embed"))
     probe = fit(encoder.load(read(encoder.Encoder, own["encoder"])))
     columns = ("real", 5), ("style", 9), ("without", 9), ("distance", 9), ("ratio", 9), ("accepted", 9)
     head = f"{'method':<16}{'group':<18}" + "".join(f"{name:>{wide}}" for name, wide in columns)

@@ -10,7 +10,6 @@ base draws with the settings of `birds`; on CUDA, Stable Diffusion 1.5's archite
 level, where finetuned generators may do without guidance.
 """
 
-import json
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -40,8 +39,7 @@ def solver(base: base_model.Base) -> Solver:
     config = yaml.safe_load((common.PROJECT / "config.yaml").read_text())
     if base.resolution > 32:
         del config["datasets"]["birds"]["settings"]["sample"]
-    values = json.loads(table.settings(config, "birds", "sample", "vanilla", "landbird-land"))
-    values.pop("threads")
+    values = common.given(table.settings(config, "birds", "sample", "vanilla", "landbird-land"))
     return read(Sample, values).solver
 
 

@@ -14,7 +14,7 @@ from fairgen.embedded.looks import DISTANCE, LOOK_TAIL, LOOKS, Look, looks
 from fairgen.embedded.scenes import LAND, WATER, paint
 from fairgen.embedded.species import LANDBIRDS, SPECIES, WATERBIRDS
 
-STREAMS = {"world": 0, "train": 1, "validation": 2, "test": 3, "held-out": 4, "held-out-style": 5, "shift": 6}
+STREAMS = {"world": 0, "train": 1, "validation": 2, "test": 3, "held-out": 4, "shift": 6}
 LONG_TAIL = (0.35, 0.25, 0.15, 0.12, 0.08, 0.05)  # of a class's species in the user's drawings
 KINDS = {"landbird": LANDBIRDS, "waterbird": WATERBIRDS}
 PLACES = {"land": LAND, "water": WATER}
