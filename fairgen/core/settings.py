@@ -46,9 +46,9 @@ def read(cls: type[T], values: dict[str, Any], where: str = "settings") -> T:
         for f in dataclasses.fields(cls)
         if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
     }
-    for key in values.keys() - names:
+    for key in sorted(values.keys() - names):
         raise FairgenError(f"{where}: unknown key '{key}'; known keys are {', '.join(sorted(names))}")
-    for key in required - values.keys():
+    for key in sorted(required - values.keys()):
         raise FairgenError(f"{where}: key '{key}' is missing")
     return cls(**{k: _convert(hints[k], v, f"{where}.{k}") for k, v in values.items()})
 

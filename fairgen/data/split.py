@@ -47,7 +47,7 @@ def quotas(counts: Counter, groups: dict[str, GroupRole], ratio: float | None) -
     kept: dict[str, int] = {}
     if ratio is None:
         return kept
-    for target in {g.target for g in groups.values()}:
+    for target in classes(groups):
         conflicting = [n for n, g in groups.items() if g.target == target and g.role == "conflicting"]
         aligned = sum(counts[n] for n, g in groups.items() if g.target == target and g.role == "aligned")
         for name in conflicting:
@@ -55,10 +55,15 @@ def quotas(counts: Counter, groups: dict[str, GroupRole], ratio: float | None) -
     return kept
 
 
+def classes(groups: dict[str, GroupRole]) -> list[str]:
+    """The classes in the order of their groups, which unlike a set's is the same in every process."""
+    return list(dict.fromkeys(g.target for g in groups.values()))
+
+
 def uncut(groups: dict[str, GroupRole]) -> list[str]:
     """The classes that no bias ratio cuts, since none of their groups is conflicting."""
-    classes = dict.fromkeys(g.target for g in groups.values())
-    return [c for c in classes if not any(g.target == c and g.role == "conflicting" for g in groups.values())]
+    cut = {g.target for g in groups.values() if g.role == "conflicting"}
+    return [target for target in classes(groups) if target not in cut]
 
 
 def ratio_of(scope: str) -> float | None:

@@ -135,7 +135,7 @@ def summarise(rows: Predictions, settings: Metrics, counts: dict[str, dict[str, 
     )
     labels, values = (
         prediction_metrics.Outcomes(target, rows.predicted, bias),
-        list({g.bias for g in settings.groups.values()}),
+        list(dict.fromkeys(g.bias for g in settings.groups.values())),
     )
     correct = rows.predicted == target
     conflicting = {name for name, g in settings.groups.items() if g.role == "conflicting"}

@@ -19,7 +19,8 @@ PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch")
 FILES = ("slurm.conf", "gres.conf")
 PATIENCE = 120  # seconds until the daemons are up, or down
 DEVICES = ("/dev/null", "/dev/zero")  # pass for GPUs: Slurm wants character devices
-CONFIG = """\
+MARK = "# a test cluster of fairgen (tests/support/slurm.py)"
+CONFIG = f"{MARK}\n" + """\
 ClusterName=fairgen
 SlurmctldHost={node}(127.0.0.1)
 SlurmctldPort={ports[0]}
@@ -63,6 +64,15 @@ def missing() -> str | None:
     if any((ETC / name).exists() for name in FILES):
         return f"{ETC} has a cluster's config"
     return None
+
+
+def clear_abandoned() -> None:
+    """Remove the config that a `Cluster` of a killed process left: ours by its mark, and no controller answers."""
+    config = ETC / "slurm.conf"
+    ours = config.exists() and config.read_text().startswith(MARK)
+    if ours and "is UP" not in ask("scontrol", "ping"):
+        for name in FILES:
+            (ETC / name).unlink(missing_ok=True)
 
 
 def free_ports(count: int) -> list[int]:

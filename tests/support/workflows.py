@@ -22,6 +22,7 @@ TINY = {  # the smallest run from drawings to figures: one generator per group, 
         "birds": {
             "options": {"train": 60, "validation": 20, "test": 20, "shift": 4},
             "settings": {
+                "prior": {"count": 8, "solver": {"steps": 3}},
                 "adapt": {"borrow_below": 5, "lora": {"steps": 6}},
                 "sample": {"per_group": 12, "solver": {"steps": 3}},
                 "filter": {"quota": 6, "allow_shortfall": True, "threshold": 0.02},

@@ -37,6 +37,7 @@ NO_GPU = """    import json
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[slurm.Cluster]:
     """The running cluster; .ci/run sets FAIRGEN_CI_SLURM where its packages could be installed."""
     plugin = importlib.util.find_spec("snakemake_executor_plugin_slurm")
+    slurm.clear_abandoned()
     reason = slurm.missing() if plugin else "no snakemake-executor-plugin-slurm: pip install -e '.[test]'"
     if reason:
         (pytest.fail if os.environ.get("FAIRGEN_CI_SLURM") else pytest.skip)(reason)
