@@ -55,7 +55,7 @@ def plan(counts: dict[str, int], settings: Check, generator: Generator) -> dict[
 
 def prompt_lengths(settings: Check) -> tuple[list[tuple[str, int | str]], list[str]]:
     """Every prompt as the text encoder gets it, with its tokens, and the problems among them."""
-    tokens = {g.token for g in settings.generators.values()}
+    tokens = sorted({g.token for g in settings.generators.values()})
     prompts = list(
         dict.fromkeys(
             p

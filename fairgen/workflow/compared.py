@@ -84,7 +84,7 @@ def effective(config: Config, dataset: str, name: str | None = None) -> Config:
     data["settings"] = deciding(data["settings"])
     if own := {m: deciding(v) for m, v in data["settings"].pop("methods", {}).items() if m in used}:
         data["settings"]["methods"] = own
-    others = {other for method in used if (other := extra(config, dataset, method))}
+    others = sorted({other for method in used if (other := extra(config, dataset, method))})
     found |= {"extra": {other: dataset_block(config, other) for other in others}} if others else {}
     return found | {"dataset": data, "methods": {m: deciding(config["methods"][m]) for m in sorted(used)}}
 

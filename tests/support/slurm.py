@@ -20,7 +20,9 @@ FILES = ("slurm.conf", "gres.conf")
 PATIENCE = 120  # seconds until the daemons are up, or down
 DEVICES = ("/dev/null", "/dev/zero")  # pass for GPUs: Slurm wants character devices
 MARK = "# a test cluster of fairgen (tests/support/slurm.py)"
-CONFIG = f"{MARK}\n" + """\
+CONFIG = (
+    f"{MARK}\n"
+    + """\
 ClusterName=fairgen
 SlurmctldHost={node}(127.0.0.1)
 SlurmctldPort={ports[0]}
@@ -52,6 +54,7 @@ SlurmdLogFile={root}/slurmd.log
 NodeName={node} NodeAddr=127.0.0.1 CPUs=16 RealMemory=256000 Gres=gpu:{gpus}
 PartitionName=short Nodes=ALL Default=YES MaxTime=1-00:00:00
 """
+)
 
 
 def missing() -> str | None:
@@ -67,7 +70,7 @@ def missing() -> str | None:
 
 
 def clear_abandoned() -> None:
-    """Remove the config that a `Cluster` of a killed process left: ours by its mark, and no controller answers."""
+    """Remove the config of a `Cluster` whose process was killed: ours by its mark, and no controller answers."""
     config = ETC / "slurm.conf"
     ours = config.exists() and config.read_text().startswith(MARK)
     if ours and "is UP" not in ask("scontrol", "ping"):
