@@ -70,7 +70,7 @@ def missing() -> str | None:
 
 
 def clear_abandoned() -> None:
-    """Remove the config of a `Cluster` whose process was killed: ours by its mark, and no controller answers."""
+    """Remove the config of a `Cluster` whose process was killed: ours by its mark, with no controller."""
     config = ETC / "slurm.conf"
     ours = config.exists() and config.read_text().startswith(MARK)
     if ours and "is UP" not in ask("scontrol", "ping"):
