@@ -33,6 +33,9 @@ from fairgen.core.settings import read
 from fairgen.generate import cuda_graphs, optimization, training
 from fairgen.generate.recipe import Adapt
 from fairgen.models import base_model, diffusion, text_encoders
+from fairgen.models.checkpoints import locate
+from fairgen.models.ddpm import noise_schedule
+from fairgen.models.parts import DTYPES
 from fairgen.workflow import stage_settings as table
 
 METHODS = {"lora": "lora", "full": "dreambooth"}
@@ -59,16 +62,14 @@ def short(given: Adapt, steps: int) -> Adapt:
 
 def autocast(base: base_model.Base) -> torch.autocast:
     """The precision of a step."""
-    return torch.autocast(
-        devices.current().type, diffusion.DTYPES[base.dtype], enabled=base.dtype != "float32"
-    )
+    return torch.autocast(devices.current().type, DTYPES[base.dtype], enabled=base.dtype != "float32")
 
 
 def plain(given: Adapt, base: base_model.Base, pixels: np.ndarray, prior: np.ndarray) -> None:
     """Train as diffusers' scripts do: every step encodes its images and its prompts."""
     recipe, place = given.recipe, devices.current()
-    vae, schedule = diffusion.load_vae(base), diffusion.noise_schedule(base)
-    unet = diffusion.load_unet(base, torch.float32 if given.kind == "full" else None)
+    vae, schedule = diffusion.load_vae(base), noise_schedule(base)
+    unet = diffusion.load_denoiser(base, torch.float32 if given.kind == "full" else None)
     weights = training.trainable(unet.train(), given)
     tokenizer, encoder = text_encoders.load_tokenizer(base), text_encoder(base)
     optimizer = torch.optim.AdamW(weights, lr=recipe.lr, weight_decay=1e-2)
@@ -107,10 +108,8 @@ def text_encoder(base: base_model.Base) -> torch.nn.Module:
     """The frozen text encoder."""
     from transformers import CLIPTextModel
 
-    folder = Path(diffusion.locate(base.model), "text_encoder")
-    return (
-        CLIPTextModel.from_pretrained(folder, dtype=diffusion.DTYPES[base.dtype]).eval().to(devices.current())
-    )
+    folder = Path(locate(base.model), "text_encoder")
+    return CLIPTextModel.from_pretrained(folder, dtype=DTYPES[base.dtype]).eval().to(devices.current())
 
 
 def loops(
@@ -167,7 +166,7 @@ def script(given: Adapt, base: base_model.Base, folder: Path, peer: Path) -> Cal
     """diffusers' script for the same training as a process."""
     recipe = given.recipe
     options = {
-        "pretrained_model_name_or_path": diffusion.locate(base.model),
+        "pretrained_model_name_or_path": locate(base.model),
         "instance_data_dir": folder / "instance",
         "instance_prompt": TEXT,
         "output_dir": folder / "peer",

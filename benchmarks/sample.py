@@ -28,6 +28,8 @@ from fairgen.evaluate import fidelity
 from fairgen.generate.sample import Sample
 from fairgen.generate.solver import Solver, sample_images
 from fairgen.models import base_model, diffusion, scorer, text_encoders
+from fairgen.models.checkpoints import locate
+from fairgen.models.parts import DTYPES
 from fairgen.workflow import stage_settings as table
 
 PROMPT = "a landbird on land"
@@ -46,7 +48,7 @@ def solver(base: base_model.Base) -> Solver:
 def fairgen(base: base_model.Base, images: int, settings: Solver) -> Callable[[], np.ndarray]:
     """Draw with fairgen's loop."""
     text = text_encoders.encode_prompts(base, [PROMPT, settings.negative_prompt])
-    unet, vae = diffusion.load_unet(base), diffusion.load_vae(base)
+    unet, vae = diffusion.load_denoiser(base), diffusion.load_vae(base)
     return lambda: np.stack(list(sample_images(unet, vae, base, text, list(range(images)), settings)))
 
 
@@ -54,10 +56,8 @@ def pipeline(base: base_model.Base, images: int, settings: Solver) -> Callable[[
     """Draw with diffusers' pipeline and its classical solver."""
     from diffusers import PNDMScheduler, StableDiffusionPipeline
 
-    dtype = diffusion.DTYPES[base.dtype]
-    pipe = StableDiffusionPipeline.from_pretrained(
-        diffusion.locate(base.model), dtype=dtype, safety_checker=None
-    )
+    dtype = DTYPES[base.dtype]
+    pipe = StableDiffusionPipeline.from_pretrained(locate(base.model), dtype=dtype, safety_checker=None)
     pipe.scheduler = PNDMScheduler.from_config(pipe.scheduler.config, skip_prk_steps=True)
     pipe.to(devices.current()).set_progress_bar_config(disable=True)
     options = {"num_inference_steps": 50, "guidance_scale": settings.guidance, "output_type": "np"}

@@ -43,3 +43,24 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
     place = tmp_path_factory.mktemp("bases")
     return {name: miniatures.build(place, name) for name in miniatures.ARCHITECTURES}
+
+
+class Built(dict):
+    """Folders of miniatures, each built when it is first asked for."""
+
+    def __init__(self, place: Path):
+        super().__init__()
+        self.place = place
+
+    def __missing__(self, name: str) -> Path:
+        """Build one."""
+        import flow_miniatures
+
+        self[name] = flow_miniatures.build(self.place, name)
+        return self[name]
+
+
+@pytest.fixture(scope="session")
+def flow_folders(tmp_path_factory: pytest.TempPathFactory) -> Built:
+    """A random miniature of each architecture that is trained by flow matching."""
+    return Built(tmp_path_factory.mktemp("flow"))

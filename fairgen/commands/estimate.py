@@ -21,7 +21,7 @@ import yaml
 
 from fairgen.commands.amounts import Amount, plus
 from fairgen.commands.estimate_screen import Cost, machine, report, together
-from fairgen.commands.rates import PEAK, Reference
+from fairgen.commands.rates import PEAK, Reference, unrated
 from fairgen.core import parquet
 from fairgen.core.errors import FairgenError
 from fairgen.data.subset import SPLITS
@@ -219,4 +219,5 @@ def run(options: Namespace) -> None:
         found += costs(own, past(Path("results/benchmarks", dataset), results), same, reference, config)
     draws = sum(job.settings["per_group"] for job in jobs if job.rule == "sample")
     gpus = dataset_block(config, parts[1])["gpu"]
-    print(report(together(found), gpus, draws, machine(gpus, card)))
+    bases = dict.fromkeys(job.settings["base"]["model"] for job in jobs if "base" in job.settings)
+    print(report(together(found), gpus, draws, machine(gpus, card), [*filter(unrated, bases)]))

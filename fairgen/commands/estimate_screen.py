@@ -1,5 +1,6 @@
 """What `fairgen estimate` shows."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fairgen.commands.amounts import Amount, plus, text, total
@@ -17,7 +18,7 @@ class Cost:
     source: str
 
 
-def report(found: list[Cost], gpus: int, images: int, machine: str) -> str:
+def report(found: list[Cost], gpus: int, images: int, machine: str, unrated: Sequence[str] = ()) -> str:
     """The table with its sums: a screen.
 
     Args:
@@ -25,6 +26,7 @@ def report(found: list[Cost], gpus: int, images: int, machine: str) -> str:
         gpus: of each job.
         images: to draw.
         machine: what the reference rates stand for.
+        unrated: bases that there are no rates of.
     """
     lines = [f"{'rule':<16}{'jobs':>6}{'hours':>18}{'MB':>22}   from"]
     for cost in sorted(found, key=lambda c: -(c.seconds or (0, 0))[1]):
@@ -38,15 +40,14 @@ def report(found: list[Cost], gpus: int, images: int, machine: str) -> str:
     used = total(on_device, 3600 / gpus) if gpus else "none, jobs compute on the CPU (gpu: 0)"
     lines += [f"GPU hours: {used}", f"synthetic images to draw: {images}"]
     lines += [f"reference: {machine}; one job after the other"]
-    unknown = [c.rule for c in found if c.seconds is None]
-    return "\n".join(
-        lines
-        + (
-            [f"not counted, for neither a like job nor a reference tells: {', '.join(unknown)}"]
-            if unknown
-            else []
-        )
-    )
+    if unknown := [c.rule for c in found if c.seconds is None]:
+        lines.append(f"not counted, for neither a like job nor a reference tells: {', '.join(unknown)}")
+        if unrated:
+            lines.append(
+                f"no rates of {', '.join(unrated)}, trained by flow matching; such jobs count once like ones"
+                " have run"
+            )
+    return "\n".join(lines)
 
 
 def together(found: list[Cost]) -> list[Cost]:

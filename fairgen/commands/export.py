@@ -66,7 +66,7 @@ def write_pipeline(options: Namespace, facts: dict[str, Any], place: Path) -> No
     from fairgen.models import base_model, diffusion, text_encoders
 
     base = base_model.Base(**base_of(facts, options))
-    unet, identity = diffusion.load_unet(base), diffusion.identity(base)
+    unet, identity = diffusion.load_denoiser(base), diffusion.identity(base)
     adapters.apply(options.adapter, unet, identity)
     trained = text_adapters.there(options.adapter)
     encoders = (

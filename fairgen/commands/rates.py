@@ -16,6 +16,8 @@ from typing import Any
 from fairgen.commands.amounts import Amount, Range, plus, times
 from fairgen.core import safetensors_header
 from fairgen.models.checkpoints import locate
+from fairgen.models.lora import LORA_TARGETS
+from fairgen.models.pipelines import guess
 
 PEAK = {  # dense bf16 TFLOP/s of NVIDIA's data sheets (fp16 where there is no bf16)
     **{
@@ -71,8 +73,15 @@ def unet(model: str) -> dict[str, list[int]] | None:
     } or None
 
 
+def unrated(model: str) -> bool:
+    """Whether a base is trained by flow matching, of which no rate was measured."""
+    return bool(guess(model)) or Path(locate(model), "transformer").is_dir()
+
+
 def width(model: str) -> int | None:
     """Width of the text states that a base reads, which tells its family; None if that is not known."""
+    if unrated(model):
+        return None
     config = Path(locate(model), "unet", "config.json")
     if config.is_file():
         return json.loads(config.read_text()).get("cross_attention_dim")
@@ -90,14 +99,18 @@ def weights(model: str) -> float | None:
 def lora_weights(model: str, recipe: dict[str, Any]) -> float | None:
     """Number of weights of a LoRA adapter: rank · (in + out) of every layer that it adapts."""
     if shapes := unet(model):
-        ends = tuple(f"{name}.weight" for name in recipe["targets"])
+        ends = tuple(f"{name}.weight" for name in recipe["targets"] or LORA_TARGETS)
         return sum(
             recipe["rank"] * (shape[0] + shape[1])
             for name, shape in shapes.items()
             if name.endswith(ends) and len(shape) > 1
         )
     family = BASES.get(width(model) or 0)
-    return family[2] * recipe["rank"] if family and len(recipe["targets"]) == 4 else None
+    return (
+        family[2] * recipe["rank"]
+        if family and set(recipe["targets"]) in (set(), set(LORA_TARGETS))
+        else None
+    )
 
 
 def work(base: dict[str, Any], device: str) -> float | None:

@@ -19,28 +19,33 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from fairgen.core import image_decoding, parquet
+from fairgen.core.crops import MIDDLE, Place
 from fairgen.core.errors import FairgenError, shortened
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+Cut = Callable[[int, tuple[int, int]], Place]  # from an image's number and its (width, height)
 CHUNK = 256  # images that wait for a decoder at a time
 AGAIN = "snakemake --forcerun index with your target"
 PACKED = re.compile(r"(.+\.parquet)#([0-9]+)", re.S)
 
 
-def fit(image: Image.Image, size: int) -> Image.Image:
-    """Scale the shorter side to `size` and cut the centre square."""
-    return (
-        image if image.size == (size, size) else ImageOps.fit(image, (size, size), Image.Resampling.BICUBIC)
-    )
+def fit(image: Image.Image, size: int, place: Place = MIDDLE) -> Image.Image:
+    """Scale the shorter side to `size` and cut the square at this place."""
+    if image.size == (size, size):
+        return image
+    return ImageOps.fit(image, (size, size), Image.Resampling.BICUBIC, centering=place)
 
 
-def origin(image: Image.Image, size: int) -> tuple[int, int, int, int]:
+def origin(image: Image.Image, size: int, place: Place = MIDDLE) -> tuple[int, int, int, int]:
     """Height and width of an upright image, and the top and left of the square that `fit` cuts, in pixels
     after its scaling.
     """
     width, height = image.size
-    top, left = (round((size * side // min(width, height) - size) / 2) for side in (height, width))
+    left, top = (
+        round((size * side // min(width, height) - size) * part)
+        for side, part in zip((width, height), place, strict=True)
+    )
     return height, width, top, left
 
 
@@ -110,6 +115,7 @@ def pictures(
     hashes: Mapping[str, str] | None = None,
     threads: int | None = None,
     origins: np.ndarray | None = None,
+    cut: Cut = lambda number, size: MIDDLE,
 ) -> Iterator[tuple[int, np.ndarray]]:
     """Decode, scale and cut; yields each image's number in `paths` with its pixels (size, size, 3) uint8, in
     reading order.
@@ -122,6 +128,7 @@ def pictures(
             nothing.
         threads: decoders.
         origins: (n, 4), if given, is filled with each image's `origin`.
+        cut: where the square of each image lies, by its number and its size.
 
     Raises:
         FairgenError: an image is no longer there, or no longer what was indexed.
@@ -129,9 +136,10 @@ def pictures(
 
     def picture(number: int, content: bytes) -> np.ndarray:
         image = image_decoding.decode(content)
+        where = cut(number, image.size)
         if origins is not None:
-            origins[number] = origin(image, size)
-        return np.asarray(fit(image, size))
+            origins[number] = origin(image, size, where)
+        return np.asarray(fit(image, size, where))
 
     def one(pair: tuple[int, bytes | str | None]) -> tuple[int, np.ndarray]:
         number, content = pair
@@ -162,10 +170,11 @@ def load(
     size: int,
     hashes: Mapping[str, str] | None = None,
     origins: np.ndarray | None = None,
+    cut: Cut = lambda number, size: MIDDLE,
 ) -> np.ndarray:
     """The images of `pictures` as one array (n, size, size, 3) uint8, in the order of `paths`."""
     pixels = np.empty((len(paths), size, size, 3), dtype=np.uint8)
-    for number, picture in pictures(root, paths, size, hashes, origins=origins):
+    for number, picture in pictures(root, paths, size, hashes, origins=origins, cut=cut):
         pixels[number] = picture
     return pixels
 

@@ -20,6 +20,7 @@ from fairgen.core import image_decoding, images, job, parquet
 from fairgen.core.errors import FairgenError
 from fairgen.core.seeds import seed_of
 from fairgen.data import duplicates, formats, ingest_report, labels, split_assignment
+from fairgen.data.beside import Beside
 from fairgen.data.formats import Reject, plain
 from fairgen.data.labels import Attribute, Labelled, label
 
@@ -55,6 +56,13 @@ class Index:
     copies: str  # drop | keep
     conflicts: str  # drop | drop_near | keep
     seed: int
+    caption: str = ""  # attribute with a caption of each image; "" for none
+    box: tuple[str, ...] = ()  # attributes with the left, top, width and height of a box in it
+
+    @property
+    def beside(self) -> Beside:
+        """What is read beside the labels."""
+        return Beside(self.caption, self.box)
 
 
 @dataclass(frozen=True)
@@ -81,7 +89,7 @@ def read_labels(settings: Index) -> tuple[list[Labelled], list[Reject], dict[str
         if isinstance(row, Reject):
             rejects.append(row)
             continue
-        said[row.path].append((row.where, label(row, settings.target, settings.bias)))
+        said[row.path].append((row.where, label(row, settings.target, settings.bias, settings.beside)))
         for name, counts in words.items():
             counts[row.attributes[name]] += 1
     for file, of_file in said.items():
@@ -131,7 +139,7 @@ def inspect(row: Labelled, content: bytes | None, near: int) -> dict[str, Any] |
     facts = image_decoding.attempt(seen)
     if isinstance(facts, str):
         return Reject(row.path, facts)
-    known = {**asdict(row), "detail": json.dumps(row.detail, sort_keys=True)}
+    known = {**asdict(row), "detail": json.dumps(row.detail, sort_keys=True), **row.beside}
     return {"id": seed_of(row.path), **known, "hash": hashlib.sha256(content).hexdigest(), **facts}
 
 
@@ -233,11 +241,12 @@ def work(settings: Index, files: Files) -> None:
     page = ingest_report.page(audit)
     job.log.info("audit\n%s", page)
     check(total, rows, rejects, settings, words)
-    for line in ingest_report.warnings(audit):
+    for line in [*ingest_report.warnings(audit), *settings.beside.gaps(rows, settings.dataset)]:
         job.log.warning(line)
     ingest_report.write(audit, page, files.audit, files.page)
+    schema = pa.schema([*SCHEMA, *((name, pa.string()) for name in settings.beside.columns())])
     parquet.write(
-        files.index, pa.table({k: [r[k] for r in rows] for k in SCHEMA.names}, SCHEMA), {"root": str(root)}
+        files.index, pa.table({k: [r[k] for r in rows] for k in schema.names}, schema), {"root": str(root)}
     )
     fields = {"file": pa.string(), "reason": pa.string(), "malformed": pa.bool_()}
     parquet.write(files.rejects, pa.Table.from_pylist([asdict(r) for r in rejects], schema=pa.schema(fields)))

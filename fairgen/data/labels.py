@@ -8,6 +8,7 @@ from itertools import combinations, product
 from typing import Any
 
 from fairgen.core.errors import FairgenError, shortened
+from fairgen.data.beside import Beside
 from fairgen.data.formats import Reject, Row, plain
 
 NUMBER = re.compile(r" *[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)? *")
@@ -137,18 +138,14 @@ class Labelled:
     split: str
     detail: dict[str, str]
     outside: str = ""
+    beside: dict[str, str] = field(default_factory=dict)  # `Beside.of` the row
 
 
 def combined(row: Row, wanted: list[Attribute]) -> tuple[str | None, str]:
     """The combined value of some attributes, `female+Asian`, and why there is none."""
     names = []
     for one in wanted:
-        if one.attribute not in row.attributes:
-            raise FairgenError(
-                f"config: the data has no attribute '{one.attribute}'; {row.path} has"
-                f" {', '.join(row.attributes) or 'none'}"
-            )
-        raw = row.attributes[one.attribute]
+        raw = row.attribute(one.attribute)
         name = one.name(raw)
         if name is None:
             return (
@@ -160,8 +157,10 @@ def combined(row: Row, wanted: list[Attribute]) -> tuple[str | None, str]:
     return "+".join(names), ""
 
 
-def label(row: Row, target: list[Attribute], bias: list[Attribute]) -> Labelled | Reject:
-    """Name a row's target and bias value.
+def label(
+    row: Row, target: list[Attribute], bias: list[Attribute], asked: Beside | None = None
+) -> Labelled | Reject:
+    """Name a row's target and bias value, and what is asked for beside them.
 
     Raises:
         FairgenError: the data lacks an attribute that the config names.
@@ -170,7 +169,10 @@ def label(row: Row, target: list[Attribute], bias: list[Attribute]) -> Labelled 
     if empty:
         return Reject(row.path, f"label is missing: {empty} is empty")
     (kind, why), (place, why_not) = combined(row, target), combined(row, bias)
-    return Labelled(row.path, kind, place, row.split, row.detail, why or why_not)
+    beside = asked.of(row) if asked else {}
+    if isinstance(beside, Reject):
+        return beside
+    return Labelled(row.path, kind, place, row.split, row.detail, why or why_not, beside)
 
 
 def spoken(words: dict[str, Counter], shown: int = 8) -> str:

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from fairgen.core import job, parquet
 from fairgen.core.errors import FairgenError
+from fairgen.data import beside
 from fairgen.data.subset import SPLITS, cut
 
 
@@ -111,7 +112,8 @@ def work(settings: Split, files: Files) -> None:
     whole = [] if ratio is None else uncut(settings.groups)
     for target in whole:
         job.log.warning("class %s has no conflicting group: ratio %s leaves all its images", target, ratio)
-    keep = ("id", "path", "target", "bias", "group", "split", "detail", "hash")
+    own = ("id", "path", "target", "bias", "group", "split", "detail", "hash")
+    keep = [*own, *(name for name in beside.COLUMNS if name in rows[0])]
     facts = {
         "root": parquet.facts(files.index)["root"],
         "ratio": ratio,

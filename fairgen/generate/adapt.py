@@ -37,8 +37,17 @@ def work(settings: Adapt, files: Files) -> None:
     given = material(settings, files, assigned, [cluster])
     (pixels,), (origins,) = given.pixels, given.origins
     encoders, name = text_adapters.load(settings, given.base), f"{group}/{cluster}"
+    captions = given.captions[0] if given.captions else ()
     unet, losses = train(
-        settings, given.base, (given.prompt, pixels), given.priors, name, given.resume, encoders, origins
+        settings,
+        given.base,
+        (given.prompt, pixels),
+        given.priors,
+        name,
+        given.resume,
+        encoders,
+        origins,
+        captions,
     )
     text = text_adapters.state(encoders, settings.kind)
     adapters.write(files.adapter, unet, facts | given.facts(settings, given.sizes[0], losses), text)

@@ -31,20 +31,29 @@ def work(settings: Adapt, files: Files) -> None:
         adapters.write_empty(files.adapters, {**facts, "reason": reason, "images": 0})
         return
     from fairgen.generate.training_shared import train
+    from fairgen.models import diffusion, parts
 
     given = material(settings, files, assigned, clusters)
     named = {f"{group}/{cluster}": pixels for cluster, pixels in zip(clusters, given.pixels, strict=True)}
     trained = train(
-        settings, given.base, given.prompt, named, given.priors, group, given.resume, given.origins
+        settings,
+        given.base,
+        given.prompt,
+        named,
+        given.priors,
+        group,
+        given.resume,
+        given.origins,
+        given.captions,
     )
     found = {}
     for cluster, size, (state, losses) in zip(clusters, given.sizes, trained, strict=True):
         about = {**facts, "cluster": cluster, "reason": "", **given.facts(settings, size, losses)}
         found[str(cluster)] = (state, about)
-    recipe = settings.recipe
-    adapters.write_group(
-        files.adapters, found, lora.lora_config(recipe.rank, recipe.alpha, recipe.dora, recipe.targets)
-    )
+    recipe, base = settings.recipe, settings.base
+    targets = recipe.targets or diffusion.lora_targets(base)
+    config = lora.lora_config(recipe.rank, recipe.alpha, recipe.dora, targets)
+    adapters.write_group(files.adapters, found, parts.layout(base).denoiser, config)
 
 
 if __name__ == "__main__":

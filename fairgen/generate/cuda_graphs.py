@@ -56,6 +56,9 @@ class Replayed:
         return self.loss
 
     def _record(self, batches: Sequence[Noised]) -> None:
+        if any(batch.text is not None and batch.text.lengths is not None for batch in batches):
+            job.log.info("no CUDA graph of a step: this base reads the lengths of captions on the CPU")
+            return
         self.inputs, graph = [batch.to(devices.current()) for batch in batches], torch.cuda.CUDAGraph()
         try:
             with torch.cuda.graph(graph, stream=torch.cuda.current_stream()):

@@ -6,9 +6,12 @@ Image latents (moments, flipped ones included) and prompt states are encoded onc
 import numpy as np
 import torch
 
+from fairgen.core import crops
 from fairgen.core.batches import Batches
+from fairgen.generate.captions import Captions
 from fairgen.generate.recipe import Recipe
-from fairgen.models import autoencoder, diffusion
+from fairgen.models import autoencoder
+from fairgen.models.conditioning import Conditioning, joined
 
 
 class Latents:
@@ -16,7 +19,8 @@ class Latents:
 
     def __init__(self, vae: torch.nn.Module, pixels: np.ndarray, origins: np.ndarray | None = None):
         self.mean, self.std = autoencoder.encode(vae, np.concatenate([pixels, pixels[:, :, ::-1]]))
-        self.time_ids = time_ids(pixels, origins).repeat(2, 1)  # a mirror image's centre square is the same
+        other = None if origins is None else crops.mirrored(origins, pixels.shape[1])
+        self.time_ids = torch.cat([time_ids(pixels, origins), time_ids(pixels, other)])
 
     def sample(self, rows: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """A sample of the posterior for each row."""
@@ -41,23 +45,28 @@ def time_ids(pixels: np.ndarray, origins: np.ndarray | None) -> torch.Tensor:
 
 
 class Loader:
-    """Batches of one adapter's own images and of class images, with a random stream of their own."""
+    """Batches of one adapter's own images and of class images, with a random stream of their own; `captions`
+    are of the own ones.
+    """
 
-    def __init__(self, sets: list[Latents], sizes: list[int], seed: int):
+    def __init__(self, sets: list[Latents], sizes: list[int], seed: int, captions: Captions | None = None):
         self.generator = torch.Generator().manual_seed(seed)
-        self.sets = sets
+        self.sets, self.captions = sets, captions
         self.streams = [
             Batches(len(latents), size, self.generator) for latents, size in zip(sets, sizes, strict=True)
         ]
 
-    def next_batch(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Clean latents of the next batch, and their images' `time_ids`."""
+    def next_batch(self) -> tuple[tuple[torch.Tensor, torch.Tensor], torch.Tensor]:
+        """Clean latents of the next batch with their images' `time_ids`, and the numbers of their prompts."""
         drawn = []
-        for latents, stream in zip(self.sets, self.streams, strict=True):
+        for number, (latents, stream) in enumerate(zip(self.sets, self.streams, strict=True)):
             rows = next(stream)
-            drawn.append((latents.sample(rows, self.generator), latents.time_ids[rows]))
-        clean, sizes = (torch.cat(part) for part in zip(*drawn, strict=True))
-        return clean, sizes
+            clean = latents.sample(rows, self.generator)
+            own = self.captions.choose(rows, self.generator) if self.captions and not number else None
+            prompts = torch.full_like(rows, number) if own is None else own
+            drawn.append((clean, latents.time_ids[rows], prompts))
+        clean, sizes, prompts = (torch.cat(part) for part in zip(*drawn, strict=True))
+        return (clean, sizes), prompts
 
 
 def batch_sizes(recipe: Recipe, priors: int) -> tuple[list[int], torch.Tensor]:
@@ -71,6 +80,6 @@ def batch_sizes(recipe: Recipe, priors: int) -> tuple[list[int], torch.Tensor]:
     )
 
 
-def conditions(prompts: diffusion.Conditioning, sizes: list[int]) -> diffusion.Conditioning:
+def conditions(prompts: Conditioning, sizes: list[int]) -> Conditioning:
     """The conditioning of a batch: each prompt's row as often as a batch takes rows of its images."""
-    return diffusion.joined([prompts[i : i + 1].expand(size) for i, size in enumerate(sizes)])
+    return joined([prompts[i : i + 1].expand(size) for i, size in enumerate(sizes)])

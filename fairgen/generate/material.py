@@ -56,6 +56,7 @@ class Material:
     # (n, 4) of each cluster: the images' own sizes and the corners of their crops
     origins: "list[np.ndarray]"
     sizes: list[int]  # images of each cluster, the unread ones included
+    captions: list[list[str]]  # of each cluster the prompts of its images by their captions; empty for none
     priors: "list[tuple[str, np.ndarray]]"  # prompt and class images
     resume: Resume
 
@@ -85,21 +86,30 @@ def material(settings: Adapt, files: ClusterFiles, assigned: dict[str, int], clu
     """Read the images of some clusters, and the class images."""
     import numpy as np
 
-    from fairgen.core import images
+    from fairgen.core import crops, images
+    from fairgen.generate.captions import prompts_of
     from fairgen.models import diffusion
 
     base = settings.base
     split, root = parquet.rows(files.split), Path(parquet.facts(files.split)["root"])
+    row_of = {r["path"]: r for r in split}
     images_of = [[r["path"] for r in split if assigned.get(r["id"]) == cluster] for cluster in clusters]
     seen = [
         enough(listed, settings, f"{files.group}/{c}") for c, listed in zip(clusters, images_of, strict=True)
     ]
     origins = [np.empty((len(listed), 4), dtype=np.int64) for listed in seen]
-    hashes = {r["path"]: r["hash"] for r in split}
+    hashes = {path: r["hash"] for path, r in row_of.items()}
+
+    def cut(listed: list[str]) -> images.Cut:
+        boxes = [crops.read(row_of[path].get("box", "")) for path in listed]
+        return lambda number, size: crops.place(settings.crop, size, boxes[number])
+
     pixels = [
-        images.load(root, listed, base.resolution, hashes, own)
+        images.load(root, listed, base.resolution, hashes, own, cut(listed))
         for listed, own in zip(seen, origins, strict=True)
     ]
+    captions = [[row_of[path].get("caption", "") for path in listed] for listed in seen]
+    captions = [prompts_of(own, settings.token, base) for own in captions] if settings.captions else []
     priors = [
         (parquet.read(path, ["prompt"])["prompt"][0].as_py(), images.load_column(path, base.resolution))
         for path in files.prior
@@ -109,7 +119,10 @@ def material(settings: Adapt, files: ClusterFiles, assigned: dict[str, int], clu
         "base": identity,
         "images": digest(*pixels, *origins),
         "prior": digest(*texts, *(x for _, x in priors)),
+        **({"captions": digest(*(x.encode() for own in captions for x in own))} if captions else {}),
     }
     prompt = instance_prompt(settings.prompts[files.group], settings.token)
     sizes = [len(listed) for listed in images_of]
-    return Material(base, identity, prompt, pixels, origins, sizes, priors, Resume(files.work, inputs))
+    return Material(
+        base, identity, prompt, pixels, origins, sizes, captions, priors, Resume(files.work, inputs)
+    )

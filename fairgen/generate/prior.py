@@ -40,7 +40,7 @@ def rows(settings: Prior, group: str, skip: int) -> Iterator[resumable.Row]:
     base, prompt = settings.base, plain_prompt(settings.prompts[group])
     text = text_encoders.encode_prompts(base, [prompt, settings.solver.negative_prompt])
     seeds = [seed_of("prior", settings.seed, group, i) for i in range(settings.count)]
-    unet, vae = diffusion.load_unet(base), diffusion.load_vae(base)
+    unet, vae = diffusion.load_denoiser(base), diffusion.load_vae(base)
     job.ready()
     drawn = images.encode_all(
         sample_images(unet, vae, base, text, seeds, settings.solver, skip), settings.solver.batch

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from fairgen.models import base_model, lora
+from fairgen.models import base_model
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Recipe:
     rank: int = 0
     alpha: float = 0.0
     dora: bool = False
-    targets: tuple[str, ...] = lora.LORA_TARGETS  # names of the layers with LoRA
+    targets: tuple[str, ...] = ()  # names of the layers with LoRA; none: those that are usual for the base
 
 
 @dataclass(frozen=True)
@@ -43,3 +43,8 @@ class Adapt:
     prompts: dict[str, str]
     donors: dict[str, str | None]
     seed: int
+    # of flow matching: none, logit_normal, mode, cosmap or sigma_sqrt (arXiv 2403.03206, section 3.1)
+    weighting: str = "none"
+    shift: float = 1.0  # of its time steps: sσ / (1 + (s − 1)σ) on top of the base's own
+    crop: str = "centre"  # which square of an image is seen: centre, top or box
+    captions: float = 0.0  # share of the images drawn that get their own caption for their group's prompt

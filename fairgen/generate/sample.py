@@ -133,7 +133,7 @@ def rows(
     plain = text_encoders.encode_prompts(base, prompts)
     # the networks, in the precision that the adapters were trained in
     exact = None if first is None else adapters.sampling_dtype(adapters.read_facts(first))
-    unet, vae = diffusion.load_unet(base, exact), diffusion.load_vae(base)
+    unet, vae = diffusion.load_denoiser(base, exact), diffusion.load_vae(base)
     if exact and base.dtype != "float32":
         devices.fast_float32()
     job.ready()

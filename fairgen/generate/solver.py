@@ -6,7 +6,6 @@ import copy
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -14,6 +13,8 @@ import torch
 from fairgen.core import job
 from fairgen.core.errors import FairgenError
 from fairgen.models import autoencoder, base_model, diffusion
+from fairgen.models.conditioning import Conditioning, joined
+from fairgen.models.process import Sampler
 
 
 @dataclass(frozen=True)
@@ -37,24 +38,22 @@ def initial_noise(unet: torch.nn.Module, base: base_model.Base, seeds: list[int]
 
 @torch.inference_mode()
 def denoise(
-    unet: torch.nn.Module, scheduler: Any, latents: torch.Tensor, text: diffusion.Conditioning, solver: Solver
+    unet: torch.nn.Module, sampler: Sampler, noise: torch.Tensor, text: Conditioning, solver: Solver
 ) -> torch.Tensor:
     """Run the solver from noise; `text` has a row for the prompt and one for the negative prompt."""
-    scheduler = copy.deepcopy(scheduler)
-    scheduler.set_timesteps(solver.steps, device=unet.device)
-    latents, count = latents.to(unet.device) * scheduler.init_noise_sigma, len(latents)
+    count, (run, latents) = len(noise), sampler.begin(solver.steps, noise.to(unet.device))
     guided = solver.guidance > 1
     rows = text[:1].expand(count)
     if guided:
-        rows = diffusion.joined([rows, text[1:].expand(count)])
-    for step in scheduler.timesteps:
-        model_input = scheduler.scale_model_input(torch.cat([latents, latents]) if guided else latents, step)
+        rows = joined([rows, text[1:].expand(count)])
+    for step in run.steps:
+        model_input = run.scaled(torch.cat([latents, latents]) if guided else latents, step)
         model_input = model_input.to(unet.dtype, memory_format=diffusion.sampling_layout(unet))
         predicted = diffusion.predict(unet, model_input, step, rows)
         if guided:
             wanted, unwanted = predicted.chunk(2)
             predicted = unwanted + solver.guidance * (wanted - unwanted)
-        latents = scheduler.step(predicted, step, latents).prev_sample
+        latents = run.step(predicted, step, latents)
     return latents
 
 
@@ -62,8 +61,8 @@ def render(
     unet: torch.nn.Module,
     vae: torch.nn.Module,
     base: base_model.Base,
-    scheduler: Any,
-    text: diffusion.Conditioning,
+    sampler: Sampler,
+    text: Conditioning,
     seeds: list[int],
     solver: Solver,
 ) -> np.ndarray:
@@ -72,7 +71,7 @@ def render(
     """
     padded = seeds + seeds[-1:] * (solver.batch - len(seeds) if solver.compile else 0)
     noise = initial_noise(unet, base, padded, autoencoder.scale(vae))
-    latents = denoise(unet, scheduler, noise, text, solver)
+    latents = denoise(unet, sampler, noise, text, solver)
     return autoencoder.decode(vae, latents[: len(seeds)])
 
 
@@ -88,7 +87,7 @@ def sample_images(
     unet: torch.nn.Module,
     vae: torch.nn.Module,
     base: base_model.Base,
-    text: diffusion.Conditioning,
+    text: Conditioning,
     seeds: list[int],
     solver: Solver,
     skip: int = 0,
@@ -101,13 +100,13 @@ def sample_images(
     Raises:
         FairgenError: an image is not finite, or constant, even so.
     """
-    scheduler = diffusion.sampler(base, solver.scheduler)
+    sampler = diffusion.process(base).sampler(solver.scheduler)
     unet.to(memory_format=diffusion.sampling_layout(unet))
     if solver.compile:
         unet.compile()
     for i in range(skip - skip % solver.batch, len(seeds), solver.batch):
         batch = seeds[i : i + solver.batch]
-        pixels = render(unet, vae, base, scheduler, text, batch, solver)
+        pixels = render(unet, vae, base, sampler, text, batch, solver)
         bad = np.flatnonzero(constant(pixels))
         if len(bad) and base.dtype != "float32":
             job.log.warning(
@@ -115,7 +114,7 @@ def sample_images(
             )
             again, plain = [batch[row] for row in bad], dataclasses.replace(solver, compile=False)
             pixels[bad] = render(
-                copy.deepcopy(unet).float(), copy.deepcopy(vae).float(), base, scheduler, text, again, plain
+                copy.deepcopy(unet).float(), copy.deepcopy(vae).float(), base, sampler, text, again, plain
             )
             bad = bad[constant(pixels[bad])]
         if len(bad):

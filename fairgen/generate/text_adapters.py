@@ -10,20 +10,37 @@ from typing import Any
 
 import torch
 
+from fairgen.core.errors import FairgenError
 from fairgen.generate.recipe import Adapt
-from fairgen.models import adapters, base_model, diffusion, lora, text_encoders
+from fairgen.models import adapters, base_model, lora, parts, text_encoders
+from fairgen.models.conditioning import Conditioning
+from fairgen.models.parts import Encoders
 
 # stands in front of most names in every file; transformers has dropped it from some classes since 5.6
 WRAPPER = "text_model."
 
 
-def load(settings: Adapt, base: base_model.Base) -> diffusion.Encoders:
-    """The base's text encoders where they are trained, else none."""
+def load(settings: Adapt, base: base_model.Base) -> Encoders:
+    """The base's text encoders where they are trained, else none.
+
+    Raises:
+        FairgenError: they are to be, and are not those of Stable Diffusion 1.x, 2.x or XL, or the images have
+            captions, which are encoded once.
+    """
+    if settings.recipe.text_lr and settings.captions:
+        raise FairgenError(
+            f"adapt.captions: captions are encoded once, and adapt.{settings.kind}.text_lr trains the text"
+            " encoders; set one of them to 0"
+        )
+    if settings.recipe.text_lr and parts.layout(base).flow:
+        raise FairgenError(
+            f"adapt.{settings.kind}.text_lr: the text encoders of {base.model} are not trained; set 0"
+        )
     whole = torch.float32 if settings.kind == "full" else None
     return text_encoders.load_text(base, whole) if settings.recipe.text_lr else {}
 
 
-def trainable(encoders: diffusion.Encoders, settings: Adapt) -> list[torch.nn.Parameter]:
+def trainable(encoders: Encoders, settings: Adapt) -> list[torch.nn.Parameter]:
     """Prepare text encoders for training and list their float32 trainable weights."""
     recipe, weights = settings.recipe, []
     for _, encoder in encoders.values():
@@ -36,7 +53,7 @@ def trainable(encoders: diffusion.Encoders, settings: Adapt) -> list[torch.nn.Pa
     return weights
 
 
-def state(encoders: diffusion.Encoders, kind: str) -> dict[str, Any]:
+def state(encoders: Encoders, kind: str) -> dict[str, Any]:
     """What an adapter of this kind stores of its text encoders."""
     found: dict[str, Any] = {}
     for part, (_, encoder) in encoders.items():
@@ -57,7 +74,7 @@ def there(path: Path) -> bool:
         return any(name.startswith("text_encoder") for name in stored.keys())  # noqa: SIM118
 
 
-def adapted(path: Path, base: base_model.Base, identity: str) -> diffusion.Encoders:
+def adapted(path: Path, base: base_model.Base, identity: str) -> Encoders:
     """The base's text encoders with an adapter's weights in them; `identity` is the base's.
 
     Raises:
@@ -75,6 +92,6 @@ def adapted(path: Path, base: base_model.Base, identity: str) -> diffusion.Encod
 
 
 @torch.inference_mode()
-def encode(path: Path, base: base_model.Base, identity: str, prompts: list[str]) -> diffusion.Conditioning:
+def encode(path: Path, base: base_model.Base, identity: str, prompts: list[str]) -> Conditioning:
     """One row of conditioning per prompt by an adapter's own text encoders."""
     return text_encoders.encode(base, adapted(path, base, identity), prompts)

@@ -9,6 +9,7 @@ mean, and writes a checkpoint when one is due. Prompts and images are encoded on
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,11 +23,14 @@ from fairgen.core.errors import FairgenError
 from fairgen.core.seeds import seed_of
 from fairgen.core.workfolder import Resume
 from fairgen.generate import cuda_graphs, text_adapters
+from fairgen.generate.captions import Captions, numbered
 from fairgen.generate.denoising import Noised, noised, precision, row_losses
 from fairgen.generate.latents import Latents, Loader, batch_sizes, conditions
 from fairgen.generate.optimization import RunningMean, adamw, lr_schedule
 from fairgen.generate.recipe import Adapt, Recipe
-from fairgen.models import base_model, diffusion, lora, text_encoders
+from fairgen.models import architectures, base_model, diffusion, lora, text_encoders
+from fairgen.models.conditioning import Conditioning
+from fairgen.models.parts import Encoders
 
 # keeps gradients that pass through float16 above its smallest numbers (arXiv 1710.03740, section 3.2)
 LOSS_SCALE = 1024.0
@@ -36,7 +40,8 @@ def trainable(unet: torch.nn.Module, settings: Adapt) -> list[torch.nn.Parameter
     """Prepare the UNet for training and list its float32 trainable weights."""
     if settings.kind == "lora":
         recipe = settings.recipe
-        lora.inject_lora(unet, recipe.rank, recipe.alpha, recipe.dora, recipe.targets)
+        targets = recipe.targets or architectures.of_denoiser(unet).lora_targets(unet.config)
+        lora.inject_lora(unet, recipe.rank, recipe.alpha, recipe.dora, targets)
         lora.mixed_precision(unet)
     else:
         unet.float().requires_grad_(True)
@@ -53,8 +58,9 @@ def train(
     priors: list[tuple[str, np.ndarray]],
     name: str,
     resume: Resume | None = None,
-    encoders: diffusion.Encoders | None = None,
+    encoders: Encoders | None = None,
     origins: np.ndarray | None = None,
+    captions: Sequence[str] = (),
 ) -> tuple[torch.nn.Module, list[float]]:
     """Train one adapter.
 
@@ -69,6 +75,8 @@ def train(
         encoders: text encoders that are trained too, in place.
         origins: `images.origin` of each of the cluster's images, for SDXL; None: they are as they were
             stored. Class images always are, for the base has drawn them at this size.
+        captions: the prompt of each of the cluster's images by its caption, "" for none; empty if no image
+            has one.
 
     Returns:
         The trained UNet and the mean loss of each tenth of the run.
@@ -76,27 +84,31 @@ def train(
     # all that stays the same is computed once: prompt states and image latents
     seed = seed_of(settings.seed, name)
     prompts = [prompt for prompt, _ in (instance, *priors)]
-    states = None if encoders else text_encoders.encode_prompts(base, prompts)
-    schedule, vae = diffusion.noise_schedule(base), diffusion.load_vae(base)
+    every, own = numbered(prompts, [captions] if captions else [])
+    states = None if encoders else text_encoders.encode_prompts(base, every)
+    process, vae = diffusion.process(base), diffusion.load_vae(base)
+    process.check(settings)
     job.ready()
     sizes, loss_weight = batch_sizes(settings.recipe, len(priors))
-    loader = Loader(
-        [Latents(vae, instance[1], origins), *(Latents(vae, pixels) for _, pixels in priors)], sizes, seed
-    )
+    sets = [Latents(vae, instance[1], origins), *(Latents(vae, pixels) for _, pixels in priors)]
+    loader = Loader(sets, sizes, seed, Captions(own[0], settings.captions) if own else None)
+    del vae  # its memory is the denoiser's from here on
     # the denoiser, prepared for this kind of adapter
-    unet = diffusion.load_unet(base, torch.float32 if settings.kind == "full" else None)
+    unet = diffusion.load_denoiser(base, torch.float32 if settings.kind == "full" else None)
     torch.manual_seed(seed)
     weights, of_text = trainable(unet, settings), text_adapters.trainable(encoders or {}, settings)
     unet.train()
     # the parts of a step, which `fit` calls in their order
     fixed = None if states is None else conditions(states, sizes)
 
-    def text() -> diffusion.Conditioning:
+    def text() -> Conditioning:
         with precision(settings):
             return conditions(text_encoders.encode(base, encoders or {}, prompts), sizes)
 
     def next_batch() -> Noised:
-        return noised(schedule, loader.next_batch(), loss_weight, settings, loader.generator)
+        drawn, numbers = loader.next_batch()
+        batch = noised(process, drawn, loss_weight, settings, loader.generator)
+        return replace(batch, text=states[numbers]) if states is not None and own else batch
 
     def loss(batch: Noised) -> torch.Tensor:
         return row_losses(unet, batch, fixed or text(), settings).sum()

@@ -6,6 +6,7 @@ each becomes what it would have become alone, up to rounding.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -14,11 +15,14 @@ from fairgen.core import job
 from fairgen.core.batches import Generators
 from fairgen.core.seeds import seed_of
 from fairgen.core.workfolder import Resume
+from fairgen.generate.captions import Captions, numbered
 from fairgen.generate.denoising import Noised, noised, row_losses
 from fairgen.generate.latents import Latents, Loader, batch_sizes, conditions
 from fairgen.generate.recipe import Adapt
 from fairgen.generate.training import by_tenths, fit, trainable
 from fairgen.models import base_model, diffusion, stacked_lora, text_encoders
+from fairgen.models.conditioning import joined
+from fairgen.models.pipelines import part_of
 
 
 def begin(unet: torch.nn.Module, settings: Adapt, seeds: list[int]) -> dict[str, stacked_lora.StackedLora]:
@@ -40,6 +44,7 @@ def train(
     name: str,
     resume: Resume | None = None,
     origins: Sequence[np.ndarray | None] | None = None,
+    captions: Sequence[Sequence[str]] = (),
 ) -> list[tuple[dict[str, torch.Tensor], list[float]]]:
     """Train the LoRA adapters of several clusters.
 
@@ -52,14 +57,18 @@ def train(
         name: of them all, for messages.
         resume: the work folder with the hashes of the inputs, for a run that can be interrupted.
         origins: for each cluster `images.origin` of its images, for SDXL; None: they are as they were stored.
+        captions: for each cluster the prompts of its images by their captions, "" for none; empty if no image
+            has one.
 
     Returns:
         For each cluster its tensors, named as in a LoRA file, and the mean loss of each tenth of the run.
     """
     # prompt states, and each cluster's latents with the class images' common ones
     seeds = [seed_of(settings.seed, cluster) for cluster in clusters]
-    prompts = text_encoders.encode_prompts(base, [prompt, *(text for text, _ in priors)])
-    schedule, vae = diffusion.noise_schedule(base), diffusion.load_vae(base)
+    every, numbers_of = numbered([prompt, *(text for text, _ in priors)], captions)
+    prompts = text_encoders.encode_prompts(base, every)
+    process, vae = diffusion.process(base), diffusion.load_vae(base)
+    process.check(settings)
     job.ready()
     sizes, loss_weight = batch_sizes(settings.recipe, len(priors))
     common = [Latents(vae, pixels) for _, pixels in priors]
@@ -67,18 +76,25 @@ def train(
         Latents(vae, *given)
         for given in zip(clusters.values(), origins or [None] * len(clusters), strict=True)
     ]
-    loaders = [Loader([latents, *common], sizes, seed) for latents, seed in zip(own, seeds, strict=True)]
-    unet = diffusion.load_unet(base)
+    shown: list[Captions | None] = [Captions(numbers, settings.captions) for numbers in numbers_of]
+    loaders = [
+        Loader([latents, *common], sizes, seed, words)
+        for latents, seed, words in zip(own, seeds, shown or [None] * len(own), strict=True)
+    ]
+    del vae  # its memory is the denoiser's from here on
+    unet = diffusion.load_denoiser(base)
     # one stacked adapter per layer on the frozen base
     layers = begin(unet, settings, seeds)
     unet.train()
-    text = diffusion.joined([conditions(prompts, sizes)] * len(loaders))
+    text = joined([conditions(prompts, sizes)] * len(loaders))
 
     def next_batch() -> Noised:
-        batches = ((loader.next_batch(), loader.generator) for loader in loaders)
-        return Noised.joined(
-            [noised(schedule, batch, loss_weight, settings, generator) for batch, generator in batches]
-        )
+        batches = []
+        for loader in loaders:
+            drawn, numbers = loader.next_batch()
+            batch = noised(process, drawn, loss_weight, settings, loader.generator)
+            batches.append(replace(batch, text=prompts[numbers]) if loader.captions else batch)
+        return Noised.joined(batches)
 
     def losses(batch: Noised) -> torch.Tensor:
         return row_losses(unet, batch, text, settings).view(len(loaders), -1).sum(1)
@@ -90,4 +106,4 @@ def train(
     values = np.array(
         fit(settings, name, weights, chance, streams, next_batch, losses, stacked_lora.clip_gradients, resume)
     )
-    return list(zip(stacked_lora.states(layers), map(by_tenths, values.T), strict=True))
+    return list(zip(stacked_lora.states(layers, part_of(unet)), map(by_tenths, values.T), strict=True))

@@ -24,6 +24,7 @@ from fairgen.models.lora import (
     lora_tensors,
     mixed_precision,
 )
+from fairgen.models.pipelines import part_of
 
 WANTED = "give a file of an `adapters` folder of a finished run"
 
@@ -119,7 +120,7 @@ def write(path: Path, unet: Any, facts: dict[str, Any], text: dict[str, Any] | N
 
     if facts["kind"] == "lora":
         scale = (facts["rank"], facts["alpha"], facts["dora"])
-        configs = {"unet": lora_config(*scale, unet.peft_config["default"].target_modules)}
+        configs = {part_of(unet): lora_config(*scale, unet.peft_config["default"].target_modules)}
         configs |= {name.split(".")[0]: lora_config(*scale, TEXT_TARGETS) for name in text or {}}
         write_lora(path, lora_state(unet) | (text or {}), facts, configs)
     else:
@@ -130,14 +131,14 @@ def write(path: Path, unet: Any, facts: dict[str, Any], text: dict[str, Any] | N
 
 
 def write_group(
-    path: Path, adapters: dict[str, tuple[dict[str, Any], dict[str, Any]]], config: dict[str, Any]
+    path: Path, adapters: dict[str, tuple[dict[str, Any], dict[str, Any]]], part: str, config: dict[str, Any]
 ) -> None:
     """Store the LoRA adapters of a group in one file: for each cluster its tensors and its facts, of one
-    `lora_config`.
+    `lora_config` for one part of the pipeline.
     """
     state = {f"{cluster}.{name}": x for cluster, (own, _) in adapters.items() for name, x in own.items()}
     clusters = {cluster: facts for cluster, (_, facts) in adapters.items()}
-    write_lora(path, state, {"clusters": clusters}, {"unet": config})
+    write_lora(path, state, {"clusters": clusters}, {part: config})
 
 
 def write_lora(
@@ -185,15 +186,13 @@ def apply(path: Path, unet: Any, base: str) -> None:
         FairgenError: the adapter was trained on another base.
     """
     check_base(path, base)
+    part, lora = part_of(unet), read_facts(path)["kind"] == "lora"
     own = {
-        name.removeprefix("unet."): x for name, x in load(path).items() if not name.startswith("text_encoder")
+        name.removeprefix(f"{part}."): x
+        for name, x in load(path).items()
+        if not name.startswith("text_encoder")
     }
-    put(
-        path,
-        unet,
-        own,
-        read_configs(path)["unet"]["target_modules"] if read_facts(path)["kind"] == "lora" else (),
-    )
+    put(path, unet, own, read_configs(path)[part]["target_modules"] if lora else ())
 
 
 def put(path: Path, module: Any, tensors: dict[str, Any], targets: Sequence[str]) -> None:

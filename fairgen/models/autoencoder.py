@@ -10,7 +10,7 @@ SLICE = 1 << 21
 
 def scale(vae: torch.nn.Module) -> int:
     """Pixels of a picture for each element of its latents, along a side."""
-    return 2 ** (len(vae.config.block_out_channels) - 1)
+    return 2 ** (len(vae.config.block_out_channels) - 1) * patch(vae)
 
 
 def at_once(size: int) -> int:
@@ -30,8 +30,43 @@ def encode(vae: torch.nn.Module, pixels: np.ndarray) -> tuple[torch.Tensor, torc
         posterior = vae.encode(x.to(vae.device, vae.dtype)).latent_dist
         means.append(posterior.mean.float().cpu())
         stds.append(posterior.std.float().cpu())
+    return normalised(vae, torch.cat(means), torch.cat(stds))
+
+
+def normalised(
+    vae: torch.nn.Module, mean: torch.Tensor, std: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Moments of latents as denoisers want them: (z − shift)·factor, or by FLUX.2's batch norm in patches."""
+    if patch(vae) > 1:
+        centre, spread = batch_norm(vae)
+        mean, std = (torch.nn.functional.pixel_unshuffle(x, patch(vae)) for x in (mean, std))
+        return (mean - centre) / spread, std / spread
     factor = vae.config.scaling_factor
-    return torch.cat(means).clone() * factor, torch.cat(stds).clone() * factor
+    return (mean - shift(vae)) * factor, std * factor
+
+
+def original(vae: torch.nn.Module, latents: torch.Tensor) -> torch.Tensor:
+    """Latents as the decoder wants them."""
+    if patch(vae) > 1:
+        centre, spread = (x.to(latents.device) for x in batch_norm(vae))
+        return torch.nn.functional.pixel_shuffle(latents * spread + centre, patch(vae))
+    return latents / vae.config.scaling_factor + shift(vae)
+
+
+def shift(vae: torch.nn.Module) -> float:
+    """What is taken off each element of its latents."""
+    return vae.config.get("shift_factor") or 0.0
+
+
+def patch(vae: torch.nn.Module) -> int:
+    """Side of the squares of latents that become one, with as many times the channels; 1 for most."""
+    return vae.config.patch_size[0] if hasattr(vae, "bn") else 1
+
+
+def batch_norm(vae: torch.nn.Module) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean and spread of each channel of the squares, (1, c, 1, 1) on the CPU."""
+    mean, variance = (x.float().cpu().view(1, -1, 1, 1) for x in (vae.bn.running_mean, vae.bn.running_var))
+    return mean, (variance + vae.config.batch_norm_eps).sqrt()
 
 
 @torch.inference_mode()
@@ -39,7 +74,7 @@ def decode(vae: torch.nn.Module, latents: torch.Tensor) -> np.ndarray:
     """Scaled latents to (n, h, w, 3) uint8; an image with a value that is not finite is black all over."""
     pixels = []
     for part in latents.split(at_once(latents.shape[-1] * scale(vae))):
-        x = vae.decode((part / vae.config.scaling_factor).to(vae.device, vae.dtype)).sample.float()
+        x = vae.decode(original(vae, part).to(vae.device, vae.dtype)).sample.float()
         x = torch.where(torch.isfinite(x).all((1, 2, 3), keepdim=True), x, -1)
         pixels.append(
             ((x.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()

@@ -16,6 +16,9 @@ class Base:
     dtype: str
     resolution: int
     config: str | None = None  # of a single file: the folder that describes it
+    memory: str = (
+        "normal"  # low: frozen linear layers in eight bits, one picture at a time in the autoencoder
+    )
 
     @property
     def layout(self) -> str:

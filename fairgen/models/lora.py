@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from fairgen.core.errors import FairgenError
+from fairgen.models.pipelines import part_of
 
 LORA_TARGETS = ("to_q", "to_k", "to_v", "to_out.0")
 TEXT_TARGETS = ("q_proj", "k_proj", "v_proj", "out_proj")  # attention projections of the text encoders
@@ -90,6 +91,6 @@ def lora_tensors(module: Any) -> dict[str, Any]:
     return get_peft_model_state_dict(module, save_embedding_layers=False)
 
 
-def lora_state(unet: Any) -> dict[str, Any]:
-    """The LoRA tensors of an injected UNet, with the names of a pipeline's LoRA file."""
-    return {f"unet.{name}": p for name, p in lora_tensors(unet).items()}
+def lora_state(denoiser: Any) -> dict[str, Any]:
+    """The LoRA tensors of an injected denoiser, with the names of a pipeline's LoRA file."""
+    return {f"{part_of(denoiser)}.{name}": p for name, p in lora_tensors(denoiser).items()}

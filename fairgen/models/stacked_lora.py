@@ -71,12 +71,14 @@ def _place(unet: nn.Module, name: str, module: nn.Module) -> None:
     setattr(unet.get_submodule(parent), child, module)
 
 
-def states(layers: dict[str, StackedLora]) -> list[dict[str, torch.Tensor]]:
-    """The tensors of each adapter, with the names that `lora.lora_state` gives to those of one."""
+def states(layers: dict[str, StackedLora], part: str = "unet") -> list[dict[str, torch.Tensor]]:
+    """The tensors of each adapter, with the names that `lora.lora_state` gives to those of one; `part` is
+    what the pipeline calls the denoiser.
+    """
     found: list[dict[str, torch.Tensor]] = [{} for _ in next(iter(layers.values())).down]
     for name, layer in layers.items():
         for state, down, up in zip(found, layer.down, layer.up, strict=True):
-            state |= {f"unet.{name}.lora_A.weight": down, f"unet.{name}.lora_B.weight": up}
+            state |= {f"{part}.{name}.lora_A.weight": down, f"{part}.{name}.lora_B.weight": up}
     return found
 
 

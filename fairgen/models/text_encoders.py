@@ -5,71 +5,61 @@ from typing import Any
 import torch
 
 from fairgen.core import devices
-from fairgen.models import base_model, diffusion
-from fairgen.models.lazy_imports import lean
-from fairgen.models.tokens import check_tokenizer, tokenize
+from fairgen.models import architectures, eight_bits
+from fairgen.models.base_model import Base
+from fairgen.models.conditioning import Conditioning, joined
+from fairgen.models.parts import DTYPES, Encoders, index, layout, load_part
+from fairgen.models.tokens import check_tokenizer, cut
+
+AT_ONCE = 16  # prompts, of which a long one takes 8 MB encoded
 
 
-def load_tokenizer(base: base_model.Base, suffix: str = "") -> Any:
-    """The tokenizer of the base's text encoder; SDXL's second one has the suffix `_2`.
-
-    Raises:
-        FairgenError: there is none.
-    """
-    with lean():
-        from transformers.models.clip.tokenization_clip import CLIPTokenizer
-
-    tokenizer = diffusion.load_part(CLIPTokenizer, base, f"tokenizer{suffix}")
-    check_tokenizer(tokenizer, base.model, "diffusion.model")
-    return tokenizer
-
-
-def load_text(base: base_model.Base, dtype: torch.dtype | None = None) -> diffusion.Encoders:
+def load_text(base: Base, dtype: torch.dtype | None = None) -> Encoders:
     """Every text encoder by its name, frozen and in evaluation mode, with its tokenizer; `dtype` overrides
-    the base's.
+    the base's, and is for those whose weights will change.
     """
-    with lean():
-        from transformers.models.clip.modeling_clip import CLIPTextModel, CLIPTextModelWithProjection
-
     found = {}
-    for suffix in diffusion.ARCHITECTURES[diffusion.index(base)["_class_name"]]:
-        kind, part = CLIPTextModelWithProjection if suffix else CLIPTextModel, f"text_encoder{suffix}"
-        encoder = (
-            diffusion.load_part(kind, base, part, dtype=dtype or diffusion.DTYPES[base.dtype])
-            .requires_grad_(False)
-            .eval()
-        )
+    for suffix, (_, kind) in architectures.of(base).text(index(base)).items():
+        part = f"text_encoder{suffix}"
+        encoder = load_part(kind, base, part, dtype=dtype or DTYPES[base.dtype]).requires_grad_(False).eval()
+        if base.memory == "low" and dtype is None:
+            eight_bits.reduce(encoder)
         found[part] = (load_tokenizer(base, suffix), encoder.to(devices.current()))
     return found
 
 
-@torch.inference_mode()
-def encode_prompts(base: base_model.Base, prompts: list[str]) -> diffusion.Conditioning:
-    """One row of conditioning per prompt; the text encoders are released afterwards."""
-    return encode(base, load_text(base), prompts)
+def load_tokenizer(base: Base, suffix: str = "") -> Any:
+    """The tokenizer of the base's text encoder; the second one of some has the suffix `_2`.
 
-
-def encode(base: base_model.Base, encoders: diffusion.Encoders, prompts: list[str]) -> diffusion.Conditioning:
-    """One row of conditioning per prompt by these text encoders; gradients flow.
-
-    SDXL concatenates the states before the last layer of both encoders and takes the pooled vector of the
-    second one; where its folder asks for that, an empty prompt is all zeros.
+    Raises:
+        FairgenError: there is none.
     """
-    about, place = diffusion.index(base), devices.current()
-    outputs = []
-    for tokenizer, encoder in encoders.values():
-        ids = tokenize(tokenizer, prompts).to(place).input_ids
-        outputs.append(encoder(ids, output_hidden_states=len(encoders) > 1))
-    if len(encoders) == 1:
-        return diffusion.Conditioning(outputs[0].last_hidden_state.clone())
-    states, pooled = (
-        torch.cat([x.hidden_states[-2] for x in outputs], dim=-1),
-        outputs[-1].text_embeds.clone(),
-    )
-    if about.get("force_zeros_for_empty_prompt", True):
-        empty = torch.tensor([not prompt for prompt in prompts], device=place)
-        states[empty], pooled[empty] = 0, 0
-    side = float(base.resolution)
-    return diffusion.Conditioning(
-        states, pooled, torch.tensor([[side, side, 0, 0, side, side]], device=place).repeat(len(prompts), 1)
-    )
+    kind, _ = architectures.of(base).text(index(base))[suffix]
+    tokenizer = load_part(kind, base, f"tokenizer{suffix}")
+    tokenizer.model_max_length = layout(base).encoders[suffix].tokens or tokenizer.model_max_length
+    check_tokenizer(tokenizer, base.model, "diffusion.model")
+    return tokenizer
+
+
+def fitting(base: Base, prompts: list[str]) -> list[str]:
+    """The prompts, cut after the last word up to which every text encoder of the base reads."""
+    suffixes = architectures.of(base).text(index(base))
+    tokenizers = [load_tokenizer(base, suffix) for suffix in suffixes]
+    return [cut(tokenizers, prompt) for prompt in prompts]
+
+
+@torch.inference_mode()
+def encode_prompts(base: Base, prompts: list[str]) -> Conditioning:
+    """One row of conditioning per prompt, those of many on the CPU; the text encoders are released
+    afterwards.
+    """
+    encoders = load_text(base)
+    if len(prompts) <= AT_ONCE:
+        return encode(base, encoders, prompts)
+    parts = [prompts[i : i + AT_ONCE] for i in range(0, len(prompts), AT_ONCE)]
+    return joined([encode(base, encoders, part).to(torch.device("cpu")) for part in parts])
+
+
+def encode(base: Base, encoders: Encoders, prompts: list[str]) -> Conditioning:
+    """One row of conditioning per prompt by these text encoders; gradients flow."""
+    return architectures.of(base).encode(base, encoders, prompts)

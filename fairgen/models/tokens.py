@@ -1,9 +1,12 @@
 """Tokens of prompts: counted, and never cut off."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from fairgen.core.errors import FairgenError
 from fairgen.models.checkpoints import missing
+
+TEMPLATE = 64  # tokens of a chat around a prompt, at most
 
 
 def tokenize(tokenizer: Any, prompts: list[str]) -> Any:
@@ -21,6 +24,20 @@ def tokenize(tokenizer: Any, prompts: list[str]) -> Any:
     return tokenizer(prompts, padding="max_length", return_tensors="pt")
 
 
+def cut(tokenizers: Sequence[Any], prompt: str) -> str:
+    """A prompt up to the last word that all of the tokenizers have room for."""
+    words = prompt.split()
+    while len(words) > 1 and not all(has_room(tokenizer, " ".join(words)) for tokenizer in tokenizers):
+        words.pop()
+    return " ".join(words)
+
+
+def has_room(tokenizer: Any, prompt: str) -> bool:
+    """Whether a text encoder reads a prompt to its end, in the chat around it if there is one."""
+    around = TEMPLATE if getattr(tokenizer, "chat_template", None) else 0
+    return count_tokens(tokenizer, [prompt])[0] + around <= tokenizer.model_max_length
+
+
 def check_tokenizer(tokenizer: Any, model: str, key: str) -> None:
     """A tokenizer has words.
 
@@ -28,7 +45,8 @@ def check_tokenizer(tokenizer: Any, model: str, key: str) -> None:
         FairgenError: it has none: transformers makes such a one where the files are missing, instead of
             failing.
     """
-    if len(tokenizer.get_vocab()) <= len(tokenizer.all_special_tokens):
+    # T5's has a mark for spaces even so
+    if len(tokenizer.get_vocab()) <= len(tokenizer.all_special_tokens) + 1:
         raise missing(model, key, FileNotFoundError("its tokenizer is not there"))
 
 

@@ -35,6 +35,12 @@ FREE = (
         "weight_decay",
         "optimizer",
         "min_snr",
+        "weighting",
+        "shift",
+        "crop",
+        "captions",
+        "caption",
+        "box",
         "offset_noise",
     ),
     *(

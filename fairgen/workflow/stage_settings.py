@@ -12,6 +12,15 @@ from fairgen.workflow import compared
 from fairgen.workflow.job_settings import Job, attributes, each, fields, network
 from fairgen.workflow.method_chain import Config, block, chosen, dataset_block, extra, recipe
 
+# keys of `adapt` that were added later, with what changes nothing: left out of the settings, so that adapters
+# from before they were there stay what they are
+NEUTRAL = {"weighting": "none", "shift": 1, "crop": "centre", "captions": 0}
+
+
+def base(job: Job) -> Config:
+    """The base model; its `memory` only if that is low."""
+    return {k: v for k, v in job.block("diffusion").items() if (k, v) != ("memory", "normal")}
+
 
 def draw(job: Job) -> Config:
     """How many drawings, and of which stream."""
@@ -28,6 +37,7 @@ def index(job: Job) -> Config:
         **{k: attributes(data[k]) for k in ("target", "bias")},
         "groups": fields(job.groups, "target", "bias"),
         **job.block("index"),
+        **{k: data[k] for k in ("caption", "box") if k in data},
     }
 
 
@@ -48,7 +58,7 @@ def embed(job: Job) -> Config:
 
 def prior(job: Job) -> Config:
     """The class images of one group."""
-    return {"prompts": each(job.own, "prompt"), "base": job.block("diffusion"), **job.block("prior")}
+    return {"prompts": each(job.own, "prompt"), "base": base(job), **job.block("prior")}
 
 
 def cluster(job: Job) -> Config:
@@ -58,12 +68,13 @@ def cluster(job: Job) -> Config:
 
 def adapt(job: Job) -> Config:
     """The chosen recipe on the base, for one group; which of the two stages runs (`shared`) changes no
-    setting of it.
+    setting of it, nor does a key with its neutral value.
     """
-    found = {k: v for k, v in chosen(job.block("adapt")).items() if k != "shared"}
+    found = chosen(job.block("adapt"))
+    found = {k: v for k, v in found.items() if k != "shared" and (k not in NEUTRAL or v != NEUTRAL[k])}
     return {
         **found,
-        "base": job.block("diffusion"),
+        "base": base(job),
         "prompts": each(job.own, "prompt"),
         "donors": each(job.own, "donor"),
     }
@@ -81,7 +92,7 @@ def sample(job: Job) -> Config:
         **{k: v for k, v in found.items() if k != "guidance_adapted"},
         "solver": solver,
         "token": adapted["token"],
-        "base": job.block("diffusion"),
+        "base": base(job),
         "prompts": each(job.own, "prompt"),
         "donors": each(job.own, "donor"),
     }
@@ -213,7 +224,7 @@ def check(job: Job) -> Config:
         "ratios": shown["ratios"],
         "prompts": each(job.groups, "prompt"),
         "donors": each(job.groups, "donor"),
-        "base": job.block("diffusion"),
+        "base": base(job),
         "generators": compared.generators(job.config, job.dataset, shown["compare"]),
         "classifiers": prod(len(shown[k]) for k in ("ratios", "compare", "seeds")),
     }

@@ -170,6 +170,26 @@ def test_references_follow_the_settings(config: dict) -> None:
         assert own.seconds("adapt", {**full, "base": unknown or full["base"]}) is None
 
 
+def test_a_base_without_rates_is_named(config: dict, tmp_path: Path) -> None:
+    """No number of another architecture stands for one of flow matching, and a line says so."""
+    own = json.loads(table.settings(config, "utkface", "adapt", "lora", "male-young"))
+    (tmp_path / "stable-diffusion-xl" / "transformer").mkdir(parents=True)
+    named = "stabilityai/stable-diffusion-3.5-medium", str(tmp_path / "stable-diffusion-xl")
+    for model in (*named, "black-forest-labs/FLUX.2-klein-base-4B", "Tongyi-MAI/Z-Image"):
+        assert rates.unrated(model)
+        given = {**own, "base": {**own["base"], "model": model}}
+        for card in (rates.Reference("H200", 1, 9), rates.Reference(None, 0, 9)):
+            assert card.seconds("adapt", given) is None
+            assert card.megabytes("adapt", given) is None
+    assert not rates.unrated("stable-diffusion-v1-5/stable-diffusion-v1-5")
+    assert not rates.unrated("fairgen:embedded/weights/diffusion")
+    unknown = [Cost("adapt", 2, None, None, "not known")]
+    text = estimate_screen.report(unknown, 1, 0, "a card", ["org/klein"])
+    assert text.splitlines()[-1].startswith("no rates of org/klein, ")
+    known = [Cost("adapt", 2, (1, 2), None, "like jobs")]
+    assert "no rates" not in estimate_screen.report(known, 1, 0, "a card", ["org/klein"])
+
+
 def test_disk_is_that_of_the_models(config: dict) -> None:
     """A full finetune is the UNet in float32, here that of Stable Diffusion 1.5 and the embedded one; LoRA by
     its layers.

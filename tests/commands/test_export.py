@@ -30,7 +30,7 @@ def answer(unet: torch.nn.Module, base: base_model.Base) -> torch.Tensor:
 
 def adapter_of(base: base_model.Base, kind: str, path: Path) -> torch.Tensor:
     """Write an adapter with random weights; returns its denoiser's answer."""
-    unet = diffusion.load_unet(base)
+    unet = diffusion.load_denoiser(base)
     if kind == "lora":
         lora.inject_lora(unet, 2, 5)
         unet.eval()
@@ -107,7 +107,7 @@ def test_one_adapter_of_a_shared_batch_becomes_a_plain_lora_file(tmp_path: Path)
     state, facts = adapters.load(alone), adapters.read_facts(alone)
     other = {name: x + 1 for name, x in state.items()}
     config = lora.lora_config(facts["rank"], facts["alpha"], facts["dora"])
-    adapters.write_group(group, {"0": (other, {**facts, "cluster": 0}), "1": (state, facts)}, config)
+    adapters.write_group(group, {"0": (other, {**facts, "cluster": 0}), "1": (state, facts)}, "unet", config)
     assert cli.main(["export", f"{group}#1", str(out)]) == 0
     assert out.read_bytes() == alone.read_bytes()
 
@@ -124,7 +124,7 @@ def test_what_cannot_be_exported_is_one_line(tmp_path: Path, capsys: pytest.Capt
     classifier.save(model, network, steps | classifier.identity(settings, ["a", "b"]))
     classifier.save(started, network, steps)
     adapters.write_empty(empty, {"images": 0, "reason": "borrows from d"})
-    adapters.write_group(group, {"0": ({}, {}), "2": ({}, {})}, lora.lora_config(1, 1, False))
+    adapters.write_group(group, {"0": ({}, {}), "2": ({}, {})}, "unet", lora.lora_config(1, 1, False))
     none.touch()
     for words, said in (
         ([none, "out"], "none.safetensors is no adapter of fairgen"),
@@ -166,7 +166,7 @@ def test_a_small_step_is_in_the_exported_weights(tmp_path: Path, dtype: str) -> 
     once.
     """
     base, file = base_of(miniatures.build(tmp_path, "sd15")), tmp_path / "a.safetensors"
-    unet = diffusion.load_unet(base)
+    unet = diffusion.load_denoiser(base)
     with torch.no_grad():
         for weight in unet.parameters():
             weight += 1e-6

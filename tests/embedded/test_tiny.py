@@ -58,7 +58,7 @@ def test_zero_shot_accuracy_on_held_out_drawings(model: clip.Clip) -> None:
 
 def test_vanilla_samples_follow_the_prompt(model: clip.Clip, base: base_model.Base) -> None:
     solver = Solver("dpmsolver++", 12, 2.0, "", 50)
-    unet, vae = diffusion.load_unet(base), diffusion.load_vae(base)
+    unet, vae = diffusion.load_denoiser(base), diffusion.load_vae(base)
     pixels = []
     for prompt in PROMPTS:
         text = text_encoders.encode_prompts(base, [prompt, ""])
@@ -80,7 +80,7 @@ def test_the_autoencoder_keeps_every_look_of_the_users(look: str, base: base_mod
 def drawn_by(base: base_model.Base, prompt: str) -> np.ndarray:
     """Forty images of a prompt as float, from the same seeds."""
     text = text_encoders.encode_prompts(base, [prompt, ""])
-    parts = diffusion.load_unet(base), diffusion.load_vae(base)
+    parts = diffusion.load_denoiser(base), diffusion.load_vae(base)
     found = sample_images(*parts, base, text, list(range(40)), Solver("dpmsolver++", 8, 2.0, "", 40))
     return np.stack(list(found)).astype(float)
 
@@ -145,7 +145,7 @@ def test_lean_imports_defer_packages_that_work_all_the_same() -> None:
 import sys
 from fairgen.models import base_model, diffusion, text_encoders
 base = base_model.Base("fairgen:embedded/weights/diffusion", None, None, "float32", 32)
-diffusion.load_unet(base), diffusion.load_vae(base)
+diffusion.load_denoiser(base), diffusion.load_vae(base)
 text_encoders.encode_prompts(base, ["a landbird on land"])
 assert "diffusers.models.unets.unet_3d_condition" not in sys.modules
 assert "scipy" not in sys.modules
@@ -163,7 +163,7 @@ def test_parts_load_in_any_order() -> None:
     script = """
 from fairgen.models import base_model, diffusion, text_encoders
 base = base_model.Base("fairgen:embedded/weights/diffusion", None, None, "float32", 32)
-diffusion.noise_schedule(base), diffusion.load_vae(base)
+diffusion.process(base), diffusion.load_vae(base)
 text_encoders.encode_prompts(base, ["a landbird on land"])
 """
     done = subprocess.run([sys.executable, "-c", script], cwd=PROJECT, capture_output=True, text=True)

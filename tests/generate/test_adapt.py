@@ -18,7 +18,7 @@ from fairgen.core import images, parquet
 from fairgen.core.errors import FairgenError
 from fairgen.embedded import birds
 from fairgen.generate import optimization, sample, text_adapters, training
-from fairgen.generate.denoising import min_snr_weights, noised, row_losses
+from fairgen.generate.denoising import noised, row_losses
 from fairgen.generate.latents import batch_sizes
 from fairgen.generate.material import enough, material, reason_to_skip
 from fairgen.generate.optimization import RunningMean, lr_schedule
@@ -27,6 +27,9 @@ from fairgen.generate.solver import Solver
 from fairgen.generate.training import train
 from fairgen.generate.training_shared import train as train_shared
 from fairgen.models import adapters, base_model, diffusion, lora, text_encoders
+from fairgen.models.conditioning import Conditioning
+from fairgen.models.ddpm import min_snr_weights
+from fairgen.models.parts import DTYPES
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +55,7 @@ def test_an_adapter_comes_back_as_it_was(
         "images": 8,
     }
     adapters.write(tmp_path / "a.safetensors", unet, facts)
-    fresh = diffusion.load_unet(base)
+    fresh = diffusion.load_denoiser(base)
     before = forward(fresh)
     adapters.apply(tmp_path / "a.safetensors", fresh, diffusion.identity(base))
     assert torch.allclose(forward(fresh), forward(unet), atol=1e-5)
@@ -62,14 +65,14 @@ def test_an_adapter_comes_back_as_it_was(
 
 def test_lora_trains_its_own_matrices_only(base: base_model.Base, pixels: np.ndarray) -> None:
     unet, _ = train(adapt_settings("lora", base), base, ("a landbird on land V", pixels), [], "g/0")
-    original = diffusion.load_unet(base).state_dict()
+    original = diffusion.load_denoiser(base).state_dict()
     for name, weight in unet.state_dict().items():
         if "lora_" not in name:
             assert torch.equal(weight, original[name.replace("base_layer.", "")])
 
 
 def test_lora_adapts_the_layers_that_are_named(base: base_model.Base, tmp_path: Path) -> None:
-    unet, file = diffusion.load_unet(base), tmp_path / "a.safetensors"
+    unet, file = diffusion.load_denoiser(base), tmp_path / "a.safetensors"
     lora.inject_lora(unet, 2, 5, targets=["ff.net.2", "to_q"])
     with torch.no_grad():
         for name, weight in unet.named_parameters():
@@ -86,7 +89,7 @@ def test_lora_adapts_the_layers_that_are_named(base: base_model.Base, tmp_path: 
     }
     adapters.write(file, unet, facts)
     assert adapters.read_configs(file)["unet"]["target_modules"] == ["to_q", "ff.net.2"]
-    fresh = diffusion.load_unet(base)
+    fresh = diffusion.load_denoiser(base)
     adapters.apply(file, fresh, facts["base"])
     adapted = {
         name.split(".lora_")[0].rsplit("transformer_blocks.0.", 1)[1]
@@ -96,7 +99,7 @@ def test_lora_adapts_the_layers_that_are_named(base: base_model.Base, tmp_path: 
     assert adapted == {"attn1.to_q", "attn2.to_q", "ff.net.2"}
     assert torch.allclose(forward(fresh), forward(unet), atol=1e-5)
     with pytest.raises(FairgenError, match=r"adapt\.lora\.targets: no layer of the base is named to_x"):
-        lora.inject_lora(diffusion.load_unet(base), 2, 5, targets=["to_q", "to_x"])
+        lora.inject_lora(diffusion.load_denoiser(base), 2, 5, targets=["to_q", "to_x"])
 
 
 def test_training_is_reproducible(base: base_model.Base, pixels: np.ndarray) -> None:
@@ -123,7 +126,7 @@ def test_a_step_takes_the_mean_of_its_batches(
     monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", clip)
     settings = changed(adapt_settings("full", base), accumulate=2, steps=1)
     _, losses = train(settings, base, ("a V", pixels), [("a", pixels)], "g/0")
-    assert losses == pytest.approx([2 * diffusion.load_unet(base).conv_in.bias.sum().item()])
+    assert losses == pytest.approx([2 * diffusion.load_denoiser(base).conv_in.bias.sum().item()])
     assert [g.unique().tolist() for g in gradients] == [[2.0]]
 
 
@@ -155,10 +158,10 @@ def test_gradient_checkpointing_changes_no_result(base: base_model.Base, pixels:
 
 
 def test_offset_noise_is_one_number_per_channel(base: base_model.Base) -> None:
-    schedule, clean = diffusion.noise_schedule(base), (torch.zeros(2, 4, 8, 8), torch.zeros(2, 6))
+    process, clean = diffusion.process(base), (torch.zeros(2, 4, 8, 8), torch.zeros(2, 6))
     plain, with_offset = (
         noised(
-            schedule,
+            process,
             clean,
             torch.ones(2),
             adapt_settings("full", base, offset_noise=part),
@@ -173,7 +176,7 @@ def test_offset_noise_is_one_number_per_channel(base: base_model.Base) -> None:
 
 
 def test_the_same_adapter_is_the_same_file(base: base_model.Base, tmp_path: Path) -> None:
-    unet = diffusion.load_unet(base)
+    unet = diffusion.load_denoiser(base)
     lora.inject_lora(unet, 2, 5)
     facts = {"kind": "lora", "base": "b", "rank": 2, "alpha": 5, "dora": False, "images": 1}
     hashes = set()
@@ -184,7 +187,7 @@ def test_the_same_adapter_is_the_same_file(base: base_model.Base, tmp_path: Path
 
 
 def test_an_adapter_of_another_base_is_refused(base: base_model.Base, tmp_path: Path) -> None:
-    unet = diffusion.load_unet(base)
+    unet = diffusion.load_denoiser(base)
     adapters.write(tmp_path / "a.safetensors", unet, {"kind": "full", "base": "other", "images": 1})
     with pytest.raises(FairgenError, match=r"a\.safetensors: the adapter was trained on base other"):
         adapters.apply(tmp_path / "a.safetensors", unet, diffusion.identity(base))
@@ -330,7 +333,7 @@ def test_dora_on_a_half_precision_base_starts_and_comes_back_exactly(
     """
     own = dataclasses.replace(base, dtype="bfloat16")
     settings = changed(adapt_settings("lora", own), dora=True, steps=2)
-    unet = diffusion.load_unet(own)
+    unet = diffusion.load_denoiser(own)
     training.trainable(unet, settings)
     for layer in lora.lora_layers(unet).values():
         norms = layer.get_base_layer().weight.float().norm(dim=1)
@@ -345,7 +348,7 @@ def test_dora_on_a_half_precision_base_starts_and_comes_back_exactly(
         "images": 8,
     }
     adapters.write(tmp_path / "a.safetensors", unet, facts)
-    fresh = diffusion.load_unet(own)
+    fresh = diffusion.load_denoiser(own)
     adapters.apply(tmp_path / "a.safetensors", fresh, diffusion.identity(own))
     x = torch.randn(2, unet.config.in_channels, 8, 8, generator=torch.Generator().manual_seed(0))
     text = text_encoders.encode_prompts(own, ["a duck"]).expand(2)
@@ -382,15 +385,13 @@ def test_a_full_finetune_at_a_low_rate_is_drawn_as_it_was_trained(
     list(sample.rows(asked, "g", [sample.Source(file, 0, 1)], False, diffusion.identity(own)))
     mode, (found, _, _, text, *_) = drawn
     assert mode == "TensorFloat-32"
-    before = diffusion.load_unet(base).state_dict()
+    before = diffusion.load_denoiser(base).state_dict()
     for name, weight in unet.state_dict().items():
         assert torch.equal(found.state_dict()[name], weight)
         assert weight.dtype == torch.float32
     assert torch.equal(text.states, text_encoders.encode(base, encoders, ["a V", ""]).states)
     moved = torch.cat([(weight - before[name]).flatten() for name, weight in unet.state_dict().items()])
-    lost = torch.cat(
-        [(weight - weight.to(diffusion.DTYPES[dtype])).flatten() for weight in unet.state_dict().values()]
-    )
+    lost = torch.cat([(weight - weight.to(DTYPES[dtype])).flatten() for weight in unet.state_dict().values()])
     assert lost.norm() > moved.norm() > 0
 
 
@@ -465,17 +466,17 @@ def test_min_snr_weighs_each_row_by_its_own_step(
     their own steps.
     """
     settings = changed(adapt_settings("lora", base), batch=batch, prior_weight=0.5, prior_batch=2)
-    schedule, generator = diffusion.noise_schedule(base), torch.Generator().manual_seed(0)
+    process, generator = diffusion.process(base), torch.Generator().manual_seed(0)
     _, loss_weight = batch_sizes(settings.recipe, 1)
     clean, unet = (
         torch.randn(batch + 2, 4, 8, 8, generator=generator),
         SimpleNamespace(device=torch.device("cpu")),
     )
-    noisy = noised(schedule, (clean, torch.zeros(batch + 2, 6)), loss_weight, settings, generator)
+    noisy = noised(process, (clean, torch.zeros(batch + 2, 6)), loss_weight, settings, generator)
     monkeypatch.setattr(diffusion, "predict", lambda unet, x, steps, text: torch.zeros_like(x))
-    losses = row_losses(unet, noisy, diffusion.Conditioning(torch.zeros(batch + 2, 1, 1)), settings)
+    losses = row_losses(unet, noisy, Conditioning(torch.zeros(batch + 2, 1, 1)), settings)
     own = noisy.target.square().mean((1, 2, 3)) * min_snr_weights(
-        schedule.alphas_cumprod, noisy.steps, 5, "epsilon"
+        process.schedule.alphas_cumprod, noisy.steps, 5, "epsilon"
     )
     assert losses.shape == (batch + 2,)
     assert losses.sum().item() == pytest.approx(

@@ -46,11 +46,11 @@ def test_a_shared_file_is_read_like_separate_ones(tmp_path: Path, base: base_mod
         assert adapters.load(one).keys() == adapters.load(other).keys()
         answers = []
         for path in (one, other):
-            unet = diffusion.load_unet(base)
+            unet = diffusion.load_denoiser(base)
             adapters.apply(path, unet, identity)
             answers.append(forward(unet))
         assert torch.allclose(*answers, atol=1e-3)
-        assert (answers[1] - forward(diffusion.load_unet(base))).abs().max() > 1e-2
+        assert (answers[1] - forward(diffusion.load_denoiser(base))).abs().max() > 1e-2
 
 
 def test_a_short_training_reads_part_of_a_cluster_and_counts_all_of_it(
@@ -74,7 +74,7 @@ def test_sample_draws_from_every_cluster_of_a_shared_file(tmp_path: Path) -> Non
         str(c): ({"unet.x.lora_A.weight": torch.ones(1, 2)}, {**facts, "cluster": c, "images": n})
         for c, n in sizes.items()
     }
-    adapters.write_group(tmp_path / "d.safetensors", found, lora.lora_config(1, 1, False))
+    adapters.write_group(tmp_path / "d.safetensors", found, "unet", lora.lora_config(1, 1, False))
     adapters.write_empty(tmp_path / "g.safetensors", {"group": "g", "reason": "borrows", "images": 0})
     chosen, borrowed = sample.sources([tmp_path / "g.safetensors"], [tmp_path / "d.safetensors"], 12, 0, "g")
     assert borrowed

@@ -52,10 +52,10 @@ def test_no_adapters_at_all_means_the_base_alone() -> None:
     assert (chosen[0].path, chosen[0].count, borrowed) == (None, 7, False)
 
 
-@pytest.mark.parametrize("scheduler", ["dpmsolver++", "unipc"])
+@pytest.mark.parametrize("scheduler", ["dpmsolver++", "unipc", "euler"])
 def test_an_image_depends_on_its_seed_not_on_its_batch(base: base_model.Base, scheduler: str) -> None:
     unet, vae, text = (
-        diffusion.load_unet(base),
+        diffusion.load_denoiser(base),
         diffusion.load_vae(base),
         text_encoders.encode_prompts(base, ["a duck on lake", ""]),
     )
@@ -69,7 +69,7 @@ def test_an_image_depends_on_its_seed_not_on_its_batch(base: base_model.Base, sc
 def parts(base: base_model.Base) -> tuple:
     """What `draw` needs of a base."""
     text = text_encoders.encode_prompts(base, ["a duck on lake", ""])
-    return diffusion.load_unet(base), diffusion.load_vae(base), base, text
+    return diffusion.load_denoiser(base), diffusion.load_vae(base), base, text
 
 
 def spoil(monkeypatch: pytest.MonkeyPatch, row: int, kinds: tuple[torch.dtype, ...]) -> list[int]:
@@ -158,7 +158,7 @@ def test_adapters_take_each_others_place_exactly(base: base_model.Base, tmp_path
         "images": 1,
     }
     for seed, name in enumerate("ab"):
-        unet = diffusion.load_unet(base)
+        unet = diffusion.load_denoiser(base)
         if kind == "lora":
             lora.inject_lora(unet, 2, 5)
         torch.manual_seed(seed)
@@ -166,10 +166,10 @@ def test_adapters_take_each_others_place_exactly(base: base_model.Base, tmp_path
             for weight in (p for n, p in unet.named_parameters() if kind == "full" or "lora_" in n):
                 weight += 0.1 * torch.randn(weight.shape)
         adapters.write(tmp_path / name, unet, facts)
-    swapped = diffusion.load_unet(base)
+    swapped = diffusion.load_denoiser(base)
     for name in "aba":
         adapters.apply(tmp_path / name, swapped, facts["base"])
-        fresh = diffusion.load_unet(base)
+        fresh = diffusion.load_denoiser(base)
         adapters.apply(tmp_path / name, fresh, facts["base"])
         wanted, found = fresh.state_dict(), swapped.state_dict()
         assert wanted.keys() == found.keys()

@@ -18,6 +18,7 @@ from fairgen.generate import sample, text_adapters
 from fairgen.generate.solver import Solver
 from fairgen.generate.training import train
 from fairgen.models import adapters, base_model, diffusion, text_encoders
+from fairgen.models.parts import Encoders
 
 PROMPTS = ["a duck on lake", ""]
 ARCHITECTURES = ["sd15", "sd2", "sdxl"]
@@ -34,7 +35,7 @@ def bases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, base_model.Base
 
 def trained(
     base: base_model.Base, kind: str, path: Path, **recipe: object
-) -> tuple[diffusion.Encoders, torch.nn.Module]:
+) -> tuple[Encoders, torch.nn.Module]:
     """Train an adapter, write its file, and return its text encoders and denoiser."""
     recipe = {"text_lr": 0.05, "lr": 0.05, "rank": 2, "alpha": 5, "prior_weight": 1, **recipe}
     settings = changed(adapt_settings(kind, base), **recipe)
@@ -48,7 +49,7 @@ def trained(
     return encoders, unet
 
 
-def said(base: base_model.Base, encoders: diffusion.Encoders) -> torch.Tensor:
+def said(base: base_model.Base, encoders: Encoders) -> torch.Tensor:
     """What the denoiser gets to read."""
     with torch.inference_mode():
         found = text_encoders.encode(base, encoders, PROMPTS)
@@ -71,7 +72,7 @@ def test_text_encoders_come_back_as_they_were(
         names = [name for name in after if "lora_" not in name]
         same = [torch.equal(after[name], before[name.replace("base_layer.", "")]) for name in names]
         assert all(same) if kind == "lora" else not all(same)
-    fresh = diffusion.load_unet(base)
+    fresh = diffusion.load_denoiser(base)
     adapters.apply(file, fresh, diffusion.identity(base))
     for name, weight in fresh.state_dict().items():
         assert torch.equal(weight, unet.state_dict()[name])
@@ -90,7 +91,7 @@ def test_text_encoders_have_their_own_learning_rate(bases: dict, tmp_path: Path)
     base, file = bases["sd15"], tmp_path / "a.safetensors"
     encoders, _ = trained(base, "full", file, text_lr=1e-12)
     assert torch.allclose(said(base, encoders), said(base, text_encoders.load_text(base)), atol=1e-5)
-    fresh, plain = diffusion.load_unet(base), diffusion.load_unet(base)
+    fresh, plain = diffusion.load_denoiser(base), diffusion.load_denoiser(base)
     adapters.apply(file, fresh, diffusion.identity(base))
     assert (fresh.conv_in.weight - plain.conv_in.weight).abs().max() > 0.05
 

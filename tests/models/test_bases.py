@@ -18,8 +18,9 @@ from safetensors.torch import load_file, save_file
 from workflows import PROJECT
 
 from fairgen.core.errors import FairgenError
-from fairgen.generate.denoising import min_snr_weights
 from fairgen.models import adapters, base_model, diffusion, lora, text_encoders
+from fairgen.models.ddpm import min_snr_weights, noise_schedule
+from fairgen.models.parts import DTYPES
 
 
 @pytest.mark.parametrize("kind", ["lora", "full"])
@@ -48,29 +49,26 @@ def files(folders: dict, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
 @pytest.mark.parametrize("architecture", miniatures.ARCHITECTURES)
 def test_a_single_file_is_its_folder(folders: dict, files: dict, architecture: str) -> None:
     bases = (base_of(folders[architecture]), files[architecture])
-    for load in (diffusion.load_unet, diffusion.load_vae):
+    for load in (diffusion.load_denoiser, diffusion.load_vae):
         wanted, found = (load(base).state_dict() for base in bases)
         assert wanted.keys() == found.keys()
         assert all(torch.equal(wanted[name], found[name]) for name in wanted)
     wanted, found = (text_encoders.encode_prompts(base, ["a duck on lake", ""]) for base in bases)
     assert torch.equal(wanted.states, found.states)
     assert architecture != "sdxl" or torch.equal(wanted.pooled, found.pooled)
-    assert (
-        diffusion.noise_schedule(bases[0]).config.prediction_type
-        == diffusion.noise_schedule(bases[1]).config.prediction_type
-    )
+    assert noise_schedule(bases[0]).config.prediction_type == noise_schedule(bases[1]).config.prediction_type
 
 
 def test_a_gpu_without_bfloat16_is_named(folders: dict, monkeypatch: pytest.MonkeyPatch) -> None:
     base = base_of(folders["sd15"], dtype="bfloat16")
-    diffusion.load_unet(base)
+    diffusion.load_denoiser(base)
     monkeypatch.setattr(diffusion.devices, "current", lambda: torch.device("cuda"))
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: including_emulation)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "Tesla T4")
     with pytest.raises(
         FairgenError, match=r"diffusion\.dtype: Tesla T4 does not compute in bfloat16; set float16"
     ):
-        diffusion.load_unet(base)
+        diffusion.load_denoiser(base)
 
 
 def test_the_chain_runs_on_a_single_file_in_bfloat16(files: dict, tmp_path: Path) -> None:
@@ -110,7 +108,7 @@ def test_what_is_wrong_with_a_single_file_is_one_line(files: dict, tmp_path: Pat
         ),
     ):
         with pytest.raises(FairgenError, match=said):
-            diffusion.load_unet(base_of(base.model, **{"config": base.config, **changes}))
+            diffusion.load_denoiser(base_of(base.model, **{"config": base.config, **changes}))
 
 
 @pytest.mark.parametrize("architecture", ["sd15", "sdxl"])
@@ -123,7 +121,7 @@ def test_half_precision_variants(tmp_path: Path, architecture: str, capfd: pytes
         with pytest.raises(
             FairgenError, match=r"diffusion\.model: cannot load a model from the folder .* \(.*safetensors"
         ):
-            diffusion.load_unet(wrong)
+            diffusion.load_denoiser(wrong)
         assert capfd.readouterr().err == ""
 
 
@@ -170,7 +168,7 @@ def test_a_lora_file_loads_in_a_plain_pipeline(
         with torch.inference_mode():
             return diffusion.predict(unet, latents, step, text)
 
-    unet = diffusion.load_unet(base)
+    unet = diffusion.load_denoiser(base)
     untouched = answer(unet)
     lora.inject_lora(unet, 2, 5, dora)
     with torch.no_grad():
@@ -181,7 +179,7 @@ def test_a_lora_file_loads_in_a_plain_pipeline(
     adapters.write(file, unet, facts)
     pipeline = DiffusionPipeline.from_pretrained(folders[architecture])
     pipeline.load_lora_weights(file)
-    again = diffusion.load_unet(base)
+    again = diffusion.load_denoiser(base)
     adapters.apply(file, again, diffusion.identity(base))
     assert torch.allclose(answer(pipeline.unet), answer(unet), atol=1e-5)
     assert torch.allclose(answer(again), answer(unet), atol=1e-5)
@@ -205,8 +203,8 @@ for revision in (None, "c0ffee" + "0" * 34):
         base = base_model.Base(model, revision, None, "float32", 32)
         try:
             text_encoders.encode_prompts(base, ["a duck"])
-            diffusion.load_unet(base), diffusion.load_vae(base)
-            diffusion.sampler(base, "unipc")
+            diffusion.load_denoiser(base), diffusion.load_vae(base)
+            diffusion.process(base).sampler("unipc")
             print(diffusion.identity(base))
         except FairgenError as error:
             print(error)
@@ -248,7 +246,10 @@ def test_zero_terminal_snr_divides_by_nothing(prediction: str, last: float) -> N
             "has prediction_type sample in its scheduler, and fairgen trains only epsilon and v_prediction",
         ),
         ({"prediction_type": "flow_prediction"}, "has prediction_type flow_prediction in its scheduler"),
-        ({"beta_start": None}, "is a FlowMatchEulerDiscreteScheduler, and fairgen trains on DDPM's noise"),
+        (
+            {"beta_start": None},
+            "is a FlowMatchEulerDiscreteScheduler, and Stable Diffusion 1.x, 2.x and XL are trained",
+        ),
     ],
 )
 @pytest.mark.parametrize("single", [False, True])
@@ -263,7 +264,7 @@ def test_what_is_not_trained_right_is_refused(
         about = {"_class_name": "FlowMatchEulerDiscreteScheduler", "shift": 3.0}
     path.write_text(json.dumps(about))
     base = base_of(files["sd15"].model, config=str(folder)) if single else base_of(folder)
-    for load in (diffusion.noise_schedule, lambda base: diffusion.sampler(base, "unipc")):
+    for load in (noise_schedule, diffusion.process):
         with pytest.raises(FairgenError, match=r"^diffusion\.model: .*") as error:
             load(base)
         assert said in str(error.value)
@@ -271,7 +272,5 @@ def test_what_is_not_trained_right_is_refused(
 
 def test_the_autoencoder_is_never_half(folders: dict) -> None:
     """float16 overflows in its decoder, and the images come out black."""
-    dtypes = {
-        dtype: diffusion.load_vae(base_of(folders["sd15"], dtype=dtype)).dtype for dtype in diffusion.DTYPES
-    }
+    dtypes = {dtype: diffusion.load_vae(base_of(folders["sd15"], dtype=dtype)).dtype for dtype in DTYPES}
     assert dtypes == {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float32}

@@ -12,6 +12,7 @@ from fairgen.embedded import birds
 from fairgen.generate import training, training_shared
 from fairgen.generate.recipe import Adapt
 from fairgen.models import base_model, diffusion, lora, stacked_lora, text_encoders
+from fairgen.models.conditioning import joined
 
 TEXT = "a landbird on land V"
 
@@ -66,15 +67,15 @@ def test_gradients_are_those_of_each_adapter_alone(base: base_model.Base, settin
     seeds, generator = [1, 2], torch.Generator().manual_seed(0)
     text = text_encoders.encode_prompts(base, ["a duck"]).expand(2)
     x, steps = torch.randn(4, 4, 8, 8, generator=generator), torch.tensor([10, 500, 20, 900])
-    shared = diffusion.load_unet(base)
+    shared = diffusion.load_denoiser(base)
     x = x[:, :1].expand(-1, shared.config.in_channels, -1, -1)
     layers = training_shared.begin(shared, settings, seeds)
     with torch.no_grad():
         for layer in layers.values():
             layer.up.copy_(torch.randn(layer.up.shape, generator=generator) * 0.1)
-    diffusion.predict(shared, x, steps, diffusion.joined([text, text])).square().sum().backward()
+    diffusion.predict(shared, x, steps, joined([text, text])).square().sum().backward()
     for i, state in enumerate(stacked_lora.states(layers)):
-        alone, rows = diffusion.load_unet(base), slice(2 * i, 2 * i + 2)
+        alone, rows = diffusion.load_denoiser(base), slice(2 * i, 2 * i + 2)
         training.trainable(alone, settings)
         own = lora.lora_state(alone)
         with torch.no_grad():
@@ -88,9 +89,9 @@ def test_gradients_are_those_of_each_adapter_alone(base: base_model.Base, settin
 
 
 def test_each_adapter_starts_where_it_would_alone(base: base_model.Base, settings: Adapt) -> None:
-    begun = stacked_lora.states(training_shared.begin(diffusion.load_unet(base), settings, [3, 4]))
+    begun = stacked_lora.states(training_shared.begin(diffusion.load_denoiser(base), settings, [3, 4]))
     for seed, state in zip((3, 4), begun, strict=True):
-        unet = diffusion.load_unet(base)
+        unet = diffusion.load_denoiser(base)
         torch.manual_seed(seed)
         training.trainable(unet, settings)
         assert all(torch.equal(state[key], tensor) for key, tensor in lora.lora_state(unet).items())
@@ -109,12 +110,12 @@ def test_gradients_are_clipped_adapter_by_adapter() -> None:
 def test_layers_other_than_linear_ones_are_refused_by_name(base: base_model.Base, settings: Adapt) -> None:
     with pytest.raises(FairgenError, match=r"adapt\.shared: conv_in is a Conv2d.* adapt\.lora\.targets"):
         training_shared.begin(
-            diffusion.load_unet(base), changed(settings, targets=("to_q", "conv_in")), [1, 2]
+            diffusion.load_denoiser(base), changed(settings, targets=("to_q", "conv_in")), [1, 2]
         )
 
 
 def test_the_base_is_as_it_was_after_layers_are_taken_out(base: base_model.Base, settings: Adapt) -> None:
-    unet = diffusion.load_unet(base)
+    unet = diffusion.load_denoiser(base)
     names = set(unet.state_dict())
     training.trainable(unet, settings)
     assert stacked_lora.take_out(unet)

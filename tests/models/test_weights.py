@@ -54,7 +54,7 @@ def refused(load: Callable[[], object], file: Path, how: str, name: str, place: 
 
 
 PARTS = {
-    "unet": ("sd15", diffusion.load_unet, "conv_in.bias"),
+    "unet": ("sd15", diffusion.load_denoiser, "conv_in.bias"),
     "vae": ("sd15", diffusion.load_vae, "decoder.conv_in.bias"),
     "text_encoder": ("sd15", text_encoders.load_text, "encoder.layers.0.layer_norm1.bias"),
     "text_encoder_2": ("sdxl", text_encoders.load_text, "text_model.encoder.layers.0.layer_norm1.bias"),
@@ -91,7 +91,7 @@ def test_a_variant_is_checked_and_not_its_neighbour(tmp_path: Path) -> None:
         {"format": "pt"},
     )
     base = replace(base_of(folder), variant="fp16")
-    refused(lambda: diffusion.load_unet(base), file, "quantised", "conv_in.bias", folder)
+    refused(lambda: diffusion.load_denoiser(base), file, "quantised", "conv_in.bias", folder)
 
 
 @pytest.mark.parametrize("how", WAYS)
@@ -109,7 +109,7 @@ def test_clip(tmp_path: Path, how: str) -> None:
 
 
 SINGLE = {
-    "unet": (diffusion.load_unet, "model.diffusion_model.out.0.bias", "conv_norm_out.bias"),
+    "unet": (diffusion.load_denoiser, "model.diffusion_model.out.0.bias", "conv_norm_out.bias"),
     "vae": (diffusion.load_vae, "first_stage_model.decoder.norm_out.bias", "decoder.conv_norm_out.bias"),
     "text_encoder": (
         text_encoders.load_text,
@@ -139,7 +139,7 @@ def test_a_single_file_with_more_layers_than_its_folder_describes(folders: dict,
     name = "model.diffusion_model.input_blocks.1.0.in_layers.0.bias"
     save_file({**load_file(file), name.replace("input_blocks.1.0", "input_blocks.1.1"): torch.zeros(8)}, file)
     with pytest.raises(FairgenError, match=r"sd\.safetensors .*unet"):
-        diffusion.load_unet(base_of(file, config=str(config)))
+        diffusion.load_denoiser(base_of(file, config=str(config)))
 
 
 def timm_file(path: Path) -> Path:
@@ -215,7 +215,7 @@ def test_adapters(folders: dict, tmp_path: Path, kind: str, part: str, how: str)
     base, file = replace(base_of(folders["sd15"]), dtype="float32"), tmp_path / "a.safetensors"
     identity, unet, encoders = (
         diffusion.identity(base),
-        diffusion.load_unet(base),
+        diffusion.load_denoiser(base),
         text_encoders.load_text(base),
     )
     if kind == "lora":
@@ -225,7 +225,7 @@ def test_adapters(folders: dict, tmp_path: Path, kind: str, part: str, how: str)
     adapters.write(file, unet, facts, text_adapters.state(encoders, kind))
 
     def load() -> None:
-        adapters.apply(file, diffusion.load_unet(base), identity)
+        adapters.apply(file, diffusion.load_denoiser(base), identity)
         text_adapters.adapted(file, base, identity)
 
     layers = {
@@ -254,7 +254,7 @@ def test_export_checks_all_parts_of_the_base(
     base = base_of(folder)
     about = {"group": "g", "cluster": 0, "images": 3, "prompt": "a V", "rank": 2, "alpha": 5, "dora": False}
     adapters.write(
-        file, diffusion.load_unet(base), {"kind": "full", "base": diffusion.identity(base), **about}
+        file, diffusion.load_denoiser(base), {"kind": "full", "base": diffusion.identity(base), **about}
     )
     (vae,) = (folder / "vae").glob("*.safetensors")
     miniatures.spoil(vae, "dropped", "decoder.conv_in.bias")

@@ -11,6 +11,7 @@ from fairgen.core.settings import read
 from fairgen.core.workfolder import WorkFolder
 from fairgen.embedded import birds
 from fairgen.generate import adapt, prior, sample, score
+from fairgen.generate import filter as selecting
 from fairgen.generate.recipe import Adapt
 from fairgen.models import adapters, base_model, diffusion
 
@@ -42,8 +43,12 @@ def base_of(place: Path, **changes: object) -> base_model.Base:
     )
 
 
-def chain(folder: Path, base: base_model.Base, kind: str) -> list[dict]:
-    """Rows of a sample file made by prior, adapt and sample, each with its scores."""
+def chain(folder: Path, base: base_model.Base, kind: str, flow: bool = False) -> list[dict]:
+    """Rows of a sample file made by prior, adapt and sample, each with its scores, by which two are kept.
+
+    `flow` asks for what a base of flow matching knows.
+    """
+    solver = {**SOLVER, "scheduler": "euler"} if flow else SOLVER
     pixels = [images.encode_png(birds.users(5, "train", "landbird", "land", i).pixels) for i in range(3)]
     parquet.write_images(folder / "d.parquet", [(x, {"n": 0}) for x in pixels], {"n": pa.int32()}, {})
     files, hashes = [f"d.parquet#{i}" for i in range(3)], [hashlib.sha256(x).hexdigest() for x in pixels]
@@ -63,7 +68,7 @@ def chain(folder: Path, base: base_model.Base, kind: str) -> list[dict]:
         work.close(done=True)
         return folder / output
 
-    class_images = run(prior, prior.Prior, {**common, "count": 2, "solver": SOLVER}, "prior.parquet")
+    class_images = run(prior, prior.Prior, {**common, "count": 2, "solver": solver}, "prior.parquet")
     recipe = {**RECIPE, **({"rank": 2, "alpha": 4} if kind == "lora" else {})}
     settings = {
         **common,
@@ -73,7 +78,7 @@ def chain(folder: Path, base: base_model.Base, kind: str) -> list[dict]:
         "borrow_below": 0,
         "donors": {"g": None},
     }
-    settings |= {"min_snr": 5, "offset_noise": 0}
+    settings |= {"min_snr": 0 if flow else 5, "offset_noise": 0}
     more = {
         "clusters": folder / "clusters.parquet",
         "split": folder / "split.parquet",
@@ -81,7 +86,7 @@ def chain(folder: Path, base: base_model.Base, kind: str) -> list[dict]:
         "cluster": "0",
     }
     adapter = run(adapt, Adapt, settings, "adapter.safetensors", **more)
-    settings = {**common, "per_group": 3, "floor": 1, "solver": SOLVER, "token": "V", "donors": {"g": None}}
+    settings = {**common, "per_group": 3, "floor": 1, "solver": solver, "token": "V", "donors": {"g": None}}
     drawn = run(sample, sample.Sample, settings, "samples.parquet", adapters=[adapter], donors=[])
     facts = adapters.read_facts(adapter)
     assert facts["base"] == diffusion.identity(base)
@@ -89,5 +94,8 @@ def chain(folder: Path, base: base_model.Base, kind: str) -> list[dict]:
     assert facts["settings"]["recipe"]["steps"] == recipe["steps"]
     scores = {"model": "fairgen:embedded/weights/clip", "batch": 2, "prompts": PROMPTS["prompts"]}
     scored = run(score, score.Score, scores, "scores.parquet", samples=[drawn])
+    best = {"by": "cosine", "threshold": -1, "balance": "groups", "quota": 2, "allow_shortfall": False}
+    kept = run(selecting, selecting.Filter, best, "selection.parquet", scores=scored, split=[])
+    assert sum(parquet.read(kept)["kept"].to_pylist()) == 2
     found = zip(parquet.read(drawn).to_pylist(), parquet.rows(scored), strict=True)
     return [{**row, "cosines": own["cosines"]} for row, own in found if row["id"] == own["id"]]

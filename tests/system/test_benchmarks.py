@@ -130,3 +130,48 @@ def test_trials_are_ranked_by_the_validation_figures_of_their_own_selection(
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines if line.endswith("best")] == ["erm-b", "jtt-a"]
     assert "2 runs   worst group 0.400, balanced 0.700" in lines[0]
+
+
+PUBLISHED = {"sd15": 0.8595, "sd21": 0.8659, "xl": 2.5675, "sd35": 2.24, "klein": 3.88, "z-image": 6.16}
+READERS = {"sd15": 0.123, "sd21": 0.340, "xl": 0.817, "sd35": 5.58, "klein": 4.02, "z-image": 4.02}
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_the_estimated_bases_have_the_published_sizes(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Thousands of millions of weights, of the denoiser and of the text encoders."""
+    monkeypatch.syspath_prepend(str(PROJECT / "benchmarks"))
+    import card_memory
+
+    networks = [card_memory.denoiser(card_memory.SIZES[name])], card_memory.encoders(card_memory.SIZES[name])
+    found = [sum(x.numel() for network in own for x in network.parameters()) / 1e9 for own in networks]
+    assert found == [pytest.approx(PUBLISHED[name], rel=0.01), pytest.approx(READERS[name], rel=0.03)]
+
+
+def test_what_is_alive_is_counted_until_it_is_freed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A view takes nothing, and attention keeps its three inputs and its result."""
+    monkeypatch.syspath_prepend(str(PROJECT / "benchmarks"))
+    import card_memory
+    import torch
+    from torch.nn import functional
+
+    with card_memory.counted() as alive:
+        first = torch.empty(1024)
+        second = first + 1
+        del first
+        third = second.view(32, 32)
+        assert (alive.now, alive.peak) == (4096, 8192)
+        del second, third
+        assert alive.now == 0
+        parts = [torch.empty(2, 8, 4, requires_grad=True) * 2 for _ in range(3)]
+        found = functional.scaled_dot_product_attention(query=parts[0], key=parts[1], value=parts[2])
+        inputs = alive.now
+        del parts
+        assert alive.now == inputs
+        found.sum().backward()
+    assert alive.peak > inputs
+    # weights are counted apart, though products look at them
+    layer = torch.nn.Linear(64, 64, bias=False, device="meta")
+    with card_memory.counted(layer) as alive, torch.no_grad():
+        layer(torch.empty(2, 64))
+    assert card_memory.held(layer) == 64 * 64 * 4
+    assert alive.peak == 2 * 2 * 64 * 4

@@ -169,7 +169,7 @@ def test_the_chain_runs_on_every_architecture(
 def drawn(base: base_model.Base, solver: Solver) -> np.ndarray:
     """Three images."""
     text = text_encoders.encode_prompts(base, ["a duck on lake", ""])
-    unet, vae = diffusion.load_unet(base), diffusion.load_vae(base)
+    unet, vae = diffusion.load_denoiser(base), diffusion.load_vae(base)
     return np.stack(list(sample_images(unet, vae, base, text, [1, 2, 3], solver))).astype(int)
 
 

@@ -30,7 +30,7 @@ STUDY = {
     "seeds": [0, 1],
     "compare": ["erm", "vanilla", "lora", "clustered"],
     "ablations": {"generators": ["vanilla", "lora"]},
-    "datasets": {"birds": {"settings": PLAIN_LORA}},
+    "datasets": {"birds": {"caption": "kind", "settings": PLAIN_LORA}},
 }
 REPLICATES = {
     "datasets": {
@@ -221,8 +221,12 @@ EDITS = [
     own("`embed.batch`", {"embed": {"batch": 128}}),
     config("`cluster.iterations`", {"cluster": {"iterations": 30}}),
     own("`diffusion.dtype`", {"diffusion": {"dtype": "bfloat16"}}),
+    config("`diffusion.memory`", {"diffusion": {"memory": "low"}}),
     config("`prior.seed`", {"prior": {"seed": 1}}),
     config("`adapt.min_snr`", {"adapt": {"min_snr": 0}}),
+    config("`adapt.crop`", {"adapt": {"crop": "top"}}),
+    config("`adapt.captions`", {"adapt": {"captions": 0.9}}),
+    config("`datasets.birds.caption`, another attribute", {"datasets": {"birds": {"caption": "place"}}}),
     own("`adapt.lora.lr`", {"adapt": {"lora": {"lr": 2.0e-3}}}),
     own("`adapt.full.lr`", {"adapt": {"full": {"lr": 2.0e-4}}}),
     config("`methods.lora.adapt.shared`, new", {"methods": {"lora": {"adapt": {"shared": True}}}}),

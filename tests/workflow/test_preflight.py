@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import flow_miniatures
 import pytest
 import yaml
 from workflows import PROJECT, Workflow
@@ -277,6 +278,120 @@ def cut(name: str) -> Callable[[Path], object]:
 def swap(name: str, other: str) -> Callable[[Path], object]:
     """Put another file in a file's place."""
     return lambda folder: shutil.copy(folder / other, folder / name)
+
+
+# what a base that is trained by flow matching asks of the settings
+FLOW: dict[str, Any] = {
+    "adapt": {"min_snr": 0, "lora": {"targets": [], "text_lr": 0}, "full": {"text_lr": 0}},
+    "sample": {"solver": {"scheduler": "euler"}},
+    "prior": {"solver": {"scheduler": "euler"}},
+}
+
+
+@pytest.mark.parametrize("architecture", flow_miniatures.ARCHITECTURES)
+def test_bases_of_flow_matching_pass(config: dict, flow_folders: dict, architecture: str) -> None:
+    given = own(**FLOW, diffusion={"model": str(flow_folders[architecture])})
+    assert told(edited(config, given)) == []
+
+
+@pytest.mark.parametrize(
+    ("blocks", "line"),
+    [
+        (
+            {"adapt": {"min_snr": 5}},
+            r"adapt\.min_snr: .*, for lora, .* on birds, is trained by flow matching, .*; set it to 0$",
+        ),
+        ({"adapt": {"min_snr": 0, "offset_noise": 0.1}}, r"adapt\.offset_noise: .*; set it to 0$"),
+        (
+            {"adapt": {"min_snr": 0, "lora": {"text_lr": 1e-5}}},
+            r"adapt\.lora\.text_lr: .*, for lora on birds, .*; set it to 0$",
+        ),
+        (
+            {"sample": {"solver": {"scheduler": "unipc"}}},
+            r"sample\.solver\.scheduler: unipc is for Stable Diffusion 1\.x, .*; set euler$",
+        ),
+        ({"prior": {"solver": {"scheduler": "unipc"}}}, r"prior\.solver\.scheduler: unipc is for .*"),
+        (
+            {"diffusion": {"resolution": 40}},
+            r"diffusion\.resolution: .* draws multiples of 16 pixels, not 40; take 32$",
+        ),
+    ],
+)
+def test_what_flow_matching_does_not_know_is_one_line(
+    config: dict, flow_folders: dict, blocks: dict, line: str
+) -> None:
+    changes = merged({**FLOW, "diffusion": {"model": str(flow_folders["klein"])}}, blocks)
+    (said,) = told(edited(config, own(**changes)))
+    assert re.match(rf"config: {line}", said)
+
+
+def test_settings_of_flow_matching_on_another_base_are_one_line(config: dict) -> None:
+    for key, value, remedy in (("weighting", "mode", "none"), ("shift", 2, "1")):
+        (said,) = told(edited(config, own(adapt={key: value})))
+        assert said.startswith(f"config: adapt.{key}: fairgen:embedded")
+        assert said.endswith(f"is not trained by flow matching; set {key}: {remedy}")
+
+
+@pytest.mark.parametrize(
+    ("architecture", "damage", "said"),
+    [
+        (
+            "klein",
+            remove("transformer/config.json"),
+            "transformer holds no readable config.json",
+        ),
+        ("klein", remove("tokenizer/tokenizer.json"), "tokenizer holds no vocab.json of a tok"),
+        ("sd35", remove("tokenizer_3/tokenizer.json"), "tokenizer_3 holds no spiece.model of a"),
+        (
+            "z-image",
+            swap("text_encoder/model.safetensors", "vae/diffusion_pytorch_model.safetensors"),
+            "(expected .embed_tokens.weight)",
+        ),
+        (
+            "z-image",
+            lambda x: (x / "model_index.json").write_text('{"_class_name": "FluxPipeline"}'),
+            "is a FluxPipeline; give one of StableDiffusionPipeline, ",
+        ),
+        (
+            "klein",
+            lambda x: (x / "model_index.json").write_text(
+                '{"_class_name": "Flux2KleinPipeline", "is_distilled": true}'
+            ),
+            "is distilled to few steps",
+        ),
+    ],
+)
+def test_a_damaged_base_of_flow_matching_is_named(
+    config: dict, flow_folders: dict, tmp_path: Path, architecture: str, damage: Callable, said: str
+) -> None:
+    folder = shutil.copytree(flow_folders[architecture], tmp_path / "base")
+    damage(folder)
+    (line,) = told(edited(config, own(**FLOW, diffusion={"model": str(folder)})))
+    assert line.startswith("config: diffusion.model: ")
+    assert said in line
+
+
+def test_a_base_at_the_hub_is_told_by_its_name(config: dict, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before 16 GB are fetched: what its process does not know, and that its licence has to be accepted."""
+    monkeypatch.setattr("huggingface_hub.get_token", lambda: None)
+    klein = {"model": "black-forest-labs/FLUX.2-klein-base-4B"}
+    assert {line.split(":")[1].strip() for line in told(edited(config, own(diffusion=klein)))} == {
+        "adapt.min_snr",
+        "adapt.lora.text_lr",
+        "adapt.full.text_lr",
+        "sample.solver.scheduler",
+        "prior.solver.scheduler",
+    }
+    gated = {"model": "stabilityai/stable-diffusion-3.5-medium"}
+    (line,) = told(edited(config, own(**FLOW, diffusion=gated)))
+    assert line.startswith(
+        f"config: diffusion.model: '{gated['model']}' is gated at the hub; accept its terms at http"
+    )
+    fast = {"model": "Tongyi-MAI/Z-Image-Turbo"}
+    (line,) = told(edited(config, own(**FLOW, diffusion=fast)))
+    assert line.startswith("config: diffusion.model: Tongyi-MAI/Z-Image-Turbo is distilled to few steps")
+    monkeypatch.setattr("huggingface_hub.get_token", lambda: "token")
+    assert told(edited(config, own(**FLOW, diffusion=gated))) == []
 
 
 UNET, TEXT = "unet/diffusion_pytorch_model.safetensors", "text_encoder/model.safetensors"

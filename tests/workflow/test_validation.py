@@ -268,12 +268,8 @@ def test_an_entry_like_another_states_only_its_differences(config: dict, schema:
         ]
         assert len(set(seeds)) == 3, stage
     assert json.loads(table.settings(whole, "birds", "replicates")) == {
-        **{
-            "dataset": "birds",
-            "replicates": ["birds", *(f"birds-r{i}" for i in range(1, 5))],
-            "ablation": None,
-        },
-        **{"threads": config["threads"]},
+        **{"dataset": "birds", "replicates": ["birds", *(f"birds-r{i}" for i in range(1, 5))]},
+        **{"ablation": None, "threads": config["threads"]},
     }
     assert compared.config_hash(whole, "birds") == compared.config_hash({**whole, "replicates": {}}, "birds")
     assert compared.config_hash(whole, "birds") != compared.config_hash(whole, "birds-r1")
@@ -288,6 +284,20 @@ def test_settings_hold_the_chosen_kind_only(config: dict) -> None:
     changed["datasets"]["birds"]["settings"]["adapt"]["lora"]["rank"] = 99
     same = table.settings(changed, "birds", "adapt", "dreambooth", "landbird-land")
     assert same == table.settings(config, "birds", "adapt", "dreambooth", "landbird-land")
+
+
+def test_a_later_key_changes_no_lineage_until_it_is_used(config: dict) -> None:
+    """Adapters from before `adapt.weighting`, `shift`, `crop` and `captions` stay what they are."""
+    key = ("birds", "adapt", "lora", "landbird-land")
+    assert not {"weighting", "shift", "crop", "captions"} & json.loads(table.settings(config, *key)).keys()
+    for used in ({"weighting": "mode"}, {"shift": 2}, {"crop": "top"}, {"captions": 0.5}):
+        found = json.loads(table.settings(method_chain.merged(config, {"adapt": used}), *key))
+        assert used.items() <= found.items()
+    assert "memory" not in json.loads(table.settings(config, *key))["base"]
+    low = method_chain.merged(config, {"diffusion": {"memory": "low"}})
+    for stage in ("prior", "adapt", "sample"):
+        found = json.loads(table.settings(low, "birds", stage, "lora", "landbird-land"))
+        assert found["base"]["memory"] == "low"
 
 
 def test_both_ways_of_training_adapters_have_the_same_settings(config: dict) -> None:

@@ -15,6 +15,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from fairgen.core.errors import FairgenError
+
 NAMES = ("birds", "celeba", "fairface", "folder", "parquet", "table", "utkface", "waterbirds")
 SPLIT_WORDS = {
     "train": ("0", "train", "training"),
@@ -37,6 +39,19 @@ class Row:
     split: str = ""
     detail: dict[str, str] = field(default_factory=dict)
     where: str = ""
+
+    def attribute(self, name: str) -> str:
+        """What is said of one attribute.
+
+        Raises:
+            FairgenError: nothing, for the data lacks it.
+        """
+        if name not in self.attributes:
+            raise FairgenError(
+                f"config: the data has no attribute '{name}'; {self.path} has"
+                f" {', '.join(self.attributes) or 'none'}"
+            )
+        return self.attributes[name]
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,12 +12,14 @@ from itertools import chain
 from fairgen.core.errors import FairgenError
 from fairgen.workflow.compared import ablation, comparison, replicates
 from fairgen.workflow.method_chain import Config, dataset_block, extra, starts
-from fairgen.workflow.preflight import data, machine, models, plan, probes, prompts
+from fairgen.workflow.preflight import beside, data, machine, models, plan, probes, process, prompts
 from fairgen.workflow.preflight.findings import MACHINE, WRONG, Case, Finding
 
 CHECKS: tuple[Callable[[Case], Iterator[Finding]], ...] = (
     *(data.folder, data.fractions),
     *(models.base, models.layers, models.judges, models.backbones),
+    *(process.finetuning, process.drawing),
+    *(beside.asked, beside.columns),
     *(prompts.tokens_placed, prompts.told_apart, prompts.lengths),
     *(plan.quotas, plan.opinions, plan.shares, plan.recipes),
 )

@@ -112,7 +112,8 @@ def room(case: Case) -> Iterator[Finding]:
     numbers = parameters(case) if case.drawing else 0
     if not numbers:
         return
-    held = {"as it is": numbers * DTYPES[case.block("diffusion")["dtype"]]}
+    given = case.block("diffusion")
+    held = {"as it is": numbers * (1 if given["memory"] == "low" else DTYPES[given["dtype"]])}
     for method in case.adapting:
         adapt = case.block("adapt", method)
         if adapt["kind"] == "full":
@@ -124,7 +125,8 @@ def room(case: Case) -> Iterator[Finding]:
         where = "a GPU here has" if case.data["gpu"] else "this machine has"
         yield Finding(
             f"config: diffusion.model: {case.dataset}'s denoiser {what} takes {need:,} MB, and {where}"
-            f" {has:,} MB; take a smaller base, adapt.kind: lora in place of full, or a larger machine",
+            f" {has:,} MB; take a smaller base, adapt.kind: lora in place of full, diffusion.memory: low, or"
+            " a larger machine",
             MACHINE,
         )
 

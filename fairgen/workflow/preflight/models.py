@@ -6,19 +6,21 @@ By headers alone: torch, diffusers and transformers are never imported here.
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from fairgen.core import safetensors_header
 from fairgen.core.errors import FairgenError, shortened
 from fairgen.core.schemas import nearest
 from fairgen.models import families, lora, single_file
-from fairgen.models.checkpoints import check_moved, locate
+from fairgen.models.checkpoints import GATED, check_moved, gate, locate
 from fairgen.models.families import FAMILIES
-from fairgen.models.pipelines import ARCHITECTURES
+from fairgen.models.pipelines import ARCHITECTURES, T5, encoders_of, fault, guess
 from fairgen.workflow.preflight import places
-from fairgen.workflow.preflight.findings import ABSENT, NOTE, Case, Finding, settled
+from fairgen.workflow.preflight.findings import ABSENT, MACHINE, NOTE, Case, Finding, settled
 
 # how the name of a weight of each part starts, or ends if that has a dot in front
-UNET, VAE, TEXT = "conv_in.weight", "decoder.conv_in.weight", ".token_embedding.weight"
+VAE = "decoder.conv_in.weight"
+WORDS = ("vocab.json", "merges.txt")  # files of a tokenizer
 SINGLE = "model.diffusion_model."  # the denoiser in a single file
 
 
@@ -37,6 +39,8 @@ def there(key: str, model: str, revision: str | None, file: str) -> Iterator[Fin
                 f"config: {key}: {model} is not in the local cache, and HF_HUB_OFFLINE keeps to that; fetch"
                 f" it with `{fetch}` where there is a network, or give a local folder"
             )
+        elif model.startswith(GATED) and not places.logged_in():
+            yield Finding(f"config: {key}: {gate(model)}", MACHINE)
         else:
             yield Finding(f"config: {key}: {model} will be downloaded; `{fetch}` does so before", NOTE)
 
@@ -59,17 +63,17 @@ def base(case: Case) -> Iterator[Finding]:
         yield from there(key, model, given["revision"], "model_index.json")
     folder = places.base_folder(given)
     if folder is None:
+        wrong = fault(model, {"_class_name": guess(model) or next(iter(ARCHITECTURES))})
+        if wrong and not places.is_local(model):
+            yield Finding(f"config: {key}: {wrong}")
         return
-    suffixes = places.layout(folder)
-    if suffixes is None:
-        kind = (places.read(folder / "model_index.json") or {}).get("_class_name", "file that cannot be read")
-        yield Finding(
-            f"config: {key}: {folder}/model_index.json: a {kind}; give one of {', '.join(ARCHITECTURES)}"
-        )
+    about = places.read(folder / "model_index.json") or {"_class_name": "file that cannot be read"}
+    if wrong := fault(model, about):
+        yield Finding(f"config: {key}: {wrong}")
         return
     if single:
         yield from header([Path(locate(model))], f"config: {key}", SINGLE)
-    found = parts(folder, suffixes, None if single else given["variant"] or "", key)
+    found = parts(folder, about, None if single else given["variant"] or "", key)
     yield from settled(found, "" if single else rest_of(model, key))
 
 
@@ -80,10 +84,14 @@ def rest_of(model: str, key: str) -> str:
     return f"config: {key}: of {model} the local cache has a part; the rest will be downloaded"
 
 
-def parts(folder: Path, suffixes: tuple[str, ...], variant: str | None, key: str) -> Iterator[Finding]:
-    """Check the parts of a base's folder; `variant` None asks for no weights, as beside a single file."""
-    named = [("unet", "diffusion_pytorch_model", UNET), ("vae", "diffusion_pytorch_model", VAE)]
-    named += [(f"text_encoder{suffix}", "model", TEXT) for suffix in suffixes]
+def parts(folder: Path, about: dict[str, Any], variant: str | None, key: str) -> Iterator[Finding]:
+    """Check the parts of a base's folder with this index; `variant` None asks for no weights, as beside a
+    single file.
+    """
+    layout, encoders = ARCHITECTURES[about["_class_name"]], encoders_of(about)
+    named = [(layout.denoiser, "diffusion_pytorch_model", layout.sign)]
+    named += [("vae", "diffusion_pytorch_model", VAE)]
+    named += [(f"text_encoder{suffix}", "model", text.sign) for suffix, text in encoders.items()]
     for name, stem, sign in named:
         where = f"config: {key}: {folder / name}"
         if places.read(folder / name / "config.json") is None:
@@ -96,8 +104,9 @@ def parts(folder: Path, suffixes: tuple[str, ...], variant: str | None, key: str
             f"config: {key}: {schedule} holds no readable scheduler_config.json; fetch the model again",
             ABSENT,
         )
-    for suffix in suffixes:
-        yield from tokenizer(folder / f"tokenizer{suffix}", f"config: {key}: {folder / f'tokenizer{suffix}'}")
+    for suffix, text in encoders.items():
+        place = folder / f"tokenizer{suffix}"
+        yield from tokenizer(place, f"config: {key}: {place}", ("spiece.model",) if text == T5 else WORDS)
 
 
 def weights(folder: Path, stem: str, variant: str, where: str, sign: str) -> Iterator[Finding]:
@@ -135,7 +144,7 @@ def header(files: list[Path], where: str, sign: str) -> Iterator[Finding]:
                 f"{where}: {file.name} is damaged or no safetensors file ({reason}); fetch it again"
             )
             return
-    if not any(name.endswith(sign) if sign.startswith(".") else name.startswith(sign) for name in names):
+    if not signed(names, sign):
         what = f"of other weights, for example {names[0]}" if names else "without weights"
         yield Finding(
             f"{where}: {files[0].name} is a file {what} {f' (expected {sign})' if sign else ''}; give the"
@@ -143,9 +152,14 @@ def header(files: list[Path], where: str, sign: str) -> Iterator[Finding]:
         )
 
 
-def tokenizer(
-    folder: Path, where: str, files: tuple[str, ...] = ("vocab.json", "merges.txt")
-) -> Iterator[Finding]:
+def signed(names: list[str], sign: str) -> bool:
+    """Whether one of a network's weights is named like `sign`, which is an end if it begins with a dot."""
+    if sign.startswith("."):
+        return any(f".{name}".endswith(sign) for name in names)
+    return any(name.startswith(sign) for name in names)
+
+
+def tokenizer(folder: Path, where: str, files: tuple[str, ...] = WORDS) -> Iterator[Finding]:
     """Check that a tokenizer's words are there; transformers would make one without words."""
     words = [name for name in files if not (folder / name).is_file()]
     if words and ("tokenizer.json" in files or not (folder / "tokenizer.json").is_file()):
@@ -210,16 +224,15 @@ def layers(case: Case) -> Iterator[Finding]:
     given = case.block("diffusion")
     if not case.adapting or single_file.is_one(given["model"]):
         return
+    folder = places.base_folder(given)
+    own = places.layout(folder) if folder else None
     try:
-        names = [
-            name.removesuffix(".weight")
-            for file in places.denoiser_files(given)
-            for name in safetensors_header.shapes(file)
-        ]
+        weights = [name for file in places.denoiser_files(given) for name in safetensors_header.shapes(file)]
     except (OSError, ValueError, KeyError, TypeError):  # told by `base`
         return
-    if UNET.removesuffix(".weight") not in names:  # a file of other weights, told by `base` too
+    if not own or not signed(weights, own.sign):  # a file of other weights, told by `base` too
         return
+    names = [name.removesuffix(".weight") for name in weights]
     for methods, (adapt,) in case.sharing(case.adapting, "adapt"):
         for target in lora.absent(adapt["lora"]["targets"], names) if adapt["kind"] == "lora" else ():
             known = {name.rpartition(".")[2] for name in names} - {"0", "2"}

@@ -7,7 +7,7 @@ from typing import Any
 
 from fairgen.models import single_file
 from fairgen.models.checkpoints import locate
-from fairgen.models.pipelines import ARCHITECTURES
+from fairgen.models.pipelines import ARCHITECTURES, Layout
 from fairgen.workflow.method_chain import Config
 
 
@@ -40,6 +40,13 @@ def offline() -> bool:
     return bool(constants.HF_HUB_OFFLINE)
 
 
+def logged_in() -> bool:
+    """Whether the hub knows who asks."""
+    from huggingface_hub import get_token
+
+    return get_token() is not None
+
+
 def base_folder(diffusion: Config) -> Path | None:
     """The local folder in diffusers' layout that describes the base; None where there is none (yet)."""
     model = diffusion["model"]
@@ -57,9 +64,10 @@ def denoiser_files(diffusion: Config) -> list[Path]:
     (yet).
     """
     folder = base_folder(diffusion)
-    files = sorted((folder / "unet").glob("*.safetensors")) if folder else []
+    own = layout(folder) if folder else None
+    files = sorted((folder / own.denoiser).glob("*.safetensors")) if folder and own else []
     if diffusion["variant"]:
-        return [file for file in files if f".{diffusion['variant']}." in file.name]
+        return [file for file in files if file.name.split(".")[1].split("-")[0] == diffusion["variant"]]
     return [file for file in files if file.name.count(".") == 1] or files[:1]
 
 
@@ -77,6 +85,6 @@ def read(path: Path) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def layout(folder: Path) -> tuple[str, ...] | None:
-    """The suffixes of a base's text encoders; None for an architecture that fairgen does not know."""
+def layout(folder: Path) -> Layout | None:
+    """Where a base's parts lie; None for an architecture that fairgen does not know."""
     return ARCHITECTURES.get((read(folder / "model_index.json") or {}).get("_class_name", ""))

@@ -10,6 +10,7 @@ from typing import Any
 from fairgen.generate.prompts import PLACE, instance_prompt, plain_prompt
 from fairgen.models import tokenizer_file
 from fairgen.models.families import FAMILIES
+from fairgen.models.pipelines import CLIP
 from fairgen.workflow.preflight.findings import Case, Finding
 from fairgen.workflow.preflight.places import base_folder, image_text_folder, layout, read
 
@@ -60,11 +61,7 @@ def lengths(case: Case) -> Iterator[Finding]:
     for block in ("sample", "prior"):
         asked.append((f"{block}.solver.negative_prompt", case.block(block)["solver"]["negative_prompt"]))
     base = base_folder(case.block("diffusion"))
-    readers = (
-        [(base / f"tokenizer{suffix}", [*plain.items(), *asked]) for suffix in layout(base) or ()]
-        if base
-        else []
-    )
+    readers = [(place, [*plain.items(), *asked]) for place in (clip_tokenizers(base) if base else ())]
     scorers = [image_text_folder(model) for model in case.scorers()]
     readers += [(place, list(plain.items())) for place in scorers if place]
     told = set()
@@ -73,6 +70,13 @@ def lengths(case: Case) -> Iterator[Finding]:
             if where not in told:
                 yield Finding(f"config: {where}: {text}")
             told.add(where)
+
+
+def clip_tokenizers(base: Path) -> list[Path]:
+    """The tokenizers of a base's CLIPs; other text encoders read several times as many tokens."""
+    own = layout(base)
+    suffixes = [suffix for suffix, text in own.encoders.items() if text == CLIP] if own else []
+    return [base / f"tokenizer{suffix}" for suffix in suffixes]
 
 
 def too_long(folder: Path, prompts: list[tuple[str, str]]) -> Iterator[tuple[str, str]]:
