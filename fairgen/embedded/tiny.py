@@ -44,13 +44,13 @@ def learn_merges(words: tuple[str, ...]) -> list[tuple[str, str]]:
     return merges
 
 
-def write_tokenizer(folder: Path) -> None:
-    """Write a CLIP tokenizer whose merges make one token of each word; other words fall back to
-    characters.
+def write_tokenizer(folder: Path, words: tuple[str, ...] = WORDS) -> None:
+    """Write a CLIP tokenizer whose merges make one token of each word (`V` as `v`); other words fall back
+    to characters.
     """
     characters = [chr(c) for c in range(33, 127)]
     vocabulary = characters + [c + "</w>" for c in characters]
-    merges = learn_merges(WORDS)
+    merges = learn_merges(tuple(word.lower() for word in words))
     vocabulary += [a + b for a, b in merges]
     vocabulary += ["<|startoftext|>", "<|endoftext|>"]
     folder.mkdir(parents=True, exist_ok=True)

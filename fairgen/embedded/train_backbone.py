@@ -1,7 +1,7 @@
 """Pretraining of the embedded backbone, from which every method's classifier starts, as from ImageNet's
 elsewhere.
 
-SimCLR (Chen et al. 2020, arXiv 2002.05709) on drawings of the world: two views of each, cropped, mirrored and
+SimCLR (Chen et al. 2020, arXiv 2002.05709) on pictures of the world: two views of each, cropped, mirrored and
 shifted in colour a little, are told apart from those of all others. No label is read. As an encoder it sees
 colour and texture, to which the scoring CLIP is trained to be blind.
 """
@@ -12,10 +12,9 @@ from typing import Any
 import numpy as np
 import torch
 from torch.nn import functional as F
-from tqdm import tqdm
 
 from fairgen.embedded import tiny
-from fairgen.embedded.train_common import DRAWINGS, SEED, batches, drawings, one_cycle, update, write_record
+from fairgen.embedded.train_common import SEED, Training, fit, write_record
 
 BACKBONE_SETTINGS: dict[str, Any] = {
     "steps": 2500,
@@ -67,13 +66,13 @@ def write_config(network: Any) -> None:
     (tiny.BACKBONE / "config.json").write_text(json.dumps(about, indent=1) + "\n")
 
 
-def train_backbone() -> None:
+def train_backbone(training: Training) -> None:
     """Train, and write the backbone without its projection head, in half precision."""
     import timm
     from safetensors.torch import save_file
 
     torch.manual_seed(SEED + 3)
-    cfg = BACKBONE_SETTINGS
+    cfg = training.settings
     network = (
         timm.create_model(tiny.BACKBONE_MODEL, num_classes=0, **tiny.BACKBONE_ARGS)
         .to(memory_format=torch.channels_last)
@@ -84,26 +83,20 @@ def train_backbone() -> None:
         torch.nn.Linear(width, width), torch.nn.ReLU(), torch.nn.Linear(width, cfg["projection"])
     )
     mean, std = (torch.tensor(network.pretrained_cfg[k]).view(1, 3, 1, 1) for k in ("mean", "std"))
-    pixels = torch.from_numpy(np.stack([d.pixels for d in drawings(DRAWINGS)])).permute(0, 3, 1, 2)
+    pixels = torch.from_numpy(training.corpus.pixels).permute(0, 3, 1, 2)
     weights = [*network.parameters(), *head.parameters()]
     optimizer = torch.optim.AdamW(weights, lr=cfg["lr"], weight_decay=cfg["weight_decay"])
-    schedule, losses = one_cycle(optimizer, cfg["lr"], cfg["steps"]), []
     generator = torch.Generator().manual_seed(SEED + 3)
-    bar = tqdm(
-        batches(len(pixels), cfg["batch"], cfg["steps"], np.random.default_rng(SEED + 3)),
-        total=cfg["steps"],
-        desc="backbone",
-        mininterval=5,
-    )
-    for rows in bar:
+
+    def loss_of(rows: np.ndarray) -> tuple[torch.Tensor, float]:
         x = pixels[torch.from_numpy(rows)].float() / 255
         both = torch.cat([views(x, cfg["colour"], generator) for _ in range(2)])
         features = network(((both - mean) / std).contiguous(memory_format=torch.channels_last))
         loss = contrastive(head(features), cfg["temperature"])
-        update(loss, optimizer, schedule)
-        losses.append(loss.item())
-        if len(losses) % 100 == 0:
-            bar.set_postfix(loss=round(float(np.mean(losses[-100:])), 3))
+        return loss, loss.item()
+
+    changing = [*network.state_dict().values(), *head.state_dict().values()]
+    losses = fit(training, changing, optimizer, generator, SEED + 3, loss_of)
     stored = {
         name: x.half() if x.is_floating_point() else x
         for name, x in network.eval().to(memory_format=torch.contiguous_format).state_dict().items()
@@ -111,4 +104,4 @@ def train_backbone() -> None:
     tiny.BACKBONE.mkdir(parents=True, exist_ok=True)
     save_file(stored, tiny.BACKBONE / "model.safetensors")
     write_config(network)
-    write_record("backbone", {**cfg, "loss": float(np.mean(losses[-100:]))})
+    write_record(training, loss=float(np.mean(losses[-100:])))

@@ -1,10 +1,12 @@
-"""What the parts of the embedded model's pretraining share: drawings, batches, the schedule and the
-record.
+"""What the parts of an embedded model's pretraining share: the loop with its batches, schedule and
+checkpoints, views of pictures, and the record.
 """
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -12,16 +14,67 @@ import torch
 from torch.nn import functional as F
 from tqdm import tqdm
 
+from fairgen.core.checkpoint import TrainingState
+from fairgen.core.workfolder import Resume, WorkFolder
 from fairgen.embedded import tiny
-from fairgen.embedded.birds import Drawing
-from fairgen.embedded.world import world
+from fairgen.embedded.corpus import Corpus
 
-SEED, DRAWINGS = 2025, 40_000
+SEED = 2025
 
 
-def drawings(count: int, name: str = "world") -> list[Drawing]:
-    """Draw the first `count` drawings of a stream."""
-    return [world(SEED, i, name) for i in tqdm(range(count), desc=f"draw {name}", mininterval=5)]
+@dataclass(frozen=True)
+class Training:
+    """The training of one part: on what, how, and where its checkpoints lie."""
+
+    part: str
+    corpus: Corpus
+    settings: dict[str, Any]  # steps, batch, lr, …
+    work: WorkFolder
+
+
+def fit(
+    training: Training,
+    tensors: list[torch.Tensor],
+    optimizer: torch.optim.Optimizer,
+    generator: torch.Generator,
+    order: int,
+    losses: Callable[[np.ndarray], tuple[torch.Tensor, float]],
+    after: Callable[[int], object] = lambda step: None,
+) -> list[float]:
+    """Train by the settings' `steps`, `batch` and `lr`, or go on where an interrupted call has stopped.
+
+    Args:
+        training: whose settings are followed.
+        tensors: all that changes with the steps, besides the optimizer's state.
+        optimizer: of the weights that learn.
+        generator: what `losses` draws from, besides torch's own.
+        order: seed of the order of the pictures.
+        losses: loss of some rows of the corpus, and the figure that is kept of the step.
+        after: called after each step, with the number of steps so far.
+
+    Returns:
+        The figure of each step.
+    """
+    cfg = training.settings
+    schedule = one_cycle(optimizer, cfg["lr"], cfg["steps"])
+    state = TrainingState({"state": tensors}, optimizer, schedule, generator, [])
+    state.resume(Resume(training.work, training.corpus.hashes()))
+    if state.step:  # the schedule moves Adam's first moment too, which no checkpoint holds
+        schedule.last_epoch -= 1
+        schedule.step()
+    rows = batches(len(training.corpus.pixels), cfg["batch"], cfg["steps"], np.random.default_rng(order))
+    with tqdm(total=cfg["steps"], initial=state.step, desc=training.part, mininterval=5) as bar:
+        for chosen in islice(rows, state.step, None):
+            loss, figure = losses(chosen)
+            update(loss, optimizer, schedule)
+            state.step += 1
+            state.losses.append(figure)
+            after(state.step)
+            bar.update()
+            if state.step % 100 == 0:
+                bar.set_postfix(mean=round(float(np.mean(state.losses[-100:])), 4))
+            state.save(training.work)
+    return state.losses
 
 
 def to_tensor(images: np.ndarray) -> torch.Tensor:
@@ -98,13 +151,18 @@ def update(
     schedule.step()
 
 
-def write_record(part: str, entry: dict) -> None:
-    """Add one part's entry and the hash of every weight file to the record."""
+def read_record() -> dict[str, Any]:
+    """The record in the folder of the weights, {} if there is none."""
     path = tiny.FOLDER / "record.json"
-    new: dict[str, Any] = {"seed": SEED, "world_drawings": DRAWINGS, "parts": {}}
-    record = json.loads(path.read_text()) if path.exists() else new
-    record["parts"][part] = {**entry, "torch": torch.__version__}
-    files = sorted(tiny.FOLDER.rglob("*.safetensors"))
+    return json.loads(path.read_text()) if path.exists() else {}
+
+
+def write_record(training: Training, **figures: float) -> None:
+    """Add one part's settings and figures, and the hash of every weight file, to the record."""
+    path = tiny.FOLDER / "record.json"
+    record = read_record() or {"seed": SEED, **training.corpus.about, "parts": {}}
+    record["parts"][training.part] = {**training.settings, **figures, "torch": torch.__version__}
+    files = sorted(f for f in tiny.FOLDER.rglob("*.safetensors") if training.work.folder not in f.parents)
     record["sha256"] = {
         str(f.relative_to(tiny.FOLDER)): hashlib.sha256(f.read_bytes()).hexdigest() for f in files
     }

@@ -6,15 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from fairgen.embedded import tiny, train_backbone, train_clip, train_common, train_model
+from fairgen.embedded import drawings, tiny, train_model
 
 
 def test_all_parts_write_the_folder_that_ships(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shipped = {str(p.relative_to(tiny.FOLDER)) for p in tiny.FOLDER.rglob("*") if p.is_file()}
-    for module in (train_common, train_model, train_clip, train_backbone):
-        monkeypatch.setattr(module, "DRAWINGS", 150)
-    recipes = (train_clip.CLIP_SETTINGS, train_clip.SCORER_SETTINGS, train_backbone.BACKBONE_SETTINGS)
-    for settings in (*recipes, train_model.VAE_SETTINGS, train_model.UNET_SETTINGS):
+    monkeypatch.setattr(drawings, "DRAWINGS", 150)
+    for _, settings in train_model.PARTS.values():
         monkeypatch.setitem(settings, "steps", 2)
     for name in ("FOLDER", "DIFFUSION", "CLIP", "BACKBONE"):
         monkeypatch.setattr(tiny, name, getattr(tiny, name))
