@@ -98,7 +98,7 @@ def probabilities(judge: Contrastive, pixels: np.ndarray) -> np.ndarray:
 
 def judge_unet(base: base_model.Base, judge: Contrastive, count: int, sheets: Path) -> None:
     """Images by each group's prompt."""
-    unet, vae, drawn = diffusion.load_unet(base), diffusion.load_vae(base), []
+    unet, vae, drawn = diffusion.load_denoiser(base), diffusion.load_vae(base), []
     for i, (name, prompt) in enumerate(zip(GROUPS, PROMPTS, strict=True)):
         text = text_encoders.encode_prompts(base, [prompt, ""])
         seeds, solver = list(range(count)), Solver("dpmsolver++", 10, 2.0, "", 50)

@@ -38,8 +38,8 @@ log = logging.getLogger("fairgen")
 # a log that cannot be written (disk full) must not hide the one line about it
 logging.raiseExceptions = False
 REMEDIES = {  # what the system says, and what to do
-    "CUDA out of memory": "lower the stage's batch, set diffusion.dtype: bfloat16 or gradient_checkpointing:"
-    " true",
+    "CUDA out of memory": "lower the stage's batch, or set diffusion.dtype: bfloat16, diffusion.memory: low"
+    " or gradient_checkpointing: true",
     "No space left on device": "free some space and call snakemake again",
     "Read-only file system": "make it writable, or run in a folder that is",
     "Permission denied": "make it accessible, or run in a folder that is",

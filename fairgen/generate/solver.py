@@ -12,7 +12,7 @@ import torch
 
 from fairgen.core import job
 from fairgen.core.errors import FairgenError
-from fairgen.models import autoencoder, base_model, diffusion
+from fairgen.models import autoencoder, base_model, diffusion, eight_bits
 from fairgen.models.conditioning import Conditioning, joined
 from fairgen.models.process import Sampler
 
@@ -21,7 +21,7 @@ from fairgen.models.process import Sampler
 class Solver:
     """How images are drawn."""
 
-    scheduler: str  # dpmsolver++ | unipc
+    scheduler: str  # dpmsolver++ | unipc | euler, of bases of flow matching
     steps: int
     guidance: float  # 1 or less: no guidance, half the work
     negative_prompt: str
@@ -42,13 +42,13 @@ def denoise(
 ) -> torch.Tensor:
     """Run the solver from noise; `text` has a row for the prompt and one for the negative prompt."""
     count, (run, latents) = len(noise), sampler.begin(solver.steps, noise.to(unet.device))
-    guided = solver.guidance > 1
+    guided, dtype = solver.guidance > 1, eight_bits.dtype_of(unet)
     rows = text[:1].expand(count)
     if guided:
         rows = joined([rows, text[1:].expand(count)])
     for step in run.steps:
         model_input = run.scaled(torch.cat([latents, latents]) if guided else latents, step)
-        model_input = model_input.to(unet.dtype, memory_format=diffusion.sampling_layout(unet))
+        model_input = model_input.to(dtype, memory_format=diffusion.sampling_layout(unet))
         predicted = diffusion.predict(unet, model_input, step, rows)
         if guided:
             wanted, unwanted = predicted.chunk(2)

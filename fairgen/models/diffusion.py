@@ -5,6 +5,7 @@ of `architectures`. The loops carry a `Conditioning` about and call `predict`.
 """
 
 import hashlib
+import os
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,10 @@ from fairgen.models.base_model import Base
 from fairgen.models.checkpoints import locate, missing
 from fairgen.models.conditioning import Conditioning
 from fairgen.models.parts import DTYPES, Encoders, config, index, index_file, layout, load_part
-from fairgen.models.pipelines import left_out
+from fairgen.models.pipelines import encoders_of, left_out
 from fairgen.models.process import Process
+
+BLOCK, SKIP = 1 << 20, 16  # bytes that are read at once of a file, and of how many blocks one
 
 
 def predict(denoiser: Any, latents: torch.Tensor, steps: torch.Tensor, text: Conditioning) -> torch.Tensor:
@@ -93,18 +96,32 @@ def pipeline(base: Base, denoiser: torch.nn.Module, encoders: Encoders) -> Any:
 
 
 def identity(base: Base) -> str:
-    """What an adapter was trained on: a hash of the local denoiser's config and weights, or the hub id and
-    its commit.
+    """What an adapter was trained on and images were drawn with: the hub id and its commit, or a hash of what
+    lies in the local folder.
 
-    Of a single file, everything in it counts.
+    The denoiser's weights count as a whole, and so does a single file; of the text encoders' and the
+    autoencoder's a sixteenth does.
     """
-    folder = Path(base.layout) / layout(base).denoiser
+    own, folder = layout(base), Path(base.layout)
     if not folder.is_dir():
         return f"{base.model}@{index_file(base).parent.name}"
-    digest = hashlib.sha256((folder / "config.json").read_bytes())
-    single = single_file.is_one(base.model)
-    for path in [Path(locate(base.model))] if single else sorted(folder.glob("*.safetensors")):
-        with path.open("rb") as file:
-            while block := file.read(1 << 24):
-                digest.update(block)
+    others = ["vae", *(f"text_encoder{suffix}" for suffix in encoders_of(index(base)))]
+    digest = hashlib.sha256((folder / "scheduler/scheduler_config.json").read_bytes())
+    for part in (own.denoiser, *others):
+        digest.update(part.encode() + (folder / part / "config.json").read_bytes())
+    if single_file.is_one(base.model):
+        read_into(digest, Path(locate(base.model)))
+    else:
+        for part in (own.denoiser, *others):
+            for path in sorted((folder / part).glob("*.safetensors")):
+                read_into(digest, path, 1 if part == own.denoiser else SKIP)
     return digest.hexdigest()[:16]
+
+
+def read_into(digest: Any, path: Path, skip: int = 1) -> None:
+    """Add a file's size and content to a digest, or of every `skip` blocks the first."""
+    digest.update(str(path.stat().st_size).encode())
+    with path.open("rb") as file:
+        while block := file.read(BLOCK):
+            digest.update(block)
+            file.seek((skip - 1) * BLOCK, os.SEEK_CUR)

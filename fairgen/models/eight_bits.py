@@ -58,6 +58,14 @@ class EightBitLinear(nn.Linear):
         return found if self.bias is None else found + self.bias
 
 
+def dtype_of(network: Any) -> torch.dtype:
+    """The dtype in which a denoiser computes. Where its layers are in eight bits, their scales have it, for
+    its first weight may be one of LoRA's, which are float32.
+    """
+    reduced = next((layer for layer in network.modules() if isinstance(layer, EightBitLinear)), None)
+    return reduced.scale.dtype if reduced else network.dtype
+
+
 @torch.no_grad()
 def reduce(network: nn.Module) -> nn.Module:
     """Put eight-bit layers in the place of a frozen network's larger linear ones, but for those that share

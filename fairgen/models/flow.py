@@ -94,9 +94,7 @@ class Flow:
                 FlowMatchEulerDiscreteScheduler,
             )
 
-        own = FlowMatchEulerDiscreteScheduler.load_config(
-            base.layout, subfolder="scheduler", revision=base.revision
-        )
+        own = parts.config(FlowMatchEulerDiscreteScheduler, base, "scheduler")
         if own.get("_class_name") != FlowMatchEulerDiscreteScheduler.__name__:
             raise FairgenError(
                 f"diffusion.model: the schedule of {base.model} is a {own.get('_class_name')}, and its parts"

@@ -2,7 +2,7 @@
 files.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fairgen.models import single_file
@@ -14,6 +14,7 @@ class Text:
 
     sign: str  # how the name of a weight in its file starts, or ends if that has a dot in front
     tokens: int = 0  # how many it is given; 0: as many as its tokenizer says
+    around: int = 2  # of them, those around a prompt: start and end, or a chat's
     optional: bool = False
 
 
@@ -29,7 +30,8 @@ class Layout:
 
 
 CLIP = Text(".token_embedding.weight")
-QWEN = Text(".embed_tokens.weight", 512)
+THINKING = Text(".embed_tokens.weight", 512, around=8)
+NOT_THINKING = replace(THINKING, around=12)
 T5 = Text("shared.weight", 256, optional=True)
 ARCHITECTURES = {
     "StableDiffusionPipeline": Layout({"": CLIP}),
@@ -37,13 +39,15 @@ ARCHITECTURES = {
     "StableDiffusion3Pipeline": Layout(
         {"": CLIP, "_2": CLIP, "_3": T5}, "transformer", "pos_embed.proj.weight", flow=True, multiple=16
     ),
-    "Flux2KleinPipeline": Layout({"": QWEN}, "transformer", "x_embedder.weight", flow=True, multiple=16),
-    "ZImagePipeline": Layout({"": QWEN}, "transformer", "all_x_embedder.", flow=True, multiple=16),
+    "Flux2KleinPipeline": Layout(
+        {"": NOT_THINKING}, "transformer", "x_embedder.weight", flow=True, multiple=16
+    ),
+    "ZImagePipeline": Layout({"": THINKING}, "transformer", "all_x_embedder.", flow=True, multiple=16),
 }
 # by what hub ids of their bases hold
 NAMED = {
     "stable-diffusion-3": "StableDiffusion3Pipeline",
-    "flux.2-klein-base": "Flux2KleinPipeline",
+    "flux.2-klein": "Flux2KleinPipeline",
     "z-image": "ZImagePipeline",
 }
 EULER = "euler"  # the solver of bases that are trained by flow matching
@@ -70,8 +74,7 @@ def fault(model: str, about: dict[str, Any]) -> str:
     kind = about.get("_class_name")
     if kind not in ARCHITECTURES:
         return f"{model} is a {kind}; give one of {', '.join(ARCHITECTURES)}"
-    name = model.rstrip("/").rsplit("/", 1)[-1].lower()
-    if about.get("is_distilled") or any(word in name for word in FAST):
+    if about.get("is_distilled") or distilled(model):
         return (
             f"{model} is distilled to few steps, which finetuning undoes; give the base that it was made from"
         )
@@ -81,6 +84,12 @@ def fault(model: str, about: dict[str, Any]) -> str:
             " in diffusers' layout"
         )
     return ""
+
+
+def distilled(model: str) -> bool:
+    """Whether a model's name says that it is distilled; klein's bases are called so, the others are not."""
+    name = model.rstrip("/").rsplit("/", 1)[-1].lower()
+    return any(word in name for word in FAST) or ("flux.2-klein" in name and "base" not in name)
 
 
 def guess(model: str) -> str:

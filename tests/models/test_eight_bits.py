@@ -112,6 +112,28 @@ def test_lora_trains_on_a_base_in_eight_bits_and_comes_back(
     assert torch.allclose(*answers, atol=1e-5 if dtype == "float32" else 0.05)
 
 
+@pytest.mark.parametrize("dora", [False, True])
+@pytest.mark.parametrize("architecture", flow_miniatures.ARCHITECTURES)
+def test_a_base_in_eight_bits_computes_in_its_own_dtype(
+    flow_folders: dict, architecture: str, dora: bool
+) -> None:
+    """Training and drawing, though LoRA's matrices are float32 and may be the first weights of all."""
+    base = low(base_of(flow_folders[architecture], dtype="bfloat16"))
+    settings = changed(adapt_settings("lora", base, min_snr=0), steps=1, batch=2, dora=dora)
+    pixels = np.random.default_rng(0).integers(0, 255, (2, 32, 32, 3), dtype=np.uint8)
+    unet, losses = train(settings, base, ("a duck V", pixels), [], "g/0")
+    assert np.isfinite(losses).all()
+    assert {eight_bits.dtype_of(unet), eight_bits.dtype_of(diffusion.load_denoiser(base))} == {torch.bfloat16}
+    read = set()
+    for layer in unet.modules():
+        if isinstance(layer, eight_bits.EightBitLinear):
+            layer.register_forward_hook(lambda _, given, found: read.update((given[0].dtype, found.dtype)))
+    text = text_encoders.encode_prompts(base, ["a duck", ""])
+    solver = Solver("euler", 1, 2.0, "", 1)
+    assert len(list(sample_images(unet, diffusion.load_vae(base), base, text, [1], solver))) == 1
+    assert read == {torch.bfloat16}
+
+
 def test_a_shared_batch_trains_on_a_base_in_eight_bits(base: base_model.Base) -> None:
     pixels = np.random.default_rng(0).integers(0, 255, (4, 32, 32, 3), dtype=np.uint8)
     settings = adapt_settings("lora", low(base))

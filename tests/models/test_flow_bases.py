@@ -257,6 +257,52 @@ def test_without_t5_its_states_are_zeros(tmp_path: Path) -> None:
     assert torch.allclose(found.pooled, pooled, atol=1e-5)
 
 
+def test_a_base_is_another_with_other_text_encoders_or_another_schedule(
+    flow_folders: dict, tmp_path: Path
+) -> None:
+    """Their images differ, though the denoiser is the same."""
+    folder, found = flow_folders["sd35"], [diffusion.identity(base_of(flow_folders["sd35"]))]
+    edits = {
+        "without": ("model_index.json", {"text_encoder_3": [None, None], "tokenizer_3": [None, None]}),
+        "schedule": ("scheduler/scheduler_config.json", {"shift": 5.0}),
+    }
+    for name, (file, changes) in edits.items():
+        found.append(diffusion.identity(other(folder, tmp_path / name, file, **changes)))
+    for part in ("text_encoder_2", "vae"):
+        copy = shutil.copytree(folder, tmp_path / part)
+        (weights,) = (copy / part).glob("*.safetensors")
+        content = bytearray(weights.read_bytes())
+        content[-1] ^= 1
+        weights.write_bytes(content)
+        found.append(diffusion.identity(base_of(copy)))
+    assert len(set(found)) == len(found)
+    assert diffusion.identity(base_of(shutil.copytree(folder, tmp_path / "same"))) == found[0]
+
+
+def test_adapters_of_a_shared_batch_draw_and_load_in_a_plain_pipeline(
+    flow_folders: dict, pixels: np.ndarray, tmp_path: Path
+) -> None:
+    base, file = base_of(flow_folders["klein"]), tmp_path / "g.safetensors"
+    settings = changed(flow_settings(base), lr=0.1, steps=3, batch=2)
+    halves = {"g/0": pixels[:2], "g/1": pixels[2:]}
+    together = train_shared(settings, base, "a V", halves, [], "g")
+    facts = {"kind": "lora", "rank": 4, "alpha": 8, "dora": False, "base": diffusion.identity(base)}
+    config = lora.lora_config(4, 8, False, diffusion.lora_targets(base))
+    facts |= {"group": "g", "images": 2, "prompt": "a V"}
+    stored = {str(i): (state, {**facts, "cluster": i}) for i, (state, _) in enumerate(together)}
+    adapters.write_group(file, stored, "transformer", config)
+    exported = tmp_path / "one.safetensors"
+    assert cli.main(["export", f"{file}#1", str(exported), "--model", base.model]) == 0
+    denoiser, pipeline = diffusion.load_denoiser(base), plain_pipeline(flow_folders["klein"])
+    untouched = drawn(base, denoiser, [3])[0]
+    adapters.apply(Path(f"{file}#1"), denoiser, diffusion.identity(base))
+    image = drawn(base, denoiser, [3])[0]
+    pipeline.load_lora_weights(exported)
+    plain = drawn_plainly(pipeline, base, 3, PLAIN_GUIDANCE["klein"])
+    assert np.abs(plain.astype(int) - image).max() <= 1
+    assert np.abs(untouched.astype(int) - image).max() > 4
+
+
 def other(folder: Path, place: Path, file: str, **changes: object) -> base_model.Base:
     """A copy of a base with changes in one of its JSON files."""
     shutil.copytree(folder, place)
@@ -291,6 +337,10 @@ def test_what_is_not_for_flow_matching_is_one_line(flow_folders: dict, tmp_path:
     ):
         with pytest.raises(FairgenError, match=rf"^diffusion\.model: .*{said}"):
             text_encoders.encode_prompts(other(folder, tmp_path / name, file, **changes), [PROMPT])
+    unscheduled = shutil.copytree(folder, tmp_path / "unscheduled")
+    (unscheduled / "scheduler/scheduler_config.json").unlink()
+    with pytest.raises(FairgenError, match=r"^diffusion\.model: cannot load a model from the folder .*"):
+        diffusion.process(base_of(unscheduled))
     ddpm = {"_class_name": "DDPMScheduler", "beta_start": 0.1}
     with pytest.raises(FairgenError, match=r"^diffusion\.model: the schedule of .*ddpm is a DDPMScheduler"):
         diffusion.process(other(folder, tmp_path / "ddpm", "scheduler/scheduler_config.json", **ddpm))

@@ -14,6 +14,7 @@ import yaml
 from workflows import PROJECT, Workflow
 
 from fairgen.core.errors import FairgenError
+from fairgen.models.pipelines import CLIP, NOT_THINKING
 from fairgen.workflow import preflight
 from fairgen.workflow.command_line import DEFAULT, Call, call, requested
 from fairgen.workflow.method_chain import expanded, merged
@@ -304,13 +305,16 @@ def test_bases_of_flow_matching_pass(config: dict, flow_folders: dict, architect
         ({"adapt": {"min_snr": 0, "offset_noise": 0.1}}, r"adapt\.offset_noise: .*; set it to 0$"),
         (
             {"adapt": {"min_snr": 0, "lora": {"text_lr": 1e-5}}},
-            r"adapt\.lora\.text_lr: .*, for lora on birds, .*; set it to 0$",
+            r"adapt\.lora\.text_lr: .*, for lora on birds, has text encoders that are not .*; set it to 0$",
         ),
         (
             {"sample": {"solver": {"scheduler": "unipc"}}},
-            r"sample\.solver\.scheduler: unipc is for Stable Diffusion 1\.x, .*; set euler$",
+            r"sample\.solver\.scheduler: unipc, for .* on birds, is for Stable Diffusion .*; set euler$",
         ),
-        ({"prior": {"solver": {"scheduler": "unipc"}}}, r"prior\.solver\.scheduler: unipc is for .*"),
+        (
+            {"prior": {"solver": {"scheduler": "unipc"}}},
+            r"prior\.solver\.scheduler: unipc, for class images on birds, is for .*",
+        ),
         (
             {"diffusion": {"resolution": 40}},
             r"diffusion\.resolution: .* draws multiples of 16 pixels, not 40; take 32$",
@@ -323,6 +327,33 @@ def test_what_flow_matching_does_not_know_is_one_line(
     changes = merged({**FLOW, "diffusion": {"model": str(flow_folders["klein"])}}, blocks)
     (said,) = told(edited(config, own(**changes)))
     assert re.match(rf"config: {line}", said)
+
+
+def test_a_method_s_own_solver_counts_not_the_one_that_no_method_has(
+    config: dict, flow_folders: dict
+) -> None:
+    drawing = ("vanilla", "lora", "dreambooth", "clustered")
+    unipc, euler = ({"sample": {"solver": {"scheduler": kind}}} for kind in ("unipc", "euler"))
+    klein = {**FLOW, "diffusion": {"model": str(flow_folders["klein"])}}
+    (said,) = told(edited(merged(config, {"methods": {"lora": unipc}}), own(**klein)))
+    assert said.startswith("config: sample.solver.scheduler: unipc, for lora on birds, is for Stable")
+    every = {"methods": {method: euler for method in drawing}}
+    assert told(edited(merged(config, every), own(**merged(klein, unipc)))) == []
+
+
+def test_a_prompt_that_qwen_cannot_read_is_one_line(config: dict, flow_folders: dict) -> None:
+    """Its 512 tokens hold a chat's frame too; one fewer is enough."""
+    klein = {**FLOW, "diffusion": {"model": str(flow_folders["klein"])}}
+    room = NOT_THINKING.tokens - NOT_THINKING.around
+
+    def said(length: int) -> list[str]:
+        negative = {"sample": {"solver": {"negative_prompt": "x" * length}}}
+        return told(edited(config, own(**merged(klein, negative))))
+
+    assert said(room) == []
+    (line,) = said(room + 1)
+    assert line.startswith("config: sample.solver.negative_prompt: 'xxx")
+    assert f"has {NOT_THINKING.tokens + 1} tokens, and " in line
 
 
 def test_settings_of_flow_matching_on_another_base_are_one_line(config: dict) -> None:
@@ -387,9 +418,12 @@ def test_a_base_at_the_hub_is_told_by_its_name(config: dict, monkeypatch: pytest
     assert line.startswith(
         f"config: diffusion.model: '{gated['model']}' is gated at the hub; accept its terms at http"
     )
-    fast = {"model": "Tongyi-MAI/Z-Image-Turbo"}
-    (line,) = told(edited(config, own(**FLOW, diffusion=fast)))
-    assert line.startswith("config: diffusion.model: Tongyi-MAI/Z-Image-Turbo is distilled to few steps")
+    larger = {"model": "black-forest-labs/FLUX.2-klein-base-9B"}
+    (line,) = told(edited(config, own(**FLOW, diffusion=larger)))
+    assert f"'{larger['model']}' is gated at the hub" in line
+    for fast in ("Tongyi-MAI/Z-Image-Turbo", "black-forest-labs/FLUX.2-klein-4B"):
+        (line,) = told(edited(config, own(**FLOW, diffusion={"model": fast})))
+        assert line.startswith(f"config: diffusion.model: {fast} is distilled to few steps")
     monkeypatch.setattr("huggingface_hub.get_token", lambda: "token")
     assert told(edited(config, own(**FLOW, diffusion=gated))) == []
 
@@ -553,7 +587,7 @@ def test_tokens_are_counted_as_transformers_does(text: str, folder: str) -> None
 
     place = PROJECT / "fairgen/embedded/weights" / folder
     expected = len(CLIPTokenizer.from_pretrained(place)(text, verbose=False)["input_ids"])
-    assert len(prompts.load(place).encode(text, add_special_tokens=False).ids) + 2 == expected
+    assert len(prompts.load(place, CLIP).encode(text, add_special_tokens=False).ids) + 2 == expected
     assert expected <= len("".join(text.split()).encode()) + 2  # so that short prompts need no tokenizer
 
 

@@ -11,6 +11,7 @@ import scorers
 
 from fairgen.models import tokenizer_file
 from fairgen.models.families import FAMILIES
+from fairgen.models.pipelines import CLIP
 from fairgen.workflow.preflight import models, prompts
 
 ONE_FILE = [name for name in scorers.FAMILIES if name != "clip"]
@@ -74,11 +75,11 @@ def test_prompts_are_counted_as_they_are_read(tmp_path: Path, family: str) -> No
     files = [place / name for name in tokenizer_file.FILES]
     words = tokenizer_file.read(*files, limit, FAMILIES[family].lowercase)
     longest = next("x" * n for n in range(limit) if len(words.ids("x" * n)) == limit)
-    found = dict(prompts.too_long(place, [("a", longest), ("b", longest + "x"), ("c", "a bird")]))
+    found = dict(prompts.too_long(place, CLIP, [("a", longest), ("b", longest + "x"), ("c", "a bird")]))
     assert list(found) == ["b"]
     assert f"has {limit + 1} tokens, and {place} reads {limit}; shorten it" in found["b"]
     for text in ("a photo of a grown man", "naïve café, isn't it 1234?", "x", "日本語"):
         if len(text.encode()) + 3 <= limit:
             assert len(words.ids(text)) <= limit
     files[0].unlink()
-    assert not [*prompts.too_long(place, [("c", "a bird")])]
+    assert not [*prompts.too_long(place, CLIP, [("c", "a bird")])]

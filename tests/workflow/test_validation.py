@@ -443,7 +443,7 @@ def test_all_mistakes_of_keys_are_told_at_once(config: dict, schema: dict) -> No
     assert set(mistakes(config, schema, change)) == {
         "config: seeds: the key is missing; add it, as in fairgen's own config.yaml",
         "config: datasets.utkface.colour: unknown key; known are format, target, bias, root, gpu, options,"
-        " groups, settings",
+        " caption, box, groups, settings",
         "config: datasets.utkface.gpu: the key is missing; add it, as in fairgen's own config.yaml",
         "config: datasets.birds.groups.landbird-land.target: this is the truth value true, and text is"
         " expected; write it in"

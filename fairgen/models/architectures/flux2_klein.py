@@ -7,6 +7,7 @@ import torch
 from fairgen.models import qwen
 from fairgen.models.base_model import Base
 from fairgen.models.conditioning import Conditioning
+from fairgen.models.eight_bits import dtype_of
 from fairgen.models.flow import Flow, even
 from fairgen.models.lazy_imports import lean
 from fairgen.models.lora import LORA_TARGETS
@@ -77,7 +78,7 @@ def positions(*sides: int, place: torch.device) -> torch.Tensor:
 
 def predict(transformer: Any, latents: torch.Tensor, steps: torch.Tensor, text: Conditioning) -> torch.Tensor:
     """The transformer's answer in float32 for latents (n, c, h, w) at one time step or at n."""
-    place, dtype, (count, _, height, width) = transformer.device, transformer.dtype, latents.shape
+    place, dtype, (count, _, height, width) = transformer.device, dtype_of(transformer), latents.shape
     tokens = latents.to(place, dtype).flatten(2).mT.contiguous()
     found = transformer(
         hidden_states=tokens,

@@ -8,6 +8,7 @@ from fairgen.core import devices
 from fairgen.models.base_model import Base
 from fairgen.models.conditioning import Conditioning
 from fairgen.models.ddpm import Ddpm
+from fairgen.models.eight_bits import dtype_of
 from fairgen.models.lazy_imports import lean
 from fairgen.models.lora import LORA_TARGETS
 from fairgen.models.parts import Encoders, index
@@ -77,10 +78,8 @@ def encode(base: Base, encoders: Encoders, prompts: list[str]) -> Conditioning:
 
 def predict(unet: Any, latents: torch.Tensor, steps: torch.Tensor, text: Conditioning) -> torch.Tensor:
     """The UNet's answer in float32 for latents (n, c, h, w) at one time step or at n."""
-    place, added = unet.device, None
+    place, dtype, added = unet.device, dtype_of(unet), None
     if text.pooled is not None:
-        added = {"text_embeds": text.pooled.to(unet.dtype), "time_ids": text.time_ids}
-    states = text.states.to(unet.dtype)
-    return unet(
-        latents.to(place, unet.dtype), steps.to(place), states, added_cond_kwargs=added
-    ).sample.float()
+        added = {"text_embeds": text.pooled.to(dtype), "time_ids": text.time_ids}
+    states = text.states.to(dtype)
+    return unet(latents.to(place, dtype), steps.to(place), states, added_cond_kwargs=added).sample.float()

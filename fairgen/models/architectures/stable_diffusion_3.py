@@ -10,6 +10,7 @@ from fairgen.core import devices
 from fairgen.models.architectures.stable_diffusion import autoencoder
 from fairgen.models.base_model import Base
 from fairgen.models.conditioning import Conditioning
+from fairgen.models.eight_bits import dtype_of
 from fairgen.models.flow import Flow, linear_mu
 from fairgen.models.lazy_imports import lean
 from fairgen.models.lora import LORA_TARGETS
@@ -79,7 +80,7 @@ def encode(base: Base, encoders: Encoders, prompts: list[str]) -> Conditioning:
 
 def predict(transformer: Any, latents: torch.Tensor, steps: torch.Tensor, text: Conditioning) -> torch.Tensor:
     """The transformer's answer in float32 for latents (n, c, h, w) at one time step or at n."""
-    place, dtype = transformer.device, transformer.dtype
+    place, dtype = transformer.device, dtype_of(transformer)
     assert text.pooled is not None
     return transformer(
         hidden_states=latents.to(place, dtype),

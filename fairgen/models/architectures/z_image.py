@@ -8,6 +8,7 @@ from fairgen.models import qwen
 from fairgen.models.architectures.stable_diffusion import autoencoder
 from fairgen.models.base_model import Base
 from fairgen.models.conditioning import Conditioning
+from fairgen.models.eight_bits import dtype_of
 from fairgen.models.flow import Flow, even, linear_mu
 from fairgen.models.lazy_imports import lean
 from fairgen.models.lora import LORA_TARGETS
@@ -57,7 +58,7 @@ def predict(transformer: Any, latents: torch.Tensor, steps: torch.Tensor, text: 
 
     Its time runs from noise to picture, and so does what it answers: the sign is turned.
     """
-    place, dtype = transformer.device, transformer.dtype
+    place, dtype = transformer.device, dtype_of(transformer)
     assert text.lengths is not None
     pairs = zip(text.states.to(dtype), text.lengths.tolist(), strict=True)
     found = transformer(

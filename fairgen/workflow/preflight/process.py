@@ -29,7 +29,8 @@ def finetuning(case: Case) -> Iterator[Finding]:
     what = "is trained by flow matching, which has none" if own.flow else "is not trained by flow matching"
     for (key, remedy), methods in found.items():
         where = f"{model}, for {', '.join(methods)} on {case.dataset}"
-        yield Finding(f"config: adapt.{key}: {where}, {what}; {remedy}")
+        reason = "has text encoders that are not trained" if key.endswith("text_lr") else what
+        yield Finding(f"config: adapt.{key}: {where}, {reason}; {remedy}")
 
 
 def strangers(adapt: dict[str, Any], flow: bool) -> dict[str, str]:
@@ -55,11 +56,13 @@ def drawing(case: Case) -> Iterator[Finding]:
             f" take {max(1, round(side / own.multiple)) * own.multiple}"
         )
     recipes = [case.block("adapt", method) for method in case.adapting]
-    blocks = ["sample", *(["prior"] if any(x[x["kind"]]["prior_weight"] for x in recipes) else [])]
-    for block in blocks if own.flow else ():
-        scheduler = case.block(block)["solver"]["scheduler"]
+    asked = [("sample", methods, block) for methods, (block,) in case.sharing(case.drawing, "sample")]
+    if any(recipe[recipe["kind"]]["prior_weight"] for recipe in recipes):
+        asked.append(("prior", "class images", case.block("prior")))
+    for name, methods, block in asked if own.flow else ():
+        scheduler = block["solver"]["scheduler"]
         if scheduler != EULER:
             yield Finding(
-                f"config: {block}.solver.scheduler: {scheduler} is for Stable Diffusion 1.x, 2.x and XL, and"
-                f" {model} is trained by flow matching; set {EULER}"
+                f"config: {name}.solver.scheduler: {scheduler}, for {methods} on {case.dataset}, is for"
+                f" Stable Diffusion 1.x, 2.x and XL, and {model} is trained by flow matching; set {EULER}"
             )

@@ -10,7 +10,7 @@ from typing import Any
 from fairgen.generate.prompts import PLACE, instance_prompt, plain_prompt
 from fairgen.models import tokenizer_file
 from fairgen.models.families import FAMILIES
-from fairgen.models.pipelines import CLIP
+from fairgen.models.pipelines import CLIP, T5, Text
 from fairgen.workflow.preflight.findings import Case, Finding
 from fairgen.workflow.preflight.places import base_folder, image_text_folder, layout, read
 
@@ -58,44 +58,47 @@ def lengths(case: Case) -> Iterator[Finding]:
     plain = {where: plain_prompt(text) for where, text in groups.items()}
     words = {case.block("adapt", method)["token"] for method in case.adapting}
     asked = [(where, instance_prompt(text, word)) for where, text in groups.items() for word in sorted(words)]
-    for block in ("sample", "prior"):
-        asked.append((f"{block}.solver.negative_prompt", case.block(block)["solver"]["negative_prompt"]))
+    drawn = [block for _, (block,) in case.sharing(case.drawing, "sample")]
+    for name, block in [("prior", case.block("prior")), *(("sample", block) for block in drawn)]:
+        asked.append((f"{name}.solver.negative_prompt", block["solver"]["negative_prompt"]))
     base = base_folder(case.block("diffusion"))
-    readers = [(place, [*plain.items(), *asked]) for place in (clip_tokenizers(base) if base else ())]
+    readers = [
+        (place, text, [*plain.items(), *asked]) for place, text in (tokenizers_of(base) if base else ())
+    ]
     scorers = [image_text_folder(model) for model in case.scorers()]
-    readers += [(place, list(plain.items())) for place in scorers if place]
+    readers += [(place, CLIP, list(plain.items())) for place in scorers if place]
     told = set()
-    for place, prompts in readers:
-        for where, text in too_long(place, prompts):
+    for place, reader, prompts in readers:
+        for where, text in too_long(place, reader, prompts):
             if where not in told:
                 yield Finding(f"config: {where}: {text}")
             told.add(where)
 
 
-def clip_tokenizers(base: Path) -> list[Path]:
-    """The tokenizers of a base's CLIPs; other text encoders read several times as many tokens."""
+def tokenizers_of(base: Path) -> list[tuple[Path, Text]]:
+    """The tokenizers of a base's text encoders, but for T5's, which reads more than the CLIPs beside it."""
     own = layout(base)
-    suffixes = [suffix for suffix, text in own.encoders.items() if text == CLIP] if own else []
-    return [base / f"tokenizer{suffix}" for suffix in suffixes]
+    encoders = own.encoders.items() if own else ()
+    return [(base / f"tokenizer{suffix}", text) for suffix, text in encoders if text != T5]
 
 
-def too_long(folder: Path, prompts: list[tuple[str, str]]) -> Iterator[tuple[str, str]]:
-    """Yield the name of each prompt that a tokenizer's folder, or an image-text model's, finds too long, and
-    what to say about it.
+def too_long(folder: Path, reader: Text, prompts: list[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """Yield the name of each prompt that the tokenizer of a text encoder, or of an image-text model's folder,
+    finds too long, and what to say about it.
     """
     kind = (read(folder / "config.json") or {}).get("model_type")
     if kind in FAMILIES and FAMILIES[kind].vocabulary == tokenizer_file.FILES:
         yield from too_long_for(folder, kind, prompts)
         return
-    limit, tokenizer = limit_of(folder), None
+    limit, tokenizer = reader.tokens or limit_of(folder), None
     for where, text in prompts:
-        # no token is shorter than a byte; start and end are two more
-        if len("".join(text.split()).encode()) + 2 <= limit:
+        # no token is shorter than a byte
+        if len(text.encode()) + reader.around <= limit:
             continue
-        tokenizer = tokenizer or load(folder)
+        tokenizer = tokenizer or load(folder, reader)
         if tokenizer is None:
             return
-        count = len(tokenizer.encode(text, add_special_tokens=False).ids) + 2
+        count = len(tokenizer.encode(text, add_special_tokens=False).ids) + reader.around
         if count > limit:
             yield where, f"'{text}' has {count} tokens, and {folder} reads {limit}; shorten it"
 
@@ -126,15 +129,15 @@ def limit_of(folder: Path) -> int:
     return int(stated) if isinstance(stated, int | float) and stated < 1e6 else LIMIT
 
 
-def load(folder: Path) -> Any:
-    """CLIP's byte-pair tokenizer from its vocabulary and merges, without transformers; None where they are
-    not there.
+def load(folder: Path, reader: Text) -> Any:
+    """A text encoder's byte-pair tokenizer without transformers, CLIP's from its vocabulary and merges; None
+    where it is not there.
     """
     from tokenizers import Regex, Tokenizer, normalizers, pre_tokenizers
     from tokenizers.models import BPE
 
     try:
-        if not (folder / "vocab.json").is_file():
+        if reader != CLIP or not (folder / "vocab.json").is_file():
             return Tokenizer.from_file(str(folder / "tokenizer.json"))
         files = (str(folder / "vocab.json"), str(folder / "merges.txt"))
         pairs = BPE.from_file(*files, end_of_word_suffix="</w>", unk_token=UNKNOWN)
