@@ -17,6 +17,7 @@ from fairgen.evaluate.replication import Replicates, write
 TINY = {
     "adapt": ["--steps", "2", "--images", "4"],
     "sample": ["--images", "4"],
+    "bases": ["--bases", "sd15", "z-image"],
     "shared": ["--steps", "3", "--images", "2", "--batch", "2", "--adapters", "2"],
 }
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+import flow_miniatures
 import miniatures
 import numpy as np
 import pytest
@@ -31,6 +32,8 @@ from fairgen.workflow.method_chain import merged
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 
+FLOW = flow_miniatures.ARCHITECTURES
+EVERY = pytest.mark.parametrize("architecture", [*miniatures.ARCHITECTURES, *FLOW])
 TEXT, CLASS = "a landbird on land V", "a landbird on land"
 FULL = {"accumulate": 2, "ema": 0.9, "schedule": "cosine", "prior_weight": 1.0, "prior_batch": 2, "steps": 6}
 REPLAYED = FULL["steps"] - cuda_graphs.WARM_UP
@@ -46,6 +49,12 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     for lock in held:
         lock.close()
+
+
+@pytest.fixture(scope="module")
+def every_folder(folders: dict, flow_folders: dict) -> dict[str, Path]:
+    """A random miniature of each architecture."""
+    return folders | {name: flow_folders[name] for name in FLOW}
 
 
 @pytest.fixture(scope="module")
@@ -79,9 +88,9 @@ def distance(found: dict[str, torch.Tensor], wanted: dict[str, torch.Tensor]) ->
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
 @pytest.mark.parametrize("kind", ["lora", "dora", "full"])
-@pytest.mark.parametrize("architecture", miniatures.ARCHITECTURES)
+@EVERY
 def test_a_graph_changes_no_number(
-    folders: dict,
+    every_folder: dict,
     pixels: np.ndarray,
     gpu: None,
     replays: list,
@@ -90,9 +99,10 @@ def test_a_graph_changes_no_number(
     kind: str,
     dtype: str,
 ) -> None:
-    base = base_of(folders[architecture], dtype=dtype)
+    base = base_of(every_folder[architecture], dtype=dtype)
+    own = {"min_snr": 0} if architecture in FLOW else {}
     settings = changed(
-        adapt_settings("full" if kind == "full" else "lora", base), **FULL, dora=kind == "dora"
+        adapt_settings("full" if kind == "full" else "lora", base, **own), **FULL, dora=kind == "dora"
     )
     found, losses = trained(settings, base, pixels)
     assert len(replays) == REPLAYED
@@ -156,13 +166,15 @@ def test_a_shared_batch_trains_the_same_adapters(
         assert distance({key: x.detach() for key, x in state.items()}, wanted) < 1e-2
 
 
+@pytest.mark.parametrize("memory", ["normal", "low"])
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 @pytest.mark.parametrize("kind", ["lora", "full"])
-@pytest.mark.parametrize("architecture", miniatures.ARCHITECTURES)
+@EVERY
 def test_the_chain_runs_on_every_architecture(
-    folders: dict, tmp_path: Path, gpu: None, architecture: str, kind: str, dtype: str
+    every_folder: dict, tmp_path: Path, gpu: None, architecture: str, kind: str, dtype: str, memory: str
 ) -> None:
-    rows = chain(tmp_path, base_of(folders[architecture], dtype=dtype), kind)
+    base = base_of(every_folder[architecture], dtype=dtype, memory=memory)
+    rows = chain(tmp_path, base, kind, flow=architecture in FLOW)
     assert len({row["image"]["bytes"] for row in rows}) == 3
 
 
