@@ -66,12 +66,12 @@ def write_pipeline(options: Namespace, facts: dict[str, Any], place: Path) -> No
     from fairgen.models import base_model, diffusion, text_encoders
 
     base = base_model.Base(**base_of(facts, options))
-    unet, identity = diffusion.load_denoiser(base), diffusion.identity(base)
+    # a damaged part is named as such, before the base as a whole is found to be another
+    unet, encoders, _ = diffusion.load_denoiser(base), text_encoders.load_text(base), diffusion.load_vae(base)
+    identity = diffusion.identity(base)
     adapters.apply(options.adapter, unet, identity)
-    trained = text_adapters.there(options.adapter)
-    encoders = (
-        text_adapters.adapted(options.adapter, base, identity) if trained else text_encoders.load_text(base)
-    )
+    if text_adapters.there(options.adapter):
+        encoders = text_adapters.adapted(options.adapter, base, identity)
     diffusion.pipeline(base, unet, encoders).save_pretrained(place)
 
 

@@ -30,7 +30,12 @@ STUDY = {
     "seeds": [0, 1],
     "compare": ["erm", "vanilla", "lora", "clustered"],
     "ablations": {"generators": ["vanilla", "lora"]},
-    "datasets": {"birds": {"caption": "kind", "settings": PLAIN_LORA}},
+    "datasets": {
+        "birds": {
+            "caption": "kind",
+            "settings": merged(PLAIN_LORA, {"adapt": {"full": {"text_lr": 0}}}),
+        }
+    },
 }
 REPLICATES = {
     "datasets": {
