@@ -11,17 +11,20 @@ Box = tuple[float, ...]  # left, top, width, height
 # of a square along both sides of an image: 0 at the left or top end, 1 at the other
 Place = tuple[float, float]
 MIDDLE: Place = (0.5, 0.5)
+EMPTY = ("", "nan")  # cells that say nothing
 
 
 def written(cells: Sequence[str]) -> str | None:
-    """Four cells of a label table as the text of a box; "" for one that is empty, None for what is no box."""
-    if not any(cell.strip() for cell in cells):
+    """Four cells of a label table as the text of a box; "" for one that is empty, None for what is no box of
+    pixels.
+    """
+    if all(cell.strip().lower() in EMPTY for cell in cells):
         return ""
     try:
         left, top, width, height = map(float, cells)
     except ValueError:
         return None
-    if not (width > 0 and height > 0 and np.isfinite([left, top, width, height]).all()):
+    if not (width >= 1 and height >= 1 and np.isfinite([left, top, width, height]).all()):
         return None
     return f"{left:g},{top:g},{width:g},{height:g}"
 
@@ -29,6 +32,21 @@ def written(cells: Sequence[str]) -> str | None:
 def read(text: str) -> Box | None:
     """A box from its text; None for an empty one."""
     return tuple(map(float, text.split(","))) if text else None
+
+
+def meets(box: Box, size: tuple[int, int]) -> bool:
+    """Whether a part of a box is in the image."""
+    left, top, width, height = box
+    return left < size[0] and top < size[1] and left + width > 0 and top + height > 0
+
+
+def beyond(box: Box, size: tuple[int, int]) -> bool:
+    """Whether a box reaches out of the image by more than a tenth of its own side, as one does whose last two
+    numbers are its right and bottom end.
+    """
+    left, top, width, height = box
+    out = max(-left, left + width - size[0]) / width, max(-top, top + height - size[1]) / height
+    return max(out) > 0.1
 
 
 def place(crop: str, size: tuple[int, int], box: Box | None = None) -> Place:

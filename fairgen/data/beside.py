@@ -27,12 +27,14 @@ class Beside:
         """
         found = {}
         if self.caption:
-            found["caption"] = " ".join(row.attribute(self.caption).split())
+            caption = " ".join(row.attribute(self.caption).split())
+            found["caption"] = "" if caption.lower() in crops.EMPTY else caption
         if self.box:
             cells = [row.attribute(name) for name in self.box]
             box = crops.written(cells)
             if box is None:
-                return Reject(row.path, f"box cannot be read: {', '.join(map(shortened, cells))}")
+                told = ", ".join(map(shortened, cells))
+                return Reject(row.path, f"box is not left, top, width and height in pixels: {told}")
             found["box"] = box
         return found
 
@@ -56,3 +58,10 @@ class Beside:
                 )
             if empty:
                 yield f"{empty} of {len(rows)} images have no {name} ({words[name]}): {COLUMNS[name]}"
+        if self.box:
+            read = ((crops.read(row["box"]), (row["width"], row["height"])) for row in rows)
+            if out := sum(crops.beyond(box, size) for box, size in read if box):
+                yield (
+                    f"{out} of {len(rows)} boxes ({words['box']}) reach out of their images by more than a"
+                    " tenth: are they left, top, width and height, in pixels of these images?"
+                )

@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow as pa
 from tqdm import tqdm
 
-from fairgen.core import image_decoding, images, job, parquet
+from fairgen.core import crops, image_decoding, images, job, parquet
 from fairgen.core.errors import FairgenError
 from fairgen.core.seeds import seed_of
 from fairgen.data import duplicates, formats, ingest_report, labels, split_assignment
@@ -109,9 +109,9 @@ def one_of(file: str, said: list[tuple[str, Labelled | Reject]]) -> tuple[Labell
         return first, []
     things = sorted({in_words(found) for _, found in said})
     if len(things) == 1:
-        return first, [
-            Reject(where, "row for a file that an earlier row names: they say the same") for where in others
-        ]
+        same = all(isinstance(found, Reject) or found.beside == first.beside for _, found in said)  # type: ignore[union-attr]
+        what = "they say the same" if same else "the first one's caption or box counts"
+        return first, [Reject(where, f"row for a file that an earlier row names: {what}") for where in others]
     reason = f"rows that say different things of one file, so that none counts: {'; '.join(things)}"
     return Reject(file, reason), [Reject(where, reason) for where in others]
 
@@ -139,6 +139,11 @@ def inspect(row: Labelled, content: bytes | None, near: int) -> dict[str, Any] |
     facts = image_decoding.attempt(seen)
     if isinstance(facts, str):
         return Reject(row.path, facts)
+    box, size = crops.read(row.beside.get("box", "")), (facts["width"], facts["height"])
+    if box and not crops.meets(box, size):
+        return Reject(
+            row.path, f"box does not meet its image: {row.beside['box']} in {size[0]} x {size[1]} pixels"
+        )
     known = {**asdict(row), "detail": json.dumps(row.detail, sort_keys=True), **row.beside}
     return {"id": seed_of(row.path), **known, "hash": hashlib.sha256(content).hexdigest(), **facts}
 

@@ -7,15 +7,17 @@ noun, with words for how a picture looks and words that say nothing, of which th
 are noisy. Each picture occurs several times, every other time mirrored, with captions of its own.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
-from fairgen.core import images, parquet
-from fairgen.core.errors import FairgenError
+from fairgen.core import images
+from fairgen.core.errors import FairgenError, shortened
 from fairgen.embedded import tiny
 from fairgen.embedded.canvas import LUMA
 from fairgen.embedded.corpus import Corpus, marks
@@ -154,7 +156,7 @@ def corpus(seed: int, data: Path) -> Corpus:
     """The pictures of the folder `data` that the base may see, at the size of the embedded models.
 
     Raises:
-        FairgenError: a file is not there.
+        FairgenError: a file is not there, or not as it should be.
     """
     if gone := [name for name in FILES.values() if not (data / name).is_file()]:
         raise FairgenError(
@@ -180,16 +182,55 @@ def corpus(seed: int, data: Path) -> Corpus:
 
 
 def celeba(path: Path) -> tuple[np.ndarray, list[Face]]:
-    """All of CelebA's pictures (n, size, size, 3) uint8 with what is said of them."""
+    """All of CelebA's pictures (n, size, size, 3) uint8 with what is said of them.
+
+    Raises:
+        FairgenError: the file is not as it should be.
+    """
     names = {"Male", "Young", *(name for name, _ in (*TRAITS, *DETAILS))}
-    return images.load_column(path, tiny.SIZE), [of_celeba(row) for row in parquet.rows(path, sorted(names))]
+    rows, pixels = content(path, dict.fromkeys(sorted(names), (-1, 1)))
+    return pixels, [of_celeba(row) for row in rows]
+
+
+def content(path: Path, known: dict[str, Collection[Any]]) -> tuple[list[dict[str, Any]], np.ndarray]:
+    """Labels of a file, each with one of the values that are `known` of its column, and its pictures.
+
+    Raises:
+        FairgenError: the file cannot be read, lacks a column, or has another value.
+    """
+    try:
+        columns = pq.read_schema(path).names
+        if lacking := [name for name in known if name not in columns]:
+            raise FairgenError(f"{path}: no column '{lacking[0]}'; it has {', '.join(columns)}")
+        rows, pixels = (
+            pq.read_table(path, columns=list(known)).to_pylist(),
+            images.load_column(path, tiny.SIZE),
+        )
+    except (OSError, ValueError, TypeError, AttributeError, pa.ArrowException) as error:
+        reason = f"{type(error).__name__}: {shortened(str(error))}"
+        raise FairgenError(
+            f"{path} is no Parquet file of labels and decodable pictures ({reason}); copy it again"
+        ) from error
+    for number, row in enumerate(rows):
+        for name, values in known.items():
+            if type(row[name]) is bool or row[name] not in values:
+                shown = (
+                    f"{min(values)} to {max(values)}"
+                    if isinstance(values, range)
+                    else ", ".join(map(str, values))
+                )
+                raise FairgenError(f"{path} row {number}: {name} is {row[name]!r}, and {shown} is expected")
+    return rows, pixels
 
 
 def utkface(path: Path) -> tuple[np.ndarray, list[Face]]:
     """UTKFace's pictures (n, size, size, 3) uint8 of ages that are not the user's, and of which none of the
     user's is a copy.
+
+    Raises:
+        FairgenError: the file is not as it should be.
     """
-    rows, pixels = parquet.rows(path, ["age", "gender", "race"]), images.load_column(path, tiny.SIZE)
+    rows, pixels = content(path, {"age": range(117), "gender": (*NOUNS,), "race": (*RACES, "Others")})
     users = [any(low <= row["age"] <= high for low, high in USERS) for row in rows]
     barred = {x.tobytes() for x, theirs in zip(pixels, users, strict=True) if theirs}
     kept = [i for i, x in enumerate(pixels) if x.tobytes() not in barred]

@@ -4,22 +4,38 @@ A caption begins with the rare token, so that the token still gathers what the g
 A share of the images drawn gets the group's prompt all the same, since that is what images are sampled by.
 """
 
+import re
 from collections.abc import Sequence
 
 import torch
 
 from fairgen.core import job
-from fairgen.generate.prompts import PLACE, instance_prompt
+from fairgen.generate.prompts import PLACE, instance_prompt, plain_prompt
 from fairgen.models import base_model, text_encoders
+
+MARK = re.compile(
+    r"<\|[^<>|]*\|>"
+)  # a token of a tokenizer's own, which would end a prompt or a turn of a chat
 
 
 def prompts_of(captions: Sequence[str], token: str, base: base_model.Base) -> list[str]:
-    """The prompt of each image by its caption, cut after the last word that the base's text encoders read; ""
-    where there is none.
+    """The prompt of each image by its caption, cut to what the base's text encoders read; "" where there is
+    none. The token is in each: in front where the caption does not place it, or where it would be cut off.
     """
-    whole = [instance_prompt(x if PLACE in x else f"{PLACE} {x}", token) if x else "" for x in captions]
-    found = text_encoders.fitting(base, whole)
-    if cut := sum(one != other for one, other in zip(whole, found, strict=True)):
+    plain = [plain_prompt(MARK.sub(" ", caption)) for caption in captions]
+    whole = [instance_prompt(" ".join(MARK.sub(" ", caption).split()), token) for caption in captions]
+    front = [f"{token} {caption}" if caption else "" for caption in plain]
+    asked = [
+        own if PLACE in caption and alone else other
+        for caption, alone, own, other in zip(captions, plain, whole, front, strict=True)
+    ]
+    found = text_encoders.fitting(base, asked)
+    lost = [
+        i for i, (prompt, text) in enumerate(zip(found, plain, strict=True)) if text and token not in prompt
+    ]
+    for i, prompt in zip(lost, text_encoders.fitting(base, [front[i] for i in lost]), strict=True):
+        found[i] = prompt
+    if cut := sum(one != other for one, other in zip(asked, found, strict=True)):
         job.log.warning("%d of %d captions are longer than the text encoder reads, and cut", cut, len(found))
     return found
 

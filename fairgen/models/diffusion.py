@@ -20,6 +20,7 @@ from fairgen.models.parts import DTYPES, Encoders, config, index, index_file, la
 from fairgen.models.pipelines import encoders_of, left_out
 from fairgen.models.process import Process
 
+WORDS = (".json", ".txt", ".model", ".jinja")  # files of a tokenizer
 BLOCK, SKIP = 1 << 20, 16  # bytes that are read at once of a file, and of how many blocks one
 
 
@@ -99,16 +100,20 @@ def identity(base: Base) -> str:
     """What an adapter was trained on and images were drawn with: the hub id and its commit, or a hash of what
     lies in the local folder.
 
-    The denoiser's weights count as a whole, and so does a single file; of the text encoders' and the
-    autoencoder's a sixteenth does.
+    The denoiser's weights count as a whole, and so do tokenizers and a single file; of the text encoders' and
+    the autoencoder's weights a sixteenth does.
     """
     own, folder = layout(base), Path(base.layout)
     if not folder.is_dir():
         return f"{base.model}@{index_file(base).parent.name}"
-    others = ["vae", *(f"text_encoder{suffix}" for suffix in encoders_of(index(base)))]
+    suffixes = list(encoders_of(index(base)))
+    others = ["vae", *(f"text_encoder{suffix}" for suffix in suffixes)]
     digest = hashlib.sha256((folder / "scheduler/scheduler_config.json").read_bytes())
     for part in (own.denoiser, *others):
         digest.update(part.encode() + (folder / part / "config.json").read_bytes())
+    for path in (path for suffix in suffixes for path in sorted((folder / f"tokenizer{suffix}").glob("*"))):
+        if path.suffix in WORDS:
+            read_into(digest, path)
     if single_file.is_one(base.model):
         read_into(digest, Path(locate(base.model)))
     else:

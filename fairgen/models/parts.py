@@ -11,7 +11,7 @@ from fairgen.core.errors import FairgenError
 from fairgen.models import single_file, weights
 from fairgen.models.base_model import Base
 from fairgen.models.checkpoints import missing, quiet
-from fairgen.models.pipelines import ARCHITECTURES, Layout, fault
+from fairgen.models.pipelines import ARCHITECTURES, Layout, fault, unread
 
 # tokenizer and text encoder, by the encoder's name in a pipeline
 Encoders = dict[str, tuple[Any, torch.nn.Module]]
@@ -46,7 +46,7 @@ def index(base: Base) -> dict[str, Any]:
         found = json.loads(index_file(base).read_text())
     except (OSError, ValueError) as error:
         raise missing(base.model, "diffusion.model", error) from error
-    if wrong := fault(base.model, found):
+    if wrong := fault(base.model, found) or unread(base.model, found):
         raise FairgenError(f"diffusion.model: {wrong}")
     return found
 
@@ -93,10 +93,22 @@ def load_part(kind: Any, base: Base, part: str, **options: Any) -> Any:
     place, common = base.layout, {"subfolder": part, "revision": base.revision}
     try:
         if not options:
-            return kind.from_pretrained(place, **common)
+            return small(kind, place, common)
         if single_file.is_one(base.model):
             return single_file.load(kind, base.model, Path(place), part, *options.values())
         more = {"variant": base.variant, "use_safetensors": True, **options}
         return weights.load(kind, place, "diffusion.model", **common, **more)
     except (OSError, ValueError) as error:
         raise missing(base.model, "diffusion.model", error) from error
+
+
+def small(kind: Any, place: str, common: dict[str, Any]) -> Any:
+    """A part without weights: a scheduler or a tokenizer.
+
+    Raises:
+        ValueError: its files do not hold what they should.
+    """
+    try:
+        return kind.from_pretrained(place, **common)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{common['subfolder']}: {type(error).__name__} {error}") from error

@@ -31,7 +31,9 @@ class Layout:
 
 CLIP = Text(".token_embedding.weight")
 THINKING = Text(".embed_tokens.weight", 512, around=8)
+QWEN = ("Qwen3ForCausalLM", "Qwen3Model")  # classes of a folder with its language-model head, and without
 NOT_THINKING = replace(THINKING, around=12)
+CHATS = (THINKING, NOT_THINKING)  # read prompts in the frame of a chat
 T5 = Text("shared.weight", 256, optional=True)
 ARCHITECTURES = {
     "StableDiffusionPipeline": Layout({"": CLIP}),
@@ -59,8 +61,30 @@ def encoders_of(about: dict[str, Any]) -> dict[str, Text]:
     return {
         suffix: text
         for suffix, text in ARCHITECTURES[about["_class_name"]].encoders.items()
-        if not text.optional or (about.get(f"text_encoder{suffix}") or [None])[0]
+        if not text.optional or named(about, suffix)[0]
     }
+
+
+def named(about: dict[str, Any], suffix: str) -> tuple[Any, Any]:
+    """Library and class of a text encoder in a base's index; None for one that it leaves out."""
+    match about.get(f"text_encoder{suffix}"):
+        case [library, kind]:
+            return library, kind
+    return None, None
+
+
+def unread(model: str, about: dict[str, Any]) -> str:
+    """Which text encoder of a base cannot be loaded, by its index; "" if all can."""
+    for suffix, text in encoders_of(about).items():
+        kind = named(about, suffix)[1]
+        if kind is None:
+            return f"model_index.json of {model} names no text_encoder{suffix}; fetch the model again"
+        if text in CHATS and kind not in QWEN:
+            return (
+                f"the text encoder of {model} is a {kind}, and fairgen reads {' and '.join(QWEN)}; give"
+                " another base"
+            )
+    return ""
 
 
 def left_out(about: dict[str, Any]) -> dict[str, None]:

@@ -1,5 +1,6 @@
 """Tokens of prompts: counted, and never cut off."""
 
+import bisect
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,11 +26,19 @@ def tokenize(tokenizer: Any, prompts: list[str]) -> Any:
 
 
 def cut(tokenizers: Sequence[Any], prompt: str) -> str:
-    """A prompt up to the last word that all of the tokenizers have room for."""
-    words = prompt.split()
-    while len(words) > 1 and not all(has_room(tokenizer, " ".join(words)) for tokenizer in tokenizers):
-        words.pop()
-    return " ".join(words)
+    """A prompt up to the last word that all of the tokenizers have room for; within a word where that would
+    leave less than half of it, as in writing without spaces.
+    """
+    prompt = " ".join(prompt.split())
+
+    def fits(length: int) -> bool:
+        return all(has_room(tokenizer, prompt[:length]) for tokenizer in tokenizers)
+
+    if fits(len(prompt)):
+        return prompt
+    longest = max(bisect.bisect_left(range(len(prompt)), True, key=lambda n: not fits(n)) - 1, 0)
+    end = longest if prompt[longest] == " " else prompt.rfind(" ", 0, longest)
+    return prompt[: end if end > longest // 2 else longest].rstrip()
 
 
 def has_room(tokenizer: Any, prompt: str) -> bool:

@@ -15,17 +15,18 @@ from typing import Any
 from fairgen.models.checkpoints import locate
 from fairgen.workflow import compared, method_chain, replicate_checks
 
+# of a model: weights, configs, words, and the frame of a chat
+MODEL_FILES = (".safetensors", ".json", ".txt", ".model", ".jinja")
+
 
 @functools.cache
 def weight_files(place: str) -> list[str]:
-    """Files of a local model, a folder or one file: weights, configs, words; none of a hub id. Thousands of
-    jobs ask for few.
+    """Files of a local model, a folder or one file: weights, configs, words, also of parts that are links to
+    folders; none of a hub id. Thousands of jobs ask for few.
     """
-    found = [
-        path
-        for path in sorted(Path(place).rglob("*"))
-        if path.suffix in (".safetensors", ".json", ".txt", ".model")
-    ]
+    folders = os.walk(place, followlinks=True)
+    found = sorted(Path(folder, name) for folder, _, names in folders for name in names)
+    found = [path for path in found if path.suffix in MODEL_FILES]
     found = [Path(place)] if Path(place).is_file() else found
     return [os.path.relpath(path) for path in found]
 

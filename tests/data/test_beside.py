@@ -12,7 +12,7 @@ from fairgen.core import parquet
 from fairgen.core.errors import FairgenError
 from fairgen.data import index, split
 from fairgen.data.beside import Beside
-from fairgen.data.formats import Reject, Row
+from fairgen.data.formats import Reject, Row, cell
 from fairgen.data.labels import Attribute
 from fairgen.data.split import GroupRole
 
@@ -105,5 +105,58 @@ def test_what_the_data_lack_is_one_line(tmp_path: Path, captions: list, asked: d
 def test_a_box_that_cannot_be_read_leaves_the_row_out() -> None:
     cells = dict(zip(BOX, ("1", "2", "x", "4"), strict=True))
     found = Beside(box=BOX).of(Row("a.png", cells))
-    assert found == Reject("a.png", "box cannot be read: 1, 2, x, 4")
+    assert found == Reject("a.png", "box is not left, top, width and height in pixels: 1, 2, x, 4")
     assert Beside(box=BOX).of(Row("a.png", dict.fromkeys(BOX, ""))) == {"box": ""}
+
+
+@pytest.mark.parametrize("word", ["", " ", "nan", "NaN"])
+def test_what_says_nothing_is_empty(word: str) -> None:
+    """Also as pandas and Arrow write it; an image without a box is no reject."""
+    row = Row("a.png", {**dict.fromkeys(BOX, word), "text": word})
+    assert Beside("text", BOX).of(row) == {"caption": "", "box": ""}
+
+
+@pytest.mark.parametrize("value", [["a cat", "a red cat"], [], {"text": "a cat"}, b"a cat"])
+def test_a_caption_that_is_no_text_is_refused(value: object) -> None:
+    """Its representation in Python would be trained."""
+    row = Row("a.png", {"text": cell(value)})
+    kind = type(value).__name__
+    with pytest.raises(
+        FairgenError, match=rf"^config: the attribute 'text' of a\.png is a {kind}; give one that"
+    ):
+        Beside("text").of(row)
+    assert [cell(x) for x in (None, float("nan"), 3, 0.5, "a", True)] == ["", "", "3", "0.5", "a", "True"]
+
+
+def test_a_box_is_in_its_image_in_pixels(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Fractions, and boxes that do not meet the image, leave the row out; others are counted."""
+    fractions = Row("a.png", dict(zip(BOX, ("0.3", "0.2", "0.2", "0.2"), strict=True)))
+    assert isinstance(Beside(box=BOX).of(fractions), Reject)
+    table(tmp_path / "d", ["a"])
+    lines = (tmp_path / "d/labels.csv").read_text().splitlines()
+    assert lines[1].endswith("1,2,3,4")
+    lines[1] = lines[1].removesuffix("1,2,3,4") + "900,900,5,5"
+    lines[2] = lines[2].removesuffix("1,2,3,4") + "8,8,900,900"
+    (tmp_path / "d/labels.csv").write_text("\n".join(lines) + "\n")
+    with caplog.at_level(logging.WARNING, "fairgen"):
+        rows = indexed(tmp_path / "d", box=BOX)
+    assert len(rows) == 23
+    assert (
+        "1 of 23 boxes (left, top, width, height) reach out of their images by more than a tenth"
+        in caplog.text
+    )
+    reasons = [row["reason"] for row in parquet.rows(tmp_path / "rejects.parquet")]
+    assert any(reason.startswith("box does not meet its image: 900,900,5,5 in ") for reason in reasons)
+
+
+def test_of_rows_that_differ_in_the_caption_alone_the_first_counts(tmp_path: Path) -> None:
+    """And the second is not said to say the same."""
+    table(tmp_path / "d", ["a red duck"])
+    path = tmp_path / "d/labels.csv"
+    first = path.read_text().splitlines()[1]
+    path.write_text("\n".join([path.read_text(), first.replace("a red duck", "a blue duck"), first]))
+    rows = indexed(tmp_path / "d", caption="text")
+    assert len(rows) == 24
+    assert {row["caption"] for row in rows} == {"a red duck"}
+    reasons = [row["reason"] for row in parquet.rows(tmp_path / "rejects.parquet")]
+    assert reasons == ["row for a file that an earlier row names: the first one's caption or box counts"] * 2

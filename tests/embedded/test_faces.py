@@ -2,24 +2,29 @@
 
 import json
 import os
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import yaml
-from photographs import photographs
+from photographs import photographs, write
 from safetensors.torch import load_file
 from workflows import PROJECT
 
 from fairgen.core import images, parquet
+from fairgen.core.errors import FairgenError
 from fairgen.embedded import faces, tiny, train_common, train_model
 from fairgen.embedded.corpus import Corpus, truth
 from fairgen.workflow.method_chain import merged
 from fairgen.workflow.validation import validate
 
 REAL = Path(os.environ.get("FAIRGEN_SAMPLES", PROJECT.parent / "shared/data")) / "faces"
+LABELS = sorted({"Male", "Young", *(name for name, _ in (*faces.TRAITS, *faces.DETAILS))})
 WOMAN = {"age": 60, "gender": "female", "race": "Asian"}
 
 
@@ -54,6 +59,56 @@ def test_the_base_sees_none_of_the_users_rows(corpus: Corpus, data: Path) -> Non
     # one more of another age is a copy of a user's
     assert corpus.about["utkface"] == parquet.count(path) - len(users(path)) - 1
     assert len(corpus.pixels) == faces.COPIES * (corpus.about["utkface"] + corpus.about["celeba"])
+
+
+@pytest.mark.parametrize(
+    ("file", "change", "said"),
+    [
+        ("celeba", {"Male": ["1"]}, r"celeba-64\.parquet row 0: Male is '1', and -1, 1 is expected"),
+        ("celeba", {"Bangs": [0]}, r"row 0: Bangs is 0, and -1, 1 is expected"),
+        ("celeba", {"Young": [True]}, r"row 0: Young is True, and -1, 1 is expected"),
+        ("celeba", {"Bangs": None}, r"celeba-64\.parquet: no column 'Bangs'; it has image, "),
+        (
+            "utkface",
+            {"age": [float("nan")]},
+            r"utkface-64\.parquet row 0: age is nan, and 0 to 116 is expected",
+        ),
+        ("utkface", {"age": [200]}, r"row 0: age is 200, and 0 to 116 is expected"),
+        ("utkface", {"gender": ["Male"]}, r"row 0: gender is 'Male', and male, female is expected"),
+        (
+            "utkface",
+            {"race": ["2"]},
+            r"row 0: race is '2', and White, Black, Asian, Indian, Others is expected",
+        ),
+    ],
+)
+def test_labels_of_another_coding_are_refused(
+    data: Path, tmp_path: Path, file: str, change: dict, said: str
+) -> None:
+    """They would train a base on wrong captions, or on the user's own ages."""
+    folder = shutil.copytree(data, tmp_path / "data")
+    path = folder / f"{file}-64.parquet"
+    table = pq.read_table(path)
+    for name, values in change.items():
+        column = pa.array(values * len(table)) if values else None
+        i = table.column_names.index(name)
+        table = table.remove_column(i) if column is None else table.set_column(i, name, column)
+    pq.write_table(table, path)
+    with pytest.raises(FairgenError, match=said):
+        faces.corpus(1, folder)
+
+
+def test_a_damaged_file_of_faces_is_named_and_not_to_be_deleted(data: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(data, tmp_path / "data")
+    path = folder / "celeba-64.parquet"
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(
+        FairgenError, match=r"celeba-64\.parquet is no Parquet file of labels and .*; copy it again"
+    ):
+        faces.corpus(1, folder)
+    write(path, [b"no picture"], {name: pq.read_table(data / path.name)[name][:1] for name in LABELS})
+    with pytest.raises(FairgenError, match=r"celeba-64\.parquet is no Parquet file of labels and decodable"):
+        faces.corpus(1, folder)
 
 
 def test_every_other_copy_is_mirrored_and_has_a_caption_of_its_own(corpus: Corpus) -> None:

@@ -22,7 +22,7 @@ from fairgen.generate.denoising import Noised
 from fairgen.generate.material import material
 from fairgen.generate.training import train
 from fairgen.generate.training_shared import train as train_shared
-from fairgen.models import base_model, diffusion, text_encoders
+from fairgen.models import base_model, diffusion, text_encoders, tokens
 from fairgen.models.conditioning import Conditioning
 
 GROUP, CLASS = "a landbird on land V", "a landbird on land"
@@ -54,6 +54,51 @@ def test_the_rare_word_stays_in_front_and_long_captions_are_cut(
     assert found[3].startswith("zxq duck duck") and len(found[3].split()) < 77
     text_encoders.encode_prompts(base, found)  # none is too long
     assert "1 of 4 captions are longer than the text encoder reads, and cut" in caplog.text
+
+
+@pytest.mark.parametrize("architecture", flow_miniatures.ARCHITECTURES)
+def test_captions_without_spaces_are_cut_inside(flow_folders: dict, architecture: str) -> None:
+    """As much of them as the text encoders read, with the rare word, wherever it stood."""
+    base = base_of(flow_folders[architecture])
+    letters = "xyzabcdefg" * 80
+    captions = [letters, f"{letters}[V]", f"[V]{letters}", f"{letters} [V] {letters}"]
+    found = prompts_of(captions, "V", base)
+    assert all(prompt.count("V") == 1 and len(prompt) > 15 for prompt in found)
+    assert [prompt.startswith("V") for prompt in found] == [True] * 4
+    text_encoders.encode_prompts(base, found)
+
+
+def test_a_cut_prompt_is_the_longest_that_fits() -> None:
+    class Bytes:
+        model_max_length = 12
+
+        def __call__(self, prompts: list[str], **_: object) -> dict:
+            return {"input_ids": [[0, *prompt.encode(), 0] for prompt in prompts]}
+
+    for prompt, wanted in (
+        ("V a duck", "V a duck"),
+        ("V  a\nduck", "V a duck"),
+        ("V a duck on", "V a duck"),
+        ("V a ducks on", "V a ducks"),
+        ("V a duck_on_grass", "V a duck_o"),
+        ("V duckongrass", "V duckongr"),
+        ("duckonsand V", "duckonsand"),
+    ):
+        assert tokens.cut([Bytes()], prompt) == wanted
+
+
+def test_marks_of_a_tokenizer_and_captions_of_the_rare_word_alone_are_no_prompts(
+    base: base_model.Base,
+) -> None:
+    """The first would end a prompt early, or open a turn of a chat; the second says less than the group's."""
+    captions = [
+        "a duck<|im_end|> <|im_start|>assistant",
+        "<|endoftext|> on grass",
+        "[V]",
+        "<|pad|>",
+        "a [V] duck",
+    ]
+    assert prompts_of(captions, "V", base) == ["V a duck assistant", "V on grass", "", "", "a V duck"]
 
 
 def test_each_caption_is_encoded_once() -> None:

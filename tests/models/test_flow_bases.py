@@ -4,6 +4,7 @@ diffusers' own pipelines.
 
 import dataclasses
 import json
+import os
 import re
 import shutil
 from pathlib import Path
@@ -24,6 +25,7 @@ from fairgen.generate import solver, text_adapters, training
 from fairgen.generate.training import train, trainable
 from fairgen.generate.training_shared import train as train_shared
 from fairgen.models import adapters, autoencoder, base_model, diffusion, lora, text_encoders
+from fairgen.workflow.artifacts import weight_files
 
 EVERY = pytest.mark.parametrize("architecture", flow_miniatures.ARCHITECTURES)
 PROMPT, STEPS, GUIDANCE = "a duck on lake", 3, 3.0
@@ -257,6 +259,19 @@ def test_without_t5_its_states_are_zeros(tmp_path: Path) -> None:
     assert torch.allclose(found.pooled, pooled, atol=1e-5)
 
 
+def test_every_file_of_a_base_is_an_input(flow_folders: dict, tmp_path: Path) -> None:
+    """The frame of a chat too, and parts that are links, as where two bases share their text encoder."""
+    folder = shutil.copytree(flow_folders["klein"], tmp_path / "base")
+    whole = {os.path.relpath(path) for path in folder.rglob("*") if path.is_file() and path.suffix != ".md"}
+    assert any(path.endswith("chat_template.jinja") for path in whole)
+    assert set(weight_files(str(folder))) == whole
+    linked = shutil.copytree(folder, tmp_path / "linked")
+    shutil.move(linked / "text_encoder", tmp_path / "shared")
+    (linked / "text_encoder").symlink_to(tmp_path / "shared")
+    found = {os.path.relpath(path, linked) for path in weight_files(str(linked))}
+    assert found == {os.path.relpath(path, folder) for path in whole}
+
+
 def test_a_base_is_another_with_other_text_encoders_or_another_schedule(
     flow_folders: dict, tmp_path: Path
 ) -> None:
@@ -268,6 +283,9 @@ def test_a_base_is_another_with_other_text_encoders_or_another_schedule(
     }
     for name, (file, changes) in edits.items():
         found.append(diffusion.identity(other(folder, tmp_path / name, file, **changes)))
+    words = shutil.copytree(folder, tmp_path / "words") / "tokenizer_2/tokenizer.json"
+    words.write_text(words.read_text() + "\n")
+    found.append(diffusion.identity(base_of(tmp_path / "words")))
     for part in ("text_encoder_2", "vae"):
         copy = shutil.copytree(folder, tmp_path / part)
         (weights,) = (copy / part).glob("*.safetensors")
@@ -332,7 +350,7 @@ def test_what_is_not_for_flow_matching_is_one_line(flow_folders: dict, tmp_path:
             "gpt",
             "model_index.json",
             {"text_encoder": ["transformers", "GPT2Model"]},
-            "its text encoder is a GPT2Model",
+            "the text encoder of .* is a GPT2Model",
         ),
     ):
         with pytest.raises(FairgenError, match=rf"^diffusion\.model: .*{said}"):

@@ -390,6 +390,36 @@ def test_settings_of_flow_matching_on_another_base_are_one_line(config: dict) ->
             ),
             "is distilled to few steps",
         ),
+        (
+            "z-image",
+            lambda x: (x / "model_index.json").write_text('{"_class_name": "ZImagePipeline"}'),
+            "names no text_encoder; fetch the model again",
+        ),
+        (
+            "klein",
+            lambda x: (x / "model_index.json").write_text(
+                '{"_class_name": "Flux2KleinPipeline", "text_encoder": ["transformers", "GPT2Model"]}'
+            ),
+            "is a GPT2Model, and fairgen reads Qwen3ForCausalLM and Qwen3Model",
+        ),
+        (
+            "sd35",
+            lambda x: (x / "scheduler/scheduler_config.json").write_text('{"_class_name": "DDPMScheduler"}'),
+            "is that of a DDPMScheduler, and the base is trained by flow matching",
+        ),
+        ("z-image", remove("tokenizer/chat_template.jinja"), "tokenizer holds no chat template"),
+        (
+            "klein",
+            lambda x: (x / "text_encoder/model.safetensors.index.json").write_text('{"metadata": {}}'),
+            "model.safetensors.index.json names no files (weight_map); fetch the model again",
+        ),
+        (
+            "klein",
+            lambda x: (x / "text_encoder/model.safetensors.index.json").write_text(
+                '{"weight_map": {"a": "model-00001-of-00002.safetensors"}}'
+            ),
+            "holds no model-00001-of-00002.safetensors",
+        ),
     ],
 )
 def test_a_damaged_base_of_flow_matching_is_named(

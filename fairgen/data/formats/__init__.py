@@ -26,6 +26,10 @@ SPLIT_WORDS = {
 }
 
 
+class Unread(str):
+    """The type of a value that is no single word or number, in its place."""
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """What is said of one image; of one that a label table names twice, there are two rows.
@@ -44,14 +48,19 @@ class Row:
         """What is said of one attribute.
 
         Raises:
-            FairgenError: nothing, for the data lacks it.
+            FairgenError: nothing, for the data lacks it, or it is no single word or number.
         """
         if name not in self.attributes:
             raise FairgenError(
                 f"config: the data has no attribute '{name}'; {self.path} has"
                 f" {', '.join(self.attributes) or 'none'}"
             )
-        return self.attributes[name]
+        if isinstance(value := self.attributes[name], Unread):
+            raise FairgenError(
+                f"config: the attribute '{name}' of {self.path} is a {value}; give one that is text or a"
+                " number"
+            )
+        return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +85,13 @@ def plain(word: str) -> str:
     """A word of the data; a whole number that another program has written as `1.0` is `1`."""
     found = re.fullmatch(r"([+-]?[0-9]+)\.0*", word)
     return found[1] if found else word
+
+
+def cell(value: Any) -> str:
+    """A value of a Parquet column as text, "" for one that is not there (null, NaN)."""
+    if isinstance(value, list | dict | bytes):
+        return Unread(type(value).__name__)
+    return "" if value is None or value != value else str(value)
 
 
 @lru_cache  # the same few words come in every row

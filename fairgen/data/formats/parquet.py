@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from fairgen.core import parquet
 from fairgen.core.errors import FairgenError, shortened
-from fairgen.data.formats import Reject, Row, split_of_folder
+from fairgen.data.formats import Reject, Row, cell, split_of_folder
 from fairgen.data.formats.files import walk
 
 LAYOUT = "Parquet files with a column of images (struct of bytes and path) and columns of labels"
@@ -91,6 +91,4 @@ def class_names(schema: pa.Schema) -> dict[str, list[str]]:
 
 def spell(value: Any, names: list[str] | None) -> str:
     """A label as text."""
-    if value is None:
-        return ""
-    return names[value] if names and isinstance(value, int) and 0 <= value < len(names) else str(value)
+    return names[value] if names and isinstance(value, int) and 0 <= value < len(names) else cell(value)

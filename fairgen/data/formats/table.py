@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from fairgen.core import parquet
 from fairgen.core.errors import FairgenError, shortened
-from fairgen.data.formats import Reject, Row, delimited, split_of
+from fairgen.data.formats import Reject, Row, cell, delimited, split_of
 from fairgen.data.formats.files import Entry, Files
 
 LAYOUT = "a label table (options.file) with a column of image paths (options.path), relative to the folder"
@@ -66,4 +66,4 @@ def content(path: Path, required: tuple[str, ...]) -> Iterator[tuple[str, dict[s
         if name not in table.column_names:
             raise FairgenError(f"{path}: no column '{name}'; the table has {', '.join(table.column_names)}")
     for number, row in enumerate(table.to_pylist()):
-        yield f"{path.name} row {number}", {k: "" if v is None else str(v) for k, v in row.items()}
+        yield f"{path.name} row {number}", {name: cell(value) for name, value in row.items()}

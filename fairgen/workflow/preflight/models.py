@@ -14,7 +14,7 @@ from fairgen.core.schemas import nearest
 from fairgen.models import families, lora, single_file
 from fairgen.models.checkpoints import GATED, check_moved, gate, locate
 from fairgen.models.families import FAMILIES
-from fairgen.models.pipelines import ARCHITECTURES, T5, encoders_of, fault, guess
+from fairgen.models.pipelines import ARCHITECTURES, CHATS, T5, encoders_of, fault, guess, unread
 from fairgen.workflow.preflight import places
 from fairgen.workflow.preflight.findings import ABSENT, MACHINE, NOTE, Case, Finding, settled
 
@@ -68,7 +68,7 @@ def base(case: Case) -> Iterator[Finding]:
             yield Finding(f"config: {key}: {wrong}")
         return
     about = places.read(folder / "model_index.json") or {"_class_name": "file that cannot be read"}
-    if wrong := fault(model, about):
+    if wrong := fault(model, about) or unread(model, about):
         yield Finding(f"config: {key}: {wrong}")
         return
     if single:
@@ -99,13 +99,23 @@ def parts(folder: Path, about: dict[str, Any], variant: str | None, key: str) ->
         elif variant is not None:
             yield from weights(folder / name, stem, variant, where, sign)
     schedule = folder / "scheduler"
-    if places.read(schedule / "scheduler_config.json") is None:
+    stated = places.read(schedule / "scheduler_config.json")
+    if stated is None:
         yield Finding(
             f"config: {key}: {schedule} holds no readable scheduler_config.json; fetch the model again",
             ABSENT,
         )
+    elif layout.flow != str(stated.get("_class_name")).startswith("FlowMatch"):
+        yield Finding(
+            f"config: {key}: {schedule} is that of a {stated.get('_class_name')}, and the base is"
+            f" {'' if layout.flow else 'not '}trained by flow matching; fetch the model again"
+        )
     for suffix, text in encoders.items():
         place = folder / f"tokenizer{suffix}"
+        about_words = places.read(place / "tokenizer_config.json") or {}
+        template = (place / "chat_template.jinja").is_file() or about_words.get("chat_template")
+        if text in CHATS and place.is_dir() and not template:
+            yield Finding(f"config: {key}: {place} holds no chat template; fetch the model again", ABSENT)
         yield from tokenizer(place, f"config: {key}: {place}", ("spiece.model",) if text == T5 else WORDS)
 
 
@@ -114,12 +124,17 @@ def weights(folder: Path, stem: str, variant: str, where: str, sign: str) -> Ite
     name = f"{stem}.{variant}.safetensors" if variant else f"{stem}.safetensors"
     index = f"{stem}.safetensors.index.{variant}.json" if variant else f"{stem}.safetensors.index.json"
     shards = places.read(folder / index)
-    files = sorted({folder / file for file in shards["weight_map"].values()}) if shards else [folder / name]
+    listed = None if shards is None else shards.get("weight_map")
+    if shards is not None and not (isinstance(listed, dict) and listed):
+        yield Finding(f"{where}: {index} names no files (weight_map); fetch the model again")
+        return
+    files = sorted({folder / str(file) for file in listed.values()}) if listed else [folder / name]
     missing = [file.name for file in files if not file.is_file()]
     if missing:
         others = sorted(path.name for path in folder.glob(f"{stem}*"))
         alike = any(other.endswith(".safetensors") for other in others)
         remedy = "check diffusion.variant" if alike else "fetch the model with its safetensors files"
+        remedy = "fetch the model again" if listed else remedy
         yield Finding(
             f"{where} holds no {missing[0]} but {', '.join(others) or 'nothing alike'}; {remedy}", ABSENT
         )
