@@ -23,6 +23,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Sequence
+from glob import glob
 from itertools import cycle
 from pathlib import Path
 
@@ -119,7 +120,8 @@ class Disturbed:
     def victim(self, wanted: str, snakemake: int, moment: float) -> tuple[int, str] | None:
         """The process to kill now, if its time has come."""
         if wanted in WORK:
-            for folder in (self.workflow.folder / "results/birds").glob(f"*/*/{WORK[wanted]}"):
+            # unlike a path's, this does not stumble over folders that vanish meanwhile
+            for folder in map(Path, glob(str(self.workflow.folder / f"results/birds/*/*/{WORK[wanted]}"))):
                 owner = re.match(
                     r"process (\d+)",
                     (folder / "lock").read_text() if (folder / "manifest.json").exists() else "",
