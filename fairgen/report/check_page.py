@@ -38,6 +38,7 @@ class Check:
     base: base_model.Base
     generators: dict[str, Generator]
     classifiers: int  # classifier runs of the whole comparison
+    by_prompt: int  # images of each group that the base draws as it is
 
 
 def plan(counts: dict[str, int], settings: Check, generator: Generator) -> dict[str, str]:
@@ -131,7 +132,8 @@ def page(
     """
     plans, short, trained = of_splits(settings, splits, audit["empty"])
     found = [*problems, *short, *ingest_report.warnings(audit)]
-    images = len(splits) * len(settings.prompts) * sum(g.per_group for g in settings.generators.values())
+    of_group = len(splits) * sum(g.per_group for g in settings.generators.values()) + settings.by_prompt
+    images = len(settings.prompts) * of_group
     amount = {
         "generators to train": trained,
         "images to draw": images,

@@ -14,6 +14,7 @@ from fairgen.workflow.method_chain import (
     dataset_block,
     extra,
     finetunes,
+    owner,
     recipe,
     starts,
     synthetic,
@@ -110,3 +111,10 @@ def generators(config: Config, dataset: str, methods: list[str]) -> Config:
                 "per_group": block(config, dataset, name, "sample")["per_group"],
             }
     return found
+
+
+def by_prompt(config: Config, dataset: str, methods: list[str]) -> int:
+    """How many images of a group the compared methods have the base draw as it is, once for all ratios."""
+    plain = [m for m in methods if synthetic(config, m) and not finetunes(config, dataset, m)]
+    each = {owner(config, m, "sample"): block(config, dataset, m, "sample")["per_group"] for m in plain}
+    return sum(each.values())

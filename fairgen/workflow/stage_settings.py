@@ -226,6 +226,7 @@ def check(job: Job) -> Config:
         "donors": each(job.groups, "donor"),
         "base": base(job),
         "generators": compared.generators(job.config, job.dataset, shown["compare"]),
+        "by_prompt": compared.by_prompt(job.config, job.dataset, shown["compare"]),
         "classifiers": prod(len(shown[k]) for k in ("ratios", "compare", "seeds")),
     }
 

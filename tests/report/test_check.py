@@ -9,6 +9,8 @@ from fairgen.commands import check
 from fairgen.core.errors import FairgenError
 from fairgen.models import base_model, scorer, text_encoders
 from fairgen.report import check_page
+from fairgen.workflow import compared
+from fairgen.workflow.method_chain import expanded, merged
 
 GENERATOR = check_page.Generator(k=4, min_images=10, borrow_below=20, token="V", per_group=100)
 
@@ -20,6 +22,7 @@ def settings(**changes: object) -> check_page.Check:
         "base": BASE,
         "generators": {"clustered": GENERATOR},
         "classifiers": 6,
+        "by_prompt": 7,
     }
     given |= {
         "prompts": {"a": "a landbird on land [V]", "b": "a landbird on water [V]"},
@@ -53,6 +56,22 @@ def test_long_prompts_are_named_with_their_tokens() -> None:
     assert "tokens, the text encoder reads" in problems[0]
 
 
+def test_images_that_the_base_draws_as_it_is_count_once(config: dict) -> None:
+    """Methods that share them count once, methods without generators not at all."""
+    each = config["datasets"]["birds"]["settings"]["sample"]["per_group"]
+    methods = {
+        "more": {"base": "vanilla", "filter": {"quota": 8}},
+        "other": {"base": "vanilla", "sample": {"seed": 1}},
+    }
+    given = expanded(merged(config, {"methods": methods}))
+    for compare, count in (
+        (["erm", "lora"], 0),
+        (["erm", "vanilla", "more"], each),
+        (["vanilla", "more", "other"], 2 * each),
+    ):
+        assert compared.by_prompt(given, "birds", compare) == count
+
+
 def test_a_missing_model_is_a_remark_not_a_failure(tmp_path: Path) -> None:
     lengths, problems = check_page.prompt_lengths(settings(base={**BASE, "model": str(tmp_path)}))
     assert {n for _, n in lengths} == {"?"}
@@ -69,7 +88,7 @@ def test_the_page_counts_the_work_and_lists_what_is_short(
     assert "| 0.9 | a | 800 | 10 | 10 | 4 generators |" in text
     assert "| 0.9 | b | 8 | 10 | 0 | borrows from a |" in text
     assert (
-        "4 generators to train, 200 images to draw, 6 classifier runs. What they take: fairgen estimate"
+        "4 generators to train, 214 images to draw, 6 classifier runs. What they take: fairgen estimate"
         in text
     )
     listed = [line for line in text.splitlines() if line.startswith("- ")]
