@@ -55,6 +55,7 @@ REAL = Path(os.environ.get("FAIRGEN_UTKFACE", PROJECT.parent / "shared/data/utkf
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive  # the chain is that of the test above, and `test_real_data.py` reads these files
 @pytest.mark.skipif(not REAL.is_dir(), reason="no folder of real UTKFace crops (set FAIRGEN_UTKFACE)")
 def test_the_whole_chain_runs_on_real_photographs(workflow: Workflow) -> None:
     rejects = run_faces(workflow, REAL.resolve())
