@@ -321,6 +321,16 @@ def test_adapters_of_a_shared_batch_draw_and_load_in_a_plain_pipeline(
     assert np.abs(untouched.astype(int) - image).max() > 4
 
 
+@pytest.mark.parametrize(("file", "text"), [("tokenizer.json", "{}"), ("tokenizer_config.json", "[]")])
+def test_a_tokenizer_that_cannot_be_read_is_one_line(
+    flow_folders: dict, tmp_path: Path, file: str, text: str
+) -> None:
+    folder = shutil.copytree(flow_folders["klein"], tmp_path / "base")
+    (folder / "tokenizer" / file).write_text(text)
+    with pytest.raises(FairgenError, match=r"^diffusion\.model: cannot load a model from the folder .*"):
+        text_encoders.encode_prompts(base_of(folder), [PROMPT])
+
+
 def other(folder: Path, place: Path, file: str, **changes: object) -> base_model.Base:
     """A copy of a base with changes in one of its JSON files."""
     shutil.copytree(folder, place)
