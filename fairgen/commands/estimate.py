@@ -24,6 +24,7 @@ from fairgen.commands.estimate_screen import Cost, machine, report, together
 from fairgen.commands.rates import PEAK, Reference, unrated
 from fairgen.core import parquet
 from fairgen.core.errors import FairgenError
+from fairgen.data.formats.files import PICTURES
 from fairgen.data.subset import SPLITS
 from fairgen.report.costs import Past, past, settings_of, work_of
 from fairgen.workflow import config_file
@@ -33,7 +34,6 @@ from fairgen.workflow.stage_settings import settings
 from fairgen.workflow.stages import STAGES
 
 JOB = re.compile(r"^(?:local)?rule (\w+):\n((?: {4}.*\n)+)", re.M)
-PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".avif")
 
 
 @dataclass(frozen=True)

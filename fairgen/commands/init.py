@@ -13,9 +13,12 @@ import yaml
 
 from fairgen.core.errors import FairgenError
 from fairgen.core.schemas import nearest
+from fairgen.core.settings import read
 from fairgen.data import proposal, recognition
-from fairgen.data.proposal import FEW, Choice, Group
+from fairgen.data.labels import Attribute
+from fairgen.data.proposal import FEW, Group
 from fairgen.data.recognition import Layout, Seen
+from fairgen.workflow import job_settings
 
 SHOWN = 6  # values of an attribute that are listed
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
@@ -41,7 +44,6 @@ TRIAL: dict[str, Any] = {
     "pretrain": {"steps": 20, "batch": 32, "lr": 1e-3},
     "finetune": {kind: {"steps": 20, "batch": 32, "evaluate_every": 10} for kind in ("erm", "head")},
 }
-KEYS = ("target", "bias")
 Ask = Callable[[str, str], str]  # a question and its default to an answer
 
 
@@ -91,18 +93,18 @@ def run(options: argparse.Namespace) -> None:
     print("\n".join(f"  {line}" for line in steps(options.name, output)))
 
 
-def published(layout: Layout) -> tuple[Choice, Choice, dict[str, Group]] | None:
+def published(layout: Layout) -> tuple[Attribute, Attribute, dict[str, Group]] | None:
     """The entry that the workflow's own config has for a published data set, if it has one."""
     try:
         entries = yaml.safe_load(Path("config.yaml").read_text(encoding="utf-8"))["datasets"]
         own = entries[layout.format]
-        chosen = [
-            Choice(**{"name" if k == "attribute" else k: v for k, v in own[key].items()}) for key in KEYS
-        ]
+        (target,), (bias,) = (
+            [read(Attribute, one) for one in job_settings.attributes(own[key])] for key in ("target", "bias")
+        )
         groups = {name: Group(**group, count=0) for name, group in own["groups"].items()}
-    except (OSError, yaml.YAMLError, KeyError, TypeError):
+    except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError, FairgenError):
         return None
-    return chosen[0], chosen[1], groups
+    return target, bias, groups
 
 
 def answer(question: str, default: str) -> str:
@@ -117,7 +119,9 @@ def answer(question: str, default: str) -> str:
         raise FairgenError("--interactive: the input has ended; call it in a terminal") from error
 
 
-def attributes(seen: Seen, target: str | None, bias: str | None, ask: Ask | None) -> tuple[Choice, Choice]:
+def attributes(
+    seen: Seen, target: str | None, bias: str | None, ask: Ask | None
+) -> tuple[Attribute, Attribute]:
     """Target and bias as named, proposed or asked for.
 
     Raises:
@@ -126,11 +130,11 @@ def attributes(seen: Seen, target: str | None, bias: str | None, ask: Ask | None
     found = proposal.proposed(seen, target, bias)
     if ask is None:
         return found
-    first = ask_for(seen, "target", found[0].name, ask)
+    first = ask_for(seen, "target", found[0].attribute, ask)
     again = proposal.proposed(seen, first, bias if bias != first else None)
     while True:
         try:
-            return proposal.proposed(seen, first, ask_for(seen, "bias", again[1].name, ask))
+            return proposal.proposed(seen, first, ask_for(seen, "bias", again[1].attribute, ask))
         except FairgenError as error:
             print(error, file=sys.stderr)
 
@@ -190,7 +194,7 @@ def steps(name: str, output: Path) -> list[str]:
 
 
 def entry(
-    name: str, layout: Layout, seen: Seen, chosen: tuple[Choice, Choice], groups: dict[str, Group]
+    name: str, layout: Layout, seen: Seen, chosen: tuple[Attribute, Attribute], groups: dict[str, Group]
 ) -> str:
     """The config file."""
     target, bias = chosen
@@ -200,8 +204,8 @@ def entry(
         "root": str(layout.root),
         "gpu": 1,
         "options": layout.options,
-        "target": target.block,
-        "bias": bias.block,
+        "target": proposal.block(target),
+        "bias": proposal.block(bias),
     }
     notes = {
         "gpu": "GPUs of each job; 0 computes on the CPU",

@@ -109,8 +109,12 @@ def one_of(file: str, said: list[tuple[str, Labelled | Reject]]) -> tuple[Labell
         return first, []
     things = sorted({in_words(found) for _, found in said})
     if len(things) == 1:
-        same = all(isinstance(found, Reject) or found.beside == first.beside for _, found in said)  # type: ignore[union-attr]
-        what = "they say the same" if same else "the first one's caption or box counts"
+        asides = [found.beside for _, found in said if isinstance(found, Labelled)]
+        what = (
+            "they say the same"
+            if all(own == asides[0] for own in asides)
+            else "the first one's caption or box counts"
+        )
         return first, [Reject(where, f"row for a file that an earlier row names: {what}") for where in others]
     reason = f"rows that say different things of one file, so that none counts: {'; '.join(things)}"
     return Reject(file, reason), [Reject(where, reason) for where in others]

@@ -4,7 +4,7 @@ both with roles, donors and prompts.
 
 import re
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -30,28 +30,13 @@ YES = {"1", "true", "yes", "y"}
 NO = {"-1", "0", "false", "no", "n"}
 
 
-@dataclass(frozen=True)
-class Choice:
-    """An attribute with the names of its values as the config has them, and the counts of these."""
-
-    name: str
-    values: dict[str, list[str]] = field(default_factory=dict)
-    ranges: dict[str, list[float]] = field(default_factory=dict)
-
-    @property
-    def block(self) -> dict[str, Any]:
-        """The attribute in a config."""
-        more = {"values": self.values, "ranges": self.ranges}
-        return {"attribute": self.name, **{key: value for key, value in more.items() if value}}
-
-    def named(self, raw: str) -> str | None:
-        """The name of a raw value; None for one that is left out."""
-        values = {name: list(map(str, words)) for name, words in self.values.items()}
-        ranges = {name: (low, high) for name, (low, high) in self.ranges.items()}
-        return Attribute(self.name, values, ranges).name(raw) if raw else None
+def block(of: Attribute) -> dict[str, Any]:
+    """An attribute in a config."""
+    more = {"values": of.values, "ranges": {name: list(ends) for name, ends in of.ranges.items()}}
+    return {"attribute": of.attribute, **{key: value for key, value in more.items() if value}}
 
 
-def choice(seen: Seen, name: str) -> Choice | None:
+def choice(seen: Seen, name: str) -> Attribute | None:
     """How an attribute can name classes: its words, yes and no, or two ranges of numbers cut at the median;
     None where it cannot.
     """
@@ -65,7 +50,7 @@ def choice(seen: Seen, name: str) -> Choice | None:
             slug(name): [word for word in words if lower[word] in YES],
             f"no-{slug(name)}": [word for word in words if lower[word] in NO],
         }
-        return Choice(name, sides) if all(sides.values()) else None
+        return Attribute(name, sides) if all(sides.values()) else None
     numbers = {word: as_number(word) for word in counts}
     if len(words) > 3 and all(number is not None for number in numbers.values()):
         return in_two(name, counts, numbers)
@@ -74,10 +59,10 @@ def choice(seen: Seen, name: str) -> Choice | None:
     by_name: dict[str, list[str]] = {}
     for word in words:
         by_name.setdefault(slug(plain(word)), []).append(word)
-    return Choice(name, by_name) if len(by_name) > 1 and all(by_name) else None
+    return Attribute(name, by_name) if len(by_name) > 1 and all(by_name) else None
 
 
-def in_two(name: str, counts: Counter, numbers: dict[str, float | None]) -> Choice | None:
+def in_two(name: str, counts: Counter, numbers: dict[str, float | None]) -> Attribute | None:
     """Two ranges of an attribute of numbers, each with about half of the images."""
     ordered = sorted((number, counts[word]) for word, number in numbers.items() if number is not None)
     half, passed, cut = sum(counts.values()) / 2, 0, 1
@@ -88,7 +73,7 @@ def in_two(name: str, counts: Counter, numbers: dict[str, float | None]) -> Choi
     low, high = ordered[:cut], ordered[cut:]
     if not low or not high:
         return None
-    return Choice(name, ranges={"low": [low[0][0], low[-1][0]], "high": [high[0][0], high[-1][0]]})
+    return Attribute(name, ranges={"low": (low[0][0], low[-1][0]), "high": (high[0][0], high[-1][0])})
 
 
 def slug(word: str) -> str:
@@ -96,7 +81,7 @@ def slug(word: str) -> str:
     return re.sub(r"[^A-Za-z0-9]+", "-", word).strip("-")
 
 
-def association(seen: Seen, one: Choice, other: Choice) -> float:
+def association(seen: Seen, one: Attribute, other: Attribute) -> float:
     """Cramér's V of two attributes: 0 where one says nothing of the other, 1 where it says all."""
     table = crossed(seen, one, other)
     names, others = ({pair[i] for pair in table} for i in (0, 1))
@@ -108,22 +93,22 @@ def association(seen: Seen, one: Choice, other: Choice) -> float:
     return float(np.sqrt(squares / (min(counts.shape) - 1)))
 
 
-def crossed(seen: Seen, one: Choice, other: Choice) -> Counter:
+def crossed(seen: Seen, one: Attribute, other: Attribute) -> Counter:
     """How many images have each pair of values."""
     found: Counter = Counter()
-    raw = Counter((row.get(one.name, ""), row.get(other.name, "")) for row in seen.rows)
+    raw = Counter((row.get(one.attribute, ""), row.get(other.attribute, "")) for row in seen.rows)
     for (a, b), count in raw.items():
-        found[(one.named(a), other.named(b))] += count
-    return Counter({pair: count for pair, count in found.items() if None not in pair})
+        found[(one.name(a), other.name(b))] += count
+    return Counter({pair: count for pair, count in found.items() if all(pair)})
 
 
-def choices(seen: Seen) -> dict[str, Choice]:
+def choices(seen: Seen) -> dict[str, Attribute]:
     """The attributes that can name classes."""
     found = {name: choice(seen, name) for name in seen.attributes}
     return {name: own for name, own in found.items() if own}
 
 
-def chosen(seen: Seen, name: str, key: str) -> Choice:
+def chosen(seen: Seen, name: str, key: str) -> Attribute:
     """An attribute that the user names.
 
     Raises:
@@ -144,7 +129,7 @@ def chosen(seen: Seen, name: str, key: str) -> Choice:
     return found
 
 
-def proposed(seen: Seen, target: str | None, bias: str | None) -> tuple[Choice, Choice]:
+def proposed(seen: Seen, target: str | None, bias: str | None) -> tuple[Attribute, Attribute]:
     """Target and bias: what the user names, else the attribute with a usual name, or the first, and the one
     that says most about it.
 
@@ -189,7 +174,7 @@ class Group:
     count: int
 
 
-def groups(seen: Seen, target: Choice, bias: Choice) -> dict[str, Group]:
+def groups(seen: Seen, target: Attribute, bias: Attribute) -> dict[str, Group]:
     """Every pair of values. In each class the bias values that come together with it more often than chance
     has it are aligned, the others conflicting; donor is the class's largest aligned group.
     """
@@ -217,13 +202,13 @@ def groups(seen: Seen, target: Choice, bias: Choice) -> dict[str, Group]:
     return found
 
 
-def counted(seen: Seen, target: Choice, bias: Choice, groups: dict[str, Group]) -> dict[str, Group]:
+def counted(seen: Seen, target: Attribute, bias: Attribute, groups: dict[str, Group]) -> dict[str, Group]:
     """The same groups with the number of their images."""
     table = crossed(seen, target, bias)
     return {name: replace(group, count=table[(group.target, group.bias)]) for name, group in groups.items()}
 
 
-def words(of: Choice, value: str) -> str:
+def words(of: Attribute, value: str) -> str:
     """A value in a prompt."""
     text = value.replace("-", " ").replace("_", " ")
-    return f"{of.name.replace('_', ' ')} {text}" if of.ranges else text
+    return f"{of.attribute.replace('_', ' ')} {text}" if of.ranges else text

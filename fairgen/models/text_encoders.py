@@ -42,7 +42,7 @@ def load_tokenizer(base: Base, suffix: str = "") -> Any:
 
 
 def fitting(base: Base, prompts: list[str]) -> list[str]:
-    """The prompts, cut after the last word up to which every text encoder of the base reads."""
+    """The prompts, cut (`tokens.cut`) to what every text encoder of the base reads."""
     suffixes = architectures.of(base).text(index(base))
     tokenizers = [load_tokenizer(base, suffix) for suffix in suffixes]
     return [cut(tokenizers, prompt) for prompt in prompts]

@@ -12,11 +12,8 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from fairgen.models.checkpoints import locate
+from fairgen.models.checkpoints import FILES, locate
 from fairgen.workflow import compared, method_chain, replicate_checks
-
-# of a model: weights, configs, words, and the frame of a chat
-MODEL_FILES = (".safetensors", ".json", ".txt", ".model", ".jinja")
 
 
 @functools.cache
@@ -26,7 +23,7 @@ def weight_files(place: str) -> list[str]:
     """
     folders = os.walk(place, followlinks=True)
     found = sorted(Path(folder, name) for folder, _, names in folders for name in names)
-    found = [path for path in found if path.suffix in MODEL_FILES]
+    found = [path for path in found if path.suffix in FILES]
     found = [Path(place)] if Path(place).is_file() else found
     return [os.path.relpath(path) for path in found]
 

@@ -124,7 +124,7 @@ def test_what_is_no_data_set_is_one_line(tmp_path: Path, make: object, said: str
 def test_target_and_bias_are_proposed(tmp_path: Path) -> None:
     found = seen(recognised(labelled(tmp_path)))
     target, bias = proposal.proposed(found, None, None)
-    assert (target.name, bias.name) == ("kind", "place")
+    assert (target.attribute, bias.attribute) == ("kind", "place")
     assert proposal.association(found, target, bias) == pytest.approx(0.67, abs=0.01)
     groups = proposal.groups(found, target, bias)
     assert {name: (g.role, g.donor, g.count) for name, g in groups.items()} == {
@@ -136,7 +136,7 @@ def test_target_and_bias_are_proposed(tmp_path: Path) -> None:
     weight, ringed = (proposal.chosen(found, name, "--bias") for name in ("weight", "ringed"))
     low, high = weight.ranges.values()
     assert low[0] == 10 and low[1] < high[0]
-    halves = [sum(weight.named(row["weight"]) == name for row in found.rows) for name in weight.ranges]
+    halves = [sum(weight.name(row["weight"]) == name for row in found.rows) for name in weight.ranges]
     assert min(halves) > 0.4 * len(found.rows)
     assert ringed.values == {"ringed": ["yes"], "no-ringed": ["no"]}
     for names, said in (

@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from fairgen.core.errors import shortened
 from fairgen.data.formats import Reject, Row, split_of_folder
 
+PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".avif")
 JUNK = {"thumbs.db", ".ds_store", "desktop.ini"}
 Folders = tuple[str, str]  # leading folders that a table's paths have and the files lack, and the reverse
 SAME: Folders = ("", "")
