@@ -281,6 +281,11 @@ def swap(name: str, other: str) -> Callable[[Path], object]:
     return lambda folder: shutil.copy(folder / other, folder / name)
 
 
+def says(name: str, text: str) -> Callable[[Path], object]:
+    """A damage: the file says this instead."""
+    return lambda folder: (folder / name).write_text(text)
+
+
 # what a base that is trained by flow matching asks of the settings
 FLOW: dict[str, Any] = {
     "adapt": {"min_snr": 0, "lora": {"targets": [], "text_lr": 0}, "full": {"text_lr": 0}},
@@ -380,43 +385,43 @@ def test_settings_of_flow_matching_on_another_base_are_one_line(config: dict) ->
         ),
         (
             "z-image",
-            lambda x: (x / "model_index.json").write_text('{"_class_name": "FluxPipeline"}'),
+            says("model_index.json", '{"_class_name": "FluxPipeline"}'),
             "is a FluxPipeline; give one of StableDiffusionPipeline, ",
         ),
         (
             "klein",
-            lambda x: (x / "model_index.json").write_text(
-                '{"_class_name": "Flux2KleinPipeline", "is_distilled": true}'
-            ),
+            says("model_index.json", '{"_class_name": "Flux2KleinPipeline", "is_distilled": true}'),
             "is distilled to few steps",
         ),
         (
             "z-image",
-            lambda x: (x / "model_index.json").write_text('{"_class_name": "ZImagePipeline"}'),
+            says("model_index.json", '{"_class_name": "ZImagePipeline"}'),
             "names no text_encoder; fetch the model again",
         ),
         (
             "klein",
-            lambda x: (x / "model_index.json").write_text(
-                '{"_class_name": "Flux2KleinPipeline", "text_encoder": ["transformers", "GPT2Model"]}'
+            says(
+                "model_index.json",
+                '{"_class_name": "Flux2KleinPipeline", "text_encoder": ["transformers", "GPT2Model"]}',
             ),
             "is a GPT2Model, and fairgen reads Qwen3ForCausalLM and Qwen3Model",
         ),
         (
             "sd35",
-            lambda x: (x / "scheduler/scheduler_config.json").write_text('{"_class_name": "DDPMScheduler"}'),
+            says("scheduler/scheduler_config.json", '{"_class_name": "DDPMScheduler"}'),
             "is that of a DDPMScheduler, and the base is trained by flow matching",
         ),
         ("z-image", remove("tokenizer/chat_template.jinja"), "tokenizer holds no chat template"),
         (
             "klein",
-            lambda x: (x / "text_encoder/model.safetensors.index.json").write_text('{"metadata": {}}'),
+            says("text_encoder/model.safetensors.index.json", '{"metadata": {}}'),
             "model.safetensors.index.json names no files (weight_map); fetch the model again",
         ),
         (
             "klein",
-            lambda x: (x / "text_encoder/model.safetensors.index.json").write_text(
-                '{"weight_map": {"a": "model-00001-of-00002.safetensors"}}'
+            says(
+                "text_encoder/model.safetensors.index.json",
+                '{"weight_map": {"a": "model-00001-of-00002.safetensors"}}',
             ),
             "holds no model-00001-of-00002.safetensors",
         ),
