@@ -25,7 +25,15 @@ from fairgen.workflow import (
     validation,
 )
 from fairgen.workflow.artifacts import Paths
-from fairgen.workflow.command_line import call, check_module, check_writable, requested, stop, use_this_python
+from fairgen.workflow.command_line import (
+    call,
+    check_module,
+    check_writable,
+    requested,
+    stop,
+    tell_jobs,
+    use_this_python,
+)
 
 use_this_python()
 asked = call(outer=workflow.modifier.parent_modifier is not None)
@@ -55,6 +63,7 @@ try:
     for line in validation.validate(config, schema, requested(asked.targets)):
         print(f"fairgen: warning: {line} (of a data set that this call does not need)", file=sys.stderr)
     config.update(integral(method_chain.expanded(config)))
+    tell_jobs(config)
     if asked.plans:
         preflight.check(config, asked.targets, asked.here, asked.runs)
 except FairgenError as error:

@@ -6,6 +6,7 @@ import torch
 
 from fairgen.classify.examples import Examples
 from fairgen.classify.recipe import Recipe
+from fairgen.core import callback
 
 # what weights are selected by: the figures of the validation rows that count, the first one first
 SCORES = {
@@ -56,6 +57,7 @@ class Best:
 
     def offer(self, score: tuple[float, ...], step: int, module: torch.nn.Module) -> None:
         """Keep the module's weights if the score beats all before it."""
+        callback.current.look(step, [dict(zip(SCORES[self.select], score, strict=True))])
         if score > self.score:
             self._record.copy_(torch.tensor([step, *score], dtype=torch.float64))
             for name, x in module.state_dict().items():

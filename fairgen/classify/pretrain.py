@@ -16,7 +16,7 @@ from fairgen.classify import examples
 from fairgen.classify.losses import cross_entropy, supcon
 from fairgen.classify.recipe import Optimisation
 from fairgen.classify.training import optimizer_and_schedule, step
-from fairgen.core import devices, job, parquet
+from fairgen.core import callback, devices, job, parquet
 from fairgen.core.batches import Batches
 from fairgen.core.checkpoint import TrainingState
 from fairgen.core.errors import FairgenError
@@ -115,6 +115,7 @@ def work(settings: Pretrain, files: Files) -> None:
     seen = [*drawn.content(), *([] if weights is None else [weights.numpy()])]
     training.resume(Resume(files.work, {"images": digest(*seen)}))
     # cross-entropy and SupCon on augmented batches
+    callback.current.begin("train", [""], settings.recipe.steps, training.notes)
     steps = range(training.step, settings.recipe.steps)
     for _ in tqdm(steps, total=settings.recipe.steps, initial=training.step, desc="pretrain", disable=None):
         batch = next(order)
@@ -125,8 +126,8 @@ def work(settings: Pretrain, files: Files) -> None:
             loss = loss + settings.supcon * supcon(
                 projection(features).cpu(), target, settings.temperature, own
             )
-        step(loss, optimizer, schedule)
         training.step += 1
+        step(loss, optimizer, schedule, training.step)
         training.save(files.work)
     history = {
         "gradient_steps": settings.recipe.steps,

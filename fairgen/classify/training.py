@@ -14,6 +14,7 @@ from fairgen.classify.examples import Examples
 from fairgen.classify.model_selection import Best, selection_score
 from fairgen.classify.problem import Problem
 from fairgen.classify.recipe import Optimisation, Recipe
+from fairgen.core import callback
 from fairgen.core.batches import Batches
 from fairgen.core.checkpoint import TrainingState
 from fairgen.core.errors import FairgenError
@@ -55,8 +56,8 @@ def optimizer_and_schedule(weights: Iterable[torch.nn.Parameter], recipe: Optimi
     return chosen, torch.optim.lr_scheduler.CosineAnnealingLR(chosen, recipe.steps)
 
 
-def step(loss: torch.Tensor, optimizer: Any, schedule: Any) -> None:
-    """One update.
+def step(loss: torch.Tensor, optimizer: Any, schedule: Any, number: int) -> None:
+    """One update, the run's `number`th.
 
     Raises:
         FairgenError: the loss is not finite.
@@ -65,8 +66,18 @@ def step(loss: torch.Tensor, optimizer: Any, schedule: Any) -> None:
         raise FairgenError("the classifier's loss is not finite; lower its learning rate in the config")
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
+    norms, rate = gradient_norm(optimizer, number), optimizer.param_groups[0]["lr"]
     optimizer.step()
     schedule.step()
+    callback.current.step(number, [loss.item()], norms, rate)
+
+
+def gradient_norm(optimizer: Any, number: int) -> list[float]:
+    """The norm of all gradients at a step for which it is asked, else nothing."""
+    if not callback.current.wants_norm(number):
+        return []
+    weights = (weight for group in optimizer.param_groups for weight in group["params"])
+    return [torch.nn.utils.get_total_norm([w.grad for w in weights if w.grad is not None]).item()]
 
 
 def mean_loss(losses: torch.Tensor, groups: torch.Tensor) -> torch.Tensor:
@@ -83,11 +94,12 @@ def descend(
     weights: torch.Tensor | None = None,
     resume: Resume | None = None,
     state: Sequence[torch.Tensor] = (),
+    phase: str = "train",
 ) -> Iterator[int]:
     """Train all weights on augmented batches; yields the number of each step that is done.
 
     `weights` (n,) makes the batches draw rows in that proportion. With `resume` it goes on from an
-    interrupted training; `state` is what changes in place beside the network.
+    interrupted training; `state` is what changes in place beside the network. `phase` names it in its curves.
     """
     optimizer, schedule = optimizer_and_schedule(network.parameters(), recipe)
     uniform = Batches(len(rows), recipe.batch, generator)
@@ -97,14 +109,15 @@ def descend(
     if resume:
         start = digest(*(x.detach().cpu().contiguous().numpy() for x in own))
         training.resume(Resume(resume.work, {**resume.inputs, "start": start}))
+    callback.current.begin(phase, [""], recipe.steps, training.notes)
     steps = range(training.step, recipe.steps)
     for _ in tqdm(steps, total=recipe.steps, initial=training.step, desc="finetune", disable=None):
         batch = next(plan)
         network.train()
         logits = network(augment(rows.pixels[batch], generator)).cpu()  # losses and group weights are small
         losses = F.cross_entropy(logits, rows.target[batch], reduction="none")
-        step(objective(losses, rows.group[batch]), optimizer, schedule)
         training.step += 1
+        step(objective(losses, rows.group[batch]), optimizer, schedule, training.step)
         yield training.step
         if resume:
             training.save(resume.work)
@@ -116,7 +129,8 @@ def first_network(network: Network, problem: Problem, recipe: Any) -> None:
     """
     generator = torch.Generator().manual_seed(seed_of("identify", problem.seed))
     first = replace(recipe, steps=recipe.identify_steps)
-    for _ in descend(network, problem.train, first, mean_loss, generator, resume=problem.resume("identify")):
+    resume, phase = problem.resume("identify"), "identify"
+    for _ in descend(network, problem.train, first, mean_loss, generator, resume=resume, phase=phase):
         pass
 
 
@@ -147,4 +161,5 @@ def fit_all(
             if best.stops(number, recipe):
                 break
     network.load_state_dict(best.state)
+    callback.current.selected([best.step])
     return best

@@ -22,7 +22,8 @@ class TrainingState:
     generator: torch.Generator
     streams: list[Batches]
     step: int = 0
-    losses: list[float] = field(default_factory=list)
+    losses: list[Any] = field(default_factory=list)
+    notes: dict[str, Any] = field(default_factory=dict)  # what is kept of it for looking at (JSON)
 
     def save(self, work: WorkFolder) -> None:
         """Write a checkpoint if one is due; the one before it goes when it is complete."""
@@ -33,6 +34,7 @@ class TrainingState:
                 "step": self.step,
                 "rates": [group["lr"] for group in self.optimizer.param_groups],
                 "schedule": {k: v for k, v in self.schedule.state_dict().items() if k != "lr_lambdas"},
+                "notes": self.notes,
             }
             stored = storable(self._state())
             work.save(f"step-{self.step:08}.safetensors", lambda path: save_file(stored, path), progress)
@@ -49,6 +51,7 @@ class TrainingState:
             stored = load_file(work.paths()[0])
             self.step, self.losses = work.progress["step"], stored["losses"].tolist()
             self._restore(stored)
+            self.notes.update(work.progress.get("notes", {}))
             for group, rate in zip(self.optimizer.param_groups, work.progress["rates"], strict=True):
                 group["lr"] = rate
             self.schedule.load_state_dict({**self.schedule.state_dict(), **work.progress["schedule"]})

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias, get_type_hints
 
-from fairgen.core import devices, lineage
+from fairgen.core import callback, devices, lineage
 from fairgen.core.errors import FairgenError
 from fairgen.core.settings import read
 from fairgen.core.workfolder import WorkFolder, place
@@ -110,6 +110,8 @@ def main(
         # inputs and code are what the workflow means, or the job ends here
         lineage.begin(options.lineage, stage, kept.about["settings"])
         lineage.check_code()
+        about, first = kept.about["settings"], finals[of["output"][0]]
+        callback.begin(first, stage, about, lineage.current.record())
         lineage.check_inputs({name: listed(getattr(options, name)) for name in (*of["input"], *of["inputs"])})
         # outputs are written under temporary names, and moved when all of them are whole
         new = kept.fresh()
@@ -127,6 +129,7 @@ def main(
         print(f"fairgen {stage}: {one_line(error, options.log)}", file=sys.stderr)
         sys.exit(1)
     finally:
+        callback.end(done)
         kept.close(done)
     log.info("done after %.1f s of processor time", time.process_time())
 

@@ -96,7 +96,8 @@ class WorkFolder:
         self._saved_at = time.monotonic()
         if changed:
             return f"starts afresh: since the interrupted job {', '.join(changed)} changed"
-        return f"goes on from {self.progress}" if found else ""
+        shown = {key: value for key, value in self.progress.items() if key != "notes"}
+        return f"goes on from {shown}" if found else ""
 
     def part(self, name: str) -> "WorkFolder":
         """A folder inside this one for one phase of a job, kept and removed with this one."""

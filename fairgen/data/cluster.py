@@ -1,10 +1,12 @@
 """Stage `cluster`: spherical k-means (faiss) inside each group's training images.
 
 A group with fewer than k × `min_images` images gets fewer clusters, with the reason in the facts and in the
-log.
+log. The facts also name some of the group's validation images by the cluster that they are closest to: what a
+generator's loss on images that it has not seen is of.
 """
 
 import json
+import random
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +15,10 @@ import numpy as np
 
 from fairgen.core import job, parquet
 from fairgen.core.errors import FairgenError
-from fairgen.data.kmeans import agreements, clusters_for, kmeans
+from fairgen.core.seeds import seed_of
+from fairgen.data.kmeans import agreements, clusters_for, kmeans, nearest
+
+HELD_OUT = 64  # validation images named for each cluster, at most
 
 
 @dataclass(frozen=True)
@@ -35,9 +40,19 @@ class Files(job.Files):
     clusters: job.Output
 
 
+def held_out(ids: list[str], closest: np.ndarray, clusters: int, seed: int) -> list[list[str]]:
+    """Some of the ids (m,) for each cluster, by the clusters (m,) that they are closest to."""
+    of = [[i for i, own in zip(ids, closest, strict=True) if own == number] for number in range(clusters)]
+    draw = random.Random(seed_of("held-out", seed))
+    return [own if len(own) <= HELD_OUT else draw.sample(own, HELD_OUT) for own in of]
+
+
 def work(settings: Cluster, files: Files) -> None:
     """Cluster every group and write the assignments."""
-    rows = [r for r in parquet.rows(files.split) if r["split"] == "train"]
+    parts: dict[str, list[dict[str, Any]]] = {"train": [], "validation": []}
+    for row in parquet.rows(files.split):
+        parts.get(row["split"], []).append(row)
+    rows = parts["train"]
     # features of the rows that this ratio has left in training
     embedded = parquet.read(files.embeddings)
     place = {i: n for n, i in enumerate(embedded["id"].to_pylist())}
@@ -52,7 +67,10 @@ def work(settings: Cluster, files: Files) -> None:
         # k-means inside each group, with fewer clusters where it has few images
         own = [r for r in rows if r["group"] == group]
         k = clusters_for(len(own), settings.k, settings.min_images)
-        label = kmeans(vectors[[place[r["id"]] for r in own]], k, settings.seed, settings.iterations)
+        features = vectors[[place[r["id"]] for r in own]]
+        label = kmeans(features, k, settings.seed, settings.iterations)
+        unseen = [r["id"] for r in parts["validation"] if r["group"] == group]
+        closest = nearest(features, label, vectors[[place[i] for i in unseen]])
         reason = (
             ""
             if k == settings.k
@@ -66,6 +84,7 @@ def work(settings: Cluster, files: Files) -> None:
             "nmi": agreements(label, [json.loads(r["detail"]) for r in own]),
         }
         job.log.info("group %s: %s", group, facts[group])
+        facts[group]["held_out"] = held_out(unseen, closest, len(sizes), settings.seed)
         result["id"] += [r["id"] for r in own]
         result["group"] += [group] * len(own)
         result["cluster"] += label.tolist()

@@ -16,9 +16,7 @@ def kmeans(vectors: np.ndarray, k: int, seed: int, iterations: int) -> np.ndarra
         return np.zeros(len(vectors), dtype=np.int64)
     import faiss
 
-    unit = np.ascontiguousarray(
-        vectors / np.linalg.norm(vectors, axis=1, keepdims=True).clip(1e-12), dtype=np.float32
-    )
+    unit = directions(vectors)
     faiss.omp_set_num_threads(1)
     run = faiss.Kmeans(
         unit.shape[1],
@@ -33,6 +31,21 @@ def kmeans(vectors: np.ndarray, k: int, seed: int, iterations: int) -> np.ndarra
     label = run.index.search(unit, 1)[1][:, 0]
     order = np.argsort(-np.bincount(label, minlength=k), kind="stable")
     return np.argsort(order)[label]
+
+
+def directions(vectors: np.ndarray) -> np.ndarray:
+    """Vectors (n, d) scaled to length 1, float32."""
+    length = np.linalg.norm(vectors, axis=1, keepdims=True).clip(1e-12)
+    return np.ascontiguousarray(vectors / length, dtype=np.float32)
+
+
+def nearest(vectors: np.ndarray, label: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """The clusters (m,) that other vectors (m, d) are closest to, by the angle to the means of the clustered
+    ones (n, d) with their cluster numbers (n,).
+    """
+    unit = directions(vectors)
+    means = np.stack([unit[label == number].mean(0) for number in range(label.max() + 1)])
+    return (directions(others) @ directions(means).T).argmax(1)
 
 
 def agreements(label: np.ndarray, known: list[dict[str, str]]) -> dict[str, float]:

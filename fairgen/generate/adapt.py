@@ -38,7 +38,7 @@ def work(settings: Adapt, files: Files) -> None:
     (pixels,), (origins,) = given.pixels, given.origins
     encoders, name = text_adapters.load(settings, given.base), f"{group}/{cluster}"
     captions = given.captions[0] if given.captions else ()
-    unet, losses = train(
+    unet, found = train(
         settings,
         given.base,
         (given.prompt, pixels),
@@ -48,9 +48,10 @@ def work(settings: Adapt, files: Files) -> None:
         encoders,
         origins,
         captions,
+        given.unseen[0],
     )
     text = text_adapters.state(encoders, settings.kind)
-    adapters.write(files.adapter, unet, facts | given.facts(settings, given.sizes[0], losses), text)
+    adapters.write(files.adapter, unet, facts | given.facts(settings, given.sizes[0], found), text)
 
 
 if __name__ == "__main__":

@@ -45,10 +45,11 @@ def work(settings: Adapt, files: Files) -> None:
         given.resume,
         given.origins,
         given.captions,
+        given.unseen,
     )
     found = {}
-    for cluster, size, (state, losses) in zip(clusters, given.sizes, trained, strict=True):
-        about = {**facts, "cluster": cluster, "reason": "", **given.facts(settings, size, losses)}
+    for cluster, size, (state, told) in zip(clusters, given.sizes, trained, strict=True):
+        about = {**facts, "cluster": cluster, "reason": "", **given.facts(settings, size, told)}
         found[str(cluster)] = (state, about)
     recipe, base = settings.recipe, settings.base
     targets = recipe.targets or diffusion.lora_targets(base)

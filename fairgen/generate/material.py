@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fairgen.core import job, parquet
+from fairgen.core import callback, job, parquet
 from fairgen.core.errors import FairgenError
 from fairgen.core.seeds import seed_of
 from fairgen.core.workfolder import Resume, digest
@@ -15,6 +15,7 @@ from fairgen.generate.recipe import Adapt
 if TYPE_CHECKING:
     import numpy as np
 
+    from fairgen.generate.held_out import Unseen
     from fairgen.models.base_model import Base
 
 
@@ -58,14 +59,32 @@ class Material:
     sizes: list[int]  # images of each cluster, the unread ones included
     captions: list[list[str]]  # of each cluster the prompts of its images by their captions; empty for none
     priors: "list[tuple[str, np.ndarray]]"  # prompt and class images
+    unseen: "list[Unseen | None]"  # held-out images of each cluster, where they are looked at
     resume: Resume
 
-    def facts(self, settings: Adapt, images: int, losses: list[float]) -> dict[str, Any]:
-        """What the file of an adapter says about its training."""
+    def facts(self, settings: Adapt, images: int, found: dict[str, Any]) -> dict[str, Any]:
+        """What the file of an adapter says about its training; `found` is what that has to say itself."""
         about = {"images": images, "base": self.identity, "prompt": self.prompt, "token": settings.token}
         recipe = settings.recipe
         about |= {"rank": recipe.rank, "alpha": recipe.alpha, "dora": recipe.dora}
-        return about | {"loss": losses, "settings": asdict(settings)}
+        return about | found | {"settings": asdict(settings)}
+
+
+def held_out_ids(clusters: Path, group: str, cluster: int, select: str) -> tuple[list[str], str]:
+    """Ids of held-out images of a cluster, or of its whole group if none is closest to the cluster, and which
+    of the two they are of.
+
+    Raises:
+        FairgenError: there is none, and the step is to be chosen by them.
+    """
+    of = parquet.facts(clusters).get(group, {}).get("held_out", [])
+    own, every = (of[cluster] if of else []), [i for ids in of for i in ids]
+    if not every and select == "held_out":
+        raise FairgenError(
+            f"adapt.select: held_out: group {group} has no validation image to choose a step by; set select:"
+            " last, or give the group validation images (datasets.<name>.split, split.validation)"
+        )
+    return (own, "cluster") if own else (every, "group")
 
 
 def enough(files: list[str], settings: Adapt, name: str) -> list[str]:
@@ -87,6 +106,7 @@ def material(settings: Adapt, files: ClusterFiles, assigned: dict[str, int], clu
     import numpy as np
 
     from fairgen.core import crops, images
+    from fairgen.generate import held_out
     from fairgen.generate.captions import prompts_of
     from fairgen.models import diffusion
 
@@ -97,23 +117,34 @@ def material(settings: Adapt, files: ClusterFiles, assigned: dict[str, int], clu
     seen = [
         enough(listed, settings, f"{files.group}/{c}") for c, listed in zip(clusters, images_of, strict=True)
     ]
-    origins = [np.empty((len(listed), 4), dtype=np.int64) for listed in seen]
     hashes = {path: r["hash"] for path, r in row_of.items()}
 
-    def cut(listed: list[str]) -> images.Cut:
+    def load(listed: list[str]) -> "tuple[np.ndarray, np.ndarray]":
         boxes = [crops.read(row_of[path].get("box", "")) for path in listed]
-        return lambda number, size: crops.place(settings.crop, size, boxes[number])
+        origins = np.empty((len(listed), 4), dtype=np.int64)
+        return images.load(
+            root,
+            listed,
+            base.resolution,
+            hashes,
+            origins,
+            lambda number, size: crops.place(settings.crop, size, boxes[number]),
+        ), origins
 
-    pixels = [
-        images.load(root, listed, base.resolution, hashes, own, cut(listed))
-        for listed, own in zip(seen, origins, strict=True)
-    ]
+    def unseen(cluster: int) -> "Unseen | None":
+        ids, of = held_out_ids(files.clusters, files.group, cluster, settings.select)
+        chosen = set(ids[: held_out.IMAGES])
+        return held_out.Unseen(*load([r["path"] for r in split if r["id"] in chosen]), of) if ids else None
+
+    pixels, origins = (list(part) for part in zip(*map(load, seen), strict=True))
     captions = [[row_of[path].get("caption", "") for path in listed] for listed in seen]
     captions = [prompts_of(own, settings.token, base) for own in captions] if settings.captions else []
     priors = [
         (parquet.read(path, ["prompt"])["prompt"][0].as_py(), images.load_column(path, base.resolution))
         for path in files.prior
     ]
+    looked_at = settings.select == "held_out" or callback.current.looks
+    others = [unseen(cluster) if looked_at else None for cluster in clusters]
     identity, texts = diffusion.identity(base), [text.encode() for text, _ in priors]
     inputs = {
         "base": identity,
@@ -123,6 +154,5 @@ def material(settings: Adapt, files: ClusterFiles, assigned: dict[str, int], clu
     }
     prompt = instance_prompt(settings.prompts[files.group], settings.token)
     sizes = [len(listed) for listed in images_of]
-    return Material(
-        base, identity, prompt, pixels, origins, sizes, captions, priors, Resume(files.work, inputs)
-    )
+    resume = Resume(files.work, inputs)
+    return Material(base, identity, prompt, pixels, origins, sizes, captions, priors, others, resume)

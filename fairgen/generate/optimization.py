@@ -1,6 +1,7 @@
 """What moves the weights of an adapter: AdamW, the schedule of its learning rate, and a running mean."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 
@@ -55,6 +56,19 @@ class RunningMean:
             torch._foreach_lerp_(
                 self.mean, list(self.weights), 1 - min(self.decay, (1 + steps) / (10 + steps))
             )
+
+    @contextmanager
+    def installed(self) -> Iterator[None]:
+        """The average in the place of the weights for a while; the two change places, nothing is copied."""
+        self._swap()
+        try:
+            yield
+        finally:
+            self._swap()
+
+    def _swap(self) -> None:
+        for weight, mean in zip(self.weights, self.mean, strict=False):
+            weight.data, mean.data = mean.data, weight.data
 
     @torch.no_grad()
     def install(self) -> None:

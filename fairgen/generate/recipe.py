@@ -48,3 +48,6 @@ class Adapt:
     shift: float = 1.0  # of its time steps: sσ / (1 + (s − 1)σ) on top of the base's own
     crop: str = "centre"  # which square of an image is seen: centre, top or box
     captions: float = 0.0  # share of the images drawn that get their own caption for their group's prompt
+    # what is kept of a run: the weights of its last step, or of the look with the lowest loss on held-out
+    # images (`held_out.LOOKS` of them)
+    select: str = "last"

@@ -7,19 +7,23 @@ each becomes what it would have become alone, up to rounding.
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
 
-from fairgen.core import job
+from fairgen.core import callback, job
 from fairgen.core.batches import Generators
 from fairgen.core.seeds import seed_of
 from fairgen.core.workfolder import Resume
 from fairgen.generate.captions import Captions, numbered
 from fairgen.generate.denoising import Noised, noised, row_losses
+from fairgen.generate.held_out import Levels, Looks, Preview, Unseen
 from fairgen.generate.latents import Latents, Loader, batch_sizes, conditions
 from fairgen.generate.recipe import Adapt
-from fairgen.generate.training import by_tenths, fit, trainable
+from fairgen.generate.training import trainable
+from fairgen.generate.training_loop import Task, by_tenths, fit
 from fairgen.models import base_model, diffusion, stacked_lora, text_encoders
 from fairgen.models.conditioning import joined
 from fairgen.models.pipelines import part_of
@@ -45,7 +49,8 @@ def train(
     resume: Resume | None = None,
     origins: Sequence[np.ndarray | None] | None = None,
     captions: Sequence[Sequence[str]] = (),
-) -> list[tuple[dict[str, torch.Tensor], list[float]]]:
+    unseen: Sequence[Unseen | None] = (),
+) -> list[tuple[dict[str, torch.Tensor], dict[str, Any]]]:
     """Train the LoRA adapters of several clusters.
 
     Args:
@@ -59,9 +64,11 @@ def train(
         origins: for each cluster `images.origin` of its images, for SDXL; None: they are as they were stored.
         captions: for each cluster the prompts of its images by their captions, "" for none; empty if no image
             has one.
+        unseen: for each cluster held-out images, if they are to be looked at.
 
     Returns:
-        For each cluster its tensors, named as in a LoRA file, and the mean loss of each tenth of the run.
+        For each cluster its tensors, named as in a LoRA file, and what there is to say of the run, as
+        `training.train` has it.
     """
     # prompt states, and each cluster's latents with the class images' common ones
     seeds = [seed_of(settings.seed, cluster) for cluster in clusters]
@@ -81,6 +88,10 @@ def train(
         Loader([latents, *common], sizes, seed, words)
         for latents, seed, words in zip(own, seeds, shown or [None] * len(own), strict=True)
     ]
+    levels = [
+        Levels(process, vae, own_unseen, settings, cluster) if own_unseen else None
+        for cluster, own_unseen in zip(clusters, unseen or [None] * len(clusters), strict=True)
+    ]
     del vae  # its memory is the denoiser's from here on
     unet = diffusion.load_denoiser(base)
     # one stacked adapter per layer on the frozen base
@@ -99,11 +110,23 @@ def train(
     def losses(batch: Noised) -> torch.Tensor:
         return row_losses(unet, batch, text, settings).view(len(loaders), -1).sum(1)
 
+    # held-out images, and what sample images are drawn with
+    alone = partial(stacked_lora.alone, layers)
+    looks = Looks(unet, levels, lambda: prompts, settings, alone) if any(levels) else None
+    others = unseen or [None] * len(clusters)
+    callback.current.preview(
+        Preview(unet, base, settings, prompt, {}, list(clusters.values()), others, alone)
+    )
     # every cluster keeps its own random stream
     weights = [weight for layer in layers.values() for weight in (layer.down, layer.up)]
     streams = [stream for loader in loaders for stream in loader.streams]
     chance = Generators([loader.generator for loader in loaders])
-    values = np.array(
-        fit(settings, name, weights, chance, streams, next_batch, losses, stacked_lora.clip_gradients, resume)
-    )
-    return list(zip(stacked_lora.states(layers, part_of(unet)), map(by_tenths, values.T), strict=True))
+    clip = stacked_lora.clip_gradients
+    task = Task(name, list(clusters), weights, chance, streams, next_batch, losses, clip, looks)
+    values, found = fit(settings, task, resume)
+    states = stacked_lora.states(layers, part_of(unet))
+    about = [
+        {"loss": by_tenths(own), **{key: steps[number] for key, steps in found.items()}}
+        for number, own in enumerate(np.array(values).T)
+    ]
+    return list(zip(states, about, strict=True))

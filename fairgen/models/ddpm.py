@@ -89,6 +89,10 @@ class Ddpm:
         """All steps alike."""
         return torch.randint(0, self.schedule.config.num_train_timesteps, (count,), generator=generator)
 
+    def steps_at(self, level: float, count: int) -> torch.Tensor:
+        """That share of the schedule's steps."""
+        return torch.full((count,), round(level * (self.schedule.config.num_train_timesteps - 1)))
+
     def noised(self, clean: torch.Tensor, noise: torch.Tensor, steps: torch.Tensor) -> torch.Tensor:
         """√ᾱ·x0 + √(1 − ᾱ)·noise."""
         return self.schedule.add_noise(clean, noise, steps)

@@ -127,6 +127,11 @@ class Flow:
         place = (quantiles(asked.weighting, count, generator) * self.count).long().clamp(0, self.count - 1)
         return shifted(self.scheduler.sigmas[place], asked.shift) * self.count
 
+    def steps_at(self, level: float, count: int) -> torch.Tensor:
+        """That share of the scheduler's table, which falls from noise."""
+        place = round((1 - level) * (self.count - 1))
+        return (self.scheduler.sigmas[place] * self.count).expand(count)
+
     def noised(self, clean: torch.Tensor, noise: torch.Tensor, steps: torch.Tensor) -> torch.Tensor:
         """(1 − σ)·x0 + σ·noise."""
         sigma = (steps / self.count).view(-1, 1, 1, 1)

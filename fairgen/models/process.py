@@ -68,6 +68,9 @@ class Process(Protocol):
     def steps(self, count: int, asked: Noising, generator: torch.Generator) -> torch.Tensor:
         """Random time steps (n,) of a training batch, as the denoiser reads them."""
 
+    def steps_at(self, level: float, count: int) -> torch.Tensor:
+        """The time step at a share of the way from the clean image (0) to noise (1), `count` times."""
+
     def noised(self, clean: torch.Tensor, noise: torch.Tensor, steps: torch.Tensor) -> torch.Tensor:
         """The latents at their time steps."""
 

@@ -5,7 +5,8 @@ A batch holds the rows of the first adapter, then as many of the second, and so 
 all rows by the frozen weights at once, and each adapter's rows by its own matrices in one batched product.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -29,13 +30,14 @@ class StackedLora(nn.Module):
         self.down = nn.Parameter(torch.stack([x.lora_A["default"].weight.detach() for x in layers]))
         # (adapters, out, rank)
         self.up = nn.Parameter(torch.stack([x.lora_B["default"].weight.detach() for x in layers]))
+        self.used = slice(None)  # the adapters that run
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Rows (n, tokens, in), n a multiple of the number of adapters, to (n, tokens, out)."""
-        result = self.base_layer(x)
-        own = x.reshape(len(self.down), -1, x.shape[-1])
+        """Rows (n, tokens, in), n a multiple of the number of adapters that run, to (n, tokens, out)."""
+        result, down, up = self.base_layer(x), self.down[self.used], self.up[self.used]
+        own = x.reshape(len(down), -1, x.shape[-1])
         with torch.autocast(x.device.type, x.dtype, enabled=x.dtype != torch.float32):
-            added = torch.bmm(torch.bmm(own, self.down.mT), self.up.mT) * self.scale
+            added = torch.bmm(torch.bmm(own, down.mT), up.mT) * self.scale
         return result + added.view(result.shape)
 
 
@@ -66,6 +68,18 @@ def put_in(unet: nn.Module, trained: Sequence[Layers]) -> dict[str, StackedLora]
     return stacked
 
 
+@contextmanager
+def alone(layers: dict[str, StackedLora], number: int) -> Iterator[None]:
+    """Let one of the adapters run for all rows."""
+    for layer in layers.values():
+        layer.used = slice(number, number + 1)
+    try:
+        yield
+    finally:
+        for layer in layers.values():
+            layer.used = slice(None)
+
+
 def _place(unet: nn.Module, name: str, module: nn.Module) -> None:
     parent, _, child = name.rpartition(".")
     setattr(unet.get_submodule(parent), child, module)
@@ -83,13 +97,17 @@ def states(layers: dict[str, StackedLora], part: str = "unet") -> list[dict[str,
 
 
 @torch.no_grad()
-def clip_gradients(weights: Sequence[nn.Parameter]) -> None:
+def clip_gradients(weights: Sequence[nn.Parameter]) -> torch.Tensor:
     """Scale the gradients of each adapter down to norm 1; `weights` are stacks of the adapters' matrices.
 
     The same arithmetic as `torch.nn.utils.clip_grad_norm_` for one adapter.
+
+    Returns:
+        The norms before (adapters,).
     """
     gradients = [w.grad for w in weights if w.grad is not None]
     norms = torch.cat([g.flatten(1) for g in gradients], dim=1).norm(dim=1)
     factors = (1 / (norms + 1e-6)).clamp(max=1)
     for gradient in gradients:
         gradient.mul_(factors[:, None, None])
+    return norms

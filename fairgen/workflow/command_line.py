@@ -4,13 +4,16 @@ names.
 
 import contextlib
 import io
+import json
 import os
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
+from fairgen.core.callback import MONITOR
 from fairgen.core.errors import FairgenError
 from fairgen.core.fingerprint import SEEN, sources
 
@@ -56,6 +59,21 @@ def use_this_python() -> None:
     os.environ[SEEN] = sources()
     for name, first in (("PATH", os.path.dirname(sys.executable)), ("PYTHONPATH", str(PACKAGE.parent))):
         os.environ[name] = os.pathsep.join([first, *filter(None, [os.environ.get(name)])])
+
+
+def tell_jobs(config: dict[str, Any]) -> None:
+    """Let jobs know what to keep of their trainings, past all that is tracked.
+
+    Raises:
+        FairgenError: the tracker's package is not there.
+    """
+    asked = config["monitor"]
+    tracker = asked["tracker"]
+    if tracker != "none" and find_spec("torch") and not find_spec(tracker):
+        raise FairgenError(
+            f"config: monitor.tracker: {tracker} is not installed; `pip install {tracker}`, or set none"
+        )
+    os.environ[MONITOR] = json.dumps({**asked, "near": config["audit"]["near"]})
 
 
 @dataclass(frozen=True)

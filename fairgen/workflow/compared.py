@@ -21,7 +21,7 @@ from fairgen.workflow.method_chain import (
 )
 
 # blocks that the config's hash leaves out, or takes by parts
-NO_RESULT = ("datasets", "methods", "replicates", "ablations", "audit")
+NO_RESULT = ("datasets", "methods", "replicates", "ablations", "audit", "monitor")
 
 
 def replicates(config: Config, dataset: str) -> list[str]:

@@ -14,7 +14,7 @@ from fairgen.workflow.method_chain import Config, block, chosen, dataset_block, 
 
 # keys of `adapt` that were added later, with what changes nothing: left out of the settings, so that adapters
 # from before they were there stay what they are
-NEUTRAL = {"weighting": "none", "shift": 1, "crop": "centre", "captions": 0}
+NEUTRAL = {"weighting": "none", "shift": 1, "crop": "centre", "captions": 0, "select": "last"}
 
 
 def base(job: Job) -> Config:

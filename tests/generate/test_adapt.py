@@ -60,7 +60,7 @@ def test_an_adapter_comes_back_as_it_was(
     adapters.apply(tmp_path / "a.safetensors", fresh, diffusion.identity(base))
     assert torch.allclose(forward(fresh), forward(unet), atol=1e-5)
     assert (forward(fresh) - before).abs().max() > 1e-3
-    assert np.isfinite(losses).all()
+    assert np.isfinite(losses["loss"]).all()
 
 
 def test_lora_trains_its_own_matrices_only(base: base_model.Base, pixels: np.ndarray) -> None:
@@ -119,14 +119,15 @@ def test_a_step_takes_the_mean_of_its_batches(
     def loss(unet: torch.nn.Module, *rest: object) -> torch.Tensor:
         return unet.conv_in.bias.sum() * next(factors)
 
-    def clip(weights: list[torch.nn.Parameter], limit: float) -> None:
+    def clip(weights: list[torch.nn.Parameter], limit: float) -> torch.Tensor:
         gradients.extend(w.grad.clone() for w in weights if w.grad is not None)
+        return torch.zeros(())
 
     monkeypatch.setattr(training, "row_losses", loss)
     monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", clip)
     settings = changed(adapt_settings("full", base), accumulate=2, steps=1)
     _, losses = train(settings, base, ("a V", pixels), [("a", pixels)], "g/0")
-    assert losses == pytest.approx([2 * diffusion.load_denoiser(base).conv_in.bias.sum().item()])
+    assert losses["loss"] == pytest.approx([2 * diffusion.load_denoiser(base).conv_in.bias.sum().item()])
     assert [g.unique().tolist() for g in gradients] == [[2.0]]
 
 
@@ -279,8 +280,9 @@ def test_float16_loses_no_small_gradients(
     """Without a scale on the loss, one weight in a thousand of this model gets none."""
     seen = []
 
-    def clip(weights: list[torch.nn.Parameter]) -> None:
+    def clip(weights: list[torch.nn.Parameter]) -> torch.Tensor:
         seen.append(torch.cat([w.grad.flatten() for w in weights]))
+        return torch.zeros(())
 
     monkeypatch.setattr(training, "clip_gradients", clip)
     for dtype in ("float32", "float16"):
@@ -302,8 +304,9 @@ def test_lora_on_a_half_precision_base(
     """Its matrices are float32, their gradients those of float32, and the base is not under autocast."""
     gradients, outside = [], []
 
-    def clip(weights: list[torch.nn.Parameter]) -> None:
+    def clip(weights: list[torch.nn.Parameter]) -> torch.Tensor:
         gradients.append(torch.cat([w.grad.flatten() for w in weights]))
+        return torch.zeros(())
 
     def watched(unet: torch.nn.Module, settings: Adapt) -> list[torch.nn.Parameter]:
         unet.conv_norm_out.register_forward_hook(
@@ -493,10 +496,10 @@ def test_gradients_are_clipped_in_every_step(
     def norm(weights: list[torch.nn.Parameter]) -> float:
         return torch.cat([w.grad.flatten() for w in weights if w.grad is not None]).norm().item()
 
-    def watched(weights: list[torch.nn.Parameter]) -> None:
-        before = norm(weights)
-        clip(weights)
-        norms.append((before, norm(weights), len(weights)))
+    def watched(weights: list[torch.nn.Parameter]) -> torch.Tensor:
+        before = clip(weights)
+        norms.append((before.item(), norm(weights), len(weights)))
+        return before
 
     monkeypatch.setattr(training, "clip_gradients", watched)
     settings = changed(adapt_settings("full", base), steps=3, lr=1e-5, text_lr=1e-5, prior_weight=1e4)

@@ -231,6 +231,8 @@ EDITS = [
     config("`adapt.min_snr`", {"adapt": {"min_snr": 0}}),
     config("`adapt.crop`", {"adapt": {"crop": "top"}}),
     config("`adapt.captions`", {"adapt": {"captions": 0.9}}),
+    config("`adapt.select`", {"adapt": {"select": "held_out"}}),
+    config("`monitor`: curves, sample images, a tracker", {"monitor": {"curves": False}}),
     config("`datasets.birds.caption`, another attribute", {"datasets": {"birds": {"caption": "place"}}}),
     own("`adapt.lora.lr`", {"adapt": {"lora": {"lr": 2.0e-3}}}),
     own("`adapt.full.lr`", {"adapt": {"full": {"lr": 2.0e-4}}}),
@@ -321,6 +323,12 @@ EDITS = [
         "rules/generate.smk",
         "fairgen.generate.filter --settings",
         "fairgen.generate.filter  --settings",
+    ),
+    source(
+        "a statement in `fairgen/monitor/watcher.py`",
+        "fairgen/monitor/watcher.py",
+        "WRITES = 5.0",
+        "WRITES = 9.0",
     ),
     source("a rule's `threads`, a comment there", "rules/data.smk", "threads: 8", "threads: 4  # a comment"),
     source(

@@ -11,6 +11,7 @@ from fairgen.classify.model_selection import Best, selection_score
 from fairgen.classify.problem import Problem
 from fairgen.classify.recipe import Recipe
 from fairgen.classify.training import optimizer_and_schedule, step
+from fairgen.core import callback
 from fairgen.core.batches import Batches
 from fairgen.models.classifier import Network, embed
 
@@ -32,14 +33,17 @@ def train(network: Network, problem: Problem, recipe: Recipe) -> Best:
             best.offer(selection_score(head(validation), problem.validation, recipe.select), number, head)
 
     look(0)
+    callback.current.begin("train", [""], recipe.steps, {})
     plan = Batches(len(features), recipe.batch, generator)
     for number in tqdm(range(1, recipe.steps + 1), desc="finetune", disable=None):
         rows = next(plan)
-        step(F.cross_entropy(head(features[rows]), problem.train.target[rows]), optimizer, schedule)
+        loss = F.cross_entropy(head(features[rows]), problem.train.target[rows])
+        step(loss, optimizer, schedule, number)
         if number % recipe.evaluate_every == 0 or number == recipe.steps:
             look(number)
             if best.stops(number, recipe):
                 break
     head.load_state_dict(best.state)
+    callback.current.selected([best.step])
     network.to(network.mean.device)
     return best

@@ -1,0 +1,88 @@
+"""Curves of a training in a small file beside its artifact: means over equal parts of the run, figures of
+each look, sample images.
+"""
+
+import json
+import math
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+POINTS = 200  # of a curve, at most
+SUFFIX = ".curves.json"
+
+
+def beside(artifact: Path) -> Path:
+    """The curves' file of an adapter or a classifier."""
+    return artifact.with_suffix(SUFFIX)
+
+
+def read(artifact: Path, lineage: str) -> dict[str, Any] | None:
+    """The curves of an artifact; None if there are none, or they are of another lineage's training."""
+    try:
+        found = json.loads(beside(artifact).read_text())
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) and found.get("lineage") == lineage else None
+
+
+def write(path: Path, document: dict[str, Any]) -> None:
+    """Write the whole file or nothing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(json.dumps(document, allow_nan=False) + "\n")
+    temporary.replace(path)
+
+
+def number(value: float) -> float | None:
+    """A number as JSON can have it; None for one that is not finite."""
+    return float(f"{value:.6g}") if math.isfinite(value) else None
+
+
+def begun(name: str, phase: str, steps: int) -> dict[str, Any]:
+    """One model's curves before the first step."""
+    empty: dict[str, list[Any]] = {"step": [], "loss": [], "gradient_norm": [], "lr": []}
+    about = {"name": name, "phase": phase, "steps": steps}
+    return {**about, "training": empty, "looks": [], "samples": [], "open": [0, 0.0, 0.0, 0]}
+
+
+def width(steps: int) -> int:
+    """Steps of which a point is the mean."""
+    return max(1, math.ceil(steps / POINTS))
+
+
+def add(run: dict[str, Any], step: int, loss: float, norm: float | None, rate: float) -> None:
+    """Take in a step; a point is made when its part of the run is whole. `norm` is None where it was not
+    computed.
+    """
+    count, losses, norms, known = run["open"]
+    count, losses = count + 1, losses + loss
+    if norm is not None:
+        norms, known = norms + norm, known + 1
+    run["open"] = [count, losses, norms, known]
+    if step % width(run["steps"]) == 0 or step == run["steps"]:
+        curve, run["open"] = run["training"], [0, 0.0, 0.0, 0]
+        point = (step, number(losses / count), number(norms / known) if known else None, number(rate))
+        for key, value in zip(("step", "loss", "gradient_norm", "lr"), point, strict=True):
+            curve[key].append(value)
+
+
+def told(run: dict[str, Any]) -> dict[str, Any]:
+    """A run as the file has it: figures of the looks as curves."""
+    names = list(dict.fromkeys(name for look in run["looks"] for name in look))
+    looks = {name: [look.get(name) for look in run["looks"]] for name in names}
+    return {**{key: value for key, value in run.items() if key != "open"}, "looks": looks}
+
+
+def series(document: dict[str, Any], names: Sequence[str]) -> list[tuple[str, list[int], list[float]]]:
+    """Of every run that has it the curve of the first of some figures, as (run, steps, values)."""
+    found = []
+    for run in document["runs"]:
+        for of in (run["looks"], run["training"]):
+            name = next((name for name in names if any(x is not None for x in of.get(name, []))), None)
+            if name:
+                points = [(s, v) for s, v in zip(of["step"], of[name], strict=True) if v is not None]
+                found.append((run["name"], [s for s, _ in points], [v for _, v in points]))
+                break
+    return found

@@ -1,0 +1,100 @@
+"""Trackers of experiments (trackio, TensorBoard, Weights & Biases, MLflow) by accelerate's interface.
+
+They work offline unless the tracker's own environment variables say otherwise, below `results/tracking`; a
+run has the name of the artifact that it makes.
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+NONE = "none"
+FOLDER = Path("results/tracking")
+PROJECT = "fairgen"
+NAMES = ("trackio", "tensorboard", "wandb", "mlflow")
+# of the trackers' own: only what is not set yet
+OFFLINE = {
+    "trackio": {"TRACKIO_DIR": str(FOLDER.absolute() / "trackio")},
+    "wandb": {"WANDB_MODE": "offline", "WANDB_SILENT": "true", "WANDB_DIR": str(FOLDER.absolute())},
+    "mlflow": {"MLFLOW_TRACKING_URI": f"sqlite:///{FOLDER.absolute() / 'mlflow.db'}"},
+}
+
+
+def run_name(artifact: Path) -> str:
+    """The artifact's path below the results, without its ending."""
+    path = artifact.with_suffix("")
+    return "/".join(path.parts[1:] if path.parts[0] == "results" else path.parts)
+
+
+def flat(values: dict[str, Any], before: str = "") -> dict[str, str | int | float | bool]:
+    """Settings with dotted names, as trackers take them."""
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        name = f"{before}{key}"
+        if isinstance(value, dict):
+            found |= flat(value, f"{name}.")
+        else:
+            found[name] = value if isinstance(value, str | int | float | bool) else str(value)
+    return found
+
+
+class Tracker:
+    """One job's run at a tracker; with the name `none` nothing happens."""
+
+    def __init__(self, name: str, artifact: Path, settings: dict[str, Any]):
+        self.name, self.run, self.settings = name, run_name(artifact), settings
+        self.tracker: Any = None
+
+    def begin(self) -> None:
+        """Begin the run, when a training does; the environment's own settings go first."""
+        if self.name == NONE or self.tracker is not None:
+            return
+        for key, value in OFFLINE.get(self.name, {}).items():
+            os.environ.setdefault(key, value)
+        FOLDER.mkdir(parents=True, exist_ok=True)
+        self.tracker = started(self.name, self.run)
+        self.tracker.store_init_configuration(flat(self.settings))
+
+    def log(self, run: dict[str, Any], values: dict[str, float | None], step: int) -> None:
+        """Pass on some figures of a run; those of several phases or adapters have their names in front."""
+        if self.tracker is not None:
+            known = {f"{prefix(run)}{key}": value for key, value in values.items() if value is not None}
+            self.tracker.log(known, step=step)
+
+    def draw(self, run: dict[str, Any], pixels: np.ndarray, sample: dict[str, Any], step: int) -> None:
+        """Pass on sample images (n, h, w, 3), where the tracker takes images, and their near copies."""
+        self.log(run, {key: value for key, value in sample.items() if isinstance(value, float)}, step)
+        if self.tracker is not None and self.name in ("tensorboard", "wandb"):
+            self.tracker.log_images({f"{prefix(run)}samples": pixels}, step=step, **IMAGES.get(self.name, {}))
+
+    def close(self) -> None:
+        """End the run."""
+        if self.tracker is not None:
+            self.tracker.finish()
+
+
+IMAGES = {"tensorboard": {"dataformats": "NHWC"}}
+
+
+def prefix(run: dict[str, Any]) -> str:
+    """What stands in front of a figure's name."""
+    return f"{run['phase']}/{run['name']}/" if run["name"] else f"{run['phase']}/"
+
+
+def started(name: str, run: str) -> Any:
+    """A tracker of accelerate's, on this process alone."""
+    from accelerate.state import PartialState
+    from accelerate.tracking import LOGGER_TYPE_TO_CLASS
+
+    PartialState(cpu=True)  # trackers ask it whether this is the main process
+    options: dict[str, dict[str, Any]] = {
+        "trackio": {"run_name": PROJECT, "name": run, "resume": "allow"},
+        "tensorboard": {"run_name": run, "logging_dir": str(FOLDER / "tensorboard")},
+        "wandb": {"run_name": PROJECT, "name": run, "id": run.replace("/", "--"), "resume": "allow"},
+        "mlflow": {"experiment_name": PROJECT, "run_name": run, "logging_dir": None},
+    }
+    tracker = LOGGER_TYPE_TO_CLASS[name](**options[name])
+    tracker.start()
+    return tracker

@@ -1,0 +1,148 @@
+"""The callback of a job whose training is watched: it keeps curves and draws sample images, and passes them
+on to a tracker.
+
+Whatever goes wrong in it ends the watching, with a warning, and never the job.
+"""
+
+import functools
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from fairgen.core import job
+from fairgen.core.callback import Callback
+from fairgen.monitor import curves, trackers
+
+WRITES = 5.0  # seconds between two versions of the file, at least
+Result = TypeVar("Result")
+
+
+def harmless(method: Callable[..., Result]) -> Callable[..., Result | None]:
+    """A method whose failure ends the watching, and nothing else."""
+
+    @functools.wraps(method)
+    def called(self: "Watcher", *given: Any) -> Result | None:
+        if self.failed:
+            return None
+        try:
+            return method(self, *given)
+        except Exception as error:
+            self.failed = f"{type(error).__name__}: {error}"
+            job.log.debug("the watching of this training failed", exc_info=error)
+            job.warn(f"{self.artifact}: its training goes on unwatched ({job.one_line(error, None)})")
+            return None
+
+    return called
+
+
+class Watcher(Callback):
+    """The callback of one job.
+
+    Args:
+        asked: the config's block `monitor`.
+        artifact: the job's first output.
+        stage: its stage.
+        settings: its settings.
+        record: its lineage.
+    """
+
+    def __init__(
+        self,
+        asked: dict[str, Any],
+        artifact: Path,
+        stage: str,
+        settings: dict[str, Any],
+        record: dict[str, Any],
+    ):
+        self.asked, self.artifact = asked, artifact
+        self.looks = bool(asked["curves"] or asked["tracker"] != trackers.NONE)
+        self.about = {"artifact": str(artifact), "stage": stage, "lineage": record.get("hash", "")}
+        self.phases: dict[str, list[dict[str, Any]]] = {}
+        self.runs: list[dict[str, Any]] = []  # of the phase that runs
+        self.early: list[tuple[int, Sequence[dict[str, float]]]] = []
+        self.failed, self.written = "", 0.0
+        self.sketches: Any = None
+        self.tracker = trackers.Tracker(asked["tracker"], artifact, settings)
+
+    @harmless
+    def begin(self, phase: str, runs: Sequence[str], steps: int, notes: dict[str, Any]) -> None:
+        """Go on from the notes of a checkpoint, or begin."""
+        notes.setdefault("runs", [curves.begun(name, phase, steps) for name in runs])
+        self.runs = self.phases[phase] = notes["runs"]
+        self.tracker.begin()
+        for given in self.early:
+            self.look(*given)
+        self.early = []
+
+    def draws_at(self, steps: int) -> set[int]:
+        """The steps after which sample images are drawn."""
+        samples = self.asked["samples"]
+        at = samples["at"] if samples["images"] and self.asked["curves"] and not self.failed else []
+        return {round(part * steps) for part in at}
+
+    @harmless
+    def preview(self, preview: Any) -> None:
+        """Make ready to draw."""
+        if self.draws_at(1):
+            from fairgen.monitor.sketches import Sketches
+
+            self.sketches = Sketches(preview, self.asked["samples"], self.asked["near"])
+
+    @harmless
+    def step(self, number: int, losses: Sequence[float], norms: Sequence[float], rate: float) -> None:
+        """Keep it in the curves."""
+        for place, run in enumerate(self.runs):
+            before = len(run["training"]["step"])
+            curves.add(run, number, losses[place], norms[place] if norms else None, rate)
+            if len(run["training"]["step"]) > before:
+                values = {key: values[-1] for key, values in run["training"].items() if key != "step"}
+                self.tracker.log(run, values, number)
+
+    def wants_norm(self, number: int) -> bool:
+        """At the end of every part of the run that becomes a point."""
+        return bool(self.runs) and not self.failed and number % curves.width(self.runs[0]["steps"]) == 0
+
+    @harmless
+    def look(self, number: int, figures: Sequence[dict[str, float]]) -> None:
+        """Keep the figures of a look; one before the training has begun waits for that."""
+        if not self.runs:
+            self.early.append((number, figures))
+            return
+        if number in (look["step"] for look in self.runs[0]["looks"]):  # before a kill
+            return
+        for run, own in zip(self.runs, figures, strict=True):
+            if own:
+                values = {key: curves.number(value) for key, value in own.items()}
+                run["looks"].append({"step": number, **values})
+                self.tracker.log(run, values, number)
+        self.write()
+
+    @harmless
+    def draw(self, number: int) -> None:
+        """Draw sample images of every run."""
+        for place, run in enumerate(self.runs if self.sketches else []):
+            pixels, sample = self.sketches.sample(place)
+            run["samples"].append({"step": number, **sample})
+            self.tracker.draw(run, pixels, sample, number)
+        self.write()
+
+    @harmless
+    def selected(self, steps: Sequence[int]) -> None:
+        """Keep which step was chosen."""
+        for run, step in zip(self.runs, steps, strict=True):
+            run["selected_step"] = step
+
+    @harmless
+    def close(self, done: bool) -> None:
+        """Write the last version; a failed job leaves what it has."""
+        self.tracker.close()
+        self.write(done, now=True)
+
+    def write(self, done: bool = False, now: bool = False) -> None:
+        """Write the file, unless that was just done."""
+        runs = [curves.told(run) for phase in self.phases.values() for run in phase]
+        if not (self.asked["curves"] and runs) or (not now and time.monotonic() - self.written < WRITES):
+            return
+        self.written = time.monotonic()
+        curves.write(curves.beside(self.artifact), {**self.about, "done": done, "runs": runs})
