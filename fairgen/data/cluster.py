@@ -1,12 +1,11 @@
 """Stage `cluster`: spherical k-means (faiss) inside each group's training images.
 
 A group with fewer than k × `min_images` images gets fewer clusters, with the reason in the facts and in the
-log. The facts also name some of the group's validation images by the cluster that they are closest to: what a
+log. The facts also name the group's embedded validation images by the cluster that they are closest to: what a
 generator's loss on images that it has not seen is of.
 """
 
 import json
-import random
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
@@ -15,10 +14,7 @@ import numpy as np
 
 from fairgen.core import job, parquet
 from fairgen.core.errors import FairgenError
-from fairgen.core.seeds import seed_of
 from fairgen.data.kmeans import agreements, clusters_for, kmeans, nearest
-
-HELD_OUT = 64  # validation images named for each cluster, at most
 
 
 @dataclass(frozen=True)
@@ -38,13 +34,6 @@ class Files(job.Files):
     split: job.Input
     embeddings: job.Input
     clusters: job.Output
-
-
-def held_out(ids: list[str], closest: np.ndarray, clusters: int, seed: int) -> list[list[str]]:
-    """Some of the ids (m,) for each cluster, by the clusters (m,) that they are closest to."""
-    of = [[i for i, own in zip(ids, closest, strict=True) if own == number] for number in range(clusters)]
-    draw = random.Random(seed_of("held-out", seed))
-    return [own if len(own) <= HELD_OUT else draw.sample(own, HELD_OUT) for own in of]
 
 
 def work(settings: Cluster, files: Files) -> None:
@@ -69,7 +58,7 @@ def work(settings: Cluster, files: Files) -> None:
         k = clusters_for(len(own), settings.k, settings.min_images)
         features = vectors[[place[r["id"]] for r in own]]
         label = kmeans(features, k, settings.seed, settings.iterations)
-        unseen = [r["id"] for r in parts["validation"] if r["group"] == group]
+        unseen = [r["id"] for r in parts["validation"] if r["group"] == group and r["id"] in place]
         closest = nearest(features, label, vectors[[place[i] for i in unseen]])
         reason = (
             ""
@@ -84,7 +73,10 @@ def work(settings: Cluster, files: Files) -> None:
             "nmi": agreements(label, [json.loads(r["detail"]) for r in own]),
         }
         job.log.info("group %s: %s", group, facts[group])
-        facts[group]["held_out"] = held_out(unseen, closest, len(sizes), settings.seed)
+        facts[group]["held_out"] = [
+            [i for i, own in zip(unseen, closest, strict=True) if own == number]
+            for number in range(len(sizes))
+        ]
         result["id"] += [r["id"] for r in own]
         result["group"] += [group] * len(own)
         result["cluster"] += label.tolist()

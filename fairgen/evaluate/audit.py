@@ -154,10 +154,11 @@ def read_real(index: Path, embeddings: Path) -> Real:
     embedded = parquet.read(embeddings)
     place = {i: n for n, i in enumerate(embedded["id"].to_pylist())}
     rows = [r for r in parquet.rows(index, ["id", "path", "group", "split"]) if r["split"] == "train"]
-    if place.keys() != {r["id"] for r in rows}:
+    if not {r["id"] for r in rows} <= place.keys():
         raise FairgenError(f"{embeddings}: made from another index; delete the file and run embed again")
-    vectors = audit_features.unit(parquet.matrix(embedded, "vector"))
-    rows = sorted(({**r, "place": place[r["id"]]} for r in rows), key=lambda r: r["place"])
+    rows = sorted(rows, key=lambda r: place[r["id"]])
+    vectors = audit_features.unit(parquet.matrix(embedded, "vector")[[place[r["id"]] for r in rows]])
+    rows = [{**r, "place": number} for number, r in enumerate(rows)]
     return Real(Path(parquet.facts(index)["root"]), rows, vectors)
 
 
