@@ -59,7 +59,7 @@ current = Callback()  # of this process's job
 def begin(artifact: Path, stage: str, settings: dict[str, Any], record: dict[str, Any]) -> None:
     """Take the callback that the environment asks for; `record` is the lineage of the job's `artifact`."""
     global current
-    asked = json.loads(os.environ.get(MONITOR, "{}"))
+    asked = json.loads(os.environ.get(MONITOR) or "{}")
     if asked:
         current = importlib.import_module(WATCHERS).Watcher(asked, artifact, stage, settings, record)
 

@@ -1,11 +1,16 @@
 """Clusters inside a group."""
 
+from pathlib import Path
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
+from fairgen.core import parquet
 from fairgen.core.errors import FairgenError
+from fairgen.data.cluster import Cluster, work
 from fairgen.data.embed import check_finite
-from fairgen.data.kmeans import agreement, agreements, clusters_for, kmeans
+from fairgen.data.kmeans import agreement, agreements, clusters_for, kmeans, nearest
 
 
 def test_planted_clusters_are_found_largest_first() -> None:
@@ -17,6 +22,35 @@ def test_planted_clusters_are_found_largest_first() -> None:
     assert agreement(label, [str(t) for t in truth]) == pytest.approx(1)
     assert np.bincount(label).tolist() == [50, 30, 20]
     assert np.array_equal(label, kmeans(vectors, 3, 0, 25))
+
+
+def test_held_out_vectors_go_to_the_cluster_of_the_smallest_angle() -> None:
+    vectors = np.array([[1, 0.1], [2, 0], [0, 1], [0.1, 3]], dtype=np.float32)
+    others = np.array([[9, 8], [8, 9], [0.001, 0]], dtype=np.float32)
+    assert nearest(vectors, np.array([0, 0, 1, 1]), others).tolist() == [0, 1, 0]
+    assert nearest(vectors, np.zeros(4, dtype=int), others).tolist() == [0, 0, 0]
+    assert len(nearest(vectors, np.zeros(4, dtype=int), others[:0])) == 0
+
+
+def test_held_out_images_are_named_by_cluster(tmp_path: Path) -> None:
+    """Those that have features; a group without any has none."""
+    rows = [(i, "g", "train") for i in range(6)] + [(6, "h", "train")]
+    rows += [(10, "g", "validation"), (11, "g", "validation"), (12, "g", "validation"), (13, "g", "test")]
+    columns = dict(zip(("id", "group", "split"), map(list, zip(*rows, strict=True)), strict=True))
+    parquet.write(tmp_path / "split.parquet", {**columns, "detail": ["{}"] * len(rows)}, {})
+    ids = [*range(7), 10, 11]
+    angles = [0.0, 0.1, 0.05, 1.5, 1.4, 1.45, 0.0, 1.3, 0.2]
+    vectors = np.array([[np.cos(a), np.sin(a)] for a in angles], dtype=np.float32)
+    parquet.write(tmp_path / "e.parquet", {"id": ids, "vector": parquet.vectors(vectors)}, {})
+    files = SimpleNamespace(
+        split=tmp_path / "split.parquet", embeddings=tmp_path / "e.parquet", clusters=tmp_path / "c.parquet"
+    )
+    work(Cluster(k=2, min_images=2, seed=0, iterations=5), files)
+    label = {r["id"]: r["cluster"] for r in parquet.rows(files.clusters)}
+    facts = parquet.facts(files.clusters)
+    assert label.keys() == set(range(7))
+    assert facts["g"]["held_out"][label[3]] == [10] and facts["g"]["held_out"][label[0]] == [11]
+    assert facts["h"]["held_out"] == [[]]
 
 
 def test_small_groups_get_fewer_clusters() -> None:

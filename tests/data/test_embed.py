@@ -9,7 +9,7 @@ from audited import CLIP, write_real
 
 from fairgen.core import parquet
 from fairgen.core.errors import FairgenError
-from fairgen.data.embed import Embed, check_finite, work
+from fairgen.data.embed import HELD_OUT, Embed, check_finite, held_out, work
 from fairgen.models.encoder import Encoder
 
 
@@ -35,3 +35,11 @@ def test_features_that_are_not_finite_name_their_images() -> None:
     vectors[1:, 2] = np.nan
     with pytest.raises(FairgenError, match=r"4 images have features that are not finite \(b, c, d, …\)"):
         check_finite(vectors, list("abcde"))
+
+
+def test_some_validation_images_of_each_group_are_held_out() -> None:
+    rows = [{"id": i, "group": "g", "split": "validation"} for i in range(300)]
+    rows += [{"id": 300, "group": "h", "split": "validation"}, {"id": 301, "group": "h", "split": "test"}]
+    kept = [row["id"] for row in held_out(rows)]
+    assert len(kept) == HELD_OUT + 1 and kept[-1] == 300 and kept == sorted(kept) == sorted(set(kept))
+    assert kept[:HELD_OUT] != list(range(HELD_OUT)) and held_out(rows[:300]) == held_out(rows)[:-1]

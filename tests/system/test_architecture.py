@@ -21,6 +21,7 @@ WINGS = (
     "data",
     "generate",
     "classify",
+    "monitor",
     "evaluate",
     "report",
     "workflow",

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -13,10 +14,11 @@ import pytest
 import yaml
 from workflows import PROJECT, Workflow
 
+from fairgen.core.callback import MONITOR
 from fairgen.core.errors import FairgenError
 from fairgen.models.pipelines import CLIP, NOT_THINKING
-from fairgen.workflow import preflight
-from fairgen.workflow.command_line import DEFAULT, Call, call, requested
+from fairgen.workflow import command_line, preflight
+from fairgen.workflow.command_line import DEFAULT, Call, call, requested, tell_jobs
 from fairgen.workflow.method_chain import expanded, merged
 from fairgen.workflow.preflight import machine, places, probes, prompts
 from fairgen.workflow.preflight.findings import NOTE, Finding
@@ -869,6 +871,18 @@ def test_targets_are_those_of_snakemake_itself(
     monkeypatch: pytest.MonkeyPatch, given: tuple, datasets: list
 ) -> None:
     assert requested(words(monkeypatch, *given).targets) == datasets
+
+
+def test_jobs_are_told_what_to_keep_of_a_training(config: dict, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Past their settings; a tracker that is not installed ends the call."""
+    monkeypatch.setenv(MONITOR, "")
+    tell_jobs(config)
+    told = json.loads(os.environ[MONITOR])
+    assert told == {**config["monitor"], "near": config["audit"]["near"]}
+    monkeypatch.setattr(command_line, "find_spec", lambda name: name == "torch")
+    missing = {**config, "monitor": {**config["monitor"], "tracker": "mlflow"}}
+    with pytest.raises(FairgenError, match=r"mlflow is not installed; `pip install mlflow`"):
+        tell_jobs(missing)
 
 
 def test_what_the_command_line_asks_for(monkeypatch: pytest.MonkeyPatch) -> None:
