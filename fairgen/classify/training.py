@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from torch.nn import functional as F
-from tqdm import tqdm
 
 from fairgen.classify.examples import Examples
 from fairgen.classify.model_selection import Best, selection_score
@@ -17,6 +16,7 @@ from fairgen.classify.recipe import Optimisation, Recipe
 from fairgen.core.batches import Batches
 from fairgen.core.checkpoint import TrainingState
 from fairgen.core.errors import FairgenError
+from fairgen.core.progress import counted
 from fairgen.core.seeds import seed_of
 from fairgen.core.workfolder import Resume, digest
 from fairgen.models.classifier import Network, augment, predict
@@ -98,7 +98,7 @@ def descend(
         start = digest(*(x.detach().cpu().contiguous().numpy() for x in own))
         training.resume(Resume(resume.work, {**resume.inputs, "start": start}))
     steps = range(training.step, recipe.steps)
-    for _ in tqdm(steps, total=recipe.steps, initial=training.step, desc="finetune", disable=None):
+    for _ in counted(steps, recipe.steps, "finetune", done=training.step):
         batch = next(plan)
         network.train()
         logits = network(augment(rows.pixels[batch], generator)).cpu()  # losses and group weights are small

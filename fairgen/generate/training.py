@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from fairgen.core import devices, job
 from fairgen.core.batches import Batches, Generators
 from fairgen.core.checkpoint import TrainingState
 from fairgen.core.errors import FairgenError
+from fairgen.core.progress import counted
 from fairgen.core.seeds import seed_of
 from fairgen.core.workfolder import Resume
 from fairgen.generate import cuda_graphs, text_adapters
@@ -215,14 +215,7 @@ def fit(
     # the loop, which waits for the device once a step
     steps = range(training.step, recipe.steps)
     with stream:
-        for _ in tqdm(
-            steps,
-            total=recipe.steps,
-            initial=training.step,
-            desc=f"adapt {name}",
-            mininterval=10,
-            disable=None,
-        ):
+        for _ in counted(steps, recipe.steps, f"adapt {name}", done=training.step):
             loss = step([next_batch() for _ in range(recipe.accumulate)])
             optimizer.step()
             schedule_lr.step()
