@@ -96,8 +96,7 @@ class Watch:
             (None, []) if state.over else left(call, self._pending(planned, jobs), running, self.times)
         )
         error, trace = self._error(call, jobs)
-        last = max((job.ended for job in call.jobs.values()), default=0.0)
-        until = max(last, call.began) if state.over else now
+        until = self.calls.written(now) if state.over else now
         return Snapshot(
             folder=str(self.folder.resolve()),
             kind=state.kind,
@@ -106,11 +105,12 @@ class Watch:
             datasets=tuple(sorted(self.datasets)),
             elapsed=max(0.0, until - call.began) if call.began else None,
             at_once=at_once(call),
+            remote=bool(call.nodes),
             done=done,
             total=call.total if not self.datasets else sum(planned.values()),
             left=remaining,
             unknown=tuple(unknown),
-            stages=tuple(rows(planned, jobs, not state.over)),
+            stages=tuple(rows(planned, jobs, running)),
             running=tuple(running),
             failed=sum(job.state == "failed" for job in jobs),
             error=error,
@@ -146,8 +146,17 @@ class Watch:
                     heard.began, heard.said = call.began, call.said
                     log = self.folder / one.log if one.log else None
                     self._reasons[number] = reason(type(one)(one.rule, one.output, log, one.command), heard)
-                return f"{one.rule} {one.output}: {self._reasons[number]}", str(one.log or "")
+                trace = one.log if one.log and written(self.folder / one.log) else ""
+                return f"{one.rule} {one.output}: {self._reasons[number]}", str(trace)
         return call.trouble, ""
+
+
+def written(log: Path) -> bool:
+    """Whether a job has left anything in its log."""
+    try:
+        return log.stat().st_size > 0
+    except OSError:
+        return False
 
 
 def at_once(call: Call) -> str:
@@ -157,25 +166,24 @@ def at_once(call: Call) -> str:
     return f"{call.cores} core{'s' if call.cores > 1 else ''}" if call.cores else ""
 
 
-def rows(planned: Counter[Kind], jobs: list[Job], running: bool) -> list[Row]:
+def rows(planned: Counter[Kind], jobs: list[Job], running: list[Running]) -> list[Row]:
     """Stages in the DAG's order, then rules of others, with their counts."""
     totals: Counter[str] = Counter()
     for kind, count in planned.items():
         totals[kind[1]] += count
     states = Counter((job.stage, job.state) for job in jobs)
-    order = [
-        *(stage for stage in STAGES if totals[stage]),
-        *sorted(name for name in totals if name not in STAGES),
-    ]
+    at_work = Counter((one.job.stage, one.since is not None) for one in running)
+    others = sorted(name for name in totals if name not in STAGES)
     return [
         Row(
             name,
             states[name, "done"],
             totals[name],
-            states[name, "running"] if running else 0,
+            at_work[name, True],
+            at_work[name, False],
             states[name, "failed"],
         )
-        for name in order
+        for name in (*(stage for stage in STAGES if totals[stage]), *others)
     ]
 
 

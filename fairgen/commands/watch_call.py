@@ -54,7 +54,7 @@ class Watched:
         self.changed = False  # at the last look, to another call
         self._pid: int | None = None
         self._searched = 0.0
-        self._outputs: frozenset[str] = frozenset()
+        self._locked: Counter[Kind] = Counter()
         self._passed: set[str] = set()  # logs of calls that ran nothing
         self._asked = ("", 0.0, False)
 
@@ -64,12 +64,12 @@ class Watched:
         self.changed = bool(name) and (self.log is None or self.log.path.name != name)
         if name and self.changed:
             self.log = Log(self._logs() / name)
-            self._pid, self._searched, self._outputs = None, 0.0, frozenset()
+            self._pid, self._searched, self._locked = None, 0.0, Counter()
         if self.log is None:
             return None
         call = self.log.read()
-        if not self._outputs and call.total and not call.ended:
-            self._outputs = locked(self.folder, call)
+        if not self._locked and call.total and not call.ended:
+            self._locked = locked(self.folder, call)
         return call
 
     def _logs(self) -> Path:
@@ -121,14 +121,17 @@ class Watched:
         return State("running", f"runs (process {self._pid})" if call.total else "plans its jobs")
 
     def _elsewhere(self, call: Call) -> State:
-        try:
-            age = time.time() - self.log.path.stat().st_mtime if self.log else 0.0
-        except OSError:
-            age = 0.0
-        said = f"on {call.host}, by its log"
+        age, said = time.time() - self.written(time.time()), f"on {call.host}, by its log"
         if age > QUIET and not any(job.state == "running" for job in call.jobs.values()):
             return State("killed", f"{said} silent for {age / 60:.0f} min, with no job running")
         return State("elsewhere", f"runs {said}")
+
+    def written(self, now: float) -> float:
+        """When the call's log was last written; `now` if that cannot be known."""
+        try:
+            return self.log.path.stat().st_mtime if self.log else now
+        except OSError:
+            return now
 
     def _alive(self) -> bool:
         now = time.monotonic()
@@ -149,22 +152,27 @@ class Watched:
         """All jobs of the call by kind, as its lock says; without one, those that have begun, and the others
         by stage alone.
         """
-        if self._outputs:
-            return Counter(kind for output in self._outputs if (kind := kind_of_output(output)))
+        if self._locked:
+            return self._locked
         found = Counter(kind_of(job) for job in call.jobs.values())
         for stage, count in call.planned.items():
+            if stage == "all":  # it makes nothing
+                continue
             found["", stage, ""] += count - sum(n for kind, n in found.items() if kind[1] == stage)
         return +found
 
 
-def locked(folder: Path, call: Call) -> frozenset[str]:
-    """What the call will write, from its lock; nothing if no lock there fits its plan."""
+def locked(folder: Path, call: Call) -> Counter[Kind]:
+    """What the call will make, from its lock; nothing if no lock there fits its plan."""
     for path in (folder / ".snakemake/locks").glob("*.output.lock"):
         try:
-            outputs = frozenset(path.read_text().splitlines())
+            outputs = set(path.read_text().splitlines())
         except OSError:
             continue
-        counts = Counter(kind[1] for output in outputs if (kind := kind_of_output(output)))
-        if all(counts[stage] == call.planned[stage] for stage in OUTPUTS):
-            return outputs
-    return frozenset()
+        kinds = Counter(kind for output in outputs if (kind := kind_of_output(output)))
+        counts = Counter(
+            {stage: sum(n for kind, n in kinds.items() if kind[1] == stage) for stage in OUTPUTS}
+        )
+        if counts == Counter({stage: call.planned[stage] for stage in OUTPUTS}):
+            return kinds
+    return Counter()

@@ -11,13 +11,15 @@ from statistics import mean
 
 from fairgen.commands.watch_log import Call, Job
 from fairgen.report.costs import rule_of
+from fairgen.workflow.stages import STAGES
 
+ORDER = {stage: place for place, stage in enumerate(STAGES)}
 Kind = tuple[str, str, str]  # data set, stage, method ("" for none)
 END = 4096  # bytes of a job's log that are read
 LATE = 2.0  # seconds by which clocks and file systems may differ
 STEP = re.compile(
     r"^\S+ \S+ INFO fairgen: (?P<what>.*): (?P<done>\d+) of (?P<total>\d+) (?P<unit>\w+)"
-    r"(?:, (?P<rate>[\d.]+) a second)?$",
+    r"(?:, (?P<rate>[\d.e+-]+) a second)?$",
     re.M,
 )
 OUTPUTS = {  # below a data set's folder: the first output of each rule
@@ -34,9 +36,9 @@ OUTPUTS = {  # below a data set's folder: the first output of each rule
     "score": "*/*/scores.parquet",
     "score_second": "*/*/scores_second.parquet",
     "filter": "*/*/selection.parquet",
-    "pretrain": "*/*/pretrain/*.safetensors",
-    "finetune": "*/*/*/model.safetensors",
-    "metrics": "*/*/*/metrics.json",
+    "pretrain": "*/*/pretrain/seed-*.safetensors",
+    "finetune": "*/*/seed-*/model.safetensors",
+    "metrics": "*/*/seed-*/metrics.json",
     "worst_group": "worst_group.json",
     "ablation": "ablations/*.json",
     "replicates": "replicates.json",
@@ -194,11 +196,13 @@ def left(call: Call, pending: Counter[Kind], running: list[Running], times: Time
     unknown = {kind[1] for kind in pending if kind not in known} | {
         one.job.stage for one in running if one.left is None
     }
-    begun = [one.left for one in running if one.left is not None]
-    work = sum(known[kind] * pending[kind] for kind in known) + sum(begun)
+    begun = [(one.job.stage, one.left) for one in running if one.left is not None]
+    work = sum(known[kind] * pending[kind] for kind in known) + sum(own for _, own in begun)
     longest: dict[str, float] = defaultdict(float)
-    for kind, typical in known.items():
-        longest[kind[1]] = max(longest[kind[1]], typical)
+    for stage, own in (*((kind[1], typical) for kind, typical in known.items()), *begun):
+        longest[stage] = max(longest[stage], own)
     sizes = [(one.job.threads, one.job.gpus) for one in running] or [(1, 0)]
     at_once = min(slots(call, *size, len(running)) for size in sizes)
-    return max(work / at_once, max(begun, default=0.0) + sum(longest.values())), sorted(unknown)
+    return max(work / at_once, sum(longest.values())), sorted(
+        unknown, key=lambda stage: (ORDER.get(stage, len(ORDER)), stage)
+    )

@@ -6,7 +6,7 @@ The log is the same for every executor. It grows to megabytes in a long study, s
 import re
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from fairgen.workflow.failures import Failed
@@ -24,10 +24,13 @@ HEADER = re.compile(r"  (Host|Command): (.*)$")
 PROVIDED = re.compile(r"Provided (cores|remote nodes): (\d+)")
 RESOURCES = re.compile(r"Provided resources: .*\bgpu=(\d+)")
 TROUBLE = re.compile(r"\w*(?:Error|Exception)(?: in .*)?:$")
+CANCELLED = "Terminating processes on user request"
+COMMAND = "Command '"  # of a job that failed
+SUMMARY = "At least one job did not complete"  # of what has been told before
 ENDS = {  # what a line begins with, and how the call has ended then
     "Nothing to be done": "well",
     "Exiting because a job execution failed": "failed",
-    "Terminating processes on user request": "stopped",
+    CANCELLED: "stopped",
     "Will exit after finishing": "stopped",
     "LockException": "refused",
 }
@@ -46,7 +49,7 @@ class Job:
     wildcards: dict[str, str] = field(default_factory=dict)
     threads: int = 1
     gpus: int = 0
-    state: str = "running"  # then done or failed; "waiting" before another attempt
+    state: str = "running"  # then done, failed or stopped; "waiting" before another attempt
     ended: float = 0.0
 
 
@@ -105,7 +108,7 @@ class Log:
         self._stamp = 0.0
         self._part = ""  # table, job, error, shell or trouble: what the next lines belong to
         self._job: Job | None = None
-        self._command = ""
+        self._cancelled = False  # jobs that end now have been ended
 
     def read(self) -> Call:
         """The call by now."""
@@ -122,9 +125,9 @@ class Log:
         elif self._part == "table":
             self._table(line)
         elif self._part == "shell":
-            self._command, self._part = line.strip(), "error"
-            if call.failed:
-                call.failed[-1] = Failed(**{**vars(call.failed[-1]), "command": self._command})
+            self._part = "error"
+            if call.failed and not self._cancelled:
+                call.failed[-1] = replace(call.failed[-1], command=line.strip())
         elif found := RULE.match(line):
             self._part = "error" if self._part == "error" else "job"
             self._job = Job(stage_of(found[1]), self._stamp)
@@ -166,7 +169,9 @@ class Log:
 
     def _fail(self, number: int) -> None:
         job = self.call.jobs.get(number)
-        if job is not None:
+        if job is not None and self._cancelled:
+            job.state = "stopped"
+        elif job is not None:
             job.state, job.ended = "failed", self._stamp
             log = Path(job.log) if job.log else None
             self.call.failed.append(Failed(job.stage, job.output, log, ""))
@@ -174,8 +179,9 @@ class Log:
     def _other(self, line: str) -> None:
         """A line that stands by itself."""
         call = self.call
-        if self._part == "trouble" and line.strip():
-            call.trouble, self._part = line.strip(), ""
+        if self._part == "trouble" and line.strip() and not (line.startswith(COMMAND) or TROUBLE.match(line)):
+            self._part = ""
+            call.trouble = call.trouble if line.startswith(SUMMARY) else line.strip()
         elif found := FINISHED.match(line):
             if job := call.jobs.get(int(found[1])):
                 job.state, job.ended = "done", self._stamp
@@ -192,7 +198,7 @@ class Log:
         elif found := RESTART.match(line):
             if job := call.jobs.get(int(found[1])):
                 job.state = "waiting"
-        elif line.startswith("Command '"):
+        elif line.startswith(COMMAND):
             call.said.append(line)
         elif line.startswith("Complete log(s): "):
             call.ended = True
@@ -200,5 +206,6 @@ class Log:
         else:
             call.ending = next((how for text, how in ENDS.items() if line.startswith(text)), call.ending)
             call.ended = call.ended or call.ending == "refused"
+            self._cancelled = self._cancelled or line.startswith(CANCELLED)
             if TROUBLE.match(line):
                 self._part = "trouble"
