@@ -12,6 +12,7 @@ import threading
 import time
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from fairgen.commands.watch_call import Watched
@@ -85,16 +86,17 @@ class Watch:
             return Snapshot(str(self.folder.resolve()), "nothing", "no snakemake has been called here yet")
         if self.calls.changed:
             self.times, self._reasons = Times(self.folder), {}
-            self.times.earlier({kind[0] for kind in self.calls.planned(call) if kind[0]})
-        state = self.calls.state(call)
-        jobs = [job for job in call.jobs.values() if self._wanted(kind_of(job)[0])]
-        self.times.take(call.jobs.values())
-        running = [] if state.over else [self._running(job, now) for job in jobs if job.state == "running"]
-        planned = Counter({k: n for k, n in self.calls.planned(call).items() if self._wanted(k[0])})
-        done = sum(job.state == "done" for job in jobs)
-        remaining, unknown = (
-            (None, []) if state.over else left(call, self._pending(planned, jobs), running, self.times)
-        )
+        state, every, planned = self.calls.state(call), [*call.jobs.values()], self.calls.planned(call)
+        # times of all jobs, for they share the machine
+        self.times.earlier({kind[0] for kind in planned if kind[0]})
+        self.times.take(every)
+        at_work = [] if state.over else [self._running(job, now) for job in every if job.state == "running"]
+        begun = Counter(kind_of(job) for job in every if job.state != "waiting")
+        remaining, unknown = (None, []) if state.over else left(call, planned - begun, at_work, self.times)
+        # and what is shown of them
+        jobs = [job for job in every if self._wanted(kind_of(job))]
+        running = tuple(one for one in at_work if self._wanted(kind_of(one.job)))
+        planned = Counter({kind: count for kind, count in planned.items() if self._wanted(kind)})
         error, trace = self._error(call, jobs)
         until = self.calls.written(now) if state.over else now
         return Snapshot(
@@ -106,19 +108,19 @@ class Watch:
             elapsed=max(0.0, until - call.began) if call.began else None,
             at_once=at_once(call),
             remote=bool(call.nodes),
-            done=done,
+            done=sum(job.state == "done" for job in jobs),
             total=call.total if not self.datasets else sum(planned.values()),
             left=remaining,
             unknown=tuple(unknown),
             stages=tuple(rows(planned, jobs, running)),
-            running=tuple(running),
+            running=running,
             failed=sum(job.state == "failed" for job in jobs),
             error=error,
             trace=trace,
         )
 
-    def _wanted(self, dataset: str) -> bool:
-        return not self.datasets or dataset in self.datasets
+    def _wanted(self, kind: Kind) -> bool:
+        return not self.datasets or kind[0] in self.datasets
 
     def _running(self, job: Job, now: float) -> Running:
         since, progress = look(self.folder, job)
@@ -128,12 +130,6 @@ class Watch:
             ahead = typical - (now - since if since else 0.0)
             remaining = ahead if ahead > 0 else None  # it takes longer than others: nobody knows how long
         return Running(job, max(0.0, now - since) if since else None, progress, remaining)
-
-    @staticmethod
-    def _pending(planned: Counter[Kind], jobs: list[Job]) -> Counter[Kind]:
-        """Jobs that have not begun, or wait for another attempt."""
-        begun = Counter(kind_of(job) for job in jobs if job.state != "waiting")
-        return planned - begun
 
     def _error(self, call: Call, jobs: list[Job]) -> tuple[str, str]:
         """The last error in its one line, and the log with its trace."""
@@ -166,7 +162,7 @@ def at_once(call: Call) -> str:
     return f"{call.cores} core{'s' if call.cores > 1 else ''}" if call.cores else ""
 
 
-def rows(planned: Counter[Kind], jobs: list[Job], running: list[Running]) -> list[Row]:
+def rows(planned: Counter[Kind], jobs: list[Job], running: Sequence[Running]) -> list[Row]:
     """Stages in the DAG's order, then rules of others, with their counts."""
     totals: Counter[str] = Counter()
     for kind, count in planned.items():

@@ -19,7 +19,7 @@ END = 4096  # bytes of a job's log that are read
 LATE = 2.0  # seconds by which clocks and file systems may differ
 STEP = re.compile(
     r"^\S+ \S+ INFO fairgen: (?P<what>.*): (?P<done>\d+) of (?P<total>\d+) (?P<unit>\w+)"
-    r"(?:, (?P<rate>[\d.e+-]+) a second)?$",
+    r"(?:, (?P<rate>[\d.e+-]+) a second)?\n",
     re.M,
 )
 OUTPUTS = {  # below a data set's folder: the first output of each rule
@@ -142,10 +142,12 @@ class Times:
         self.own: dict[Kind, list[float]] = defaultdict(list)
         self.before: dict[Kind, list[float]] = defaultdict(list)
         self._seen: set[int] = set()
+        self._read: set[str] = set()
 
     def earlier(self, datasets: Iterable[str]) -> None:
-        """Read the times that lie there before the call's own jobs end."""
-        for dataset in datasets:
+        """Read the times that lie there when a data set is first seen."""
+        for dataset in {*datasets} - self._read:
+            self._read.add(dataset)
             place = self.folder / "results/benchmarks" / dataset
             for path in place.rglob("*.tsv"):
                 inner = path.relative_to(place)
@@ -201,8 +203,9 @@ def left(call: Call, pending: Counter[Kind], running: list[Running], times: Time
     longest: dict[str, float] = defaultdict(float)
     for stage, own in (*((kind[1], typical) for kind, typical in known.items()), *begun):
         longest[stage] = max(longest[stage], own)
-    sizes = [(one.job.threads, one.job.gpus) for one in running] or [(1, 0)]
-    at_once = min(slots(call, *size, len(running)) for size in sizes)
+    sizes = Counter((job.threads, job.gpus) for job in call.jobs.values()) or Counter([(1, 0)])
+    (size, _), *_ = sizes.most_common(1)
+    at_once = slots(call, *size, len(running))
     return max(work / at_once, sum(longest.values())), sorted(
         unknown, key=lambda stage: (ORDER.get(stage, len(ORDER)), stage)
     )

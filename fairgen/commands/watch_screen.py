@@ -89,7 +89,8 @@ def remaining(shot: Snapshot) -> str:
     """The time left; a lower bound where times of some stages are not known."""
     if shot.left is None or (not shot.left and shot.unknown):
         return f"time left: {UNKNOWN}"
-    return f"time left: {'at least ' if shot.unknown else ''}{duration(shot.left)}"
+    whole = " (of the whole call)" if shot.datasets else ""
+    return f"time left{whole}: {'at least ' if shot.unknown else ''}{duration(shot.left)}"
 
 
 def about(one: Running, several: bool) -> str:

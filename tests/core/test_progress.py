@@ -30,7 +30,7 @@ def test_the_log_has_a_line_at_the_beginning_and_now_and_then(
         "sample a: 6 of 8 images, 0.25 a second",
         "sample a: 8 of 8 images, 0.25 a second",
     ]
-    line = f"2026-11-29 15:30:30,001 INFO fairgen: {caplog.messages[-1]}"
+    line = f"2026-11-29 15:30:30,001 INFO fairgen: {caplog.messages[-1]}\n"
     assert progress_of(line) == Progress("sample a", 8, 8, "images", 0.25)
 
 
