@@ -177,7 +177,7 @@ def head(shot: Snapshot) -> Iterator[Text]:
         yield Text(remaining(shot), style="bold")
         if shot.unknown:
             more = len(shot.unknown) - 5
-            named = ", ".join(shot.unknown[:5]) + (f" and {more} more stages" if more > 0 else "")
+            named = ", ".join(shot.unknown[:5]) + (f" and {more} more" if more > 0 else "")
             yield Text(f"times not known yet: {named}", style="dim")
     if shot.error:
         yield Text("last error: ", style="red").append(shot.error, style="default")
