@@ -16,6 +16,7 @@ COMMANDS = {
     "init": "look at a folder or a label table, and write its entry for a config file",
     "check": "what a data set holds and what a run would do, before anything is trained",
     "estimate": "jobs, time, GPU hours, images and disk of a target, before anything runs",
+    "watch": "what the workflow does while it runs: stages, jobs, rates, time left, the last error",
     "verify": "whether a result and all that it was made from belong to the present config",
     "compare": "print the difference of two result files",
     "claims": "whether the paper's claims hold, judged over whole-chain replicates",

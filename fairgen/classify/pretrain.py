@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tqdm import tqdm
 
 from fairgen.classify import examples
 from fairgen.classify.losses import cross_entropy, supcon
@@ -20,6 +19,7 @@ from fairgen.core import callback, devices, job, parquet
 from fairgen.core.batches import Batches
 from fairgen.core.checkpoint import TrainingState
 from fairgen.core.errors import FairgenError
+from fairgen.core.progress import counted
 from fairgen.core.seeds import seed_of
 from fairgen.core.workfolder import Resume, digest
 from fairgen.data import duplicates, pixels
@@ -117,7 +117,7 @@ def work(settings: Pretrain, files: Files) -> None:
     # cross-entropy and SupCon on augmented batches
     callback.current.begin("train", [""], settings.recipe.steps, training.notes)
     steps = range(training.step, settings.recipe.steps)
-    for _ in tqdm(steps, total=settings.recipe.steps, initial=training.step, desc="pretrain", disable=None):
+    for _ in counted(steps, settings.recipe.steps, "pretrain", done=training.step):
         batch = next(order)
         features = network.features(classifier.augment(drawn.pixels[batch], generator))
         target, own = drawn.target[batch], None if weights is None else weights[batch]

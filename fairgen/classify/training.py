@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from torch.nn import functional as F
-from tqdm import tqdm
 
 from fairgen.classify.examples import Examples
 from fairgen.classify.model_selection import Best, selection_score
@@ -18,6 +17,7 @@ from fairgen.core import callback
 from fairgen.core.batches import Batches
 from fairgen.core.checkpoint import TrainingState
 from fairgen.core.errors import FairgenError
+from fairgen.core.progress import counted
 from fairgen.core.seeds import seed_of
 from fairgen.core.workfolder import Resume, digest
 from fairgen.models.classifier import Network, augment, predict
@@ -111,7 +111,7 @@ def descend(
         training.resume(Resume(resume.work, {**resume.inputs, "start": start}))
     callback.current.begin(phase, [""], recipe.steps, training.notes)
     steps = range(training.step, recipe.steps)
-    for _ in tqdm(steps, total=recipe.steps, initial=training.step, desc="finetune", disable=None):
+    for _ in counted(steps, recipe.steps, "finetune", done=training.step):
         batch = next(plan)
         network.train()
         logits = network(augment(rows.pixels[batch], generator)).cpu()  # losses and group weights are small

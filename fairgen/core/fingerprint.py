@@ -20,6 +20,8 @@ PACKAGE = Path(__file__).parents[1]
 LEVELS = ("debug", "info", "warning", "error")  # of a log
 # environment variable in which a workflow tells its jobs which code it was read with
 SEEN = "FAIRGEN_SOURCES"
+# no result depends on them: the version, and what tells people how far a job is
+UNTRACKED = ("fairgen", "fairgen.core.progress")
 
 
 def source_file(module: str) -> Path | None:
@@ -95,7 +97,7 @@ def _parse(module: str) -> tuple[str, tuple[tuple[str, str, str], ...]]:
         raise ValueError(f"{module} is no module of fairgen's")
     runs = _Runs()
     return ast.dump(runs.visit(ast.parse(file.read_text()))), tuple(
-        b for b in runs.brought if b[0] != "fairgen"
+        b for b in runs.brought if b[0] not in UNTRACKED
     )
 
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from fairgen.core import images, job, parquet
+from fairgen.core.progress import counted
 from fairgen.data import pixels
 
 
@@ -41,7 +41,7 @@ def pictures(
     decoded = images.pictures(
         root, [r["path"] for r in rows], size, {r["path"]: r["hash"] for r in rows}, workers
     )
-    for number, picture in tqdm(decoded, total=len(rows), desc="decode", unit="image", disable=None):
+    for number, picture in counted(decoded, len(rows), "decode", "image"):
         yield rows[number]["id"], picture
 
 

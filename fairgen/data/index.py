@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from tqdm import tqdm
 
 from fairgen.core import crops, image_decoding, images, job, parquet
 from fairgen.core.errors import FairgenError
+from fairgen.core.progress import counted
 from fairgen.core.seeds import seed_of
 from fairgen.data import duplicates, formats, ingest_report, labels, split_assignment
 from fairgen.data.beside import Beside
@@ -169,7 +169,7 @@ def inspect_all(
     good: list[dict[str, Any]] = []
     rejects: list[Reject] = []
     inspected = images.in_threads(one, images.encoded(root, rows, lambda row: row.path), workers)
-    for found in tqdm(inspected, total=len(rows), desc="index", unit="image", disable=None):
+    for found in counted(inspected, len(rows), "index", "image"):
         if isinstance(found, Reject):
             rejects.append(found)
         else:

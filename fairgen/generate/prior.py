@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from fairgen.core import images, job, parquet
+from fairgen.core.progress import counted
 from fairgen.core.seeds import seed_of
 from fairgen.core.workfolder import Resume
 from fairgen.generate import resumable
@@ -55,7 +56,8 @@ def work(settings: Prior, files: Files) -> None:
     drawn = resumable.resumed(
         Resume(files.work, {"base": identity}), FIELDS, lambda skip: rows(settings, files.group, skip)
     )
-    parquet.write_images(files.prior, drawn, FIELDS, {"base": identity})
+    told = counted(drawn, settings.count, f"prior {files.group}", "image")
+    parquet.write_images(files.prior, told, FIELDS, {"base": identity})
 
 
 if __name__ == "__main__":

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from tqdm import tqdm
 
 from fairgen.core import devices, images, job, parquet
 from fairgen.core.errors import FairgenError
+from fairgen.core.progress import counted
 from fairgen.core.seeds import seed_of
 from fairgen.core.workfolder import Resume
 from fairgen.generate import resumable, text_adapters
@@ -176,9 +176,9 @@ def work(settings: Sample, files: Files) -> None:
         FIELDS,
         lambda skip: rows(settings, group, chosen, borrowed, identity, skip),
     )
-    counted = tqdm(drawn, total=settings.per_group, desc=f"sample {group}", disable=None)
+    told = counted(drawn, settings.per_group, f"sample {group}", "image")
     facts = {"borrowed_from": settings.donors[group] if borrowed else "", "sources": len(chosen)}
-    parquet.write_images(files.samples, counted, FIELDS, facts)
+    parquet.write_images(files.samples, told, FIELDS, facts)
 
 
 if __name__ == "__main__":

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from fairgen.core import callback, devices, job
 from fairgen.core.batches import Batches, Generators
 from fairgen.core.checkpoint import TrainingState
 from fairgen.core.errors import FairgenError
+from fairgen.core.progress import counted
 from fairgen.core.workfolder import Resume
 from fairgen.generate import cuda_graphs
 from fairgen.generate.denoising import Noised
@@ -130,14 +130,8 @@ def fit(settings: Adapt, task: Task, resume: Resume | None = None) -> tuple[list
     with stream:
         if not training.step:
             look(0)
-        for _ in tqdm(
-            range(training.step, recipe.steps),
-            total=recipe.steps,
-            initial=training.step,
-            desc=f"adapt {task.name}",
-            mininterval=10,
-            disable=None,
-        ):
+        steps = range(training.step, recipe.steps)
+        for _ in counted(steps, recipe.steps, f"adapt {task.name}", done=training.step):
             done = step([task.next_batch() for _ in range(recipe.accumulate)])
             rate = optimizer.param_groups[0]["lr"]
             optimizer.step()

@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from fairgen.core import devices, safetensors_file
 from fairgen.core.errors import FairgenError
+from fairgen.core.progress import hidden
 from fairgen.core.settings import read
 from fairgen.models import backbone, weights
 
@@ -176,7 +177,7 @@ def augment(pixels: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
 def embed(network: Network, pixels: torch.Tensor, batch: int = 256) -> torch.Tensor:
     """Features of all images, (n, d), on the CPU."""
     network.eval()
-    starts = tqdm(range(0, len(pixels), batch), desc="features", delay=5, leave=False, disable=None)
+    starts = tqdm(range(0, len(pixels), batch), desc="features", delay=5, leave=False, disable=hidden())
     return torch.cat([network.features(pixels[i : i + batch]).cpu() for i in starts]).clone()
 
 

@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 from fairgen.core.callback import MONITOR
 from fairgen.core.errors import FairgenError
 from fairgen.core.fingerprint import SEEN, sources
+from fairgen.core.progress import BARS
 
 PACKAGE = Path(__file__).parents[1]
 DEFAULT = ("results/birds/worst_group.json",)  # what `rule all` compares
@@ -111,6 +112,8 @@ def call(outer: bool) -> Call:
     here = options.get("executor") in (None, "local", "dryrun", "touch")
     targets = (*(DEFAULT if whole and not outer else ()), *named)
     typed = tuple(map(str, options.get("config") or ()))
+    if options.get("logger"):  # a plugin draws where bars of jobs would be
+        os.environ[BARS] = "0"
     return Call(targets, plans, plans and not options.get("dryrun"), here, typed, outer)
 
 

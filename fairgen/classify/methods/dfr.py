@@ -12,12 +12,12 @@ from typing import ClassVar
 
 import torch
 from sklearn.linear_model import LogisticRegression
-from tqdm import tqdm
 
 from fairgen.classify.examples import Examples
 from fairgen.classify.model_selection import Best, selection_score
 from fairgen.classify.problem import Problem
 from fairgen.core.errors import FairgenError
+from fairgen.core.progress import counted
 from fairgen.models.classifier import Network, embed
 
 LABELS = ("training",)
@@ -120,7 +120,7 @@ def train(network: Network, problem: Problem, recipe: Recipe) -> Best:
     features = scale(embed(network, rows.pixels))
     fit, select = halves(rows.group, problem.groups, torch.Generator().manual_seed(problem.seed))
     judged, score = rows.take(select), {}
-    for c in tqdm(recipe.c, desc="dfr", disable=None):
+    for c in counted(recipe.c, len(recipe.c), "dfr", "candidate"):
         weight, bias = refit(features[fit], rows.take(fit), c, recipe.refits, problem.seed)
         score[c] = selection_score(features[select] @ weight.T + bias, judged, "groups")
     chosen = max(score, key=lambda c: score[c])

@@ -5,7 +5,6 @@ Features are computed once. The untouched pretrained head is a candidate of the 
 
 import torch
 from torch.nn import functional as F
-from tqdm import tqdm
 
 from fairgen.classify.model_selection import Best, selection_score
 from fairgen.classify.problem import Problem
@@ -13,6 +12,7 @@ from fairgen.classify.recipe import Recipe
 from fairgen.classify.training import optimizer_and_schedule, step
 from fairgen.core import callback
 from fairgen.core.batches import Batches
+from fairgen.core.progress import counted
 from fairgen.models.classifier import Network, embed
 
 LABELS = ()
@@ -35,7 +35,7 @@ def train(network: Network, problem: Problem, recipe: Recipe) -> Best:
     look(0)
     callback.current.begin("train", [""], recipe.steps, {})
     plan = Batches(len(features), recipe.batch, generator)
-    for number in tqdm(range(1, recipe.steps + 1), desc="finetune", disable=None):
+    for number in counted(range(1, recipe.steps + 1), recipe.steps, "finetune"):
         rows = next(plan)
         loss = F.cross_entropy(head(features[rows]), problem.train.target[rows])
         step(loss, optimizer, schedule, number)

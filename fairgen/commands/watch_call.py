@@ -1,0 +1,178 @@
+"""Which call of snakemake is looked at, whether its process is there, and what it has still to do."""
+
+import os
+import socket
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from fairgen.commands.watch_jobs import OUTPUTS, Kind, kind_of, kind_of_output
+from fairgen.commands.watch_log import Call, Log
+
+LOOK = 10.0  # seconds between searches for a process, which cost more than reading files
+QUIET = 120.0  # seconds without a word after which a call on another host is not said to run
+
+
+@dataclass(frozen=True)
+class State:
+    """How a call stands: running, stopping, elsewhere, well, failed, stopped, refused, killed or nothing; and
+    in words.
+    """
+
+    kind: str
+    words: str
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more will come of it."""
+        return self.kind not in ("running", "stopping", "elsewhere")
+
+
+def owner(log: Path) -> int | None:
+    """The process that has a call's log open; None if there is none on this host that we may look into."""
+    import psutil
+
+    for process in psutil.process_iter():
+        try:
+            words = " ".join(process.cmdline())
+            if ("snakemake" in words or "python" in words) and any(
+                file.path == str(log) for file in process.open_files()
+            ):
+                return process.pid
+        except (psutil.Error, OSError):  # it has ended, or is another user's
+            continue
+    return None
+
+
+class Watched:
+    """The newest call in a working folder; another one when it begins."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.log: Log | None = None
+        self.changed = False  # at the last look, to another call
+        self._pid: int | None = None
+        self._searched = 0.0
+        self._locked: Counter[Kind] = Counter()
+        self._passed: set[str] = set()  # logs of calls that ran nothing
+        self._asked = ("", 0.0, False)
+
+    def look(self) -> Call | None:
+        """The call by now; None if there has been none."""
+        name = self._name()
+        self.changed = bool(name) and (self.log is None or self.log.path.name != name)
+        if name and self.changed:
+            self.log = Log(self._logs() / name)
+            self._pid, self._searched, self._locked = None, 0.0, Counter()
+        if self.log is None:
+            return None
+        call = self.log.read()
+        if not self._locked and call.total and not call.ended:
+            self._locked = locked(self.folder, call)
+        return call
+
+    def _logs(self) -> Path:
+        return self.folder.resolve() / ".snakemake/log"
+
+    def _name(self) -> str:
+        """The newest log with a plan; one that is still planning if no call before it goes on."""
+        try:
+            names = [name for name in os.listdir(self._logs()) if name.endswith(".snakemake.log")]
+        except OSError:
+            return self.log.path.name if self.log else ""
+        planning = ""
+        for name in sorted(names, reverse=True):
+            if name in self._passed:
+                continue
+            known = self.log if self.log and self.log.path.name == name else None
+            call = known.call if known else Log(self._logs() / name).read()
+            if call.total:
+                return planning if planning and call.ended and self._plans(planning) else name
+            if call.ended:  # it was refused, or had nothing to do
+                self._passed.add(name)
+            planning = planning or name
+        return planning or max(names, default="")
+
+    def _plans(self, name: str) -> bool:
+        """Whether a call without a plan still runs; it may have been `--unlock`, or have found a mistake."""
+        if name != self._asked[0] or time.monotonic() - self._asked[1] > LOOK:
+            self._asked = name, time.monotonic(), owner(self._logs() / name) is not None
+        return self._asked[2]
+
+    def state(self, call: Call) -> State:
+        """How it stands, by its log, its process if it runs on this host, and its locks."""
+        if call.ended:
+            words = {
+                "well": "finished" if call.total else "finished: there was nothing to do",
+                "failed": "failed: mend it and call snakemake again, what is done stays",
+                "stopped": "stopped by the user; call snakemake again to go on",
+                "refused": "refused: another snakemake holds this folder",
+            }
+            return State(call.ending, words[call.ending])
+        if call.host and call.host != socket.gethostname():
+            return self._elsewhere(call)
+        if not self._alive():
+            left = any((self.folder / ".snakemake/locks").glob("*.lock"))
+            remedy = "call snakemake --unlock, then the same command" if left else "call snakemake again"
+            return State("killed", f"gone without a last word: {remedy}")
+        if call.ending:
+            return State("stopping", "stops when the running jobs have ended")
+        return State("running", f"runs (process {self._pid})" if call.total else "plans its jobs")
+
+    def _elsewhere(self, call: Call) -> State:
+        age, said = time.time() - self.written(time.time()), f"on {call.host}, by its log"
+        if age > QUIET and not any(job.state == "running" for job in call.jobs.values()):
+            return State("killed", f"{said} silent for {age / 60:.0f} min, with no job running")
+        return State("elsewhere", f"runs {said}")
+
+    def written(self, now: float) -> float:
+        """When the call's log was last written; `now` if that cannot be known."""
+        try:
+            return self.log.path.stat().st_mtime if self.log else now
+        except OSError:
+            return now
+
+    def _alive(self) -> bool:
+        now = time.monotonic()
+        if self._pid is not None:
+            try:
+                os.kill(self._pid, 0)
+                return True
+            except PermissionError:
+                return True
+            except ProcessLookupError:
+                self._pid, self._searched = None, 0.0
+        if self.log and (not self._searched or now - self._searched > LOOK):
+            self._searched = now
+            self._pid = owner(self.log.path)
+        return self._pid is not None
+
+    def planned(self, call: Call) -> Counter[Kind]:
+        """All jobs of the call by kind, as its lock says; without one, those that have begun, and the others
+        by stage alone.
+        """
+        if self._locked:
+            return self._locked
+        found = Counter(kind_of(job) for job in call.jobs.values())
+        for stage, count in call.planned.items():
+            if stage == "all":  # it makes nothing
+                continue
+            found["", stage, ""] += count - sum(n for kind, n in found.items() if kind[1] == stage)
+        return +found
+
+
+def locked(folder: Path, call: Call) -> Counter[Kind]:
+    """What the call will make, from its lock; nothing if no lock there fits its plan."""
+    for path in (folder / ".snakemake/locks").glob("*.output.lock"):
+        try:
+            outputs = set(path.read_text().splitlines())
+        except OSError:
+            continue
+        kinds = Counter(kind for output in outputs if (kind := kind_of_output(output)))
+        counts = Counter(
+            {stage: sum(n for kind, n in kinds.items() if kind[1] == stage) for stage in OUTPUTS}
+        )
+        if counts == Counter({stage: call.planned[stage] for stage in OUTPUTS}):
+            return kinds
+    return Counter()
