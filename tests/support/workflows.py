@@ -63,6 +63,7 @@ class Workflow:
         # what timm has passed
         kept = {"FAIRGEN_CACHE": str(Path(tempfile.gettempdir(), f"fairgen-tests-{os.getuid()}"))}
         own = {"PYTHONPATH": str(self.package or self.folder), "XDG_CACHE_HOME": str(self.folder / ".cache")}
+        own["PYTHONDONTWRITEBYTECODE"] = ""  # or every job of the copy compiles fairgen anew
         return {**os.environ, **kept, **own}
 
     def edit(self, change: dict) -> None:
