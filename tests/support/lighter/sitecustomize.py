@@ -1,5 +1,5 @@
-"""Snakemake in a copy of the workflow does not load its executor plugins, a quarter of a call's time, unless a
-profile or an executor is asked for: as where they are not installed.
+"""Snakemake in a copy of the workflow does not load its executor plugins, a quarter of a call's time, unless
+a profile or an executor is asked for: as where they are not installed.
 """
 
 import pkgutil
