@@ -1,5 +1,5 @@
 """Snakemake in a copy of the workflow does not load its executor plugins, a quarter of a call's time, unless
-a profile or an executor is asked for: as where they are not installed.
+a profile or an executor is asked for, or it is a job of one: as where they are not installed.
 """
 
 import pkgutil
@@ -15,5 +15,5 @@ def others(*words: object, **options: object) -> Iterator[pkgutil.ModuleInfo]:
     return (found for found in every(*words, **options) if not found.name.startswith(PREFIX))
 
 
-if not {"--workflow-profile", "--executor"} & set(sys.orig_argv):
+if not {"--workflow-profile", "--executor", "--mode"} & set(sys.orig_argv):
     pkgutil.iter_modules = others
