@@ -4,7 +4,6 @@ small.
 
 import base64
 import json
-import os
 import re
 import subprocess
 import sys
@@ -418,7 +417,7 @@ def test_parse_time_is_reported(workflow: Workflow, record_property: object) -> 
 def test_check_shows_data_and_plan_before_anything_is_trained(workflow: Workflow) -> None:
     """The subcommand runs the workflow as far as the splits, and prints the page."""
     workflow.edit({"ratios": ["natural", 0.999], "datasets": SMALL["datasets"]})
-    env = {**os.environ, "PYTHONPATH": str(workflow.folder)}
+    env = workflow.environment()
     command = [sys.executable, "-m", "fairgen", "check", "birds", "--cores", "1"]
     done = subprocess.run(command, cwd=workflow.folder, env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
