@@ -1,6 +1,7 @@
 """Shared fixtures: a private copy of the workflow, small enough to run in a test."""
 
 import os
+from collections import Counter
 from pathlib import Path
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch: tests run two at a time on two cores
@@ -8,6 +9,28 @@ os.environ["OMP_NUM_THREADS"] = "1"  # before torch: tests run two at a time on 
 import pytest
 import yaml
 from workflows import PROJECT, Workflow, copy_workflow
+
+# Files that take minutes, the longest first. With `--dist loadfile` a worker takes a file at a time, and
+# xdist would begin with those of the most tests: a long file at the end keeps one worker while the other is
+# idle.
+LONG = [
+    f"system/test_{name}.py"
+    for name in ("disturbed_runs", "workflow", "slurm", "reruns", "killed_jobs", "benchmarks", "faces")
+]
+LONG += ["system/test_flow_workflow.py", "core/test_lineage.py", "system/test_parts.py"]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let xdist keep the order of the files."""
+    config.option.loadscopereorder = False
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With several workers begin with the long files, then those of many tests; alone keep the order."""
+    if hasattr(config, "workerinput"):
+        size = Counter(item.path for item in items)
+        place = {Path(__file__).parent / name: i for i, name in enumerate(LONG)}
+        items.sort(key=lambda item: (place.get(item.path, len(LONG)), -size[item.path], item.path))
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from interrupt import TARGETS, artifacts, jobs_in
+from interrupt import COMMAND, artifacts, jobs_in
 from workflows import PROJECT, TINY, Workflow, copy_workflow
 
 from fairgen.workflow.method_chain import merged
@@ -41,7 +41,7 @@ if os.environ.get("STAND_IN") and "--lineage" in words:
         os._exit(1)
     os._exit(0)
 """
-CALL = [f"results/birds/{name}" for name in [*TARGETS, "check.md"]]
+CALL = COMMAND[1:]
 LATEST = 12  # seconds until a process is killed
 
 
@@ -78,6 +78,7 @@ class Edited:
     references: Path
     random: random.Random
     latest: float = LATEST
+    config: dict[str, Any] = field(default_factory=lambda: TINY)
     undisturbed: dict[str, dict[str, bytes]] = field(default_factory=dict)
 
     def reference(self, edit: str) -> dict[str, bytes]:
@@ -89,7 +90,7 @@ class Edited:
             folder = self.references / (name or "unedited")
             folder.mkdir(parents=True)
             workflow = copied(folder)
-            workflow.edit(merged(TINY, EDITS.get(name, {})))
+            workflow.edit(merged(self.config, EDITS.get(name, {})))
             done = workflow.run(*CALL)
             assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
             self.undisturbed[name] = artifacts(folder)
@@ -97,9 +98,9 @@ class Edited:
         return self.undisturbed[name]
 
     def configure(self, edit: str) -> None:
-        """Write the tiny run's config with an edit."""
+        """Write the run's config with an edit."""
         shutil.copy(PROJECT / "config.yaml", self.workflow.folder / "config.yaml")
-        self.workflow.edit(merged(TINY, EDITS.get(edit, {})))
+        self.workflow.edit(merged(self.config, EDITS.get(edit, {})))
 
     def disturb(self, edit: str) -> str:
         """One call that fails or is killed on the way; says what happened. It may also end before that."""
@@ -129,11 +130,13 @@ class Edited:
             assert self.workflow.run("--unlock", *CALL).returncode == 0
         return f"{env['FAIL']} failed" if kind == "fail" and process.returncode else f"killed {happened}"
 
-    def rounds(self, count: int) -> Iterator[str]:
-        """So many edits, each disturbed once or twice, called again and compared; yields what was done."""
-        self.configure("")
+    def rounds(self, count: int, edit: str = "") -> Iterator[str]:
+        """So many edits, each disturbed once or twice, called again and compared; yields what was done.
+
+        `edit` is made before them, and undisturbed.
+        """
+        self.configure(edit)
         assert self.workflow.run(*CALL, cores=2).returncode == 0
-        edit = ""
         for number in range(1, count + 1):
             edit = "" if EDITS.get(edit) else self.random.choice(list(EDITS))
             self.configure(edit)
@@ -156,11 +159,15 @@ class Edited:
         assert "Nothing to be done" in self.workflow.run("--dry-run", *CALL).stdout
 
 
+def failing(workflow: Workflow) -> Workflow:
+    """The workflow, whose jobs can be made to fail."""
+    (workflow.folder / "sitecustomize.py").write_text(FAILING)
+    return workflow
+
+
 def copied(folder: Path) -> Workflow:
     """A copy of the workflow whose jobs can be made to fail."""
-    workflow = copy_workflow(folder)
-    (folder / "sitecustomize.py").write_text(FAILING)
-    return workflow
+    return failing(copy_workflow(folder))
 
 
 def edited(place: Path, seed: int, stand_ins: bool = False) -> Edited:

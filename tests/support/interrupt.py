@@ -31,17 +31,22 @@ from workflows import TINY, Workflow, copy_workflow
 
 from fairgen.workflow.method_chain import merged
 
-TARGETS = ["worst_group.json", "figures/worst_group.png", "pages/result.html", "audit_synthetic.json"]
+TARGETS = [
+    "worst_group.json",
+    "figures/worst_group.png",
+    "pages/result.html",
+    "audit_synthetic.json",
+    "check.md",
+]
 COMMAND = ["--cores=2", *(f"results/birds/{name}" for name in TARGETS)]
 # What is killed, round by round: snakemake, a job of a stage once it has a checkpoint, or any job. Whatever
 # goes on has said so in its log before snakemake is killed again: an orphan that ends is made again, with a
 # new log.
 VICTIMS = ["snakemake", "adapt", "sample", "pretrain", "any"]
 WORK = {"adapt": "adapters/*/.*.work", "sample": "samples/.*.work", "pretrain": "pretrain/.*.work"}
-# the tiny run, with steps enough to be caught at work
-RUN = merged(
-    TINY, {"datasets": {"birds": {"settings": {"adapt": {"lora": {"steps": 20}}, "pretrain": {"steps": 20}}}}}
-)
+# the tiny run, with steps enough to be caught at work, and without class images, which go on as samples do
+LONGER = {"adapt": {"lora": {"steps": 20, "prior_weight": 0}}, "pretrain": {"steps": 20}}
+RUN = merged(TINY, {"datasets": {"birds": {"settings": LONGER}}})
 LATEST = 20  # seconds until a process of any kind is killed
 LIMIT = 600  # seconds after which a call is killed as a whole, with a warning that says what it was at
 
@@ -210,13 +215,13 @@ class Disturbed:
         )
 
 
-def undisturbed(folder: Path) -> dict[str, bytes]:
-    """Artifacts of a run that is left alone, one job at a time."""
+def undisturbed(folder: Path) -> Workflow:
+    """A run that is left alone, one job at a time."""
     workflow = copy_workflow(folder)
     workflow.edit(RUN)
     done = workflow.run(*COMMAND[1:])
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    return artifacts(folder)
+    return workflow
 
 
 def disturbed(folder: Path, seed: int) -> Disturbed:
@@ -246,8 +251,8 @@ def main() -> None:
         folders = [Path(place).resolve() / name for name in ("undisturbed", "disturbed")]
         for folder in folders:
             folder.mkdir()
-        expected = undisturbed(folders[0])
-        disturbed(folders[1], options.seed).run(options.rounds, expected)
+        undisturbed(folders[0])
+        disturbed(folders[1], options.seed).run(options.rounds, artifacts(folders[0]))
 
 
 if __name__ == "__main__":

@@ -62,7 +62,9 @@ class Workflow:
         """Variables for processes in the copy."""
         # what timm has passed
         kept = {"FAIRGEN_CACHE": str(Path(tempfile.gettempdir(), f"fairgen-tests-{os.getuid()}"))}
-        own = {"PYTHONPATH": str(self.package or self.folder), "XDG_CACHE_HOME": str(self.folder / ".cache")}
+        path = f"{self.package or self.folder}{os.pathsep}{PROJECT / 'tests/support/lighter'}"
+        own = {"PYTHONPATH": path, "XDG_CACHE_HOME": str(self.folder / ".cache")}
+        own["PYTHONDONTWRITEBYTECODE"] = ""  # or every job of the copy compiles fairgen anew
         return {**os.environ, **kept, **own}
 
     def edit(self, change: dict) -> None:

@@ -6,10 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 from workflows import PROJECT, Workflow
 
 from fairgen.core import parquet
+
+# Fewer jobs than the example has, which runs as it is on real photographs; test_workflow.py has clusters and
+# two seeds.
+SMALLER = {"seeds": [0], "methods": {"clustered-lora": {"cluster": {"k": 1}}}}
 
 
 def faces(folder: Path) -> None:
@@ -26,12 +31,13 @@ def faces(folder: Path) -> None:
     (folder / "3_0_0_20170110220033999.jpg").write_bytes(b"")
 
 
-def run_faces(workflow: Workflow, root: Path) -> list[dict]:
-    """Run the example for a folder of faces; returns the rejects."""
+def run_faces(workflow: Workflow, root: Path, change: dict) -> list[dict]:
+    """Run the example for a folder of faces, with a change; returns the rejects."""
     (workflow.folder / "data").mkdir()
     (workflow.folder / "data/utkface").symlink_to(root)
+    (workflow.folder / "change.yaml").write_text(yaml.safe_dump(change))
     words = ["results/utkface/worst_group.json", "results/utkface/figures/worst_group.png"]
-    done = workflow.run("--configfile", "examples/utkface-tiny.yaml", "--", *words)
+    done = workflow.run("--configfile", "examples/utkface-tiny.yaml", "change.yaml", "--", *words)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     document = json.loads((workflow.folder / words[0]).read_text())
     assert list(document["results"]["0.9"]) == ["erm", "clustered-lora"]
@@ -44,7 +50,7 @@ def test_the_whole_chain_runs_on_files_of_faces(
 ) -> None:
     root = tmp_path_factory.mktemp("faces") / "crops"
     faces(root)
-    rejects = run_faces(workflow, root)
+    rejects = run_faces(workflow, root, SMALLER)
     assert {r["file"] for r in rejects if r["malformed"]} == {
         "61_1_20170109142408075.jpg.chip.jpg",
         "3_0_0_20170110220033999.jpg",
@@ -58,6 +64,6 @@ REAL = Path(os.environ.get("FAIRGEN_UTKFACE", PROJECT.parent / "shared/data/utkf
 @pytest.mark.exhaustive  # the chain is that of the test above, and `test_real_data.py` reads these files
 @pytest.mark.skipif(not REAL.is_dir(), reason="no folder of real UTKFace crops (set FAIRGEN_UTKFACE)")
 def test_the_whole_chain_runs_on_real_photographs(workflow: Workflow) -> None:
-    rejects = run_faces(workflow, REAL.resolve())
+    rejects = run_faces(workflow, REAL.resolve(), {})
     named = {r["file"] for r in rejects if r["malformed"]}
     assert {"39_1_20170116174525125.jpg.chip.jpg", "61_1_20170109142408075.jpg.chip.jpg"} <= named

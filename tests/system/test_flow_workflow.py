@@ -12,7 +12,14 @@ from fairgen.models import adapters
 SELECTION = "results/birds/bias-0.999/lora/selection.parquet"
 
 
-@pytest.mark.parametrize("architecture", flow_miniatures.ARCHITECTURES)
+# test_flow_bases.py has the chain of stages for each of them; here is the workflow around it
+ONE, *OTHERS = flow_miniatures.ARCHITECTURES
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "architecture", [ONE, *(pytest.param(name, marks=pytest.mark.exhaustive) for name in OTHERS)]
+)
 def test_a_base_of_flow_matching_adapts_draws_and_is_scored(
     workflow: Workflow, flow_folders: dict, architecture: str
 ) -> None:
