@@ -147,13 +147,13 @@ def test_the_weights_of_the_chosen_step_are_kept(
 ) -> None:
     """What comes out has the lowest loss of the curve, and is not that of the last step."""
     settings = adapt_settings("lora", base, select="held_out")
-    settings = changed(settings, steps=12, lr=2e-2, ema=ema)
+    settings = changed(settings, steps=24, lr=1e-2, ema=ema)
     unet, found = training.train(settings, base, (TEXT, pixels), [], "g/0", unseen=unseen)
     callback.current.close(True)
     (run,) = json.loads(curves.beside(watched).read_text())["runs"]
     losses, steps = run["looks"]["held_out_loss"], run["looks"]["step"]
     best = losses.index(min(losses))
-    assert found["selected_step"] == run["selected_step"] == steps[best] not in (0, 12)
+    assert found["selected_step"] == run["selected_step"] == steps[best] not in (0, 24)
     process, states = diffusion.process(base), text_encoders.encode_prompts(base, [TEXT])
     levels = Levels(process, diffusion.load_vae(base), unseen, settings, "g/0")
     (again,) = Looks(unet, [levels], lambda: states, settings).losses()
