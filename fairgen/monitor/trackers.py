@@ -93,7 +93,11 @@ def started(name: str, run: str) -> Any:
         "trackio": {"run_name": PROJECT, "name": run, "resume": "allow"},
         "tensorboard": {"run_name": run, "logging_dir": str(FOLDER / "tensorboard")},
         "wandb": {"run_name": PROJECT, "name": run, "id": run.replace("/", "--"), "resume": "allow"},
-        "mlflow": {"experiment_name": PROJECT, "run_name": run, "logging_dir": None},
+        "mlflow": {
+            "experiment_name": PROJECT,
+            "run_name": run,
+            "logging_dir": str(FOLDER.absolute() / "mlruns"),
+        },
     }
     tracker = LOGGER_TYPE_TO_CLASS[name](**options[name])
     tracker.start()
