@@ -88,6 +88,11 @@ class Results:
         """The groups."""
         return self.result.groups
 
+    @property
+    def drawing(self) -> tuple[str, ...]:
+        """The methods that use generated images."""
+        return tuple(m for m in self.methods if method_chain.synthetic(self._paths.config, m))
+
     @cached_property
     def _paths(self) -> Paths:
         return Paths(config_of(self.result.document))
@@ -161,16 +166,17 @@ class Results:
 
     def _selection(self, method: str, ratio: str | float | None) -> Path:
         w = self._wildcards(method, ratio)
-        if not method_chain.synthetic(self._paths.config, method):
-            drawing = [m for m in self.methods if method_chain.synthetic(self._paths.config, m)]
-            raise FairgenError(f"{method} draws no images; those that do: {', '.join(drawing) or 'none'}")
+        if method not in self.drawing:
+            raise FairgenError(
+                f"{method} draws no images; those that do: {', '.join(self.drawing) or 'none'}"
+            )
         return self._at("filter", "selection.parquet", w)
 
     def adapters(self, method: str, ratio: str | float | None = None) -> list[Adapter]:
         """A method's adapters, group by group; none where it finetunes no generator."""
         found: list[Adapter] = []
         w = self._wildcards(method, ratio)
-        for group in self.groups if method_chain.synthetic(self._paths.config, method) else ():
+        for group in self.groups if method in self.drawing else ():
             for name in self._paths.adapters(w, group):
                 found += adapter.read(self._known(self._place(name)), group)
         return found

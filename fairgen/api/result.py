@@ -209,8 +209,11 @@ class Result:
         """A row for each paired difference in worst-group accuracy over seeds: `method` minus `minus`."""
         rows = []
         for ratio, found in self.document["comparisons"].items():
-            pairs = [(found["leader"], other, one) for other, one in found[LEADER].items()]
+            pairs = {(found["leader"], other): one for other, one in (found[LEADER] or {}).items()}
             for key in (key for key in found if key.startswith(MINUS)):
-                pairs += [(method, key.removeprefix(MINUS), one) for method, one in found[key].items()]
-            rows += [{"ratio": ratio, "method": a, "minus": b, **columns(one)} for a, b, one in pairs]
+                other = key.removeprefix(MINUS)
+                pairs |= {(method, other): one for method, one in (found[key] or {}).items()}
+            rows += [
+                {"ratio": ratio, "method": a, "minus": b, **columns(one)} for (a, b), one in pairs.items()
+            ]
         return pd.DataFrame(rows, columns=["ratio", "method", "minus", "mean", "sd", "low", "high"])
