@@ -7,15 +7,18 @@ import argparse
 import contextlib
 import io
 import os
+import re
 import shlex
 import sys
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 from fairgen.core.errors import FairgenError
 from fairgen.workflow import project
 from fairgen.workflow.stages import STAGES
 
+NAME = re.compile(r"[A-Za-z][\w-]*")  # what a data set's can be
 MARK = "results/…/worst_group.json"  # no target of anyone's
 PROFILE = "--workflow-profile"
 LOCAL = (None, "local", "dryrun", "touch")  # executors that need a number of cores
@@ -34,15 +37,23 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(help=parser.format_help)
 
 
+@cache
+def parser() -> Any:
+    """Snakemake's parser of its command line, which takes a while to be made."""
+    from snakemake.cli import get_argument_parser
+
+    return get_argument_parser()
+
+
 def parsed(words: Sequence[str], profiles: bool = False) -> Any:
     """The words as snakemake's own parser reads them, with the options of its profiles or without; None for
     what it refuses.
     """
-    from snakemake.cli import get_argument_parser, parse_args
+    from snakemake.cli import parse_args
 
     try:
         with contextlib.redirect_stderr(io.StringIO()):
-            return parse_args(list(words))[1] if profiles else get_argument_parser().parse_args(list(words))
+            return parse_args(list(words))[1] if profiles else parser().parse_args(list(words))
     except (Exception, SystemExit):
         return None
 
@@ -57,8 +68,7 @@ def expanded(words: Sequence[str]) -> list[str]:
     """The words with a file for every target that is a data set's name; rules keep theirs."""
     found = list(words)
     for place, word in enumerate(words):
-        named = word.replace("-", "").replace("_", "").isalnum() and not word.startswith("-")
-        if named and word not in ("all", *STAGES) and is_target(words, place):
+        if NAME.fullmatch(word) and word not in ("all", *STAGES) and is_target(words, place):
             found[place] = f"results/{word}/worst_group.json"
     return found
 
