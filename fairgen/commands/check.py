@@ -49,7 +49,7 @@ def run(options: argparse.Namespace) -> None:
         "-m",
         "snakemake",
         "--snakefile",
-        str(project.snakefile()),
+        str(project.called()),
         "--cores",
         options.cores,
         "--quiet",

@@ -59,7 +59,7 @@ def planned(target: Path, configfiles: list[Path], config: Config) -> list[Job]:
         FairgenError: snakemake refuses; with its last words.
     """
     extra = config_file.as_words(configfiles)
-    words = ["--snakefile", str(project.snakefile()), "--cores", "1", "--dry-run", *extra]
+    words = ["--snakefile", str(project.called()), "--cores", "1", "--dry-run", *extra]
     command = [sys.executable, "-m", "snakemake", *words, "--", str(target)]
     done = subprocess.run(command, capture_output=True, text=True)
     said = done.stdout + done.stderr

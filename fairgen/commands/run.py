@@ -97,7 +97,7 @@ def command(words: Sequence[str]) -> list[str]:
     found = placed(expanded(words))
     plain = parsed(found)
     if plain is not None and not plain.snakefile:
-        found = ["--snakefile", str(project.snakefile()), *found]
+        found = ["--snakefile", str(project.called()), *found]
     full = parsed(found, profiles=True)
     if full is not None and full.cores is None and full.jobs is None and full.executor in LOCAL:
         found = ["--cores", "all", *found]

@@ -58,7 +58,7 @@ def lineages(configfiles: list[Path]) -> "Ancestry":
     from snakemake.exceptions import WorkflowError
     from snakemake.settings.types import ConfigSettings, OutputSettings, Quietness, ResourceSettings
 
-    snakefile = project.snakefile()
+    snakefile = project.called()
     # what the rules see: nothing is planned, so nothing is checked for a run
     sys.argv = ["snakemake", "--list-rules"]
     given = ConfigSettings(configfiles=[file.resolve() for file in configfiles])

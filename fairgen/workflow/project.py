@@ -32,18 +32,27 @@ def importable() -> Path:
 
 
 def snakefile() -> Path:
-    """The Snakefile to run here.
+    """The Snakefile that belongs to this package, for another workflow that has it as a module.
 
     Raises:
-        FairgenError: there is none in the working folder, and the package has none.
+        FairgenError: the package has none.
     """
-    found = next((Path(name) for name in PLACES if Path(name).is_file()), folder() / PLACES[0])
+    found = folder() / PLACES[0]
     if not found.is_file():
         raise FairgenError(
             f"no Snakefile here, and none in {folder()}: this fairgen was installed without its workflow;"
             " install its wheel, or call it in a clone"
         )
     return found
+
+
+def called() -> Path:
+    """The Snakefile to run here: the working folder's, or the package's own.
+
+    Raises:
+        FairgenError: there is neither.
+    """
+    return next((Path(name) for name in PLACES if Path(name).is_file()), None) or snakefile()
 
 
 def config_files(workflow: Path, outer: bool = False) -> list[Path]:
@@ -69,7 +78,7 @@ def config(given: list[Path]) -> dict[str, Any]:
     """
     from snakemake.utils import update_config
 
-    own = [path for path in config_files(snakefile().parent) if path.is_file()]
+    own = [path for path in config_files(called().parent) if path.is_file()]
     for path in own:
         config_file.check(path)
     config_file.check_given(given)
@@ -95,7 +104,7 @@ def profile(name: str) -> str:
     Raises:
         FairgenError: there is none; snakemake would go on without it.
     """
-    own = snakefile().parent / "profiles"
+    own = called().parent / "profiles"
     bare = name.removeprefix("profiles/")
     for place in (Path(name), Path("profiles") / bare, own / bare):
         if place.exists():

@@ -32,23 +32,24 @@ def wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_clone_has_the_workflow_beside_the_package(here: Path) -> None:
-    assert project.snakefile() == PROJECT / "Snakefile"
+    assert project.snakefile() == project.called() == PROJECT / "Snakefile"
     assert project.importable() == PROJECT
     assert project.config([]) == yaml.safe_load((PROJECT / "config.yaml").read_text())
     assert project.caller() == "fairgen run"
 
 
 def test_a_wheel_brings_it(wheel: Path) -> None:
-    assert project.snakefile() == wheel / "Snakefile"
+    assert project.snakefile() == project.called() == wheel / "Snakefile"
     assert project.importable() == wheel / "python"
 
 
 def test_a_snakefile_in_the_working_folder_goes_first(wheel: Path, here: Path) -> None:
     (here / "workflow").mkdir()
     (here / "workflow/Snakefile").touch()
-    assert project.snakefile() == Path("workflow/Snakefile")
+    assert project.called() == Path("workflow/Snakefile")
     (here / "Snakefile").touch()
-    assert project.snakefile() == Path("Snakefile")
+    assert project.called() == Path("Snakefile")
+    assert project.snakefile() == wheel / "Snakefile"  # as a module of that one
     assert project.caller() == "snakemake"
 
 
