@@ -16,6 +16,7 @@ import pandas as pd
 
 from fairgen.api import adapter
 from fairgen.api.adapter import Adapter
+from fairgen.api.belonging import Belonging
 from fairgen.api.result import Result
 from fairgen.api.selection import Selection
 from fairgen.commands import claims
@@ -110,41 +111,12 @@ class Results:
         return self._known(self._place(self._paths.place(w, stage, name)))
 
     @cached_property
-    def _sources(self) -> frozenset[str] | None:
-        """Lineages of all that the result was made from; None where it does not say."""
-        found = self.result.document.get(lineage.KEY, {})
-        return frozenset([found["hash"], *found["sources"].split()]) if "sources" in found else None
-
-    def _there(self, path: Path) -> lineage.Record:
-        if not path.exists():
-            raise FairgenError(f"{path} is not there; make it, or copy the whole folder of results")
-        return lineage.read(path) or {}
+    def _belonging(self) -> Belonging:
+        record = self.result.document.get(lineage.KEY, {})
+        return Belonging(self.path / TABLE, record, self.strict)
 
     def _known(self, path: Path) -> Path:
-        """A file that the result was made from."""
-        record = self._there(path)
-        if self._sources is not None and record.get("hash") not in self._sources:
-            self._say(path, "is not what the result was made from")
-        return path
-
-    def _about(self, path: Path, source: Path | None = None) -> Path:
-        """A file that was made from the result, or from a source of it."""
-        record = self._there(path)
-        wanted = (lineage.read(source) or {} if source else self.result.document.get(lineage.KEY, {})).get(
-            "hash"
-        )
-        if self._sources is not None and wanted not in record.get("sources", "").split():
-            self._say(path, f"was not made from {source or self.path / TABLE}")
-        return path
-
-    def _say(self, path: Path, what: str) -> None:
-        text = (
-            f"{path} {what}: it is of another config or code, or damaged; `fairgen verify"
-            f" {self.path / TABLE}` says what differs, and a run makes both anew"
-        )
-        if self.strict:
-            raise FairgenError(f"{text}; fairgen.open(…, strict=False) takes it as it is")
-        warnings.warn(text, stacklevel=4)
+        return self._belonging.known(path)
 
     @property
     def index(self) -> pd.DataFrame:
@@ -195,15 +167,21 @@ class Results:
             ignore_index=True,
         )
 
-    def metrics(self, method: str, ratio: str | float | None = None, seed: int = 0) -> dict[str, Any]:
-        """All figures of one classifier."""
-        ((_, cell),) = self._cells(method, ratio, seed)
+    def metrics(
+        self, method: str, ratio: str | float | None = None, seed: int | None = None
+    ) -> dict[str, Any]:
+        """All figures of one classifier, by default of the first seed."""
+        cell = self._cells(method, ratio, seed)[0][1]
         found = json.loads(self._known(cell / "metrics.json").read_text(encoding="utf-8"))
         return {key: value for key, value in found.items() if key != lineage.KEY}
 
-    def curves(self, method: str, ratio: str | float | None = None, seed: int = 0) -> pd.DataFrame | None:
-        """The curves of a classifier's training; None where none were kept. An adapter has its own."""
-        ((_, cell),) = self._cells(method, ratio, seed)
+    def curves(
+        self, method: str, ratio: str | float | None = None, seed: int | None = None
+    ) -> pd.DataFrame | None:
+        """The curves of a classifier's training, by default of the first seed; None where none were kept. An
+        adapter has its own.
+        """
+        cell = self._cells(method, ratio, seed)[0][1]
         return adapter.curves(self._known(cell / "model.safetensors"))
 
     def _cells(self, method: str, ratio: str | float | None, seed: int | None) -> list[tuple[int, Path]]:
@@ -217,7 +195,7 @@ class Results:
             file = self._known(self.path / "audit.json")
         else:
             selection = self._selection(method, ratio)
-            file = self._about(selection.with_name("audit.json"), selection)
+            file = self._belonging.about(selection.with_name("audit.json"), selection)
         found = json.loads(file.read_text(encoding="utf-8"))
         return {key: value for key, value in found.items() if key != lineage.KEY}
 
@@ -257,7 +235,7 @@ class Results:
     def _replicates(self) -> dict[str, Any] | None:
         if not (self.path / REPLICATES).exists():
             return None
-        return results.load(self._about(self.path / REPLICATES), "replicates")
+        return results.load(self._belonging.about(self.path / REPLICATES), "replicates")
 
 
 def open_results(path: str | os.PathLike[str], strict: bool = True) -> Results:
@@ -273,7 +251,7 @@ def open_results(path: str | os.PathLike[str], strict: bool = True) -> Results:
         known = f"; there are results in {', '.join(str(near / name) for name in there)}" if there else ""
         raise FairgenError(f"{folder} holds no {TABLE}{known or f'; make it: fairgen run {folder.name}'}")
     found = Results(folder, Result(results.load(folder / TABLE)), strict)
-    if found._sources is None:
+    if found._belonging.sources is None:
         warnings.warn(
             f"{folder / TABLE} is of an older fairgen and does not say what it was made from: what lies"
             " beside it is handed out unchecked",

@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 import recorded
 import yaml
-from workflows import PROJECT, Wildcards
+from workflows import PROJECT, Wildcards, result
 
 import fairgen
 from fairgen.api.folder import Results, config_of
 from fairgen.core import parquet
 from fairgen.core.errors import FairgenError
+from fairgen.evaluate.replicates import Files, Replicates, work
 from fairgen.workflow import compared, method_chain
 from fairgen.workflow.artifacts import Paths
 
@@ -54,7 +55,7 @@ def test_what_lies_with_another_owner_is_found(place: Path) -> None:
     assert [(a.group, a.steps, a.images) for a in found.adapters("lora")] == [("a", 6, 5), ("b", 0, 0)]
     assert found.adapters("lora")[1].reason.startswith("borrows from a")
     assert list(found.index["id"]) == list(found.split()["id"]) == [1, 2]
-    assert found.metrics("lora", seed=1)["auroc"] == 0.5
+    assert found.metrics("lora")["auroc"] == found.metrics("lora", seed=1)["auroc"] == 0.5
     assert found.audit() == {"images": 2}
     assert found.audit("lora")["groups"]["a"]["accepted"] == 0.5
 
@@ -162,7 +163,32 @@ def test_mistakes_are_one_line(place: Path, call: Callable[[Results], object], t
     assert "\n" not in str(said.value)
 
 
+def replicated(place: Path, *parents: Path) -> None:
+    """Write replicates of the result."""
+    files = []
+    for i in range(3):
+        files.append(place / f"{i}.json")
+        methods = {"erm": [0.5], "vanilla": [0.5], "groupdro": [0.25 + i / 8], "lora": [0.75 + i / 16]}
+        files[-1].write_text(json.dumps(result(ratios=(0.9,), **methods)))
+    with recorded.job("ac", *parents):
+        settings = Replicates("birds", ["birds", "birds-1", "birds-2"], None)
+        work(settings, Files(work=None, tables=files, replicates=place / "replicates.json"))
+
+
 def test_replicates_and_claims_are_there_where_they_were_made(place: Path) -> None:
     found = fairgen.open(place)
-    assert found.replicates is None
-    assert found.claims() is None
+    assert (found.replicates, found.claims()) == (None, None)
+    replicated(place, place / "worst_group.json")
+    table = found.replicates.query("method == 'lora'")
+    assert list(table["replicate"]) == ["birds", "birds-1", "birds-2"]
+    assert list(table["worst_group_accuracy"]) == [0.75, 0.8125, 0.875]
+    gain = found.claims(finetuned=("lora",), ours="lora")[0]
+    assert (gain.claim, gain.mean, gain.verdict) == ("1. finetuned above vanilla", 0.3125, "held")
+    with pytest.raises(FairgenError, match="no dreambooth, clustered among the methods"):
+        found.claims()
+
+
+def test_replicates_of_another_result_are_refused(place: Path) -> None:
+    replicated(place, place / "index.parquet")
+    with pytest.raises(FairgenError, match=r"replicates\.json was not made from .*worst_group\.json"):
+        _ = fairgen.open(place).replicates
