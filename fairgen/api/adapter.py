@@ -1,6 +1,5 @@
 """A trained adapter of a generator: what it was trained on, and how."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,8 +8,7 @@ import pandas as pd
 
 from fairgen.core import lineage
 from fairgen.models import adapters
-
-CURVES = ".curves.json"
+from fairgen.monitor import curves as of_training
 
 
 @dataclass(frozen=True)
@@ -38,12 +36,9 @@ def curves(artifact: Path) -> pd.DataFrame | None:
     """The curves beside an adapter or a classifier as a table; None if there are none, or they are of another
     training.
     """
-    file, record = artifact.with_suffix(CURVES), lineage.read(artifact)
-    try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    if not isinstance(found, dict) or not record or found.get("lineage") != record["hash"]:
+    record = lineage.read(artifact)
+    found = of_training.read(artifact, record["hash"]) if record else None
+    if found is None:
         return None
     rows = [
         {"run": run["name"], "phase": run["phase"], "step": step, "figure": name, "value": value}
