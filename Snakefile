@@ -18,7 +18,7 @@ min_version("9.0")
 report: "rules/captions/report.rst"  # what the HTML report opens with
 
 
-include: "rules/common.smk"  # reads config.yaml
+include: "rules/common.smk"  # reads config.yaml, and the working folder's own over it
 
 
 rule all:

@@ -13,6 +13,7 @@ from fairgen import __version__
 from fairgen.core.errors import FairgenError
 
 COMMANDS = {
+    "run": "run the workflow from any folder: a data set or files below results/, and snakemake's options",
     "init": "look at a folder or a label table, and write its entry for a config file",
     "check": "what a data set holds and what a run would do, before anything is trained",
     "estimate": "jobs, time, GPU hours, images and disk of a target, before anything runs",

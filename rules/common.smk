@@ -20,6 +20,7 @@ from fairgen.workflow import (
     failures,
     method_chain,
     preflight,
+    project,
     stage_settings,
     stages,
     validation,
@@ -37,19 +38,24 @@ from fairgen.workflow.command_line import (
 
 use_this_python()
 asked = call(outer=workflow.modifier.parent_modifier is not None)
+config_files = project.config_files(RULES.parent, asked.outer)
 
 try:
     check_module(workflow.modifier.path_modifier.prefix)
-    for file in () if asked.outer else ("config.yaml", *workflow.configfiles):
+    for file in () if asked.outer else (*config_files, *workflow.configfiles):
         config_file.check(Path(file))
     config_file.check_words(asked.config)
 except FairgenError as error:
     stop(error)
 
 
-configfile: "config.yaml"
+for file in config_files:
+
+    configfile: str(file)
 
 
+if asked.outer:  # what it says goes over fairgen's own
+    config = project.completed(RULES.parent, config)
 update_config(config, config_file.as_yaml(workflow.config_settings.config))
 
 paths = Paths(config)

@@ -8,7 +8,7 @@ from pathlib import Path
 from fairgen.core.errors import FairgenError
 from fairgen.core.markdown import plain
 from fairgen.report.check_page import DETAIL
-from fairgen.workflow import config_file
+from fairgen.workflow import config_file, project
 
 MOST = {"problems": 10, "rows": 16}  # lines of a part that a screen has room for
 
@@ -36,7 +36,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """`fairgen check`: bring the page up to date in the current workflow folder, and print a screen of it.
+    """`fairgen check`: bring the page up to date in the current folder, and print a screen of it.
 
     Raises:
         FairgenError: snakemake failed; its own line stands above.
@@ -48,6 +48,8 @@ def run(options: argparse.Namespace) -> None:
         sys.executable,
         "-m",
         "snakemake",
+        "--snakefile",
+        str(project.called()),
         "--cores",
         options.cores,
         "--quiet",

@@ -25,6 +25,7 @@ from fairgen.core.errors import FairgenError
 from fairgen.evaluate import intervals, results
 
 Runs = dict[str, dict[str, np.ndarray]]  # ratio → method → worst-group accuracy, replicate by replicate
+FINETUNED, OURS, MARGIN = ("lora", "dreambooth", "clustered"), "clustered", 0.05  # of the options
 GAIN, LEVEL, AHEAD = "finetuned above vanilla", "comparable with groupdro", "ahead of groupdro"
 
 
@@ -34,12 +35,14 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--finetuned",
         nargs="+",
-        default=["lora", "dreambooth", "clustered"],
+        default=list(FINETUNED),
         metavar="METHOD",
         help="of claim 1 (default: lora dreambooth clustered)",
     )
-    parser.add_argument("--ours", default="clustered", metavar="METHOD", help="of claims 2 and 3")
-    parser.add_argument("--margin", type=float, default=0.05, help="of claim 2, in accuracy (default: 0.05)")
+    parser.add_argument("--ours", default=OURS, metavar="METHOD", help="of claims 2 and 3")
+    parser.add_argument(
+        "--margin", type=float, default=MARGIN, help="of claim 2, in accuracy (default: 0.05)"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the table as JSON")
 
 

@@ -17,8 +17,6 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from fairgen.commands.amounts import Amount, plus
 from fairgen.commands.estimate_screen import Cost, machine, report, together
 from fairgen.commands.rates import PEAK, Reference, unrated
@@ -27,8 +25,8 @@ from fairgen.core.errors import FairgenError
 from fairgen.data.formats.files import PICTURES
 from fairgen.data.subset import SPLITS
 from fairgen.report.costs import Past, past, settings_of, work_of
-from fairgen.workflow import config_file
-from fairgen.workflow.method_chain import Config, block, dataset_block, expanded, merged
+from fairgen.workflow import config_file, project
+from fairgen.workflow.method_chain import Config, block, dataset_block, expanded
 from fairgen.workflow.preflight.machine import smi
 from fairgen.workflow.stage_settings import settings
 from fairgen.workflow.stages import STAGES
@@ -61,7 +59,8 @@ def planned(target: Path, configfiles: list[Path], config: Config) -> list[Job]:
         FairgenError: snakemake refuses; with its last words.
     """
     extra = config_file.as_words(configfiles)
-    command = [sys.executable, "-m", "snakemake", "--cores", "1", "--dry-run", *extra, "--", str(target)]
+    words = ["--snakefile", str(project.called()), "--cores", "1", "--dry-run", *extra]
+    command = [sys.executable, "-m", "snakemake", *words, "--", str(target)]
     done = subprocess.run(command, capture_output=True, text=True)
     said = done.stdout + done.stderr
     if done.returncode:
@@ -195,14 +194,7 @@ def run(options: Namespace) -> None:
             f"{options.target}: give a file below results/<data set>, for example"
             " results/birds/worst_group.json"
         )
-    if not Path("config.yaml").is_file():
-        raise FairgenError("no config.yaml here; call fairgen in the workflow's folder")
-    config_file.check(Path("config.yaml"))
-    config_file.check_given(options.configfile)
-    config = yaml.safe_load(Path("config.yaml").read_text())
-    for file in options.configfile:
-        config = merged(config, yaml.safe_load(file.read_text()))
-    config = expanded(config)
+    config = expanded(project.config(options.configfile))
     jobs = planned(options.target, options.configfile, config)
     if not jobs:
         print("Nothing to be done.")

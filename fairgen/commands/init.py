@@ -18,7 +18,7 @@ from fairgen.data import proposal, recognition
 from fairgen.data.labels import Attribute
 from fairgen.data.proposal import FEW, Group
 from fairgen.data.recognition import Layout, Seen
-from fairgen.workflow import job_settings
+from fairgen.workflow import job_settings, project
 
 SHOWN = 6  # values of an attribute that are listed
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
@@ -96,7 +96,7 @@ def run(options: argparse.Namespace) -> None:
 def published(layout: Layout) -> tuple[Attribute, Attribute, dict[str, Group]] | None:
     """The entry that the workflow's own config has for a published data set, if it has one."""
     try:
-        entries = yaml.safe_load(Path("config.yaml").read_text(encoding="utf-8"))["datasets"]
+        entries = project.config([])["datasets"]
         own = entries[layout.format]
         (target,), (bias,) = (
             [read(Attribute, one) for one in job_settings.attributes(own[key])] for key in ("target", "bias")
@@ -184,12 +184,12 @@ def table(groups: dict[str, Group]) -> str:
 
 def steps(name: str, output: Path) -> list[str]:
     """The commands that come next."""
-    extra = f"--configfile {output}"
+    extra, run = f"--configfile {output}", project.caller()
     return [
         f"fairgen check {name} {extra}   # what the data hold and what a run would do",
-        f"snakemake --cores 2 {extra} -- results/{name}-trial/worst_group.json   # every stage in miniature,"
+        f"{run} --cores 2 {extra} -- results/{name}-trial/worst_group.json   # every stage in miniature,"
         " some minutes without a GPU",
-        f"snakemake --cores 8 {extra} -- results/{name}/worst_group.json   # the comparison",
+        f"{run} --cores 8 {extra} -- results/{name}/worst_group.json   # the comparison",
     ]
 
 
@@ -215,7 +215,7 @@ def entry(
     }
     lines = [
         f"# {name}: {len(seen.rows)} images in {layout.root}; written by `fairgen init`, {date.today()}.",
-        "# It is merged over config.yaml, whose comments say what else can be set.",
+        "# It is merged over fairgen's config.yaml, whose comments say what else can be set.",
         "#",
         *(f"#   {step}" for step in steps(name, Path(f"{name}.yaml"))),
         "#",

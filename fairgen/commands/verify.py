@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from fairgen.core import lineage
 from fairgen.core.errors import FairgenError, shortened
 from fairgen.core.workfolder import differences
-from fairgen.workflow import config_file
+from fairgen.workflow import config_file, project
 
 if TYPE_CHECKING:
     from fairgen.workflow.ancestry import Ancestry, Made
@@ -48,7 +48,7 @@ def arguments(parser: ArgumentParser) -> None:
 
 
 def lineages(configfiles: list[Path]) -> "Ancestry":
-    """The lineages of the workflow in the current folder.
+    """The lineages of the workflow in the current folder, or of fairgen's own.
 
     Raises:
         FairgenError: there is none, or it or a config file cannot be read.
@@ -58,11 +58,7 @@ def lineages(configfiles: list[Path]) -> "Ancestry":
     from snakemake.exceptions import WorkflowError
     from snakemake.settings.types import ConfigSettings, OutputSettings, Quietness, ResourceSettings
 
-    snakefile = next(
-        (path for path in (Path("Snakefile"), Path("workflow/Snakefile")) if path.is_file()), None
-    )
-    if snakefile is None:
-        raise FairgenError("no Snakefile here; call fairgen in the workflow's folder")
+    snakefile = project.called()
     # what the rules see: nothing is planned, so nothing is checked for a run
     sys.argv = ["snakemake", "--list-rules"]
     given = ConfigSettings(configfiles=[file.resolve() for file in configfiles])
@@ -163,7 +159,9 @@ def run(options: Namespace) -> None:
     target = os.path.relpath(options.target)
     other, gone, right = compare(lineages(options.configfile), target)
     words = config_file.as_words(options.configfile)
-    again = " ".join(["make it again: snakemake --cores all", *words, *(["--"] if words else []), target])
+    again = " ".join(
+        [f"make it again: {project.caller()} --cores all", *words, *(["--"] if words else []), target]
+    )
     if target in gone:
         raise FairgenError(f"{target} is not there; {again.replace('it again', 'it', 1)}")
     if other:

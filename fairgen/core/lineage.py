@@ -3,8 +3,8 @@ made from.
 
 The workflow gives every job its lineage, one hash over all of that (`fairgen.workflow.ancestry`). A job
 refuses inputs of another lineage, and what it writes carries its own: Parquet and safetensors in their
-metadata, JSON in a field, each with the stage's settings; a PNG in a text chunk, Markdown and HTML in a
-comment, as the hash alone. A CSV goes with the JSON beside it.
+metadata, JSON in a field, each with the stage's settings and the lineages of all that it is made from; a PNG
+in a text chunk, Markdown and HTML in a comment, as the hash alone. A CSV goes with the JSON beside it.
 """
 
 import hashlib
@@ -12,7 +12,7 @@ import json
 import re
 import struct
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from fairgen.core.fingerprint import unchanged
 KEY = "lineage"
 BESIDE = "csv_sha256"  # in a JSON document: the hash of the CSV beside it, which has no room for a record
 COMMENT = re.compile(r"<!-- lineage ([0-9a-f]+) -->\s*$")
-Record = dict[str, Any]  # hash, and where there is room for it: stage, code, settings
+Record = dict[str, Any]  # hash, and where there is room for it: stage, code, settings, sources
 
 
 @dataclass(frozen=True)
@@ -39,10 +39,12 @@ class Lineage:
     # hashes of the files of an option; "" for what has none
     inputs: dict[str, list[str]] = field(default_factory=dict)
     modules: list[str] = field(default_factory=list)  # what `code` is the fingerprint of
+    sources: str = ""  # hashes of all that it is made from, directly or not
 
     def record(self) -> Record:
         """What its artifacts say."""
-        return {"hash": self.hash, "stage": self.stage, "code": self.code, "settings": self.settings}
+        known = {"hash": self.hash, "stage": self.stage, "code": self.code, "settings": self.settings}
+        return {**known, "sources": self.sources}
 
 
 current = Lineage()  # of this process's job
@@ -167,6 +169,7 @@ def check_code() -> None:
 
 def check_inputs(files: dict[str, list[Path]]) -> None:
     """Refuse inputs that are not what the workflow means: of other settings or code, or without a record.
+    What they come from is what the outputs come from.
 
     Args:
         files: the job's input files, by the option that names them.
@@ -174,13 +177,17 @@ def check_inputs(files: dict[str, list[Path]]) -> None:
     Raises:
         FairgenError: names the first of them, and what to do.
     """
+    global current
+    found: set[str] = set()
     for name, paths in files.items():
         for path, wanted in zip(paths, current.inputs.get(name) or [""] * len(paths), strict=True):
-            check_file(path, wanted)
+            record = check_file(path, wanted) or {}
+            found.update([record["hash"], *record.get("sources", "").split()] if record else [])
+    current = replace(current, sources=" ".join(sorted(found)))
 
 
-def check_file(path: Path, wanted: str) -> None:
-    """Refuse one file; see `check_inputs`."""
+def check_file(path: Path, wanted: str) -> Record | None:
+    """Refuse one file, or return what it records; see `check_inputs`."""
     found = read(path) if wanted else None
     if wanted and not found:
         raise FairgenError(
@@ -192,6 +199,7 @@ def check_file(path: Path, wanted: str) -> None:
             f"{path} is not of the present config and code (`fairgen verify {path}` says what differs); call"
             " snakemake again: it makes anew what is not"
         )
+    return found
 
 
 def check_files(wanted: Mapping[str, str]) -> None:

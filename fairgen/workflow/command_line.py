@@ -17,8 +17,8 @@ from fairgen.core.callback import MONITOR
 from fairgen.core.errors import FairgenError
 from fairgen.core.fingerprint import SEEN, sources
 from fairgen.core.progress import BARS
+from fairgen.workflow.project import importable
 
-PACKAGE = Path(__file__).parents[1]
 DEFAULT = ("results/birds/worst_group.json",)  # what `rule all` compares
 MANAGES = (  # options with which snakemake neither plans nor runs jobs
     *("unlock", "list_rules", "list_target_rules", "lint", "summary", "detailed_summary", "touch", "archive"),
@@ -58,7 +58,7 @@ def use_this_python() -> None:
     They are told which code this call has read, and refuse to go on with another (`fingerprint.unchanged`).
     """
     os.environ[SEEN] = sources()
-    for name, first in (("PATH", os.path.dirname(sys.executable)), ("PYTHONPATH", str(PACKAGE.parent))):
+    for name, first in (("PATH", os.path.dirname(sys.executable)), ("PYTHONPATH", str(importable()))):
         os.environ[name] = os.pathsep.join([first, *filter(None, [os.environ.get(name)])])
 
 

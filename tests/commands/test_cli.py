@@ -9,6 +9,7 @@ import pytest
 from workflows import PROJECT, result
 
 from fairgen import cli
+from fairgen.workflow import project
 
 
 def write(path: Path, document: object) -> str:
@@ -93,11 +94,14 @@ def test_subcommands_are_imported_when_called() -> None:
     assert all(name in done.stdout for name in cli.COMMANDS)
 
 
-def test_estimate_asks_for_the_workflows_folder(
+def test_a_package_without_its_workflow_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
+    """As of `pip install` from a folder that only has the package."""
     monkeypatch.chdir(tmp_path)
-    assert cli.main(["estimate", "results/birds/worst_group.json"]) == 1
-    assert capsys.readouterr().err == (
-        "fairgen estimate: no config.yaml here; call fairgen in the workflow's folder\n"
-    )
+    monkeypatch.setattr(project, "PACKAGE", tmp_path / "site/fairgen")
+    for words in (["estimate", "results/birds/worst_group.json"], ["check", "birds"], ["run", "birds"]):
+        assert cli.main(words) == 1
+        error = capsys.readouterr().err
+        assert error.startswith(f"fairgen {words[0]}: no Snakefile here, and none in {tmp_path}/site: ")
+        assert error.count("\n") == 1

@@ -185,22 +185,27 @@ def test_the_entry_plans_a_run(workflow: Workflow, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_published_data_set_has_its_usual_entry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """That of the workflow's config, unless attributes are named; without a config, a proposal."""
+    """That of fairgen's own config, in any folder, with what the folder's says over it; unless attributes are
+    named.
+    """
     for i, (age, gender) in enumerate([(3, 0), (30, 0), (2, 1), (40, 1)]):
         picture(tmp_path / f"faces/{age}_{gender}_0_2017011022003311{i}.jpg")
     monkeypatch.chdir(tmp_path)
     usual = yaml.safe_load((PROJECT / "config.yaml").read_text())["datasets"]["utkface"]
+    name, group = next(iter(usual["groups"].items()))
     assert cli.main(["init", "bare", "faces"]) == 0
-    (tmp_path / "config.yaml").write_text((PROJECT / "config.yaml").read_text())
+    (tmp_path / "config.yaml").write_text(
+        yaml.safe_dump({"datasets": {"utkface": {"groups": {name: {"prompt": "a face [V]"}}}}})
+    )
     assert cli.main(["init", "own", "faces"]) == 0
     assert cli.main(["init", "named", "faces", "--target", "age", "--bias", "gender"]) == 0
     bare, own, named = (
         yaml.safe_load(Path(f"{name}.yaml").read_text())["datasets"][name]
         for name in ("bare", "own", "named")
     )
-    assert (own["target"], own["bias"], own["groups"]) == (usual["target"], usual["bias"], usual["groups"])
+    assert (bare["target"], bare["bias"], bare["groups"]) == (usual["target"], usual["bias"], usual["groups"])
+    assert own["groups"] == {**usual["groups"], name: {**group, "prompt": "a face [V]"}}
     assert named["target"]["attribute"] == "age"
-    assert bare["groups"] != usual["groups"]
 
 
 def test_it_asks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:

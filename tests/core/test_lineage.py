@@ -69,6 +69,7 @@ def test_every_kind_of_artifact_records_its_lineage(tmp_path: Path, begun: None)
         assert found["hash"] == "00ff", path
         if path.suffix in (".parquet", ".safetensors", ".json"):
             assert (found["stage"], found["code"], found["settings"]) == ("toy", "c0de", {"steps": 3}), path
+            assert found["sources"] == "", path
     lineage.check_outputs(list(files.values()))
     assert parquet.facts(files["table.parquet"]) == {"counts": 1}
     assert adapters.read_facts(files["empty.safetensors"]) == {"images": 0}
@@ -110,6 +111,22 @@ def test_an_input_of_another_lineage_is_refused_by_name_with_the_remedy(tmp_path
     parquet.write(other, {"id": [1]})
     lineage.begin(GIVEN, "toy", {})
     lineage.check_inputs({"index": [other, untracked], "split": [untracked]})
+
+
+def test_an_artifact_records_all_that_it_comes_from(tmp_path: Path, begun: None) -> None:
+    """Directly or not, each once, in every kind that has room: a reader needs no workflow to ask."""
+    index, split = tmp_path / "index.parquet", tmp_path / "split.json"
+    lineage.begin({**GIVEN, "hash": "0123"}, "toy", {})
+    parquet.write(index, {"id": [1]})
+    lineage.begin({**GIVEN, "hash": "4567", "inputs": {"index": ["0123"]}}, "toy", {})
+    lineage.check_inputs({"index": [index]})
+    lineage.write_json(split, {})
+    assert lineage.read(split)["sources"] == "0123"
+    lineage.begin({**GIVEN, "inputs": {"index": ["0123"], "split": ["4567"]}}, "toy", {})
+    lineage.check_inputs({"index": [index], "split": [split], "model": [tmp_path / "of no rule.bin"]})
+    for path in write_all(tmp_path).values():
+        if path.suffix in (".parquet", ".safetensors", ".json"):
+            assert lineage.read(path)["sources"] == "0123 4567", path
 
 
 def test_artifacts_have_the_permissions_of_other_files(tmp_path: Path, begun: None) -> None:

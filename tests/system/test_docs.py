@@ -112,11 +112,17 @@ def test_the_site_builds_and_loads_nothing_from_elsewhere(tmp_path: Path) -> Non
         )
 
 
-def test_the_citation_names_the_version_and_the_licence() -> None:
+def test_changelog_citation_and_image_name_the_version_and_the_licence() -> None:
     citation = yaml.safe_load((PROJECT / "CITATION.cff").read_text())
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
     assert "version" in project["dynamic"]
     assert (str(citation["version"]), citation["license"]) == (fairgen.__version__, project["license"])
+    heading = re.search(
+        r"^## (\S+)(?: \(unreleased\)|, \d{4}-\d\d-\d\d)$", (PROJECT / "CHANGELOG.md").read_text(), re.M
+    )
+    assert heading[1] == fairgen.__version__
+    image = yaml.safe_load((PROJECT / "profiles/kubernetes/profile.yaml").read_text())["container-image"]
+    assert image.endswith(f"/fairgen:{fairgen.__version__}")
     assert citation["cff-version"] == "1.2.0"
     assert all(citation[key] for key in ("message", "title", "authors", "references"))
 

@@ -1,8 +1,10 @@
 """Every way to set the project up installs the versions of constraints.txt."""
 
 import ast
+import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -119,3 +121,25 @@ def test_the_package_brings_every_file_that_is_no_code() -> None:
     others = {PROJECT / name for name in listed.splitlines() if not name.endswith(".py")}
     assert others
     assert others <= brought
+
+
+def test_the_containers_recipe_has_no_known_fault() -> None:
+    """hadolint's rules, without a Docker daemon; an image is built by the CI of the repository's host."""
+    if (program := shutil.which("hadolint", path=os.path.dirname(sys.executable))) is None:
+        pytest.skip("hadolint is not installed: its wheels are for x86-64 only")
+    done = subprocess.run([program, str(PROJECT / "envs/Dockerfile")], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_hosts_ci_runs_the_projects_own_commands() -> None:
+    """A right workflow file, of commands that exist: it cannot be run here."""
+    path = PROJECT / ".github/workflows/ci.yml"
+    words = ["check_jsonschema", "--builtin-schema", "vendor.github-workflows", str(path)]
+    done = subprocess.run([sys.executable, "-m", *words], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    jobs = yaml.safe_load(path.read_text())["jobs"]
+    lines = {name: " ".join(step.get("run", "") for step in job["steps"]) for name, job in jobs.items()}
+    assert (PROJECT / ".ci/run").is_file() and ".ci/run" in lines["tests"]
+    assert "docker build -f envs/Dockerfile" in lines["container"]
+    for command in re.findall(r"(?:fairgen|-v \S+ fairgen) run (\S+)", lines["wheel"] + lines["container"]):
+        assert command in ("birds", "results/birds/check.md")

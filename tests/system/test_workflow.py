@@ -9,6 +9,8 @@ import subprocess
 import sys
 import time
 
+import nbclient
+import nbformat
 import numpy as np
 import pytest
 import yaml
@@ -16,6 +18,7 @@ from browser import needs_browser, shown
 from PIL import Image
 from workflows import Workflow, copy_workflow, planned
 
+import fairgen
 from fairgen.core import parquet
 from fairgen.models import adapters
 
@@ -247,6 +250,42 @@ def test_the_result_has_its_published_shape(finished: Workflow) -> None:
     csv = (finished.folder / "results/birds/worst_group.csv").read_text().splitlines()
     assert len(csv) == 1 + len(methods)
     assert "worst group" in (finished.folder / "terminal.txt").read_text()
+
+
+@pytest.mark.slow
+def test_python_reads_what_a_run_has_made(finished: Workflow) -> None:
+    """Every file that is handed out is one that the result says it was made from."""
+    found = fairgen.open(finished.folder / "results/birds")
+    assert (found.methods, found.drawing) == (tuple(SMALL["compare"]), ("vanilla", "lora", "clustered"))
+    for method in found.methods:
+        worst = found.result.figure(method)
+        predicted = found.predictions(method).query("split == 'test'")
+        right = predicted["predicted"] == predicted["target"]
+        assert list(right.groupby([predicted["seed"], predicted["group"]]).mean().groupby("seed").min()) == (
+            pytest.approx(list(worst.per_seed))
+        )
+    for method in found.drawing:
+        kept = found.selection(method).images("waterbird-water")
+        assert kept and {image.image.size for image in kept} == {(32, 32)}
+    adapters = found.adapters("clustered")
+    assert {adapter.group for adapter in adapters} == set(found.groups)
+    assert {adapter.steps for adapter in adapters if adapter.images} == {3}
+    assert len(found.split()) and len(found.index) and found.audit()["dataset"] == "birds"
+
+
+@pytest.mark.slow
+def test_the_notebook_runs_on_these_results(finished: Workflow, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it stands, from its own folder, and shows pictures; it is kept without outputs."""
+    notebook = nbformat.read(finished.folder / "examples/read-results.ipynb", as_version=4)
+    assert not any(cell.get("outputs") for cell in notebook.cells)
+    monkeypatch.setenv("PYTHONPATH", str(finished.folder))
+    monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(finished.folder / ".jupyter"))
+    folder = {"metadata": {"path": str(finished.folder / "examples")}}
+    nbclient.NotebookClient(notebook, timeout=300, kernel_name="python3", resources=folder).execute()
+    shown = [output.get("data", {}) for cell in notebook.cells for output in cell.get("outputs", [])]
+    assert sum("image/png" in data for data in shown) >= 3  # the main figure, kept images, rejected ones
+    tables = "".join(data.get("text/html", "") for data in shown)
+    assert all(method in tables for method in SMALL["compare"])
 
 
 @pytest.mark.slow

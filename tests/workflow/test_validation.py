@@ -399,6 +399,16 @@ def test_what_changes_no_result_changes_no_hash(config: dict) -> None:
     assert compared.config_hash(changed, "birds") == compared.config_hash(config, "birds")
 
 
+def test_a_data_sets_own_settings_of_a_method_belong_to_its_config(config: dict) -> None:
+    changed = copy.deepcopy(config)
+    changed["datasets"]["birds"]["settings"]["methods"]["clustered"]["cluster"]["k"] = 7
+    assert compared.config_hash(changed, "birds") != compared.config_hash(config, "birds")
+    own = compared.effective(changed, "birds")["dataset"]["settings"]["methods"]
+    assert own == {"clustered": {"cluster": {"k": 7}}}
+    changed["datasets"]["birds"]["settings"]["methods"]["jtt"] = {"pretrain": {"steps": 9}}  # not compared
+    assert compared.effective(changed, "birds")["dataset"]["settings"]["methods"] == own
+
+
 def test_finetuned_generators_have_a_guidance_of_their_own(config: dict) -> None:
     changed = copy.deepcopy(config)
     changed["sample"]["guidance_adapted"] = 1

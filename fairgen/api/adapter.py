@@ -1,0 +1,79 @@
+"""A trained adapter of a generator: what it was trained on, and how."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from fairgen.core import lineage
+from fairgen.models import adapters
+from fairgen.monitor import curves as of_training
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """The adapter of a group's cluster; a slot without one says why in `reason`."""
+
+    group: str
+    cluster: int
+    kind: str  # lora or full
+    steps: int
+    images: int  # that it was trained on
+    losses: tuple[float, ...]  # means over equal parts of the training
+    prompt: str
+    reason: str  # why there is none: too few images, so the group borrows its donor's
+    path: Path
+    facts: dict[str, Any]  # all that the file says
+
+    @property
+    def curves(self) -> pd.DataFrame | None:
+        """Its training's curves (run, phase, step, figure, value); None where none were kept."""
+        return curves(self.path)
+
+
+def curves(artifact: Path) -> pd.DataFrame | None:
+    """The curves beside an adapter or a classifier as a table; None if there are none, or they are of another
+    training.
+    """
+    record = lineage.read(artifact)
+    found = of_training.read(artifact, record["hash"]) if record else None
+    if found is None:
+        return None
+    rows = [
+        {"run": run["name"], "phase": run["phase"], "step": step, "figure": name, "value": value}
+        for run in found["runs"]
+        for of in (run["training"], run["looks"])
+        for name, values in of.items()
+        if name != "step"
+        for step, value in zip(of["step"], values, strict=True)
+        if isinstance(value, int | float)
+    ]
+    return pd.DataFrame(rows, columns=["run", "phase", "step", "figure", "value"])
+
+
+def read(path: Path, group: str) -> list[Adapter]:
+    """The adapters in a file: one, or those of a group's clusters that were trained as one batch.
+
+    Raises:
+        FairgenError: the file is damaged or no adapter.
+    """
+    found = []
+    for place in adapters.members(path):
+        facts = adapters.read_facts(place)
+        recipe = facts.get("settings", {}).get("recipe", {})
+        found.append(
+            Adapter(
+                group=group,
+                cluster=int(facts.get("cluster", 0)),
+                kind=facts.get("kind", ""),
+                steps=int(recipe.get("steps", 0)) if facts["images"] else 0,
+                images=int(facts["images"]),
+                losses=tuple(facts.get("loss", ())),
+                prompt=facts.get("prompt", ""),
+                reason=facts.get("reason", ""),
+                path=path,
+                facts=facts,
+            )
+        )
+    return found

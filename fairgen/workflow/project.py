@@ -1,0 +1,118 @@
+"""Where the workflow's own files are (Snakefile, rules, config, profiles), and which config files are read.
+
+In a clone they stand beside the package; a wheel brings them inside of it (`envs/wheel.py`). A Snakefile in
+the working folder goes first, as with snakemake itself: the clone's, or another workflow's that has fairgen
+as a module.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from fairgen.core.errors import FairgenError
+from fairgen.workflow import config_file
+
+PACKAGE = Path(__file__).parents[1]
+BROUGHT = PACKAGE / "project"  # what a wheel brings
+PLACES = ("Snakefile", "workflow/Snakefile")  # where snakemake looks in the working folder, of its places
+CONFIG = "config.yaml"
+
+
+def folder() -> Path:
+    """The folder of the workflow that belongs to this package."""
+    return BROUGHT if BROUGHT.is_dir() else PACKAGE.parent
+
+
+def importable() -> Path:
+    """A folder from which jobs import this very package, and of an installed one nothing that lies beside
+    it: they may run in an environment of their own.
+    """
+    return BROUGHT / "python" if BROUGHT.is_dir() else PACKAGE.parent
+
+
+def snakefile() -> Path:
+    """The Snakefile that belongs to this package, for another workflow that has it as a module.
+
+    Raises:
+        FairgenError: the package has none.
+    """
+    found = folder() / PLACES[0]
+    if not found.is_file():
+        raise FairgenError(
+            f"no Snakefile here, and none in {folder()}: this fairgen was installed without its workflow;"
+            " install its wheel, or call it in a clone"
+        )
+    return found
+
+
+def called() -> Path:
+    """The Snakefile to run here: the working folder's, or the package's own.
+
+    Raises:
+        FairgenError: there is neither.
+    """
+    return next((Path(name) for name in PLACES if Path(name).is_file()), None) or snakefile()
+
+
+def config_files(workflow: Path, outer: bool = False) -> list[Path]:
+    """The config files that are read without being named, the later over the earlier: the workflow's own,
+    then the working folder's.
+
+    Args:
+        workflow: the workflow's folder.
+        outer: another workflow has it as a module, and the working folder's config is of that one.
+    """
+    own, here = workflow / CONFIG, Path(CONFIG)
+    if not here.is_file() or outer:
+        return [own]
+    return [here] if own.is_file() and own.samefile(here) else [own, here]
+
+
+def config(given: list[Path]) -> dict[str, Any]:
+    """The config as the rules read it, files of the command line merged over it; neither expanded nor
+    checked.
+
+    Raises:
+        FairgenError: a file is not there, or is no config.
+    """
+    from snakemake.utils import update_config
+
+    own = [path for path in config_files(called().parent) if path.is_file()]
+    for path in own:
+        config_file.check(path)
+    config_file.check_given(given)
+    found: dict[str, Any] = {}
+    for path in (*own, *given):
+        update_config(found, yaml.safe_load(path.read_text(encoding="utf-8")))
+    return found
+
+
+def completed(workflow: Path, given: dict[str, Any]) -> dict[str, Any]:
+    """What another workflow gives its module as a config, merged over the workflow's own."""
+    from snakemake.utils import update_config
+
+    found = yaml.safe_load((workflow / CONFIG).read_text(encoding="utf-8"))
+    update_config(found, given)
+    return found
+
+
+def profile(name: str) -> str:
+    """A profile that the command line names: a folder or file that is there, or one of the workflow's own by
+    its name, with or without `profiles/`.
+
+    Raises:
+        FairgenError: there is none; snakemake would go on without it.
+    """
+    own = called().parent / "profiles"
+    bare = name.removeprefix("profiles/")
+    for place in (Path(name), Path("profiles") / bare, own / bare):
+        if place.exists():
+            return str(place)
+    known = ", ".join(sorted(path.name for path in own.iterdir())) if own.is_dir() else "none"
+    raise FairgenError(f"--workflow-profile {name}: no such profile; the workflow's own are {known}")
+
+
+def caller() -> str:
+    """What a user calls to run the workflow here."""
+    return "snakemake" if any(Path(name).is_file() for name in PLACES) else "fairgen run"

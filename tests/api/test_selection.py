@@ -1,0 +1,63 @@
+"""A synthetic set: its table, and pictures that are decoded when they are asked for."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import recorded
+from pictures import photo
+
+import fairgen
+from fairgen.api.selection import Selection
+from fairgen.core import parquet
+from fairgen.core.errors import FairgenError
+
+
+@pytest.fixture
+def found(tmp_path: Path) -> Selection:
+    """The set of a method that finetunes."""
+    return fairgen.open(recorded.write(tmp_path)).selection("lora")
+
+
+def test_the_table_has_every_drawn_image_with_score_and_prompt(found: Selection) -> None:
+    table = found.table
+    assert list(table["id"]) == ["a/0", "a/1", "a/2", "b/0", "b/1", "b/2"]
+    assert set(table["prompt"]) == {"a a", "a b"}
+    assert (len(found.kept), list(found.rejected["reason"])) == (4, ["low", "low"])
+    assert found.counts.set_index("group").loc["a", "kept"] == 2
+
+
+def test_pictures_are_those_of_the_rows(found: Selection) -> None:
+    kept = found.images("b")
+    assert [(image.id, image.score, image.kept) for image in kept] == [
+        ("b/1", 0.25, True),
+        ("b/2", 0.5, True),
+    ]
+    for image, number in ((kept[1], 12), (found.image("a/0"), 0)):
+        assert np.array_equal(np.asarray(image.image), np.asarray(photo(number, 32)))
+    assert [image.id for image in found.images(kept=False)] == ["a/0", "b/0"]
+    assert [image.id for image in found.images(kept=None, limit=2)] == ["a/0", "a/1"]
+
+
+def test_no_picture_is_read_before_it_is_asked_for(found: Selection, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = []
+    original = parquet.image_bytes
+    monkeypatch.setattr(parquet, "image_bytes", lambda *given: read.append(given) or original(*given))
+    images = found.images()
+    assert read == []
+    assert images[0].image.size == (32, 32)
+    assert len(read) == 1
+
+
+def test_unknown_groups_and_images_are_told(found: Selection) -> None:
+    with pytest.raises(FairgenError, match="unknown group 'c'"):
+        found.images("c")
+    with pytest.raises(FairgenError, match=r"has no image 'c/1'; ids are like a/0"):
+        found.image("c/1")
+
+
+def test_samples_of_another_selection_are_refused(found: Selection) -> None:
+    file = found.place("results/birds/bias-0.9/lora/samples/a.parquet")
+    other = Selection(found.path, lambda name: file)
+    with pytest.raises(FairgenError, match="their images differ"):
+        _ = other.table

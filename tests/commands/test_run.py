@@ -1,0 +1,68 @@
+"""`fairgen run`: which words are targets, and what is added to them; test_wheel.py runs it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from workflows import PROJECT
+
+from fairgen import cli
+from fairgen.commands import run
+from fairgen.core.errors import FairgenError
+
+BIRDS = "results/birds/worst_group.json"
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty working folder."""
+    monkeypatch.chdir(tmp_path)
+    yield tmp_path
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["birds"], [BIRDS]),
+        (["birds", "results/faces/check.md", "-n"], [BIRDS, "results/faces/check.md", "-n"]),
+        (["--cores", "2", "birds"], ["--cores", "2", BIRDS]),
+        (["birds", "--cores", "all"], [BIRDS, "--cores", "all"]),
+        (["--configfile", "birds", "--", "birds"], ["--configfile", "birds", "--", BIRDS]),
+        (["birds", "--forcerun", "index"], [BIRDS, "--forcerun", "index"]),
+        (["index", "all"], ["index", "all"]),  # rules
+        (["birds", "--config", "seeds=[0]"], [BIRDS, "--config", "seeds=[0]"]),
+        (["--no-such-option", "birds"], ["--no-such-option", "birds"]),  # left to snakemake's own words
+    ],
+)
+def test_a_target_is_told_from_an_options_value(words: list[str], expected: list[str]) -> None:
+    assert run.expanded(words) == expected
+
+
+def test_the_workflow_and_all_cores_are_added(here: Path) -> None:
+    own = ["--snakefile", str(PROJECT / "Snakefile")]
+    assert run.command(["birds", "-n"]) == ["--cores", "all", *own, BIRDS, "-n"]
+    assert run.command(["birds", "-c2"]) == [*own, BIRDS, "-c2"]
+    assert run.command(["-s", "mine.smk", "-c1", "birds"]) == ["-s", "mine.smk", "-c1", BIRDS]
+
+
+def test_a_profile_of_the_workflow_says_where_jobs_run() -> None:
+    """Its jobs are not limited to this machine's cores; one that is not there is no plain run."""
+    for words in (["--workflow-profile", "slurm"], ["--workflow-profile=profiles/slurm"]):
+        found = run.command(["birds", *words])
+        assert found[-1].endswith(str(PROJECT / "profiles/slurm"))
+        assert "all" not in found
+    assert run.placed(["--workflow-profile", "none"]) == ["--workflow-profile", "none"]
+    with pytest.raises(FairgenError, match="no such profile"):
+        run.command(["birds", "--workflow-profile", "profiles/slrum"])
+
+
+def test_it_becomes_snakemake(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+    became: list[list[str]] = []
+    monkeypatch.setattr("os.execv", lambda program, words: became.append(words))
+    assert cli.main(["run", "-c1", "-n", "birds"]) == 0
+    assert became[0][1:3] == ["-m", "snakemake"]
+    assert became[0][-3:] == ["-c1", "-n", BIRDS]
+    assert capsys.readouterr().err.startswith("fairgen run: snakemake --snakefile ")
+    assert cli.main(["run", "--help"]) == 0
+    assert "usage: fairgen run [TARGET ...]" in capsys.readouterr().out
+    assert len(became) == 1

@@ -1,0 +1,118 @@
+"""A small folder of results that no run has made, each file with the lineage that a run would record."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import yaml
+from audited import write_samples
+from pictures import photo
+from workflows import PROJECT, result
+
+from fairgen.core import lineage, parquet
+from fairgen.evaluate.comparison import METRICS
+from fairgen.models import adapters
+from fairgen.workflow import compared, method_chain
+
+METHODS = {"erm": [0.25, 0.5], "vanilla": [0.5, 0.5], "lora": [0.75, 1.0]}
+GROUP = {"donor": None, "role": "aligned", "target": "landbird", "bias": "land"}
+GROUPS = {name: {**GROUP, "prompt": f"a [V] {name}"} for name in "ab"}
+
+
+def config() -> dict:
+    """The project's config, with two groups, two seeds and three methods, of which birds changes one."""
+    found = yaml.safe_load((PROJECT / "config.yaml").read_text())
+    found |= {"ratios": [0.9], "seeds": [0, 1], "compare": list(METHODS)}
+    found["datasets"]["birds"]["groups"] = GROUPS
+    found["datasets"]["birds"]["settings"]["methods"] = {"lora": {"adapt": {"lora": {"steps": 6}}}}
+    return method_chain.expanded(found)
+
+
+@contextmanager
+def job(hash: str, *parents: Path) -> Iterator[None]:
+    """Write with a job's lineage, of what it read."""
+    given = {
+        "hash": hash,
+        "code": "c0de",
+        "inputs": {"of": [(lineage.read(p) or {})["hash"] for p in parents]},
+    }
+    lineage.begin(given, "toy", {})
+    lineage.check_inputs({"of": list(parents)})
+    yield
+    lineage.current = lineage.Lineage()
+
+
+def write(folder: Path) -> Path:
+    """Write the results of `birds` below a folder; returns theirs."""
+    place = folder / "results/birds"
+    index, split = place / "index.parquet", place / "bias-0.9/split.parquet"
+    split.parent.mkdir(parents=True)
+    rows = {"id": [1, 2], "path": ["1.png", "2.png"], "group": ["a", "b"], "split": ["train", "test"]}
+    with job("1d"):
+        parquet.write(index, rows)
+        lineage.write_json(place / "audit.json", {"images": 2})
+    with job("5b", index):
+        parquet.write(split, rows)
+    sets = {
+        "vanilla": drawn(place, "any/vanilla", []),
+        "lora": drawn(place, "bias-0.9/lora", trained(place, split)),
+    }
+    with job("aa", sets["lora"], index):
+        lineage.write_json(sets["lora"].with_name("audit.json"), {"groups": {"a": {"accepted": 0.5}}})
+    cells = [
+        cell(place / f"bias-0.9/{method}/seed-{seed}", f"{number}{seed}", split, sets.get(method))
+        for number, method in enumerate(METHODS)
+        for seed in (0, 1)
+    ]
+    with job("ab", *cells):
+        document = result("birds", (0.9,), **METHODS) | compared.identity(config(), "birds")
+        lineage.write_json(place / "worst_group.json", document)
+    return place
+
+
+def trained(place: Path, split: Path) -> list[Path]:
+    """Adapters of group a, with curves, and of b, which borrows."""
+    files = [place / f"bias-0.9/lora/adapters/{group}/0.safetensors" for group in "ab"]
+    of_training = {"images": 5, "loss": [0.5, 0.25], "prompt": "a V a", "reason": ""}
+    of_training["settings"] = {"recipe": {"steps": 6}}
+    facts = [of_training, {"images": 0, "reason": "borrows from a: 1 image is fewer than 20"}]
+    for file, hash, group, own in zip(files, ("ada0", "adb0"), "ab", facts, strict=True):
+        file.parent.mkdir(parents=True)
+        with job(hash, split):
+            adapters.write_empty(file, {"group": group, "cluster": 0, "kind": "lora", **own})
+    training = {"step": [3, 6], "loss": [0.5, 0.25], "gradient_norm": [None, 1.5]}
+    looks = {"step": [6], "held_out": [0.75]}
+    run = {"name": "a", "phase": "adapt", "training": training, "looks": looks}
+    curves = {"lineage": "ada0", "runs": [run]}
+    files[0].with_suffix(".curves.json").write_text(json.dumps(curves))
+    return files
+
+
+def drawn(place: Path, owner: str, parents: list[Path]) -> Path:
+    """Three samples of each group, of which the filter keeps two; returns the selection."""
+    folder, columns = place / owner / "samples", ("id", "group", "cluster", "file", "score", "kept", "reason")
+    folder.mkdir(parents=True)
+    files, rows = {}, []
+    for number, group in enumerate("ab"):
+        with job(f"{'fe' if parents else 'ef'}{number}", *parents):
+            files[group] = write_samples(folder, group, [photo(10 * number + i, 32) for i in range(3)])
+        name = f"results/birds/{owner}/samples/{group}.parquet"
+        rows += [(f"{group}/{i}", group, 0, name, 0.25 * i, i > 0, "" if i else "low") for i in range(3)]
+    with job("5e" if parents else "e5", *files.values()):
+        facts = {"groups": {g: {"kept": 2, "sampled": 3, "accepted": 2 / 3} for g in "ab"}}
+        table = dict(zip(columns, map(list, zip(*rows, strict=True)), strict=True))
+        parquet.write(place / owner / "selection.parquet", table, facts)
+    return place / owner / "selection.parquet"
+
+
+def cell(folder: Path, hash: str, split: Path, selection: Path | None) -> Path:
+    """A classifier's predictions and metrics; returns the metrics."""
+    folder.mkdir(parents=True)
+    with job(f"d{hash}", split, *([selection] if selection else [])):
+        words = ["landbird", "waterbird"]
+        columns = {"id": [1, 2], "group": ["a", "b"], "split": ["test"] * 2, "target": words}
+        parquet.write(folder / "predictions.parquet", {**columns, "predicted": ["landbird"] * 2})
+    with job(f"e{hash}", folder / "predictions.parquet"):
+        lineage.write_json(folder / "metrics.json", dict.fromkeys(METRICS, 0.5))
+    return folder / "metrics.json"
