@@ -1,5 +1,6 @@
-"""`fairgen export`: what a run has made as other programs read it: a generator for diffusers, kohya's trainers,
-ComfyUI or AUTOMATIC1111, a synthetic set for Hugging Face `datasets`, a classifier for timm or as ONNX.
+"""`fairgen export`: what a run has made as other programs read it: a generator for diffusers, kohya's
+trainers, ComfyUI or AUTOMATIC1111, a synthetic set for Hugging Face `datasets`, a classifier for timm or as
+ONNX.
 
 What a layout cannot hold is refused in one line; what is written is whole, and says where it came from.
 """
@@ -36,7 +37,8 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--layout",
         choices=EVERY,
-        help="of an adapter: diffusers (default), kohya, comfyui, a1111; of a classifier: timm (default), onnx",
+        help="of an adapter: diffusers (default), kohya, comfyui, a1111; of a classifier: timm"
+        " (default), onnx",
     )
     base = parser.add_argument_group("base of an adapter, as under `diffusion` in the config")
     base.add_argument(
@@ -76,8 +78,8 @@ def run(options: Namespace) -> None:
     """Write the export.
 
     Raises:
-        FairgenError: the source is none of the three or holds nothing, the layout is of another kind or cannot
-            hold it, or the output exists.
+        FairgenError: the source is none of the three or holds nothing, the layout is of another kind or
+            cannot hold it, or the output exists.
     """
     kind = kind_of(options.source)
     options.layout = options.layout or LAYOUTS[kind][0]
@@ -94,6 +96,7 @@ def run(options: Namespace) -> None:
     print(f"{options.output}: {module.told(options, about)}")
     if options.output.is_dir() and options.license == card.UNKNOWN:
         print(
-            f"warning: the card states no licence; give --license, or write it into {options.output / card.CARD}",
+            "warning: the card states no licence; give --license, or write it into"
+            f" {options.output / card.CARD}",
             file=sys.stderr,
         )

@@ -1,9 +1,10 @@
-"""LoRA tensors by the names of other programs: `lora_unet_<layer>.lora_down.weight`, `.lora_up.weight`, `.alpha`.
+"""LoRA tensors by the names of other programs: `lora_unet_<layer>.lora_down.weight`, `.lora_up.weight`,
+`.alpha`.
 
-These are the names of kohya's trainers, sd-scripts and musubi-tuner, which AUTOMATIC1111 and ComfyUI read too. `<layer>`
-has the name that the program's own network gives it: diffusers' for the UNets of 1.x and 2.x and for Z-Image (in
-musubi-tuner), else the original code's. Where that has queries, keys and values in one layer, ours are joined: the
-downs above each other, the ups along a diagonal, which leaves the sum as it is.
+These are the names of kohya's trainers, sd-scripts and musubi-tuner, which AUTOMATIC1111 and ComfyUI read
+too. `<layer>` has the name that the program's own network gives it: diffusers' for the UNets of 1.x and 2.x
+and for Z-Image (in musubi-tuner), else the original code's. Where that has queries, keys and values in one
+layer, ours are joined: the downs above each other, the ups along a diagonal, which leaves the sum as it is.
 """
 
 import re
@@ -75,7 +76,8 @@ def places(kind: str, config: dict[str, Any], kohya: bool) -> Places:
     Args:
         kind: class of the pipeline.
         config: of its denoiser.
-        kohya: as kohya's own trainers name them, else as ComfyUI's networks are called: they differ for Z-Image.
+        kohya: as kohya's own trainers name them, else as ComfyUI's networks are called: they differ for
+            Z-Image.
     """
     xl = kind == "StableDiffusionXLPipeline"
     blocks = original_names.unet_blocks(config) if xl else {}

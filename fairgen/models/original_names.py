@@ -1,9 +1,9 @@
-"""What the weights of Stable Diffusion 1.x, 2.x and XL are called in the original code, whose names AUTOMATIC1111,
-ComfyUI and sd-scripts read: CompVis' and Stability's for the UNet and the autoencoder, OpenCLIP's for the text
-encoders that came from there.
+"""What the weights of Stable Diffusion 1.x, 2.x and XL are called in the original code, whose names
+AUTOMATIC1111, ComfyUI and sd-scripts read: CompVis' and Stability's for the UNet and the autoencoder,
+OpenCLIP's for the text encoders that came from there.
 
-The other way, from these names to diffusers', is diffusers' own (`loaders/single_file_utils.py`), by which every file
-is checked (`fairgen.models.original_file`).
+The other way, from these names to diffusers', is diffusers' own (`loaders/single_file_utils.py`), by which
+every file is checked (`fairgen.models.original_file`).
 """
 
 import re
@@ -70,7 +70,8 @@ def replaced(name: str, words: dict[str, str]) -> str:
 def unet_blocks(config: dict[str, Any]) -> dict[str, str]:
     """The blocks of a UNet by their names: for `down_blocks.0.resnets.1`, `input_blocks.2.0`.
 
-    Original blocks are numbered through: each has a resnet, and may have an attention and a sampler behind it.
+    Original blocks are numbered through: each has a resnet, and may have an attention and a sampler behind
+    it.
     """
     found = {f"mid_block.{ours}": theirs for ours, theirs in MIDDLE.items()}
     kinds, count = config["down_block_types"], 0
@@ -122,13 +123,17 @@ def unet(name: str, blocks: dict[str, str]) -> str | None:
 
 
 def vae(name: str, blocks: int) -> str:
-    """The original name of a weight of an autoencoder with so many blocks; its decoder's count from the image."""
+    """The original name of a weight of an autoencoder with so many blocks; its decoder's count from the
+    image.
+    """
     name = re.sub(r"up_blocks\.(\d+)", lambda found: f"up.{blocks - 1 - int(found[1])}", name)
     return replaced(name.replace("down_blocks", "down"), VAE_PARTS)
 
 
 def vae_state(state: "dict[str, torch.Tensor]", blocks: int) -> "dict[str, torch.Tensor]":
-    """An autoencoder's weights by their original names; its attention's are convolutions of one pixel there."""
+    """An autoencoder's weights by their original names; its attention's are convolutions of one pixel
+    there.
+    """
     return {
         vae(name, blocks): x[:, :, None, None] if ".attentions." in name and x.ndim == 2 else x
         for name, x in state.items()
@@ -136,8 +141,8 @@ def vae_state(state: "dict[str, torch.Tensor]", blocks: int) -> "dict[str, torch
 
 
 def open_clip_state(state: "dict[str, torch.Tensor]") -> "dict[str, torch.Tensor]":
-    """A CLIP text encoder's weights by OpenCLIP's names: queries, keys and values in one matrix, the projection
-    transposed.
+    """A CLIP text encoder's weights by OpenCLIP's names: queries, keys and values in one matrix, the
+    projection transposed.
     """
     import torch
 
@@ -154,8 +159,9 @@ def open_clip_state(state: "dict[str, torch.Tensor]") -> "dict[str, torch.Tensor
 
 
 def with_last_layer(state: "dict[str, torch.Tensor]", layers: int) -> "dict[str, torch.Tensor]":
-    """OpenCLIP's weights of Stable Diffusion 2 with the last layer and the projection, which diffusers leaves out: it
-    reads the states before the last layer. Programs that build the whole network want weights there, and use none.
+    """OpenCLIP's weights of Stable Diffusion 2 with the last layer and the projection, which diffusers
+    leaves out: it reads the states before the last layer. Programs that build the whole network want weights
+    there, and use none.
 
     The layer before stands in its place, as in the files of sd-scripts.
     """

@@ -1,5 +1,5 @@
-"""An adapter as other programs read it: a plain LoRA file or a pipeline folder in diffusers' layout, LoRA by kohya's
-names, or a whole base in one file.
+"""An adapter as other programs read it: a plain LoRA file or a pipeline folder in diffusers' layout, LoRA by
+kohya's names, or a whole base in one file.
 """
 
 from argparse import Namespace
@@ -37,7 +37,8 @@ def write(options: Namespace, facts: dict[str, Any], place: Path) -> None:
     if plain and not is_lora:
         if not folder:
             raise FairgenError(
-                f"{options.output}: a full finetune becomes a folder in diffusers' layout; give a folder, or a"
+                f"{options.output}: a full finetune becomes a folder in diffusers' layout; give a folder, or"
+                f" a"
                 " --layout that has single files"
             )
         write_pipeline(options, facts, place)

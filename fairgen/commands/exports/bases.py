@@ -33,7 +33,9 @@ def base_of(facts: dict[str, Any], options: Namespace) -> Base:
 
 
 def adapted(options: Namespace, facts: dict[str, Any]) -> tuple[Base, Any, Any, Any]:
-    """The base, its denoiser with the adapter in it, its autoencoder, and its text encoders with the adapter's."""
+    """The base, its denoiser with the adapter in it, its autoencoder, and its text encoders with the
+    adapter's.
+    """
     from fairgen.generate import text_adapters
     from fairgen.models import diffusion, text_encoders
 
@@ -71,6 +73,7 @@ def check_sizes(layout: str, kind: str, config: dict[str, Any]) -> None:
     sizes = (config.get("cross_attention_dim"), (config.get("block_out_channels") or [None])[0])
     if kind in UNETS and sizes != SIZES[family(kind, config)]:
         raise FairgenError(
-            f"{PROGRAMS[layout]} tells Stable Diffusion 1.x, 2.x and XL by their sizes, and this base has others (text"
+            f"{PROGRAMS[layout]} tells Stable Diffusion 1.x, 2.x and XL by their sizes, and this base has"
+            f" others (text"
             f" of {sizes[0]} numbers, {sizes[1]} channels), so it would not load it; use --layout diffusers"
         )

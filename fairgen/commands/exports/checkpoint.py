@@ -1,4 +1,5 @@
-"""A base of Stable Diffusion 1.x, 2.x or XL as one file with the original names, as AUTOMATIC1111 and ComfyUI load it.
+"""A base of Stable Diffusion 1.x, 2.x or XL as one file with the original names, as AUTOMATIC1111 and
+ComfyUI load it.
 
 The file is written from the whole networks and read back by name: diffusers' own conversion, the one that
 `from_single_file` uses, has to find every weight in it.
@@ -45,7 +46,8 @@ def prediction(base: Base, family: str) -> dict[str, Any]:
         return {}
     if family == "sd1":
         raise FairgenError(
-            f"{base.model} predicts v, which no single file of a Stable Diffusion 1.x can say; use --layout diffusers"
+            f"{base.model} predicts v, which no single file of a Stable Diffusion 1.x can say; use --layout"
+            f" diffusers"
         )
     marks = {"v_pred": True, "ztsnr": schedule.get("rescale_betas_zero_snr")}
     return {name: torch.tensor([]) for name, wanted in marks.items() if wanted}
@@ -107,7 +109,8 @@ def check(base: Base, found: dict[str, Any], unet: Any, vae: Any) -> None:
         ]
         if lost:
             raise FairgenError(
-                f"{base.model}: its {type(network).__name__} cannot be written as a single file ({lost[0]} is not found"
+                f"{base.model}: its {type(network).__name__} cannot be written as a single file ({lost[0]}"
+                f" is not found"
                 " in it again); use --layout diffusers"
             )
 
@@ -117,7 +120,8 @@ def write(options: Namespace, facts: dict[str, Any], file: Path) -> None:
     kind = index(base_of(facts, options))["_class_name"]
     if kind not in UNETS:
         raise FairgenError(
-            f"{options.source} is a full finetune of a {kind}, which is not written as one file; use --layout diffusers"
+            f"{options.source} is a full finetune of a {kind}, which is not written as one file; use"
+            f" --layout diffusers"
         )
     base, unet, vae, encoders = adapted(options, facts)
     check_sizes(options.layout, kind, unet.config)

@@ -1,6 +1,8 @@
-"""The card of an exported classifier: its group accuracies first, then how it was made, what it is for, and its limits.
+"""The card of an exported classifier: its group accuracies first, then how it was made, what it is for, and
+its limits.
 
-After "Model cards for model reporting" (Mitchell et al. 2019, arXiv 1810.03993), as far as the artifacts can answer.
+After "Model cards for model reporting" (Mitchell et al. 2019, arXiv 1810.03993), as far as the artifacts can
+answer.
 """
 
 import re
@@ -18,9 +20,9 @@ from fairgen.models.classifier import Classifier
 USE = """\
 ## Intended use
 
-To study how classifiers do on groups that are rare in their training data, and as one of the methods that a comparison \
-has. It gives every image one of its classes, whatever the image shows. Not for decisions about persons, and not where an \
-error of the worst group's rate would do harm.
+To study how classifiers do on groups that are rare in their training data, and as one of the methods that a
+comparison has. It gives every image one of its classes, whatever the image shows. Not for decisions about
+persons, and not where an error of the worst group's rate would do harm.
 
 ## Limits
 
@@ -29,12 +31,13 @@ error of the worst group's rate would do harm.
 - One seed of one method: the result file says how much seeds differ.
 - An interval speaks about the test images' number alone, not about other splits or other training runs."""
 NOT_MEASURED = (
-    "Not stated: no `metrics.json` lay beside the weights when they were exported. Export the `model.safetensors` of a"
-    " finished run in its place."
+    "Not stated: no `metrics.json` lay beside the weights when they were exported. Export the"
+    " `model.safetensors` of a finished run in its place."
 )
 PREPROCESSING = (
-    "RGB, upright (EXIF), transparency on white; the shorter side is scaled to {size} pixels (bicubic, antialiased) and"
-    " the centre square cut; values from 0 to 1, minus mean {mean}, divided by std {std}{where}."
+    "RGB, upright (EXIF), transparency on white; the shorter side is scaled to {size} pixels (bicubic,"
+    " antialiased) and the centre square cut; values from 0 to 1, minus mean {mean}, divided by std"
+    " {std}{where}."
 )
 CODE = {
     "timm": """\
@@ -47,7 +50,7 @@ pixels = numpy.stack([numpy.asarray(ImageOps.fit(image, ({size}, {size}), Image.
 logits, probabilities = session.run(None, {{"images": pixels}})  # (n, {size}, {size}, 3) uint8""",
     "float": """\
 session = onnxruntime.InferenceSession("model.onnx")
-logits, probabilities = session.run(None, {{"images": pixels}})  # (n, 3, {size}, {size}) float32, normalised""",
+logits, probabilities = session.run(None, {{"images": pixels}})  # (n, 3, {size}, {size}), normalised""",
 }
 
 
@@ -180,12 +183,13 @@ def page(told: Told, options: Namespace, checked: str) -> str:
         "weights (SHA-256)": told.digest,
         "config (SHA-256)": told.config or "not stated: no result file holds these weights",
     }
+    code = CODE["timm" if timm else options.input].format(output=options.output.name, size=size)
     classes = ", ".join(f"`{clean(name)}`" for name in told.classes)
     parts = [
         f"# {clean(told.settings.model)} for {classes}",
         f"A classifier of {classes}, trained by fairgen. Its logits are in this order.",
         *group_accuracies(told),
-        f"## How it is used\n\n```python\n{CODE['timm' if timm else options.input].format(output=options.output.name, size=size)}\n```",
+        f"## How it is used\n\n```python\n{code}\n```",
         "Preprocessing: " + PREPROCESSING.format(size=size, where=inside, **known) + f" {checked}",
         "## How it was trained\n\n" + card.settings(training),
         USE,

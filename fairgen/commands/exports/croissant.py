@@ -1,4 +1,5 @@
-"""A synthetic set in Croissant's vocabulary (MLCommons, version 1.1), with what its extension for responsible AI asks.
+"""A synthetic set in Croissant's vocabulary (MLCommons, version 1.1), with what its extension for
+responsible AI asks.
 
 http://mlcommons.org/croissant/1.1 and http://mlcommons.org/croissant/RAI/1.0.
 """
@@ -22,12 +23,16 @@ TYPES = {
     "float64": "cr:Float64",
 }
 RAI = {
-    "rai:dataCollection": "Drawn by a diffusion model from one prompt for each group; no image was collected.",
-    "rai:dataAnnotationProtocol": "A label is the group that the generator was asked for; nobody has looked at it.",
-    "rai:dataBiases": "The base model's own biases are in every image; finetuning and the filter lessen them where they can.",
+    "rai:dataCollection": "Drawn by a diffusion model from one prompt for each group; no image was"
+    " collected.",
+    "rai:dataAnnotationProtocol": "A label is the group that the generator was asked for; nobody has looked"
+    " at it.",
+    "rai:dataBiases": "The base model's own biases are in every image; finetuning and the filter lessen them"
+    " where they can.",
     "rai:dataLimitations": data_card.LIMITS.replace("- ", "").replace("\n", " "),
     "rai:dataUseCases": "Training and studying classifiers on balanced groups; test them on real images.",
-    "rai:personalSensitiveInformation": "Images of real persons may have been trained on; look at what the card says of near copies.",
+    "rai:personalSensitiveInformation": "Images of real persons may have been trained on; look at what the"
+    " card says of near copies.",
 }
 CONTEXT = {
     "@language": "en",
@@ -78,9 +83,11 @@ def file_object(folder: Path, path: Path) -> dict[str, Any]:
 
 
 def field(split: str, source: str, name: str, own: dict[str, Any], about: str) -> dict[str, Any]:
-    """A column of a split; images are the bytes inside their column, labels numbers with names of their own."""
+    """A column of a split; images are the bytes inside their column, labels numbers with names of their
+    own.
+    """
     kinds = {"Image": "sc:ImageObject", "ClassLabel": "cr:Int64"}
-    found = {
+    found: dict[str, Any] = {
         "@type": "cr:Field",
         "@id": f"{split}/{name}",
         "name": name,

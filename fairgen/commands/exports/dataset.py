@@ -1,8 +1,8 @@
-"""A synthetic set as a folder of Hugging Face `datasets`: Parquet shards of images with their labels and origins,
-a card, and its description in Croissant.
+"""A synthetic set as a folder of Hugging Face `datasets`: Parquet shards of images with their labels and
+origins, a card, and its description in Croissant.
 
-`datasets.load_dataset(FOLDER)` opens it. The images are the bytes that were drawn; what the filter has left out is a
-split of its own, on request.
+`datasets.load_dataset(FOLDER)` opens it. The images are the bytes that were drawn; what the filter has left
+out is a split of its own, on request.
 """
 
 import json

@@ -1,4 +1,6 @@
-"""The card of an exported synthetic set: what it is, how it was made and audited, what it is for, and its limits."""
+"""The card of an exported synthetic set: what it is, how it was made and audited, what it is for, and its
+limits.
+"""
 
 import json
 from argparse import Namespace
@@ -16,8 +18,9 @@ from fairgen.evaluate import data_card
 
 ABOUT = (
     "{count} images drawn by a diffusion model to balance the groups of the data set `{dataset}`, made by"
-    " [fairgen](https://arxiv.org/abs/2511.08711) {version} (method `{method}`, `{scope}`). None is a photograph, and"
-    " a label is the group that the generator was asked for, not what someone has seen in the image."
+    " [fairgen](https://arxiv.org/abs/2511.08711) {version} (method `{method}`, `{scope}`). None is a"
+    " photograph, and a label is the group that the generator was asked for, not what someone has seen in"
+    " the image."
 )
 COLUMNS = {
     "image": "the picture, {size} × {size} pixels",
@@ -40,12 +43,14 @@ COLUMNS = {
 USE = """\
 ## Intended use
 
-To train and study classifiers on balanced groups, as in stage 1 of the method, and to study what generated training \
-data teach. Test on real images: no figure on these images says how a classifier does on real ones. Not to be taken for \
-photographs, not to identify, depict or describe real persons, and not as evidence about the groups themselves."""
+To train and study classifiers on balanced groups, as in stage 1 of the method, and to study what generated
+training data teach. Test on real images: no figure on these images says how a classifier does on real
+ones. Not to be taken for photographs, not to identify, depict or describe real persons, and not as
+evidence about the groups themselves."""
 NOT_AUDITED = (
-    "The set was not audited: near copies of training images were not looked for, and nothing was measured against real"
-    " ones. `snakemake results/{dataset}/audit_synthetic.json` does, and exporting again adds it."
+    "The set was not audited: near copies of training images were not looked for, and nothing was measured"
+    " against real ones. `snakemake results/{dataset}/audit_synthetic.json` does, and exporting"
+    " again adds it."
 )
 
 
@@ -197,8 +202,8 @@ def page(told: Told, options: Namespace, features: dict[str, Any], counts: dict[
         f"# Synthetic images of {clean(dataset)}, {clean(method)}",
         summary(told),
         f'```python\ndatasets.load_dataset("{options.output.name}", split="train")\n```',
-        f"Rows: {splits}. `croissant.json` describes the set in Croissant's vocabulary, `fairgen.json` says where it"
-        f" came from (lineage `{made.get('hash', 'not recorded')}`).",
+        f"Rows: {splits}. `croissant.json` describes the set in Croissant's vocabulary, `fairgen.json` says"
+        f" where it came from (lineage `{made.get('hash', 'not recorded')}`).",
         table(("column", "what it is"), rows),
         generators(told),
         filtering(told, found),

@@ -8,15 +8,15 @@ from fairgen.commands.exports import card
 from fairgen.core.markdown import clean
 
 ABOUT = (
-    "A {kind} of a text-to-image model, trained by fairgen {version} on {images} images of the group `{group}`"
-    "{cluster} to draw more images like them. Its prompt is `{prompt}`."
+    "A {kind} of a text-to-image model, trained by fairgen {version} on {images} images of the group"
+    " `{group}`{cluster} to draw more images like them. Its prompt is `{prompt}`."
 )
 USE = """\
 ## Intended use
 
-To draw training images that balance the groups of a data set, and to look at what such a set is made of. Not to \
-judge or depict real persons, and not as a general image generator: it has seen few images, and what it draws of \
-anything else is the base model's.
+To draw training images that balance the groups of a data set, and to look at what such a set is made of. Not
+to judge or depict real persons, and not as a general image generator: it has seen few images, and what it
+draws of anything else is the base model's.
 
 ## Limits
 

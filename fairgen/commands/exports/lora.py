@@ -1,4 +1,6 @@
-"""LoRA by the names of kohya's trainers, or by those of ComfyUI's networks; see `fairgen.models.lora_layouts`."""
+"""LoRA by the names of kohya's trainers, or by those of ComfyUI's networks; see
+`fairgen.models.lora_layouts`.
+"""
 
 from argparse import Namespace
 from pathlib import Path
@@ -23,7 +25,8 @@ def write(options: Namespace, facts: dict[str, Any], file: Path) -> None:
     """LoRA by the names of kohya's trainers, or by those of ComfyUI's networks.
 
     Raises:
-        FairgenError: a layer has no name there, the layout holds no DoRA, or the program does not know the base.
+        FairgenError: a layer has no name there, the layout holds no DoRA, or the program does not know the
+            base.
     """
     from fairgen.models import architectures, diffusion
     from fairgen.models.parts import DTYPES, config, index, layout
@@ -56,20 +59,23 @@ def placed(
     places = {name: place(name) for name in found}
     if lost := [name for name, own in places.items() if own is None]:
         raise FairgenError(
-            f"{options.source}: the layer {lost[0]} has no name in --layout {options.layout}; use --layout diffusers"
+            f"{options.source}: the layer {lost[0]} has no name in --layout {options.layout}; use --layout"
+            f" diffusers"
         )
     return {own: found[name] for name, own in places.items() if own}
 
 
 def dora_differences(options: Namespace, facts: dict[str, Any]) -> dict[str, Any]:
-    """What DoRA adds to the weights of each layer. It is no product of two small matrices: the norms change, too.
+    """What DoRA adds to the weights of each layer. It is no product of two small matrices: the norms change,
+    too.
 
     Raises:
         FairgenError: the layout has LoRA's matrices only.
     """
     if options.layout == "kohya":
         raise FairgenError(
-            f"{options.source} is a DoRA, which sd-scripts does not read; use --layout diffusers, comfyui or a1111"
+            f"{options.source} is a DoRA, which sd-scripts does not read; use --layout diffusers, comfyui or"
+            f" a1111"
         )
     options = Namespace(**{**vars(options), "dtype": "float32"})
     _, unet, _, encoders = adapted(options, facts)

@@ -1,4 +1,5 @@
-"""A classifier as ONNX: from images as they are, or normalised, to logits and probabilities, in batches of any size.
+"""A classifier as ONNX: from images as they are, or normalised, to logits and probabilities, in batches of
+any size.
 
 onnxruntime has to answer as torch does before the file counts as written.
 """
@@ -52,7 +53,8 @@ def write(path: Path, found: "Trained", given: str) -> str:
         given: uint8 or float.
 
     Raises:
-        FairgenError: the packages are missing, torch cannot write the model, or onnxruntime answers otherwise.
+        FairgenError: the packages are missing, torch cannot write the model, or onnxruntime answers
+            otherwise.
     """
     try:
         import onnx
@@ -76,7 +78,8 @@ def write(path: Path, found: "Trained", given: str) -> str:
             )
     except Exception as error:  # whatever torch says about a model
         raise FairgenError(
-            f"{found.told.path}: torch cannot write {found.settings.model} as ONNX ({backbone.reason_of(error)})"
+            f"{found.told.path}: torch cannot write {found.settings.model} as ONNX"
+            f" ({backbone.reason_of(error)})"
         ) from error
     model = onnx.load(path)
     onnx.helper.set_model_props(model, facts(found, given))
@@ -85,7 +88,8 @@ def write(path: Path, found: "Trained", given: str) -> str:
     difference = max(compared(path, graph, example) for example in examples)
     if not difference <= CLOSE:
         raise FairgenError(
-            f"{found.told.path}: onnxruntime answers otherwise than torch (probabilities differ by {difference:.2g}), so"
+            f"{found.told.path}: onnxruntime answers otherwise than torch (probabilities differ by"
+            f" {difference:.2g}), so"
             " no file is written"
         )
     return (

@@ -55,7 +55,8 @@ def write(folder: Path, found: "Trained", licence: str) -> str:
     net = found.network.net
     if hasattr(net, backbone.HEAD):
         raise FairgenError(
-            f"{found.told.path}: {found.settings.model} has no linear classifier of its own in timm, so timm cannot"
+            f"{found.told.path}: {found.settings.model} has no linear classifier of its own in timm, so timm"
+            f" cannot"
             " load the one that was trained; use --layout onnx"
         )
     text = json.dumps(config(found, licence), indent=2, ensure_ascii=False)
@@ -81,17 +82,20 @@ def compared(folder: Path, found: "Trained") -> str:
         theirs = other((pixels.float() / 255 - network.mean) / network.std)
     except Exception as error:  # whatever timm says about a folder
         raise FairgenError(
-            f"{found.told.path}: timm does not load {found.settings.model} from a folder ({backbone.reason_of(error)});"
+            f"{found.told.path}: timm does not load {found.settings.model} from a folder"
+            f" ({backbone.reason_of(error)});"
             " use --layout onnx"
         ) from error
     ours = network(pixels.to(torch.uint8))
     difference, scale = (ours - theirs).abs().max().item(), ours.abs().max().item()
     if not difference <= CLOSE * max(1, scale):
         raise FairgenError(
-            f"{found.told.path}: timm's {found.settings.model} answers otherwise than the one that was trained (logits"
+            f"{found.told.path}: timm's {found.settings.model} answers otherwise than the one that was"
+            f" trained (logits"
             f" differ by {difference:.2g}); use --layout onnx"
         )
     return (
-        f"Loaded by timm {timm.__version__} when it was exported: its logits of {IMAGES} random images differed from"
+        f"Loaded by timm {timm.__version__} when it was exported: its logits of {IMAGES} random images"
+        f" differed from"
         f" fairgen's by at most {difference:.1e}."
     )

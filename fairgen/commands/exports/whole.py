@@ -35,8 +35,8 @@ def written(output: Path) -> Iterator[Path]:
 
 
 def as_usual(place: Path) -> None:
-    """Give what was written the permissions that the umask asks for: safetensors writes files that only their owner
-    reads.
+    """Give what was written the permissions that the umask asks for: safetensors writes files that only
+    their owner reads.
     """
     mask = os.umask(0)
     os.umask(mask)
