@@ -208,9 +208,7 @@ def send(found: Parcel, options: Namespace) -> str:
     except LocalTokenNotFoundError as error:
         raise FairgenError("nobody is logged in at the hub; call `hf auth login`, or set HF_TOKEN") from error
     except HfHubHTTPError as error:
-        raise FairgenError(
-            f"the hub refuses: {shortened(str(error), 240)}; nothing else was changed"
-        ) from error
+        raise FairgenError(f"the hub refuses: {shortened(str(error), 240)}") from error
     except (OSError, ValueError) as error:
         raise FairgenError(
             f"the hub cannot be reached or used: {shortened(str(error), 240)}; call again"

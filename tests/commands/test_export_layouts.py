@@ -1,4 +1,6 @@
-"""Adapters by kohya's names and as one original file: read back by diffusers, and by what the programs compute."""
+"""Adapters by kohya's names and as one original file: read back by diffusers, and by what the programs
+compute.
+"""
 
 import json
 from pathlib import Path
@@ -79,7 +81,9 @@ def test_joined_projections_load_in_diffusers_and_draw_the_same(
 
 
 def added(tensors: dict[str, torch.Tensor], name: str) -> torch.Tensor:
-    """What sd-scripts, AUTOMATIC1111 and ComfyUI add to a layer's weight: up · down · α / rank, or the difference."""
+    """What sd-scripts, AUTOMATIC1111 and ComfyUI add to a layer's weight: up · down · α / rank, or the
+    difference.
+    """
     if f"{name}.diff" in tensors:
         return tensors[f"{name}.diff"]
     down, up = (tensors[f"{name}.lora_{side}.weight"] for side in ("down", "up"))

@@ -24,7 +24,9 @@ def adapter_of(
     text: bool = False,
     dora: bool = False,
 ) -> torch.nn.Module:
-    """Write an adapter with random weights, of the text encoders too where `text` says so; returns its denoiser."""
+    """Write an adapter with random weights, of the text encoders too where `text` says so; returns its
+    denoiser.
+    """
     denoiser, encoders = diffusion.load_denoiser(base), text_encoders.load_text(base) if text else {}
     networks = [denoiser, *(encoder for _, encoder in encoders.values())]
     if kind == "lora":
@@ -43,7 +45,9 @@ def adapter_of(
 
 
 def drawn(folder: Path, adapter: Path | None = None, whole: Any = None) -> np.ndarray:
-    """An image (h, w, 3) of a few steps by the pipeline in a folder, or by a `whole` one, with a LoRA file."""
+    """An image (h, w, 3) of a few steps by the pipeline in a folder, or by a `whole` one, with a LoRA
+    file.
+    """
     from diffusers import DiffusionPipeline
 
     pipeline = whole or DiffusionPipeline.from_pretrained(folder)

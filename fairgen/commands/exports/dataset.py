@@ -19,7 +19,6 @@ from fairgen.commands.exports import croissant, dataset_card, record
 from fairgen.commands.exports.card import CARD
 from fairgen.core import lineage, parquet
 from fairgen.core.errors import FairgenError
-from fairgen.generate.sample import FIELDS
 
 KEPT, REJECTED = "train", "rejected"  # names of the splits
 SHARD = 500 << 20  # bytes of images in a file, as the hub likes them
@@ -105,7 +104,8 @@ def first_size(rows: list[dict[str, Any]]) -> int:
 
 def features(found: Set) -> dict[str, Any]:
     """The columns as `datasets` calls them."""
-    plain = {name: {"dtype": kind_name(FIELDS[name]), "_type": "Value"} for name in COLUMNS}
+    drawn = parquet.schema(Path(found.rows[0]["file"]))
+    plain = {name: {"dtype": kind_name(drawn.field(name).type), "_type": "Value"} for name in COLUMNS}
     named = {name: {"names": found.labels.names(name), "_type": "ClassLabel"} for name in LABELS}
     last = {"score": "float64", "kept": "bool", "reason": "string"}
     return {
