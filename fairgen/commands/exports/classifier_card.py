@@ -168,7 +168,7 @@ def page(told: Told, options: Namespace, checked: str) -> str:
         **told.where,
         "backbone": told.settings.model,
         "arguments": str(told.settings.args) if told.settings.args else None,
-        "pretrained": str(told.settings.pretrained),
+        "pretrained": card.public(str(told.settings.pretrained)),
         "method of stage 2": made.get("kind"),
         **{f"stage 2: {key}": value for key, value in made.get("recipe", {}).items()},
         "started from": made.get("start"),

@@ -15,8 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from fairgen.commands.exports import croissant, dataset_card, record
-from fairgen.commands.exports.card import CARD
+from fairgen.commands.exports import card, croissant, dataset_card, record
 from fairgen.core import lineage, parquet
 from fairgen.core.errors import FairgenError
 
@@ -153,9 +152,15 @@ def split_rows(found: Set, kept: bool) -> Iterator[dict[str, Any]]:
             yield {
                 "image": {"bytes": content, "path": None},
                 **{name: classes[name][values[name]] for name in LABELS},
-                **origin,
+                **{**origin, "base": public_base(origin["base"])},
                 **{name: row[name] for name in ("score", "kept", "reason")},
             }
+
+
+def public_base(base: str) -> str:
+    """The base of an image as others may read it; `base` is its model with a hash of its weights."""
+    model, mark, digest = base.rpartition("#")
+    return card.public(model) + mark + digest
 
 
 def write_split(folder: Path, name: str, found: Set, columns: pa.Schema) -> int:
@@ -194,7 +199,7 @@ def write(options: Namespace, found: Set, place: Path) -> None:
     counts = {name: write_split(data, name, found, schema(described)) for name in splits}
     told = dataset_card.Told(found.selection, found.rows, found.labels.groups, found.facts, found.size)
     text = dataset_card.page(told, options, described, counts)
-    (place / CARD).write_text(text, "utf-8")
+    (place / card.CARD).write_text(text, "utf-8")
     columns = dataset_card.columns(told, described)
     description = dataset_card.summary(told)
     croissant.write(place, croissant.document(place, description, options, described, columns, splits))

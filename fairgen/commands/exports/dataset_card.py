@@ -142,7 +142,7 @@ def generators(told: Told) -> str:
     head = ("group", "prompt", "negative_prompt", "steps", "guidance", "generators")
     files = [Path(file) for file in dict.fromkeys(row["file"] for row in told.rows)]
     made = [data_card.generator_row(file) for file in files]
-    bases = ", ".join(dict.fromkeys(row["base"] for row in made))
+    bases = ", ".join(dict.fromkeys(card.public(row["base"]) for row in made))
     return "\n\n".join(
         [
             "## How it was made",

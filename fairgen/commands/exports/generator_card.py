@@ -29,7 +29,7 @@ LOADING = {
         "full": 'DiffusionPipeline.from_pretrained("{output}")',
     },
     "kohya": {
-        "lora": "sd-scripts: `--network_weights`; for FLUX.2 and Z-Image musubi-tuner: `--lora_weight`"
+        "lora": "by sd-scripts (`--network_weights`), of FLUX.2 and Z-Image by musubi-tuner (`--lora_weight`)"
     },
     "comfyui": {"lora": "in `models/loras`, by the node *Load LoRA*"},
     "a1111": {"lora": "in `models/Lora`, as `<lora:NAME:1>` in the prompt"},

@@ -30,6 +30,12 @@ def files(folder: Path) -> list[Path]:
     return sorted(p for p in folder.rglob("*") if p.is_file() and p != folder / RECORD)
 
 
+def within_results(source: Path) -> str:
+    """The place of a file in the results, without what lies above them on this machine."""
+    parts = list(source.parts)
+    return "/".join(parts[parts.index("results") :] if "results" in parts else parts[-1:])
+
+
 def write(folder: Path, kind: str, source: Path, repository: str, more: dict[str, Any]) -> None:
     """Write the record of a finished folder.
 
@@ -45,8 +51,8 @@ def write(folder: Path, kind: str, source: Path, repository: str, more: dict[str
         "fairgen": __version__,
         "kind": kind,
         "repository": repository,
-        "source": str(source),
-        "lineage": made,
+        "source": within_results(source),
+        "lineage": {name: made[name] for name in ("hash", "stage", "code") if name in made} if made else None,
         **more,
         "files": {p.relative_to(folder).as_posix(): sha256(p) for p in files(folder)},
     }
