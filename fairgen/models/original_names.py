@@ -3,7 +3,7 @@ AUTOMATIC1111, ComfyUI and sd-scripts read: CompVis' and Stability's for the UNe
 OpenCLIP's for the text encoders that came from there.
 
 The other way, from these names to diffusers', is diffusers' own (`loaders/single_file_utils.py`), by which
-every file is checked (`fairgen.models.original_file`).
+every file is checked (`fairgen.commands.exports.checkpoint`).
 """
 
 import re
