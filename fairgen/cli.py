@@ -21,7 +21,8 @@ COMMANDS = {
     "verify": "whether a result and all that it was made from belong to the present config",
     "compare": "print the difference of two result files",
     "claims": "whether the paper's claims hold, judged over whole-chain replicates",
-    "export": "write an adapter as a plain LoRA file or a pipeline folder for diffusers",
+    "export": "write a generator, a synthetic set or a classifier as other programs read it",
+    "push": "send an exported folder to a hub; shows what it would send first",
     "predict": "label a folder of images with a trained model",
 }
 

@@ -17,6 +17,7 @@ from fairgen.models.encoder import Encoder
 
 CLIP = "fairgen:embedded/weights/clip"
 GROUPS = ["a", "b"]
+COLUMNS = ("id", "group", "cluster", "file", "score", "kept", "reason")  # of a selection
 RULE = {"by": "probability", "threshold": 0.3, "balance": "groups", "quota": 14, "allow_shortfall": True}
 SETTINGS = audit.Audit(
     measures=Measures(10, 5, 6, 3, 5, 0.9999, 0.01),
@@ -92,17 +93,28 @@ def audited(folder: Path) -> Path:
         for group, found in pictures.items()
     }
     rows = [
-        (f"{g}/{i}", g, str(files[g]), (g, i) != ("a", 0)) for g in GROUPS for i in range(len(pictures[g]))
+        (
+            f"{g}/{i}",
+            g,
+            0,
+            str(files[g]),
+            1 - i / 100,
+            (g, i) != ("a", 0),
+            "" if (g, i) != ("a", 0) else "low",
+        )
+        for g in GROUPS
+        for i in range(len(pictures[g]))
     ]
     facts = {
+        "samples": {},
         "groups": {
             "a": {"kept": 13, "sampled": 14, "accepted": 0.5},
             "b": {"kept": 1, "sampled": 1, "accepted": 1.0},
-        }
+        },
     }
     parquet.write(
         folder / "selection.parquet",
-        dict(zip(("id", "group", "file", "kept"), zip(*rows, strict=True), strict=True)),
+        dict(zip(COLUMNS, zip(*rows, strict=True), strict=True)),
         facts,
     )
     run(folder, folder, [])

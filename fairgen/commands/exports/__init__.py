@@ -1,0 +1,1 @@
+"""What `fairgen export` writes, one module per kind of thing and per layout."""

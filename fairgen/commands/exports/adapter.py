@@ -1,0 +1,75 @@
+"""An adapter as other programs read it: a plain LoRA file or a pipeline folder in diffusers' layout, LoRA by
+kohya's names, or a whole base in one file.
+"""
+
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+from fairgen.commands.exports import card, checkpoint, generator_card, lora, record
+from fairgen.commands.exports.bases import adapted
+from fairgen.core.errors import FairgenError
+from fairgen.models import adapters
+
+LORA_FILE = "pytorch_lora_weights.safetensors"  # the name that diffusers looks for in a folder
+
+
+def about(options: Namespace) -> dict[str, Any]:
+    """The facts of an adapter that holds a generator.
+
+    Raises:
+        FairgenError: it is none, holds those of a whole group, or nothing.
+    """
+    path = options.source
+    facts = adapters.read_facts(path)
+    if "clusters" in facts:
+        names = ", ".join(member.name for member in adapters.members(path))
+        raise FairgenError(f"{path} holds the adapters of a group; name one of {names}")
+    if not facts["images"]:
+        raise FairgenError(f"{path} holds no generator: {facts['reason']}")
+    return facts
+
+
+def write(options: Namespace, facts: dict[str, Any], place: Path) -> None:
+    """The adapter in the layout that is asked for, as a file or as a folder with a card."""
+    folder = options.output.suffix != ".safetensors"
+    is_lora, plain = facts["kind"] == "lora", options.layout == "diffusers"
+    if plain and not is_lora:
+        if not folder:
+            raise FairgenError(
+                f"{options.output}: a full finetune becomes a folder in diffusers' layout; give a folder, or"
+                f" a"
+                " --layout that has single files"
+            )
+        write_pipeline(options, facts, place)
+    else:
+        if folder:
+            place.mkdir()
+        name = LORA_FILE if plain else f"{facts['group']}-{facts['cluster']}.safetensors"
+        file = place / name if folder else place
+        if plain:
+            adapters.write_lora(
+                file, adapters.load(options.source), facts, adapters.read_configs(options.source)
+            )
+        elif is_lora:
+            lora.write(options, facts, file)
+        else:
+            checkpoint.write(options, facts, file)
+    if folder:
+        (place / card.CARD).write_text(generator_card.page(facts, options), "utf-8")
+        record.write(place, "generator", options.source, "model", {"layout": options.layout})
+
+
+def told(options: Namespace, facts: dict[str, Any]) -> str:
+    """What was written, in a line."""
+    return (
+        f"{facts['kind']} of {facts['group']}, cluster {facts['cluster']}; its prompt is '{facts['prompt']}'"
+    )
+
+
+def write_pipeline(options: Namespace, facts: dict[str, Any], place: Path) -> None:
+    """The base with the adapter's weights in the place of its own."""
+    from fairgen.models import diffusion
+
+    base, unet, _, encoders = adapted(options, facts)
+    diffusion.pipeline(base, unet, encoders).save_pretrained(place)

@@ -1,0 +1,86 @@
+"""Where an exported folder came from, and what belongs to it: `fairgen.json`.
+
+By it `fairgen push` knows a folder of ours, and finds files that are missing or were changed.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from fairgen import __version__
+from fairgen.core import lineage
+from fairgen.core.errors import FairgenError
+
+RECORD = "fairgen.json"
+BLOCK = 1 << 20
+
+
+def sha256(path: Path) -> str:
+    """Hash of a file's content."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def files(folder: Path) -> list[Path]:
+    """The files below a folder but its record, in order."""
+    return sorted(p for p in folder.rglob("*") if p.is_file() and p != folder / RECORD)
+
+
+def within_results(source: Path) -> str:
+    """The place of a file in the results, without what lies above them on this machine."""
+    parts = list(source.parts)
+    return "/".join(parts[parts.index("results") :] if "results" in parts else parts[-1:])
+
+
+def write(folder: Path, kind: str, source: Path, repository: str, more: dict[str, Any]) -> None:
+    """Write the record of a finished folder.
+
+    Args:
+        folder: the folder.
+        kind: generator, classifier or dataset.
+        source: what was exported.
+        repository: model or dataset, as the hub has them.
+        more: other facts.
+    """
+    made = lineage.read(source.with_name(source.name.partition("#")[0]))
+    document = {
+        "fairgen": __version__,
+        "kind": kind,
+        "repository": repository,
+        "source": within_results(source),
+        "lineage": {name: made[name] for name in ("hash", "stage", "code") if name in made} if made else None,
+        **more,
+        "files": {p.relative_to(folder).as_posix(): sha256(p) for p in files(folder)},
+    }
+    text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)
+    (folder / RECORD).write_text(text + "\n", "utf-8")
+
+
+def read(folder: Path) -> dict[str, Any] | None:
+    """The record of a folder; None where there is none.
+
+    Raises:
+        FairgenError: it is damaged.
+    """
+    try:
+        found = json.loads((folder / RECORD).read_text("utf-8"))
+        return found if {"kind", "repository", "files"} <= found.keys() else None
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, AttributeError) as error:
+        raise FairgenError(f"{folder / RECORD} is damaged; export the folder again") from error
+
+
+def faults(folder: Path, found: dict[str, Any]) -> list[str]:
+    """Files that are missing or were changed since the export; the card is there to be edited."""
+    told = []
+    for name, digest in found["files"].items():
+        if not (folder / name).is_file():
+            told.append(f"{name} is missing")
+        elif name != "README.md" and sha256(folder / name) != digest:
+            told.append(f"{name} was changed since the export")
+    return told
