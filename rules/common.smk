@@ -20,6 +20,7 @@ from fairgen.workflow import (
     failures,
     method_chain,
     preflight,
+    report_inputs,
     stage_settings,
     stages,
     validation,
@@ -56,6 +57,7 @@ paths = Paths(config)
 lineages = ancestry.Ancestry(workflow)
 lineage = lineages.params  # params function of a stage: what its artifacts belong to
 ancestry.make_again(lineages)
+looking = report_inputs.ReportInputs(paths, lineages, asked.targets)
 failed = failures.watch()
 
 try:

@@ -175,7 +175,7 @@ def read_real(index: Path, embeddings: Path) -> Real:
     """
     embedded = parquet.read(embeddings)
     place = {i: n for n, i in enumerate(embedded["id"].to_pylist())}
-    rows = [r for r in parquet.rows(index, ["id", "path", "group", "split"]) if r["split"] == "train"]
+    rows = [r for r in parquet.rows(index, ["id", "path", "hash", "group", "split"]) if r["split"] == "train"]
     if not {r["id"] for r in rows} <= place.keys():
         raise FairgenError(f"{embeddings}: made from another index; delete the file and run embed again")
     rows = sorted(rows, key=lambda r: place[r["id"]])

@@ -41,6 +41,7 @@ def write(pairs: list[Pair], path: Path, facts: dict[str, Any]) -> None:
         "id": [pair.id for pair in pairs],
         "group": [pair.group for pair in pairs],
         "real": [pair.real["path"] for pair in pairs],
+        "real_hash": [pair.real["hash"] for pair in pairs],
         "real_group": [pair.real["group"] for pair in pairs],
         "similarity": [pair.similarity for pair in pairs],
     }
