@@ -3,6 +3,7 @@ protocol, over pipes).
 """
 
 import base64
+import fcntl
 import json
 import os
 import shutil
@@ -113,6 +114,7 @@ class Browser:
             typed = {"text": "\r"} if key == "Enter" else {}
             self.send("Input.dispatchKeyEvent", type="keyDown", **about, **typed)
             self.send("Input.dispatchKeyEvent", type="keyUp", **about)
+            self.settle()
 
     def click(self, selector: str) -> None:
         """Click into the middle of an element with the mouse."""
@@ -123,6 +125,11 @@ class Browser:
         x, y = self.ask(f"{middle}(document.querySelector({json.dumps(selector)}))")
         for kind in ("mousePressed", "mouseReleased"):
             self.send("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+        self.settle()
+
+    def settle(self) -> None:
+        """Let events that are under way arrive, such as a dialog's end."""
+        self.ask("new Promise(done => setTimeout(() => setTimeout(done)))")
 
     def picture(self, path: Path, whole: bool = False) -> None:
         """Save what the window shows, or the whole page, as PNG."""
@@ -141,12 +148,17 @@ class Browser:
 def driven(folder: Path) -> Iterator[Browser]:
     """A Chromium to drive, which keeps its files in a folder."""
     (inward, write), (read, outward) = os.pipe(), os.pipe()
+    ours = [fcntl.fcntl(end, fcntl.F_DUPFD, 10) for end in (inward, outward)]  # out of the way of 3 and 4
     words = [CHROMIUM, *OPTIONS, "--remote-debugging-pipe", f"--user-data-dir={folder / 'profile'}"]
-    # it reads commands from descriptor 3 and answers on 4
-    shell = ["sh", "-c", f'exec "$@" 3<&{inward} 4>&{outward}', "sh", *words]
-    process = subprocess.Popen(shell, pass_fds=(inward, outward), stderr=subprocess.DEVNULL)
-    os.close(inward)
-    os.close(outward)
+
+    def connect() -> None:
+        """It reads commands from descriptor 3 and answers on 4."""
+        for end, number in zip(ours, (3, 4), strict=True):
+            os.dup2(end, number)
+
+    process = subprocess.Popen(words, pass_fds=(3, 4), preexec_fn=connect, stderr=subprocess.DEVNULL)
+    for end in (inward, outward, *ours):
+        os.close(end)
     try:
         yield Browser(read, write)
     finally:

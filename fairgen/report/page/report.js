@@ -227,7 +227,10 @@
     form.hidden = false;
     form.addEventListener("change", filter);
     form.addEventListener("submit", (event) => event.preventDefault());
-    form.addEventListener("reset", () => setTimeout(filter));
+    one("all").addEventListener("click", () => {
+      form.reset();
+      filter();
+    });
     filter();
   } else rove(tiles[0]);
 })();
