@@ -73,55 +73,62 @@ def read_blocks(settings: Browse, files: Files) -> tuple[list[gallery.Block], li
     return gallery.blocks(settings.groups, trained, drawn, clusters, settings.images), rows
 
 
-def work(settings: Browse, files: Files) -> None:
-    """Write the page."""
-    document = results.load(files.table)
-    # the gallery: as many images as fit
+def result_part(document: dict[str, Any]) -> dict[str, Any]:
+    """What the template is given of the comparison; its sentences are Markdown of ours, without HTML."""
+    told = {"compared": cover.compared, "sentences": cover.sentences, "data": cover.data}
+    return {
+        **{name: Markup(fragment(words(document))) for name, words in told.items()},
+        "document": document,
+        "comparisons": page_parts.comparisons(document),
+        "over_ratios": page_parts.over_ratios(document),
+    }
+
+
+def images_part(settings: Browse, files: Files) -> dict[str, Any]:
+    """What it is given of images: as many as fit."""
     blocks, rows = read_blocks(settings, files)
     hashes = {row["path"]: row["hash"] for row in rows}
     hashes |= {shot.real: shot.real_hash for shot in every_shot(blocks)}
     images = read_images(blocks, Path(parquet.facts(files.split)["root"]), hashes)
     most = round(settings.megabytes * 1e6)
     blocks, count = gallery.fitting(blocks, settings.images, images.size, most)
-    if count < settings.images:
-        job.log.info("%d of %d images of a place fit into %s MB", count, settings.images, settings.megabytes)
-    by = parquet.facts(files.nearest[0]) if files.nearest else {}
-    limit = by.get("similarity")
-    # what is told beside it
-    claims, where = replicated.read(files.replicates, settings.dataset)
+    job.log.info("%d of %d images of a place, %.1f MB", count, settings.images, images.size(blocks) / 1e6)
+    measure: dict[str, Any] = (
+        parquet.facts(files.nearest[0]) if files.nearest else {"similarity": None, "encoder": ""}
+    )
+    return {
+        **{"blocks": blocks, "images": images, "count": count, **measure},
+        "facts": gallery_facts.facts(blocks, settings.sets, images, measure["similarity"]),
+        "rules": gallery_facts.rules(settings.sets),
+        "clusters": gallery_facts.clusters(blocks),
+    }
+
+
+def costs_part(settings: Browse, files: Files) -> dict[str, Any]:
+    """What it is given of costs, as they are now."""
     scopes = ["any", *(f"bias-{ratio}" for ratio in settings.ratios)]
     taken = spent(Path(files.benchmarks), settings.owners, scopes, settings.computing, int(files.gpus))
+    costs = {what: page_parts.costs_by(taken, what) for what in ("stage", "method")}
+    return {"costs": costs, "total": page_parts.amounts(taken)}
+
+
+def work(settings: Browse, files: Files) -> None:
+    """Write the page."""
     pages = page_parts.templates(files.assets[0].parent)
     curves = curves_section([], pages)
-    inside = {path: path.read_text("utf-8") for path in files.assets if path.suffix in (".css", ".js")}
+    claims, where = replicated.read(files.replicates, settings.dataset)
     html = pages.get_template("report.html").render(
         settings=settings,
         version=__version__,
-        document=document,
-        compared=Markup(fragment(cover.compared(document))),
-        sentences=Markup(fragment(cover.sentences(document))),
-        data=Markup(fragment(cover.data(document))),
-        comparisons=page_parts.comparisons(document),
-        over_ratios=page_parts.over_ratios(document),
-        blocks=blocks,
-        images=images,
-        count=count,
-        facts=gallery_facts.facts(blocks, settings.sets, images, limit),
-        rules=gallery_facts.rules(settings.sets),
-        clusters=gallery_facts.clusters(blocks),
-        similarity=limit,
-        encoder=by.get("encoder", ""),
-        curves=curves,
-        claims=claims,
-        map=where,
-        costs={what: page_parts.costs_by(taken, what) for what in ("stage", "method")},
-        total=page_parts.amounts(taken),
-        files={path.name: Markup(text) for path, text in inside.items()},
-        hashes={path.name: Markup(page_parts.allowed(text)) for path, text in inside.items()},
         sections=[one for one in SECTIONS if one[0] != "curves" or curves],
+        **result_part(results.load(files.table)),
+        **images_part(settings, files),
+        curves=curves,
+        **{"claims": claims, "map": where},
+        **costs_part(settings, files),
+        **page_parts.inside(files.assets),
     )
     lineage.write_text(files.page, html)
-    job.log.info("%d images, %.1f MB", len(list(every_shot(blocks))), len(html.encode()) / 1e6)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from fairgen.evaluate import intervals, results
 from fairgen.report import charts, ranking
@@ -59,6 +60,15 @@ def templates(folder: Path) -> Environment:
 def allowed(text: str) -> str:
     """What a page's Content-Security-Policy says of a style or script of this text: it alone may be used."""
     return f"'sha256-{b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def inside(assets: list[Path]) -> dict[str, Any]:
+    """The style and the script, which the page holds, and what its policy says of them."""
+    texts = {path.name: path.read_text("utf-8") for path in assets if path.suffix in (".css", ".js")}
+    return {
+        "files": {name: Markup(text) for name, text in texts.items()},
+        "hashes": {name: Markup(allowed(text)) for name, text in texts.items()},
+    }
 
 
 def comparisons(document: dict[str, Any]) -> list[Comparison]:

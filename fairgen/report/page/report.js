@@ -132,23 +132,28 @@
   const look = one("look");
   let current = null;
 
-  // the largest whole multiple at which two images stand beside each other; photographs as they are
-  function enlarge(image) {
+  // small images at the largest whole multiple at which two stand beside each other; photographs as they are, the real one as
+  // large as the generated one
+  function fit() {
+    const images = all("figure:not([hidden]) img", look);
+    if (!images.every((image) => image.complete && image.naturalWidth)) return;
+    const shorter = (image) => Math.min(image.naturalWidth, image.naturalHeight);
+    const side = shorter(images[0]);
+    const small = side <= 64;
     const room = Math.min(320, (Math.min(window.innerWidth, 1152) - 72) / 2);
-    const fit = () => {
-      const side = image.naturalWidth;
-      image.classList.toggle("pixels", side <= 64);
-      look.querySelector(".pair").classList.toggle("enlarged", side <= 64);
-      image.width = side <= 64 ? side * Math.max(1, Math.floor(room / side)) : side;
-    };
-    image.onload = fit;
-    if (image.complete && image.naturalWidth) fit();
+    const shown = small ? side * Math.max(1, Math.floor(room / side)) : side;
+    look.querySelector(".pair").classList.toggle("enlarged", small);
+    for (const image of images) {
+      image.classList.toggle("pixels", small);
+      image.width = Math.round((image.naturalWidth * shown) / shorter(image));
+    }
   }
+
+  for (const image of all("img", look)) image.addEventListener("load", fit);
 
   function put(image, source, words) {
     image.src = source;
     image.alt = words;
-    enlarge(image);
   }
 
   function list(pairs) {
@@ -204,6 +209,7 @@
     if (generated) openShot(facts.shots[tile.dataset.shot], source);
     else openReal(tile.dataset.real, source, tile.closest(".block").dataset.group);
     if (!look.open) look.showModal();
+    fit();
   }
 
   function step(by) {
