@@ -98,7 +98,8 @@ rule browse:
     shell:
         "python -m fairgen.report.browse --settings {params.settings:q} --table {input.table} --split {input.split}"
         " --selections {input.selections} --nearest {input.nearest} --clusters {input.clusters}"
-        " --replicates {input.replicates} --assets {input.assets} --benchmarks results/benchmarks/{wildcards.dataset}"
+        " --replicates {input.replicates} --assets {input.assets} --trained results/{wildcards.dataset}"
+        " --benchmarks results/benchmarks/{wildcards.dataset}"
         " --gpus {resources.gpus_before} --page {output.page} --lineage {params.lineage:q} --log {log}"
 
 

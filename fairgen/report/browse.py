@@ -13,7 +13,7 @@ from fairgen import __version__
 from fairgen.core import job, lineage, parquet
 from fairgen.core.html import fragment
 from fairgen.evaluate import results
-from fairgen.report import cover, gallery, gallery_facts, page_parts, replicated
+from fairgen.report import cover, gallery, gallery_facts, page_parts, replicated, training_curves
 from fairgen.report.charts import curves_section
 from fairgen.report.costs import spent
 from fairgen.report.gallery_images import every_shot, read_images
@@ -56,7 +56,8 @@ class Files(job.Files):
     clusters: job.Inputs
     replicates: job.Inputs
     assets: job.Inputs
-    benchmarks: job.Value  # folder of what jobs took; it is told as it is now, and not tracked
+    trained: job.Value  # folder of results, where curves lie beside artifacts
+    benchmarks: job.Value  # folder of what jobs took; both are told as they are now, and not tracked
     gpus: job.Value
     page: job.Output
 
@@ -115,7 +116,8 @@ def costs_part(settings: Browse, files: Files) -> dict[str, Any]:
 def work(settings: Browse, files: Files) -> None:
     """Write the page."""
     pages = page_parts.templates(files.assets[0].parent)
-    curves = curves_section([], pages)
+    scopes = ["any", f"bias-{settings.ratios[0]}"]
+    curves = curves_section(training_curves.charts(Path(files.trained), scopes, settings.owners), pages)
     claims, where = replicated.read(files.replicates, settings.dataset)
     html = pages.get_template("report.html").render(
         settings=settings,

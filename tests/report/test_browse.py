@@ -239,7 +239,7 @@ def test_the_page_says_what_came_out_and_what_it_took(files: Files) -> None:
     assert "The score is the probability of its own group's prompt" in text
     assert "On the images of clustered train clustered, clustered-groupdro." in text
     assert "cluster 0 of a, whose generators draw for this group" in text
-    assert 'id="curves"' not in files.page.read_text()
+    assert "lora, generators of a: training loss" in text and "cluster 0 from 1 to 0.25." in text
 
 
 def test_the_same_inputs_make_the_same_page(files: Files, tmp_path: Path) -> None:
@@ -258,10 +258,12 @@ def test_fewer_images_are_shown_where_they_would_not_fit(files: Files, tmp_path:
 
 
 def test_without_generators_real_images_are_left(files: Files, tmp_path: Path) -> None:
-    settings, bare = looked_at.without_generators(replace(files, page=tmp_path / "report.html"))
+    made = {"page": tmp_path / "report.html", "trained": str(tmp_path)}
+    settings, bare = looked_at.without_generators(replace(files, **made))
     work(settings, bare)
     assert "No compared method draws images." in read(bare)
     assert bare.page.read_text().count('data-real="') == 4 + 2
+    assert 'id="curves"' not in bare.page.read_text()  # nor is there any training
 
 
 def test_an_image_that_has_changed_since_is_not_shown(tmp_path: Path) -> None:

@@ -12,8 +12,9 @@ import numpy as np
 from pictures import photo
 from workflows import PROJECT, result
 
-from fairgen.core import images, parquet
+from fairgen.core import images, lineage, parquet, safetensors_file
 from fairgen.generate.sample import FIELDS
+from fairgen.monitor import curves
 from fairgen.report.browse import Browse, Files
 from fairgen.report.gallery import Set
 
@@ -84,6 +85,18 @@ def write_set(folder: Path, name: str, drawn: dict[str, list[int]], donor: str =
         parquet.write(folder / name / f"{stem}.parquet", columns, facts)
 
 
+def write_curves(
+    artifact: Path, name: str, values: list[float], figure: str = "", phase: str = "train"
+) -> None:
+    """The curves beside an artifact, of its lineage: a training loss of these values, or a look's figure."""
+    run = curves.begun(name, phase, len(values))
+    for step, value in enumerate(values, 1):
+        curves.add(run, step, value, None, 0.1)
+        run["looks"] += [{"step": step, figure: value}] if figure else []
+    own = (lineage.read(artifact) or {}).get("hash", "")
+    curves.write(curves.beside(artifact), {"lineage": own, "runs": [curves.told(run)]})
+
+
 def written(folder: Path) -> Files:
     """All that the page is made from; its own place is `report.html` there."""
     write_real(folder)
@@ -92,6 +105,10 @@ def written(folder: Path) -> Files:
     accuracies = {"erm": [0.3, 0.4, 0.5], "lora": [0.8, 0.85, 0.9], "clustered": [0.7, 0.8, 0.6]}
     document = result(EVIL, **accuracies)
     (folder / "worst_group.json").write_text(json.dumps(document))
+    trained = folder / "results/bias-0.99/lora/adapters/a/0.safetensors"
+    trained.parent.mkdir(parents=True)
+    safetensors_file.save(trained, {}, {})
+    write_curves(trained, "a/0", [1.0, 0.5, 0.25])
     benchmarks = folder / "benchmarks/bias-0.99/lora/adapters/a"
     benchmarks.mkdir(parents=True)
     (benchmarks / "0.tsv").write_text("s\th:m:s\tmax_rss\tcpu_time\n7200.0\t2:00:00\t2048.00\t3600.00\n")
@@ -104,6 +121,7 @@ def written(folder: Path) -> Files:
         clusters=[folder / "clusters.parquet"],
         replicates=[],
         assets=sorted((PROJECT / "fairgen/report/page").iterdir()),
+        trained=str(folder / "results"),
         benchmarks=str(folder / "benchmarks"),
         gpus="2",
         page=folder / "report.html",
