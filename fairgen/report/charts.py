@@ -96,7 +96,7 @@ def chart(title: str, series: Sequence[Series], x_label: str, y_label: str) -> C
     lines = [
         Line(
             one.name,
-            one.name if len(one.name) <= NAMED else f"{one.name[: NAMED - 1]}…",
+            shortened(one.name),
             number % STYLES,
             path(one, place),
             [place(*point) for point in evenly(points(one), MARKED)],
@@ -118,6 +118,12 @@ def chart(title: str, series: Sequence[Series], x_label: str, y_label: str) -> C
         evenly(body, LISTED),
         max(0, len(body) - LISTED),
     )
+
+
+def shortened(name: str) -> str:
+    """A line's name as it fits beside it: to its first comma, or cut."""
+    first = name if len(name) <= NAMED else name.partition(",")[0]
+    return first if len(first) <= NAMED else f"{first[: NAMED - 1]}…"
 
 
 def points(series: Series) -> list[tuple[float, float]]:

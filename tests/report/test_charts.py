@@ -89,6 +89,16 @@ def test_curves_are_drawings_with_words_and_a_table() -> None:
     assert cells == [["step", "loss", EVIL], ["0", "1", "2"], ["10", "0.5", "–"], ["20", "0.25", "1"]]
 
 
+def test_names_beside_lines_are_short() -> None:
+    given = ("a, b", "cluster 0, step 36 kept", "a name that is long", "another long name, with more")
+    assert [charts.shortened(name) for name in given] == [
+        "a, b",
+        "cluster 0",
+        "a name that i…",
+        "another long …",
+    ]
+
+
 def test_no_curves_are_no_section() -> None:
     assert curves_section([], PAGES) == ""
     assert curves_section([("loss", [])], PAGES) == ""
