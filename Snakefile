@@ -4,7 +4,7 @@
 #   results/{dataset}/pixels/{resolution}.safetensors                               one per data set and picture size
 #   results/{dataset}/{scope}/split.parquet                                         scope = bias-{ratio}, or any
 #   results/{dataset}/{scope}/{method}/…                                            one per method that owns the stage
-#   results/{dataset}/worst_group.json, figures/                                    the comparison
+#   results/{dataset}/worst_group.json, figures/, report.html                       the comparison
 #   results/{dataset}/audit_synthetic.json, ablations/{ablation}.json               on request
 #
 #   index ─ embed ─┐
@@ -27,6 +27,7 @@ rule all:
         "results/birds/worst_group.json",
         "results/birds/figures/worst_group.png",
         "results/birds/pages/result.html",
+        "results/birds/report.html",
 
 
 include: "rules/data.smk"

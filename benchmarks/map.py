@@ -10,7 +10,6 @@ them apart. `examples/birds-map.yaml` makes the files.
 
 import argparse
 import textwrap
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,25 +18,7 @@ import numpy as np
 
 from fairgen.evaluate import results
 from fairgen.evaluate.plots import COLOURS, save
-
-
-@dataclass(frozen=True)
-class Cell:
-    """The best method of a ratio, its figure, and the methods that are not set apart from it."""
-
-    method: str
-    figure: dict[str, Any]
-    level: list[str]
-
-
-def cell(document: dict[str, Any], ratio: str) -> Cell:
-    """What the replicates say of one ratio."""
-    comparison = document["comparisons"][ratio]
-    leader = comparison["leader"]
-    level = [
-        name for name, lead in comparison["leader_minus"].items() if not lead["ci95"] or lead["ci95"][0] <= 0
-    ]
-    return Cell(leader, document["results"][ratio][leader]["worst_group_accuracy"], level)
+from fairgen.report.replicated import Cell, cell
 
 
 def text(found: Cell) -> str:

@@ -21,6 +21,7 @@ from fairgen.workflow import (
     method_chain,
     preflight,
     project,
+    report_inputs,
     stage_settings,
     stages,
     validation,
@@ -62,6 +63,7 @@ paths = Paths(config)
 lineages = ancestry.Ancestry(workflow)
 lineage = lineages.params  # params function of a stage: what its artifacts belong to
 ancestry.make_again(lineages)
+looking = report_inputs.ReportInputs(paths, lineages, asked.targets)
 failed = failures.watch()
 
 try:

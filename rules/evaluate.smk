@@ -125,6 +125,7 @@ rule audit:
             caption="captions/nearest.rst",
             category="5 Audit of the images",
         ),
+        nearest="results/{dataset}/{scope}/{method}/nearest.parquet",
     log:
         "results/logs/{dataset}/{scope}/{method}/audit.log",
     benchmark:
@@ -143,7 +144,7 @@ rule audit:
     shell:
         "python -m fairgen.evaluate.audit --settings {params.settings:q} --index {input.index} --embeddings {input.embeddings}"
         " --selection {input.selection} --second {input.second} --samples {input.samples} --scope {wildcards.scope} --method {wildcards.method}"
-        " --audit {output.audit} --card {output.card} --pairs {output.pairs} --page {output.page}"
+        " --audit {output.audit} --card {output.card} --pairs {output.pairs} --page {output.page} --nearest {output.nearest}"
         " --gpu {resources.gpu} --lineage {params.lineage:q} --log {log}"
 
 

@@ -70,6 +70,39 @@ rule pages:
         " --lineage {params.lineage:q} --log {log}"
 
 
+rule browse:
+    input:
+        table="results/{dataset}/worst_group.json",
+        split=paths.first_split,
+        selections=paths.selections,
+        samples=looking.samples,
+        drawings=paths.drawings,
+        nearest=looking.nearest,
+        clusters=looking.clusters,
+        replicates=looking.replicates,
+        assets=looking.assets,
+    output:
+        page=report("results/{dataset}/report.html", caption="captions/browse.rst", category="1 Result"),
+    log:
+        "results/logs/{dataset}/browse.log",
+    benchmark:
+        "results/benchmarks/{dataset}/browse.tsv"
+    conda:
+        "../envs/data.yaml"
+    resources:
+        gpus_before=paths.gpus,  # of the jobs whose costs it counts
+    params:
+        settings=settings("browse"),
+        code=code("browse"),
+        lineage=lineage("browse"),
+    shell:
+        "python -m fairgen.report.browse --settings {params.settings:q} --table {input.table} --split {input.split}"
+        " --selections {input.selections} --nearest {input.nearest} --clusters {input.clusters}"
+        " --replicates {input.replicates} --assets {input.assets} --trained results/{wildcards.dataset}"
+        " --benchmarks results/benchmarks/{wildcards.dataset}"
+        " --gpus {resources.gpus_before} --page {output.page} --lineage {params.lineage:q} --log {log}"
+
+
 rule check:
     input:
         audit="results/{dataset}/audit.md",

@@ -19,10 +19,9 @@ from fairgen.api.adapter import Adapter
 from fairgen.api.belonging import Belonging
 from fairgen.api.result import Result
 from fairgen.api.selection import Selection
-from fairgen.commands import claims
 from fairgen.core import lineage, parquet
 from fairgen.core.errors import FairgenError
-from fairgen.evaluate import results
+from fairgen.evaluate import claims, results
 from fairgen.workflow import method_chain
 from fairgen.workflow.artifacts import Paths
 

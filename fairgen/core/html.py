@@ -39,7 +39,7 @@ def render(parts: str | Sequence[str | Picture], title: str) -> str:
     HTML, links and images in the Markdown stay text.
     """
     body = "".join(
-        _embedded(p) if isinstance(p, Picture) else _text(p)
+        _embedded(p) if isinstance(p, Picture) else fragment(p)
         for p in ([parts] if isinstance(parts, str) else parts)
     )
     head = (
@@ -49,7 +49,8 @@ def render(parts: str | Sequence[str | Picture], title: str) -> str:
     return f"{head}<body><main>{body}</main></body></html>\n"
 
 
-def _text(markdown: str) -> str:
+def fragment(markdown: str) -> str:
+    """HTML of some Markdown, whose own HTML, links and images stay text."""
     reader = MarkdownIt("commonmark", {"html": False}).enable("table").disable(["link", "image", "autolink"])
     return reader.render(markdown)
 

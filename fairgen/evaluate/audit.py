@@ -73,6 +73,7 @@ class Files(job.Files):
     card: job.Output
     pairs: job.Output
     page: job.Output
+    nearest: job.Output
 
 
 def flaws(picture: Any, near: int) -> dict[str, Any]:
@@ -115,8 +116,8 @@ def real_features(models: audit_features.Models, real: Real, rows: list[dict[str
 def audit_group(
     group: str, settings: Audit, own: selection.Selected, models: audit_features.Models, real: Real
 ) -> tuple[dict[str, Any], list[closest_pairs.Pair], tuple[torch.Tensor, torch.Tensor]]:
-    """A group's figures, its generated images closest to a training row, and the features that the figures
-    are of (real, generated).
+    """A group's figures, its kept images with the training rows closest to them, the most similar first, and
+    the features that the figures are of (real, generated).
     """
     seen, encoded, found = examine(models, own.file, own.rows, settings.near)
     duplicates.mark_sets(found, settings.near)
@@ -125,14 +126,9 @@ def audit_group(
     cosine, neighbour = fidelity.nearest(encoded, real.features)
     among, _ = fidelity.nearest(real.features[place], real.features, place)
     compared = real_features(models, real, chosen), seen
-    closest = cosine.argsort(descending=True, stable=True)[: settings.shown].tolist()
-    names = own.column("id")
-    shown = [
-        closest_pairs.Pair(
-            group, names[i], own.rows[i], own.file, real.rows[int(neighbour[i])], float(cosine[i])
-        )
-        for i in closest
-    ]
+    order = cosine.argsort(descending=True, stable=True).tolist()
+    found_pairs = pairs(group, own, cosine, neighbour, real)
+    closest = [found_pairs[i] for i in order]
     figures = {
         "borrowed_from": parquet.facts(own.file)["borrowed_from"],
         "real_images": len(chosen),
@@ -142,7 +138,33 @@ def audit_group(
         "black": sum(f["black"] for f in found),
         "duplicates": len(found) - len({f["set"] for f in found}),
     }
-    return figures, shown, compared
+    return figures, closest, compared
+
+
+def pairs(
+    group: str, own: selection.Selected, cosine: torch.Tensor, neighbour: torch.Tensor, real: Real
+) -> list[closest_pairs.Pair]:
+    """Some of a group's images, each with its closest training row and their cosine."""
+    return [
+        closest_pairs.Pair(group, name, row, own.file, real.rows[int(place)], float(value))
+        for name, row, place, value in zip(own.column("id"), own.rows, neighbour, cosine, strict=True)
+    ]
+
+
+def left_out(
+    group: str, own: selection.Selected, models: audit_features.Models, real: Real
+) -> list[closest_pairs.Pair]:
+    """The images that the filter left out, each with its closest training row; no figure is of them."""
+    kept = set(own.rows)
+    others = selection.Selected(own.file, [n for n in range(parquet.count(own.file)) if n not in kept])
+    contents = (content or b"" for _, content in parquet.image_bytes(own.file, others.rows))
+    parts = [
+        audit_features.features_of(models.encoder, pictures)
+        for pictures in audit_features.chunks(contents, models.batch)
+    ]
+    if not parts:
+        return []
+    return pairs(group, others, *fidelity.nearest(torch.cat(parts), real.features), real)
 
 
 def read_real(index: Path, embeddings: Path) -> Real:
@@ -153,7 +175,7 @@ def read_real(index: Path, embeddings: Path) -> Real:
     """
     embedded = parquet.read(embeddings)
     place = {i: n for n, i in enumerate(embedded["id"].to_pylist())}
-    rows = [r for r in parquet.rows(index, ["id", "path", "group", "split"]) if r["split"] == "train"]
+    rows = [r for r in parquet.rows(index, ["id", "path", "hash", "group", "split"]) if r["split"] == "train"]
     if not {r["id"] for r in rows} <= place.keys():
         raise FairgenError(f"{embeddings}: made from another index; delete the file and run embed again")
     rows = sorted(rows, key=lambda r: place[r["id"]])
@@ -163,16 +185,17 @@ def read_real(index: Path, embeddings: Path) -> Real:
 
 
 def work(settings: Audit, files: Files) -> None:
-    """Write the figures, the closest pairs, and the data card."""
+    """Write the figures, what is closest to each image, the closest pairs, and the data card."""
     models = audit_features.load(settings.space, settings.encoder, settings.batch)
     real = read_real(files.index, files.embeddings)
     job.ready()
     kept, filtered = selection.read(files.selection), parquet.facts(files.selection)["groups"]
-    groups, shown, compared = {}, [], {}
+    groups, shown, others, compared = {}, [], [], {}
     for group in settings.groups:
         figures, closest, compared[group] = audit_group(group, settings, kept[group], models, real)
         groups[group] = {**filtered[group], **figures}
-        shown += closest
+        shown += closest[: settings.shown]
+        others += [*closest[settings.shown :], *left_out(group, kept[group], models, real)]
         job.log.info("group %s: %s", group, groups[group])
     # what holds of all groups together
     measures = settings.measures
@@ -199,6 +222,8 @@ def work(settings: Audit, files: Files) -> None:
     }
     lineage.write_json(files.audit, document)
     lineage.write_text(files.card, card.page(settings.card, document, files.samples))
+    by = {"similarity": measures.similarity, "encoder": settings.encoder.model}
+    closest_pairs.write([*shown, *others], files.nearest, by)
     closest_pairs.plot(shown, real.root, measures.similarity, files.pairs)
     title = f"Closest pairs of {files.method}"
     lineage.write_text(files.page, render([Picture(Path(files.pairs).read_bytes(), title)], title))

@@ -23,11 +23,13 @@ class Models:
     def features(self, pictures: list[Any]) -> tuple[torch.Tensor, torch.Tensor]:
         """Unit features (n, d) of decoded images by both."""
 
-        def of(model: encoder.Features) -> torch.Tensor:
-            return unit(model(np.stack([np.asarray(images.fit(p, model.size)) for p in pictures])))
+        seen = features_of(self.space, pictures)
+        return seen, seen if self.encoder is self.space else features_of(self.encoder, pictures)
 
-        seen = of(self.space)
-        return seen, seen if self.encoder is self.space else of(self.encoder)
+
+def features_of(model: encoder.Features, pictures: list[Any]) -> torch.Tensor:
+    """Unit features (n, d) of decoded images by one encoder."""
+    return unit(model(np.stack([np.asarray(images.fit(p, model.size)) for p in pictures])))
 
 
 def unit(vectors: np.ndarray) -> torch.Tensor:

@@ -10,7 +10,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 
-from fairgen.core import images
+from fairgen.core import images, parquet
 from fairgen.evaluate import plots
 
 TILE = 96  # pixels
@@ -33,6 +33,19 @@ class Pair:
         """What the audit says of it."""
         real = {"real": self.real["path"], "real_group": self.real["group"]}
         return {"group": self.group, "generated": self.id, **real, "similarity": self.similarity}
+
+
+def write(pairs: list[Pair], path: Path, facts: dict[str, Any]) -> None:
+    """Write every image with its closest training row and their similarity; `facts` say by which measure."""
+    columns = {
+        "id": [pair.id for pair in pairs],
+        "group": [pair.group for pair in pairs],
+        "real": [pair.real["path"] for pair in pairs],
+        "real_hash": [pair.real["hash"] for pair in pairs],
+        "real_group": [pair.real["group"] for pair in pairs],
+        "similarity": [pair.similarity for pair in pairs],
+    }
+    parquet.write(path, columns, facts)
 
 
 def plot(pairs: list[Pair], root: Path, similarity: float, path: Path) -> None:

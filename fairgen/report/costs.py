@@ -6,6 +6,7 @@ that cost no time, and the data must be the same. What an artifact was made with
 
 import csv
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -125,6 +126,84 @@ def artifacts(results: Path, benchmark: Path) -> list[Path]:
     ]
 
 
+@dataclass(frozen=True)
+class Spent:
+    """What the finished jobs of one stage and method took together: wall-clock and processor hours, hours of
+    GPUs that were theirs, and the largest resident memory of one in GB; None for what snakemake has not
+    measured.
+    """
+
+    stage: str
+    method: str  # whose folder they wrote into; "" for what all methods share
+    jobs: int
+    hours: float
+    core_hours: float | None
+    gpu_hours: float
+    memory: float | None
+
+
+def spent(
+    benchmarks: Path, methods: list[str], scopes: list[str], computing: list[str], gpus: int
+) -> list[Spent]:
+    """What the finished jobs of a comparison took, by stage and method, the longest first.
+
+    Args:
+        benchmarks: the data set's folder of benchmark files.
+        methods: whose jobs count.
+        scopes: the bias ratios whose jobs count, as folders are called.
+        computing: the stages that use GPUs.
+        gpus: that each of their jobs has.
+    """
+    found: dict[tuple[str, str], list[dict[str, float]]] = defaultdict(list)
+    for path in sorted(benchmarks.rglob("*.tsv")):
+        scope, method = place_of(path.relative_to(benchmarks))
+        rows = _measured(path)
+        if rows and (not scope or (scope in scopes and method in ("", *methods))):
+            found[rule_of(path.relative_to(benchmarks)), method].append(rows[-1])
+    listed = [
+        Spent(
+            stage,
+            method,
+            len(jobs),
+            hours := sum(job["s"] for job in jobs) / 3600,
+            _over(sum, jobs, "cpu_time", 3600),
+            hours * gpus if stage in computing else 0.0,
+            _over(max, jobs, "max_rss", 1024),
+        )
+        for (stage, method), jobs in found.items()
+    ]
+    return sorted(listed, key=lambda one: -one.hours)
+
+
+def place_of(benchmark: Path) -> tuple[str, str]:
+    """The scope and the method of a job, by the relative path of its benchmark file; "" for none."""
+    scope, *inner = benchmark.parts[:-1] or ("",)
+    if scope != "any" and not scope.startswith("bias-"):
+        return "", ""
+    return scope, inner[0] if inner else ""
+
+
+def _over(
+    of: Callable[[list[float]], float], jobs: list[dict[str, float]], column: str, unit: float
+) -> float | None:
+    values = [job[column] for job in jobs if column in job]
+    return of(values) / unit if values else None
+
+
+def _measured(path: Path) -> list[dict[str, float]]:
+    """The numbers of a benchmark file; of a job that was over in a moment some are not there."""
+    with path.open() as file:
+        rows = [{k: _number(v) for k, v in row.items()} for row in csv.DictReader(file, delimiter="\t")]
+    return [{k: v for k, v in row.items() if v is not None} for row in rows if row.get("s") is not None]
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        return float(text or "")
+    except ValueError:
+        return None
+
+
 def work_of(settings: dict[str, Any]) -> str:
     """What of the settings costs time, as text to compare."""
     return canonical(_costly(settings))
@@ -135,5 +214,4 @@ def _costly(value: Any) -> Any:
 
 
 def _seconds(path: Path) -> list[float]:
-    with path.open() as file:
-        return [float(row["s"]) for row in csv.DictReader(file, delimiter="\t")]
+    return [row["s"] for row in _measured(path)]

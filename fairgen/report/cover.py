@@ -22,19 +22,31 @@ def cover(document: dict[str, Any], bars: bytes) -> list[str | Picture]:
         document: the comparison, `worst_group.json`.
         bars: the figure, a PNG.
     """
-    ratio, methods = next(iter(document["results"].items()))
-    place = f"at bias ratio {clean(ratio)}"
-    told = [leading(document), ahead(document["comparisons"][ratio], methods), worst_groups(methods)]
+    place = f"at bias ratio {clean(next(iter(document['results'])))}"
     above = [f"# {clean(document['dataset'])}: what was compared, and what came out", compared(document)]
-    below = [f"## Images of each group {place}", images(methods), *gaps(methods), *shifted(methods, place)]
     words = (
         f"Worst-group accuracy of every method on {document['dataset']}; the table of results has the numbers"
     )
     return [
-        "\n\n".join([*above, f"## The result {place}", " ".join(told)]),
+        "\n\n".join([*above, f"## The result {place}", sentences(document)]),
         Picture(bars, words),
-        "\n\n".join(below),
+        data(document),
     ]
+
+
+def sentences(document: dict[str, Any]) -> str:
+    """What came out, in three sentences."""
+    ratio, methods = next(iter(document["results"].items()))
+    told = [leading(document), ahead(document["comparisons"][ratio], methods), worst_groups(methods)]
+    return " ".join(told)
+
+
+def data(document: dict[str, Any]) -> str:
+    """The images of each group, and the second test set where there is one, at the first ratio."""
+    ratio, methods = next(iter(document["results"].items()))
+    place = f"at bias ratio {clean(ratio)}"
+    parts = [f"## Images of each group {place}", images(methods), *gaps(methods), *shifted(methods, place)]
+    return "\n\n".join(parts)
 
 
 def gaps(methods: dict[str, Any]) -> list[str]:

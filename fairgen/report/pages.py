@@ -7,7 +7,8 @@ from typing import Any
 from fairgen.core import job, lineage
 from fairgen.core.html import Picture, render
 from fairgen.core.markdown import clean, table
-from fairgen.evaluate import intervals, results
+from fairgen.evaluate import results
+from fairgen.report import ranking
 from fairgen.report.cover import cover, gaps
 
 
@@ -34,11 +35,6 @@ class Files(job.Files):
     samples: job.Output
 
 
-def spread(figure: dict[str, Any] | None) -> str:
-    """Mean with its 95 % interval; a dash for an undefined figure."""
-    return "–" if figure is None else f"{figure['mean']:.3f} ({intervals.shown(figure)})"
-
-
 def result_page(document: dict[str, Any]) -> str:
     """The comparison as Markdown, one table a ratio, the best method first."""
     seeds = len(document["seeds"])
@@ -49,23 +45,21 @@ def result_page(document: dict[str, Any]) -> str:
     for ratio, methods in document["results"].items():
         groups = list(next(iter(methods.values()))["groups"])
         head = ("method", "worst group", "worst", "balanced", "average", *groups, "group labels for")
-        ranked = sorted(methods.items(), key=lambda item: -item[1]["worst_group_accuracy"]["mean"])
         body = (
             (
                 name,
-                spread(entry["worst_group_accuracy"]),
+                ranking.spread(entry["worst_group_accuracy"]),
                 entry["worst_group"]["by_mean"],
-                *(spread(entry[key]) for key in ("balanced_accuracy", "average_accuracy")),
-                *(spread(entry["groups"][g]["accuracy"]) for g in groups),
-                ", ".join(entry["group_labels"]) or "nothing",
+                *map(ranking.spread, ranking.figures(entry)),
+                ranking.labels(entry),
             )
-            for name, entry in ranked
+            for name, entry in ranking.ranked(methods)
         )
         parts += [
             f"## Bias ratio {ratio}",
             table(head, body),
             *gaps(methods),
-            intervals.verdict(document["comparisons"][ratio]).capitalize() + ".",
+            ranking.verdict(document["comparisons"][ratio]),
         ]
     facts = [("config", document["config_sha256"][:16]), *document["versions"].items()]
     return "\n\n".join([*parts, "## Versions", table(("what", "version"), facts)])

@@ -21,7 +21,7 @@ from fairgen.workflow.method_chain import (
 )
 
 # blocks that the config's hash leaves out, or takes by parts
-NO_RESULT = ("datasets", "methods", "replicates", "ablations", "audit", "monitor")
+NO_RESULT = ("datasets", "methods", "replicates", "ablations", "audit", "browse", "monitor")
 
 
 def replicates(config: Config, dataset: str) -> list[str]:
@@ -119,3 +119,28 @@ def by_prompt(config: Config, dataset: str, methods: list[str]) -> int:
     plain = [m for m in methods if synthetic(config, m) and not finetunes(config, dataset, m)]
     each = {owner(config, m, "sample"): block(config, dataset, m, "sample")["per_group"] for m in plain}
     return sum(each.values())
+
+
+def synthetic_sets(config: Config, dataset: str) -> list[Config]:
+    """The synthetic sets of the table's first ratio, each once: the method that owns it, those that train on
+    it, into how many clusters its groups are split, and by what the filter chose.
+    """
+    found: dict[str, Config] = {}
+    for name in comparison(config, dataset)["compare"]:
+        if synthetic(config, name):
+            clusters, rule = (block(config, dataset, name, stage) for stage in ("cluster", "filter"))
+            adapted = finetunes(config, dataset, name)
+            about = {
+                "clusters": clusters["k"] if adapted else 1,
+                **{k: rule[k] for k in ("by", "threshold")},
+            }
+            set_ = found.setdefault(owner(config, name, "filter"), {"methods": [], **about})
+            set_["methods"].append(name)
+    return [{"name": name, **about} for name, about in found.items()]
+
+
+def owners(config: Config, dataset: str) -> list[str]:
+    """The methods whose folders hold what the table's methods are made of: they and their bases."""
+    methods = comparison(config, dataset)["compare"]
+    every = [started for name in methods for started in starts(config, dataset, name)]
+    return list(dict.fromkeys(base for name in every for base in chain(config, name)))

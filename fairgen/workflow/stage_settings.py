@@ -11,6 +11,7 @@ from fairgen.core.settings import canonical
 from fairgen.workflow import compared
 from fairgen.workflow.job_settings import Job, attributes, each, fields, network
 from fairgen.workflow.method_chain import Config, block, chosen, dataset_block, extra, recipe
+from fairgen.workflow.stages import STAGES
 
 # keys of `adapt` that were added later, with what changes nothing: left out of the settings, so that adapters
 # from before they were there stay what they are
@@ -214,6 +215,14 @@ def pages(job: Job) -> Config:
     return {"dataset": job.dataset}
 
 
+def browse(job: Job) -> Config:
+    """What the page shows, how much of it, and whose costs it counts."""
+    given = (job.config, job.dataset)
+    sets, owners = compared.synthetic_sets(*given), compared.owners(*given)
+    computing = [name for name, stage in STAGES.items() if stage.computes]
+    return {**figures(job), "sets": sets, "owners": owners, "computing": computing, **job.block("browse")}
+
+
 def check(job: Job) -> Config:
     """What a run would do."""
     shown = compared.comparison(job.config, job.dataset)
@@ -233,7 +242,7 @@ def check(job: Job) -> Config:
 
 PREPARING = (draw, index, decode, split, embed, cluster)
 GENERATING = (prior, adapt, sample, score, score_second, filter, audit, audit_synthetic)
-JUDGING = (pretrain, finetune, metrics, worst_group, ablation, replicates, figures, pages, check)
+JUDGING = (pretrain, finetune, metrics, worst_group, ablation, replicates, figures, pages, browse, check)
 BUILD: dict[str, Callable[[Job], Config]] = {
     **{function.__name__: function for function in (*PREPARING, *GENERATING, *JUDGING)},
     "adapt_shared": adapt,

@@ -42,6 +42,7 @@ STAGES = {
     "audit_synthetic": Stage("evaluate"),
     "figures": Stage("report"),
     "pages": Stage("report"),
+    "browse": Stage("report"),
     "check": Stage("report"),
 }
 

@@ -1,6 +1,7 @@
 """The audit of a synthetic set with planted copies and flaws, its data card, and the page over all sets."""
 
 import base64
+import hashlib
 import io
 import json
 from pathlib import Path
@@ -31,6 +32,27 @@ def test_a_copy_of_a_training_photograph_is_found_in_any_group(audit_document: d
     assert (first["generated"], first["real"], first["real_group"]) == ("a/11", "3.png", "b")
     assert first["similarity"] == pytest.approx(1, abs=1e-4)
     assert [p["group"] for p in audit_document["closest_pairs"]] == ["a", "a", "a", "b"]
+
+
+def test_every_image_has_its_closest_training_image_also_those_that_were_left_out(
+    folder: Path, audit_document: dict
+) -> None:
+    rows = {row["id"]: row for row in parquet.rows(folder / "nearest.parquet")}
+    assert set(rows) == {row["id"] for row in parquet.rows(folder / "selection.parquet")}
+    assert len(rows) == 14 + 1 and "a/0" in rows  # a/0 was left out
+    for pair in audit_document["closest_pairs"]:
+        own = rows[pair["generated"]]
+        assert [own[k] for k in ("real", "real_group", "similarity")] == [
+            pair[k] for k in ("real", "real_group", "similarity")
+        ]
+    copied = rows["a/11"]
+    photograph = (folder / copied["real"]).read_bytes()
+    assert copied["real_hash"] == hashlib.sha256(photograph).hexdigest()
+    # left out or kept, alike images have the same closest one: both are black
+    assert rows["a/0"]["real"] == rows["a/12"]["real"]
+    assert rows["a/0"]["similarity"] == pytest.approx(rows["a/12"]["similarity"], abs=1e-5)
+    facts = parquet.facts(folder / "nearest.parquet")
+    assert facts == {"similarity": audit_document["similarity"], "encoder": audit_document["encoder"]}
 
 
 def test_figures_of_few_images_are_null_with_the_reason(audit_document: dict) -> None:

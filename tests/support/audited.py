@@ -125,6 +125,7 @@ def run(folder: Path, out: Path, second: list[Path]) -> None:
     """Audit the set of a folder, with or without scores by a second scorer; the outputs go to `out`."""
     given = {name: folder / f"{name}.parquet" for name in ("index", "embeddings", "selection")}
     made = {"audit": "audit.json", "card": "selection.md", "pairs": "nearest.png", "page": "nearest.html"}
+    made["nearest"] = "nearest.parquet"
     options = {"samples": [folder / f"{group}.parquet" for group in GROUPS], "scope": "any", "method": "m"}
     outputs = {name: out / file for name, file in made.items()}
     audit.work(SETTINGS, SimpleNamespace(**given, **outputs, **options, second=second))

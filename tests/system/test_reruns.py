@@ -48,11 +48,12 @@ TARGETS = (
     "worst_group.json",
     "figures/worst_group.png",
     "pages/result.html",
+    "report.html",
     "audit_synthetic.json",
     "ablations/generators.json",
 )
 # `tables` in docs/reruns.md
-TABLES = {"ablation": 1, "worst_group": 1, "figures": 1, "pages": 1, "audit_synthetic": 1}
+TABLES = {"ablation": 1, "worst_group": 1, "figures": 1, "pages": 1, "browse": 1, "audit_synthetic": 1}
 STAND_INS = """
 import json, os, sys
 from pathlib import Path
@@ -242,6 +243,7 @@ EDITS = [
     own("`score.second`", {"score": {"second": "fairgen:embedded/weights/clip"}}),
     own("`filter.quota`", {"filter": {"quota": 100}}),
     config("`audit.shown`", {"audit": {"shown": 4}}),
+    config("`browse.images`", {"browse": {"images": 8}}),
     own(
         "`classifier.args`",
         {"classifier": {"args": {"channels": [32, 64, 128, 256], "stem_width": 16, "drop_rate": 0.1}}},

@@ -8,13 +8,14 @@ import re
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import nbclient
 import nbformat
 import numpy as np
 import pytest
 import yaml
-from browser import needs_browser, shown
+from browser import driven, needs_browser, shown
 from PIL import Image
 from workflows import Workflow, copy_workflow, planned
 
@@ -327,7 +328,7 @@ def test_figures_are_pictures(finished: Workflow) -> None:
 @pytest.mark.slow
 @needs_browser
 def test_the_report_is_one_page_with_table_and_figures(finished: Workflow) -> None:
-    targets = ["figures/worst_group.png", "pages/result.html", "pages/audit_synthetic.html"]
+    targets = ["figures/worst_group.png", "pages/result.html", "pages/audit_synthetic.html", "report.html"]
     words = [f"results/birds/{target}" for target in targets]
     for done in (finished.run(*words), finished.run("--report", "report.html", *words)):
         assert done.returncode == 0, done.stderr[-2000:]
@@ -338,6 +339,7 @@ def test_the_report_is_one_page_with_table_and_figures(finished: Workflow) -> No
         assert picture in packed, f"{name}.png is not in the report"
     for name in ("cover", "result", "audit", "clusters", "samples", "audit_synthetic"):
         assert (finished.folder / f"results/birds/pages/{name}.html").read_bytes() in packed
+    assert (finished.folder / "results/birds/report.html").read_bytes() in packed
     page = shown(finished.folder / "report.html")
     menu = re.findall(r"<span>(\d [^<]+)</span>", page)
     assert menu == ["1 Result", "2 Data", "3 Clusters", "4 Generated images", "5 Audit of the images"]
@@ -356,6 +358,28 @@ def test_the_report_is_one_page_with_table_and_figures(finished: Workflow) -> No
     assert all(f"<td>{method}</td>" in table for method in SMALL["compare"])
     drawn = shown(finished.folder / "results/birds/pages/audit_synthetic.html")
     assert drawn.count("<tr>") == 1 + 2 * 4 and "<td>vanilla</td>" in drawn
+
+
+@pytest.mark.slow
+@needs_browser
+def test_the_page_shows_what_the_run_has_made(finished: Workflow, tmp_path: Path) -> None:
+    """After the test before, which makes it."""
+    folder = finished.folder / "results/birds"
+    assert finished.run("results/birds/report.html").returncode == 0
+    with driven(tmp_path) as tab:
+        tab.open(folder / "report.html")
+        assert tab.said == []
+        shots = tab.ask("JSON.parse(document.getElementById('facts').textContent).shots")
+        assert {shot["method"] for shot in shots} == {"vanilla", "lora", "clustered"}
+        at = next(
+            n for n, shot in enumerate(shots) if shot["method"] == "clustered" and shot["borrowed_from"]
+        )
+        tab.click(f".tile[data-shot='{at}']")
+        words = tab.ask("document.getElementById('look-facts').textContent")
+        close = {row["id"]: row for row in parquet.rows(folder / "bias-0.999/clustered/nearest.parquet")}
+        assert shots[at]["borrowed_from"] in words and close[shots[at]["id"]]["real"] in words
+        costs = tab.ask("[...document.querySelectorAll('#costs tbody th')].map(cell => cell.textContent)")
+    assert {"adapt", "sample", "finetune", "audit", "lora", "shared by all"} <= set(costs)
 
 
 @pytest.mark.slow

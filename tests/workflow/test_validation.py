@@ -22,6 +22,7 @@ LATER = (
     "worst_group",
     "figures",
     "pages",
+    "browse",
     "check",
     "audit",
     "audit_synthetic",

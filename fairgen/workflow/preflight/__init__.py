@@ -25,7 +25,7 @@ CHECKS: tuple[Callable[[Case], Iterator[Finding]], ...] = (
 )
 ON_MACHINE: tuple[Callable[[Case], Iterator[Finding]], ...] = (machine.devices, machine.room, machine.disk)
 # artifacts of the whole comparison, by their stems
-COMPARED = ("worst_group", "figures", "pages", "audit_synthetic", "check")
+COMPARED = ("worst_group", "figures", "pages", "report", "audit_synthetic", "check")
 LOOKING = ("index", "audit", "rejects", "drawings", "split", "check")  # artifacts of jobs that need no GPU
 
 

@@ -1,0 +1,84 @@
+"""The paper's claims (arXiv 2511.08711), read as statements about worst-group accuracy and judged by paired
+95 % intervals over replicates (other splits, generators and classifiers), never over classifier seeds alone:
+
+1. Finetuned generators beat the base by prompt on average: the mean over some methods minus `vanilla` is
+   above 0.
+2. Comparable with Group-DRO: a method of ours minus `groupdro` is above −margin.
+3. Ahead of Group-DRO as bias grows: that difference is above 0 at the largest ratio, and larger than at
+   the least.
+
+A claim is held if its whole interval is above the bound, not held if none of it is, else undecided.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fairgen.core.errors import FairgenError
+from fairgen.evaluate import intervals
+
+Runs = dict[str, dict[str, np.ndarray]]  # ratio → method → worst-group accuracy, replicate by replicate
+GAIN, LEVEL, AHEAD = "finetuned above vanilla", "comparable with groupdro", "ahead of groupdro"
+FINETUNED, OURS, MARGIN = ("lora", "dreambooth", "clustered"), "clustered", 0.05  # unless told otherwise
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A claim at a ratio: the mean difference with its interval, what it has to be above, and the verdict."""
+
+    claim: str
+    ratio: str
+    mean: float
+    low: float
+    high: float
+    bound: float
+    verdict: str
+
+
+def judged(claim: str, ratio: str, difference: np.ndarray, bound: float = 0.0) -> Judgement:
+    """Judge paired differences (replicates,) against a bound."""
+    low, high = intervals.student(difference.tolist(), (-2.0, 2.0)) or (-2.0, 2.0)
+    verdict = "held" if low > bound else "not held" if high <= bound else "undecided"
+    return Judgement(claim, ratio, float(difference.mean()), low, high, bound, verdict)
+
+
+def judge(runs: Runs, finetuned: list[str], ours: str, margin: float) -> list[Judgement]:
+    """All claims: at each ratio, and over ratios where there are several; ratios come smallest first."""
+    gains = {r: np.mean([m[name] for name in finetuned], axis=0) - m["vanilla"] for r, m in runs.items()}
+    leads = {r: m[ours] - m["groupdro"] for r, m in runs.items()}
+    first, last = next(iter(runs)), list(runs)[-1]
+    found = [judged(f"1. {GAIN}", ratio, gain) for ratio, gain in gains.items()]
+    if first != last:
+        found.append(judged(f"1. {GAIN}", "mean", np.mean(list(gains.values()), axis=0)))
+    found += [judged(f"2. {ours} {LEVEL}", ratio, lead, -margin) for ratio, lead in leads.items()]
+    found.append(judged(f"3. {ours} {AHEAD}", last, leads[last]))
+    if first != last:
+        found.append(judged(f"3. {ours} {AHEAD}, growing", f"{last} − {first}", leads[last] - leads[first]))
+    return found
+
+
+def runs_of(document: dict[str, Any], methods: Iterable[str], path: Path) -> Runs:
+    """Worst-group accuracies of some methods at every ratio that is a number, smallest first.
+
+    Raises:
+        FairgenError: a method is not in the table, or all ratios are `natural`.
+    """
+    ratios = sorted((ratio for ratio in document["results"] if ratio != "natural"), key=float)
+    if not ratios:
+        raise FairgenError(
+            f"{path}: it has no bias ratio that is a number, and the claims are about how results change with"
+            " it; set ratios in the config"
+        )
+    found: Runs = {}
+    for ratio in ratios:
+        there = document["results"][ratio]
+        if absent := [name for name in methods if name not in there]:
+            raise FairgenError(
+                f"{path}: no {', '.join(absent)} among the methods that it compares ({', '.join(there)}); add"
+                " to compare in the config, or name others with --finetuned and --ours"
+            )
+        found[ratio] = {m: np.array(there[m]["worst_group_accuracy"]["per_replicate"]) for m in methods}
+    return found

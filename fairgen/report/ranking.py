@@ -1,0 +1,34 @@
+"""The methods of a comparison in the order of their worst groups, with the figures that tables show."""
+
+from typing import Any
+
+from fairgen.evaluate import intervals
+
+# figures beside the worst group
+BESIDE = ("balanced_accuracy", "average_accuracy")
+
+
+def spread(figure: dict[str, Any] | None) -> str:
+    """Mean with its 95 % interval; a dash for an undefined figure."""
+    return "–" if figure is None else f"{figure['mean']:.3f} ({intervals.shown(figure)})"
+
+
+def ranked(methods: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """Methods with their figures, the best worst group first."""
+    return sorted(methods.items(), key=lambda item: -item[1]["worst_group_accuracy"]["mean"])
+
+
+def figures(entry: dict[str, Any]) -> list[dict[str, Any] | None]:
+    """What stands beside the worst group: balanced and average accuracy, and that of each group."""
+    return [*(entry[key] for key in BESIDE), *(own["accuracy"] for own in entry["groups"].values())]
+
+
+def labels(entry: dict[str, Any]) -> str:
+    """What a method used group labels for."""
+    return ", ".join(entry["group_labels"]) or "nothing"
+
+
+def verdict(comparison: dict[str, Any]) -> str:
+    """Whether there is a winner, as a sentence."""
+    said = intervals.verdict(comparison)
+    return f"{said[:1].upper()}{said[1:]}."

@@ -1,0 +1,77 @@
+"""The curves of a comparison's trainings, from the files that lie beside adapters and classifiers: a chart
+for each method and group, or method and stage, with a line for each cluster or seed.
+
+They are no input of the page: a training that was not watched has none, and no curve changes a result.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from fairgen.core import lineage
+from fairgen.monitor import curves
+from fairgen.report.charts import Series
+
+FIGURES = {  # of a run the first that it has, with what it is called
+    "held_out_loss": "loss on held-out images, as a share of the base's",
+    "loss": "training loss",
+}
+VALIDATION = "validation_"  # begins what classifiers' weights are selected by; it comes before the loss
+
+
+def charts(results: Path, scopes: list[str], methods: list[str]) -> list[tuple[str, list[Series]]]:
+    """A chart's name and its lines, in the order of methods, adapters first.
+
+    Args:
+        results: the data set's folder of results.
+        scopes: folders of bias ratios in it.
+        methods: whose trainings are shown.
+    """
+    found: dict[str, list[Series]] = {}
+    for method in methods:
+        for folder in (results / scope / method for scope in scopes):
+            for place, run in runs(folder):
+                figure, steps, values = curve(run)
+                if steps:
+                    name, line = called(method, place, run)
+                    found.setdefault(f"{name}: {figure}", []).append(Series(line, steps, values))
+    return list(found.items())
+
+
+def runs(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield every run whose curves lie in a method's folder and belong to the artifact beside them, with the
+    artifact's place there.
+    """
+    for pattern in ("adapters/**/*.safetensors", "pretrain/*.safetensors", "seed-*/model.safetensors"):
+        for artifact in sorted(folder.glob(pattern)):
+            if curves.beside(artifact).is_file():
+                own = (lineage.read(artifact) or {}).get("hash", "")
+                place = str(artifact.relative_to(folder).with_suffix(""))
+                yield from ((place, run) for run in (curves.read(artifact, own) or {}).get("runs", []))
+
+
+def curve(run: dict[str, Any]) -> tuple[str, list[float], list[float]]:
+    """What is shown of a run: the figure in words, steps and values; nothing if it has none yet."""
+    looks, training = run["looks"], run["training"]
+    names = [name for name in looks if name.startswith(VALIDATION)]
+    for name in (*names, *FIGURES):
+        of = looks if name in looks else training
+        points = [p for p in zip(of.get("step", []), of.get(name, []), strict=False) if p[1] is not None]
+        if points:
+            words = f"{name.removeprefix(VALIDATION).replace('_', ' ')} on validation rows"
+            return FIGURES.get(name, words), [float(step) for step, _ in points], [v for _, v in points]
+    return "", [], []
+
+
+def called(method: str, place: str, run: dict[str, Any]) -> tuple[str, str]:
+    """The name of a run's chart, and of its line there: an adapter's group and cluster, or a classifier's
+    phase and seed.
+    """
+    first, *rest = place.split("/")
+    if first == "adapters":
+        group, _, cluster = run["name"].rpartition("/")
+        kept = f", step {run['selected_step']} kept" if "selected_step" in run else ""
+        return f"{method}, generators of {group}", f"cluster {cluster}{kept}"
+    seed = (rest[0] if first == "pretrain" else first).replace("-", " ")
+    phase = "stage 1" if first == "pretrain" else "classifier"
+    return f"{method}, {phase}{'' if run['phase'] == 'train' else ', ' + run['phase']}", seed
