@@ -5,7 +5,6 @@ each look, sample images.
 import json
 import math
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -73,16 +72,3 @@ def told(run: dict[str, Any]) -> dict[str, Any]:
     names = list(dict.fromkeys(name for look in run["looks"] for name in look))
     looks = {name: [look.get(name) for look in run["looks"]] for name in names}
     return {**{key: value for key, value in run.items() if key != "open"}, "looks": looks}
-
-
-def series(document: dict[str, Any], names: Sequence[str]) -> list[tuple[str, list[int], list[float]]]:
-    """Of every run that has it the curve of the first of some figures, as (run, steps, values)."""
-    found = []
-    for run in document["runs"]:
-        for of in (run["looks"], run["training"]):
-            name = next((name for name in names if any(x is not None for x in of.get(name, []))), None)
-            if name:
-                points = [(s, v) for s, v in zip(of["step"], of[name], strict=True) if v is not None]
-                found.append((run["name"], [s for s, _ in points], [v for _, v in points]))
-                break
-    return found

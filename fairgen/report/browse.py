@@ -117,7 +117,9 @@ def work(settings: Browse, files: Files) -> None:
     """Write the page."""
     pages = page_parts.templates(files.assets[0].parent)
     scopes = ["any", f"bias-{settings.ratios[0]}"]
-    curves = curves_section(training_curves.charts(Path(files.trained), scopes, settings.owners), pages)
+    trained = (Path(files.trained), scopes, settings.owners)
+    curves = curves_section(training_curves.charts(*trained), pages)
+    sketches, left_out = training_curves.sketches(*trained)
     claims, where = replicated.read(files.replicates, settings.dataset)
     html = pages.get_template("report.html").render(
         settings=settings,
@@ -126,6 +128,8 @@ def work(settings: Browse, files: Files) -> None:
         **result_part(results.load(files.table)),
         **images_part(settings, files),
         curves=curves,
+        sketches=sketches,
+        sketches_left_out=left_out,
         **{"claims": claims, "map": where},
         **costs_part(settings, files),
         **page_parts.inside(files.assets),

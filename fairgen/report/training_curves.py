@@ -1,10 +1,12 @@
 """The curves of a comparison's trainings, from the files that lie beside adapters and classifiers: a chart
-for each method and group, or method and stage, with a line for each cluster or seed.
+for each method and group, or method and stage, with a line for each cluster or seed; and the images that
+adapters have drawn while they were trained.
 
 They are no input of the page: a training that was not watched has none, and no curve changes a result.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,8 @@ FIGURES = {  # of a run the first that it has, with what it is called
     "held_out_loss": "loss on held-out images, as a share of the base's",
     "loss": "training loss",
 }
+SHOWN = 4  # images of an adapter at a step
+MOST = 3_000_000  # characters of all these images
 VALIDATION = "validation_"  # begins what classifiers' weights are selected by; it comes before the loss
 
 
@@ -36,6 +40,44 @@ def charts(results: Path, scopes: list[str], methods: list[str]) -> list[tuple[s
                     name, line = called(method, place, run)
                     found.setdefault(f"{name}: {figure}", []).append(Series(line, steps, values))
     return list(found.items())
+
+
+@dataclass(frozen=True)
+class Sketch:
+    """What an adapter has drawn after some steps: images as addresses that hold them, and their near copies
+    in words.
+    """
+
+    name: str
+    images: list[str]
+    words: str
+
+
+def sketches(results: Path, scopes: list[str], methods: list[str]) -> tuple[list[Sketch], int]:
+    """What adapters have drawn while they were trained, as much as a page can hold, and how many are left
+    out; see `charts`.
+    """
+    found, size, left_out = [], 0, 0
+    for method in methods:
+        for folder in (results / scope / method for scope in scopes):
+            for place, run in runs(folder):
+                name, line = called(method, place, run)
+                for sample in run["samples"]:
+                    images = sample["images"][:SHOWN]
+                    size += sum(map(len, images))
+                    words = f"{name}, {line}: after {sample['step']} of {run['steps']} steps"
+                    if size <= MOST:
+                        found.append(Sketch(words, images, near(sample)))
+                    left_out += size > MOST
+    return found, left_out
+
+
+def near(sample: dict[str, Any]) -> str:
+    """How many of the images that were drawn are near copies, beside images that were held out."""
+    count = len(sample["images"])
+    own = f"{sample['near_copies']:.0%} of {count} near copies of training images"
+    held_out = sample.get("near_copies_held_out")
+    return own if held_out is None else f"{own} ({held_out:.0%} of held-out images are)"
 
 
 def runs(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -44,12 +44,3 @@ def test_curves_of_another_training_are_not_read(tmp_path: Path) -> None:
     assert curves.read(artifact, "another") is None
     curves.beside(artifact).write_text(json.dumps({"lineage": "mine"})[:-3])
     assert curves.read(artifact, "mine") is None
-
-
-def test_series_are_of_the_first_figure_that_a_run_has() -> None:
-    training = {"step": [1, 2], "loss": [0.5, 0.4], "gradient_norm": [None, None], "lr": [1.0, 1.0]}
-    looked = {"name": "g/0", "training": training, "looks": {"step": [0, 2], "held_out_loss": [1.0, None]}}
-    plain = {"name": "g/1", "training": training, "looks": {}}
-    found = curves.series({"runs": [looked, plain]}, ["held_out_loss", "loss"])
-    assert found == [("g/0", [0], [1.0]), ("g/1", [1, 2], [0.5, 0.4])]
-    assert curves.series({"runs": [plain]}, ["gradient_norm"]) == []

@@ -69,3 +69,24 @@ def test_curves_of_another_training_or_without_an_artifact_are_not_shown(
 def test_a_run_without_a_point_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_curves(trained(tmp_path, "any/lora/adapters/a/0", "1", monkeypatch), "a/0", [float("nan")])
     assert training_curves.charts(tmp_path, ["any"], ["lora"]) == []
+
+
+def test_images_drawn_on_the_way_are_shown_as_far_as_there_is_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = trained(tmp_path, "any/lora/adapters/a/0", "1", monkeypatch)
+    write_curves(path, "a/0", [1.0, 0.5])
+    document = json.loads(curves.beside(path).read_text())
+    images = [f"data:image/webp;base64,{i}" for i in range(6)]
+    document["runs"][0]["samples"] = [
+        {"step": 1, "images": images, "near_copies": 0.5, "near_copies_held_out": 0.0},
+        {"step": 2, "images": images, "near_copies": 0.0},
+    ]
+    curves.write(curves.beside(path), document)
+    first, second = training_curves.sketches(tmp_path, ["any"], ["lora"])[0]
+    assert first.name == "lora, generators of a, cluster 0: after 1 of 2 steps"
+    assert first.images == images[: training_curves.SHOWN]
+    assert first.words == "50% of 6 near copies of training images (0% of held-out images are)"
+    assert second.words == "0% of 6 near copies of training images"
+    monkeypatch.setattr(training_curves, "MOST", sum(map(len, first.images)))
+    assert training_curves.sketches(tmp_path, ["any"], ["lora"]) == ([first], 1)
