@@ -71,7 +71,7 @@ try:
     for line in validation.validate(config, schema, requested(asked.targets)):
         print(f"fairgen: warning: {line} (of a data set that this call does not need)", file=sys.stderr)
     config.update(integral(method_chain.expanded(config)))
-    tell_jobs(config)
+    tell_jobs(config, asked.plans)
     if asked.plans:
         preflight.check(config, asked.targets, asked.here, asked.runs)
 except FairgenError as error:

@@ -153,6 +153,7 @@ def fit_all(
         logits = predict(network, problem.validation.pixels)
         best.offer(selection_score(logits, problem.validation, recipe.select), number, network)
 
+    callback.current.next_phase()
     if problem.trained:
         look(0)
     for number in descend(network, problem.train, recipe, objective, generator, weights, resume, changing):

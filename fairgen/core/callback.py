@@ -6,6 +6,7 @@ imported by its name: neither is in a fingerprint or a lineage, so no result dep
 
 import importlib
 import json
+import logging
 import os
 from collections.abc import Sequence
 from contextlib import suppress
@@ -14,6 +15,8 @@ from typing import Any
 
 MONITOR = "FAIRGEN_MONITOR"  # environment variable: the config's block `monitor` as JSON
 WATCHERS = "fairgen.monitor.watcher"  # the module whose `Watcher` is the callback of a job
+
+log = logging.getLogger("fairgen")
 
 
 class Callback:
@@ -29,6 +32,9 @@ class Callback:
     def draws_at(self, steps: int) -> set[int]:
         """After which of so many steps sample images are drawn; 0 stands for before the first."""
         return set()
+
+    def next_phase(self) -> None:
+        """What is looked at from here on belongs to the phase that begins next."""
 
     def preview(self, preview: Any) -> None:
         """What sample images can be drawn with while a generator is trained (`held_out.Preview`)."""
@@ -59,9 +65,12 @@ current = Callback()  # of this process's job
 def begin(artifact: Path, stage: str, settings: dict[str, Any], record: dict[str, Any]) -> None:
     """Take the callback that the environment asks for; `record` is the lineage of the job's `artifact`."""
     global current
-    asked = json.loads(os.environ.get(MONITOR) or "{}")
-    if asked:
-        current = importlib.import_module(WATCHERS).Watcher(asked, artifact, stage, settings, record)
+    try:
+        asked = json.loads(os.environ.get(MONITOR) or "{}")
+        if asked:
+            current = importlib.import_module(WATCHERS).Watcher(asked, artifact, stage, settings, record)
+    except Exception as error:
+        log.warning("%s: its training is not watched (%s: %s)", artifact, type(error).__name__, error)
 
 
 def end(done: bool) -> None:

@@ -14,7 +14,8 @@ from fairgen.core import devices, job
 from fairgen.core.errors import shortened
 from fairgen.generate.denoising import Noised
 
-Step = Callable[[Sequence[Noised]], torch.Tensor]  # a step's batches to its loss; leaves gradients
+# a step's batches to its figures (loss and gradient norm); leaves gradients
+Step = Callable[[Sequence[Noised]], torch.Tensor]
 
 # steps before the recording, in which the libraries choose their algorithms and take their memory
 WARM_UP = 3
@@ -41,10 +42,10 @@ class Replayed:
         self.step, self.calls = step, 0
         self.graph: torch.cuda.CUDAGraph | None = None
         self.inputs: list[Noised] = []
-        self.loss = torch.empty(0)
+        self.figures = torch.empty(0)
 
     def __call__(self, batches: Sequence[Noised]) -> torch.Tensor:
-        """The loss of a step, which the next call overwrites."""
+        """The figures of a step, which the next call overwrites."""
         if self.calls == WARM_UP:
             self._record(batches)
         self.calls += 1
@@ -53,7 +54,7 @@ class Replayed:
         for kept, batch in zip(self.inputs, batches, strict=True):
             kept.copy_(batch)
         self.graph.replay()
-        return self.loss
+        return self.figures
 
     def _record(self, batches: Sequence[Noised]) -> None:
         if any(batch.text is not None and batch.text.lengths is not None for batch in batches):
@@ -62,7 +63,7 @@ class Replayed:
         self.inputs, graph = [batch.to(devices.current()) for batch in batches], torch.cuda.CUDAGraph()
         try:
             with torch.cuda.graph(graph, stream=torch.cuda.current_stream()):
-                self.loss = self.step(self.inputs)
+                self.figures = self.step(self.inputs)
             self.graph = graph
         except RuntimeError as error:
             job.log.warning(

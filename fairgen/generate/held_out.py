@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from fairgen.core import job
+from fairgen.core.errors import FairgenError
 from fairgen.core.seeds import seed_of
 from fairgen.generate.denoising import Noised, row_losses
 from fairgen.generate.latents import Latents
@@ -22,7 +24,7 @@ from fairgen.models.conditioning import Conditioning
 from fairgen.models.parts import Encoders
 from fairgen.models.process import Process
 
-LEVELS = (0.2, 0.4, 0.6, 0.8)  # shares of the way from the clean image to noise
+LEVELS = (0.2, 0.4, 0.6, 0.8)  # shares of the schedule's time steps, from the clean image to noise
 LOOKS = 10  # after training has begun, evenly spaced, the last step included
 IMAGES = 16  # of a cluster that are looked at, at most
 
@@ -65,9 +67,10 @@ class Levels:
     @torch.no_grad()
     def losses(self, unet: torch.nn.Module, text: Conditioning, settings: Adapt) -> list[float]:
         """The mean squared error at each level, under one prompt (the first row of `text`)."""
+        row = text[:1].to(unet.device)  # states of many prompts wait on the CPU
 
         def of(batch: Noised) -> torch.Tensor:
-            return row_losses(unet, batch, text[:1].expand(len(batch.steps)), settings).double().sum()
+            return row_losses(unet, batch, row.expand(len(batch.steps)), settings).double().sum()
 
         return [float(sum(of(batch) for batch in level)) / self.count for level in self.batches]
 
@@ -85,7 +88,20 @@ class Looks:
     alone: Callable[[int], AbstractContextManager[Any]] = field(default=lambda number: nullcontext())
 
     def losses(self) -> list[list[float]]:
-        """For each adapter the loss at every level; empty for one without held-out images."""
+        """For each adapter the loss at every level; empty for one without held-out images.
+
+        What is looked at for curves alone (there is no memory left for it) ends the looking, and not the job.
+        """
+        try:
+            return self._losses()
+        except RuntimeError as error:
+            if self.settings.select == "held_out":
+                raise
+            job.warn(f"no more losses on held-out images in the curves ({error})")
+            self.levels = [None] * len(self.levels)
+            return [[] for _ in self.levels]
+
+    def _losses(self) -> list[list[float]]:
         with evaluating(self.unet):
             text, found = self.text(), []
             for number, levels in enumerate(self.levels):
@@ -97,7 +113,7 @@ class Looks:
 @contextmanager
 def evaluating(network: torch.nn.Module) -> Iterator[None]:
     """A network in evaluation mode, without gradients; random streams are left as they are."""
-    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+    with torch.no_grad(), torch.random.fork_rng():
         network.eval()
         try:
             yield
@@ -113,15 +129,19 @@ class Preview:
     base: Base
     settings: Adapt
     prompt: str
-    encoders: Encoders  # those that are trained along; none: the base's own
+    encoders: Encoders  # those that are trained along; none: the base's own, which have made `text`
+    text: Conditioning | None  # of the prompt and of the empty one
     images: Sequence[np.ndarray]  # of each adapter those that it is trained on
     unseen: Sequence[Unseen | None]  # and those that it is not
     alone: Callable[[int], AbstractContextManager[Any]]
 
 
 def relative(losses: list[float], first: list[float]) -> float:
-    """The mean over the levels of the loss, each as a share of what it was before training."""
-    return float(np.mean([loss / start for loss, start in zip(losses, first, strict=True)]))
+    """The mean over the levels of the loss, each as a share of what it was before training; NaN where that
+    was 0.
+    """
+    shares = [loss / start if start else np.nan for loss, start in zip(losses, first, strict=True)]
+    return float(np.mean(shares))
 
 
 class Choice:
@@ -151,9 +171,18 @@ class Choice:
 
     @torch.no_grad()
     def offer(self, number: int, losses: list[list[float]]) -> None:
-        """Keep the present weights of those adapters whose loss has never been lower."""
+        """Keep the present weights of those adapters whose loss has never been lower.
+
+        Raises:
+            FairgenError: a loss is not finite.
+        """
         for run, own in enumerate(losses):
             score = relative(own, self.first[run].tolist())
+            if not np.isfinite(score):
+                raise FairgenError(
+                    f"adapt.select: held_out: the loss on held-out images is not finite after {number} steps;"
+                    " lower the learning rate, or set diffusion.dtype: bfloat16 or float32"
+                )
             if score < self.record[run, 1]:
                 self.record[run] = torch.tensor([number, score], dtype=torch.float64)
                 for best, weight in zip(self.best, self.weights, strict=True):

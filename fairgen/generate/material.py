@@ -2,6 +2,7 @@
 
 import random
 from dataclasses import asdict, dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,7 +79,8 @@ def held_out_ids(clusters: Path, group: str, cluster: int, select: str) -> tuple
         FairgenError: there is none, and the step is to be chosen by them.
     """
     of = parquet.facts(clusters).get(group, {}).get("held_out", [])
-    own, every = (of[cluster] if of else []), [i for ids in of for i in ids]
+    own = of[cluster] if of else []
+    every = [i for turn in zip_longest(*of) for i in turn if i is not None]  # of every cluster alike
     if not every and select == "held_out":
         raise FairgenError(
             f"adapt.select: held_out: group {group} has no validation image to choose a step by; set select:"
@@ -134,7 +136,14 @@ def material(settings: Adapt, files: ClusterFiles, assigned: dict[str, int], clu
     def unseen(cluster: int) -> "Unseen | None":
         ids, of = held_out_ids(files.clusters, files.group, cluster, settings.select)
         chosen = set(ids[: held_out.IMAGES])
-        return held_out.Unseen(*load([r["path"] for r in split if r["id"] in chosen]), of) if ids else None
+        listed = [r["path"] for r in split if r["id"] in chosen]
+        try:
+            return held_out.Unseen(*load(listed), of) if listed else None
+        except FairgenError as error:
+            if settings.select == "held_out":
+                raise
+            job.warn(f"{files.group}: no loss on held-out images in the curves ({error})")
+            return None
 
     pixels, origins = (list(part) for part in zip(*map(load, seen), strict=True))
     captions = [[row_of[path].get("caption", "") for path in listed] for listed in seen]
@@ -150,6 +159,12 @@ def material(settings: Adapt, files: ClusterFiles, assigned: dict[str, int], clu
         "base": identity,
         "images": digest(*pixels, *origins),
         "prior": digest(*texts, *(x for _, x in priors)),
+        # what a step is chosen by; images that are looked at for curves decide nothing
+        **(
+            {"held_out": digest(*(x for own in others if own for x in (own.pixels, own.origins)))}
+            if settings.select == "held_out"
+            else {}
+        ),
         **({"captions": digest(*(x.encode() for own in captions for x in own))} if captions else {}),
     }
     prompt = instance_prompt(settings.prompts[files.group], settings.token)

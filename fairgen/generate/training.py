@@ -91,6 +91,8 @@ def train(
     sets = [Latents(vae, instance[1], origins), *(Latents(vae, pixels) for _, pixels in priors)]
     loader = Loader(sets, sizes, seed, Captions(own[0], settings.captions) if own else None)
     levels = Levels(process, vae, unseen, settings, name) if unseen else None
+    drawing = bool(callback.current.draws_at(settings.recipe.steps)) and not encoders
+    shown = text_encoders.encode_prompts(base, [prompts[0], ""]) if drawing else None
     del vae  # its memory is the denoiser's from here on
     # the denoiser, prepared for this kind of adapter
     unet = diffusion.load_denoiser(base, torch.float32 if settings.kind == "full" else None)
@@ -114,8 +116,8 @@ def train(
 
     # held-out images, and what sample images are drawn with
     looks = Looks(unet, [levels], prompted, settings) if levels else None
-    shown = Preview(unet, base, settings, prompts[0], encoders or {}, [instance[1]], [unseen], nullcontext)
-    callback.current.preview(shown)
+    given: Any = (unet, base, settings, prompts[0], encoders or {}, shown)
+    callback.current.preview(Preview(*given, [instance[1]], [unseen], nullcontext))
     task = Task(
         name,
         [name],

@@ -168,7 +168,7 @@ def chosen(task: Task, choice: Choice | None) -> dict[str, Any]:
         return {}
     for name, step in zip(task.runs, choice.steps, strict=True):
         if not step:
-            job.log.warning("%s: training never lowers the held-out loss; the base's weights stay", name)
+            job.warn(f"adapt {name}: training never lowers the held-out loss, so the base's weights stay")
     callback.current.selected(choice.steps)
     return {"selected_step": choice.steps}
 

@@ -92,6 +92,8 @@ def train(
         Levels(process, vae, own_unseen, settings, cluster) if own_unseen else None
         for cluster, own_unseen in zip(clusters, unseen or [None] * len(clusters), strict=True)
     ]
+    drawing = callback.current.draws_at(settings.recipe.steps)
+    shown_text = text_encoders.encode_prompts(base, [prompt, ""]) if drawing else None
     del vae  # its memory is the denoiser's from here on
     unet = diffusion.load_denoiser(base)
     # one stacked adapter per layer on the frozen base
@@ -114,9 +116,8 @@ def train(
     alone = partial(stacked_lora.alone, layers)
     looks = Looks(unet, levels, lambda: prompts, settings, alone) if any(levels) else None
     others = unseen or [None] * len(clusters)
-    callback.current.preview(
-        Preview(unet, base, settings, prompt, {}, list(clusters.values()), others, alone)
-    )
+    given: Any = (unet, base, settings, prompt, {}, shown_text)
+    callback.current.preview(Preview(*given, list(clusters.values()), others, alone))
     # every cluster keeps its own random stream
     weights = [weight for layer in layers.values() for weight in (layer.down, layer.up)]
     streams = [stream for loader in loaders for stream in loader.streams]

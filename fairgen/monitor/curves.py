@@ -4,9 +4,10 @@ each look, sample images.
 
 import json
 import math
-import os
 from pathlib import Path
 from typing import Any
+
+from fairgen.core.workfolder import place
 
 POINTS = 200  # of a curve, at most
 SUFFIX = ".curves.json"
@@ -29,9 +30,9 @@ def read(artifact: Path, lineage: str) -> dict[str, Any] | None:
 def write(path: Path, document: dict[str, Any]) -> None:
     """Write the whole file or nothing."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = path.with_name(f".{path.name}.tmp")
     temporary.write_text(json.dumps(document, allow_nan=False) + "\n")
-    temporary.replace(path)
+    place(temporary, path)
 
 
 def number(value: float) -> float | None:

@@ -35,19 +35,16 @@ class Sketches:
     def __init__(self, preview: Preview, asked: dict[str, Any], near: int):
         self.preview, self.asked, self.near = preview, asked, near
         self.hashes: dict[int, np.ndarray] = {}
-        # the base's own text encoders are loaded before the training begins to take memory
-        self.fixed = None if preview.encoders else text_encoders.encode_prompts(preview.base, self.prompts)
-
-    @property
-    def prompts(self) -> list[str]:
-        """The prompt with the rare token, and the empty negative one."""
-        return [self.preview.prompt, ""]
 
     def text(self) -> Conditioning:
-        """The prompts' states, by the text encoders as they are now where they are trained."""
-        base, encoders = self.preview.base, self.preview.encoders
-        with torch.no_grad(), precision(self.preview.settings):
-            return self.fixed or text_encoders.encode(base, encoders, self.prompts)
+        """States of the prompt with the rare token and of the empty one, by the text encoders as they are now
+        where they are trained.
+        """
+        preview = self.preview
+        if preview.text is not None:
+            return preview.text
+        with torch.no_grad(), precision(preview.settings):
+            return text_encoders.encode(preview.base, preview.encoders, [preview.prompt, ""])
 
     def drawn(self, run: int) -> np.ndarray:
         """Images (n, h, w, 3) uint8 of one adapter."""

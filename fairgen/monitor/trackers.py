@@ -5,6 +5,8 @@ run has the name of the artifact that it makes.
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,8 @@ NONE = "none"
 FOLDER = Path("results/tracking")
 PROJECT = "fairgen"
 NAMES = ("trackio", "tensorboard", "wandb", "mlflow")
+# by which accelerate knows of other processes
+SEVERAL = ("WORLD_SIZE", "RANK", "LOCAL_RANK", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")
 # of the trackers' own: only what is not set yet
 OFFLINE = {
     "trackio": {"TRACKIO_DIR": str(FOLDER.absolute() / "trackio")},
@@ -88,7 +92,6 @@ def started(name: str, run: str) -> Any:
     from accelerate.state import PartialState
     from accelerate.tracking import LOGGER_TYPE_TO_CLASS
 
-    PartialState(cpu=True)  # trackers ask it whether this is the main process
     options: dict[str, dict[str, Any]] = {
         "trackio": {"run_name": PROJECT, "name": run, "resume": "allow"},
         "tensorboard": {"run_name": run, "logging_dir": str(FOLDER / "tensorboard")},
@@ -99,6 +102,24 @@ def started(name: str, run: str) -> Any:
             "logging_dir": str(FOLDER.absolute() / "mlruns"),
         },
     }
-    tracker = LOGGER_TYPE_TO_CLASS[name](**options[name])
-    tracker.start()
+    with one_process():
+        PartialState(cpu=True)  # trackers ask it whether this is the main process
+        tracker = LOGGER_TYPE_TO_CLASS[name](**options[name])
+        tracker.start()
     return tracker
+
+
+@contextmanager
+def one_process() -> Iterator[None]:
+    """Keep accelerate from joining the processes of an allocation (mpirun, srun), and torch's threads as they
+    are.
+    """
+    import torch
+
+    threads = torch.get_num_threads()
+    hidden = {name: os.environ.pop(name) for name in SEVERAL if name in os.environ}
+    try:
+        yield
+    finally:
+        os.environ.update(hidden)
+        torch.set_num_threads(threads)

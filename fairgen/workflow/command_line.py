@@ -62,15 +62,15 @@ def use_this_python() -> None:
         os.environ[name] = os.pathsep.join([first, *filter(None, [os.environ.get(name)])])
 
 
-def tell_jobs(config: dict[str, Any]) -> None:
+def tell_jobs(config: dict[str, Any], plans: bool) -> None:
     """Let jobs know what to keep of their trainings, past all that is tracked.
 
     Raises:
-        FairgenError: the tracker's package is not there.
+        FairgenError: jobs are planned, and the tracker's package is not there.
     """
     asked = config["monitor"]
     tracker = asked["tracker"]
-    if tracker != "none" and find_spec("torch") and not find_spec(tracker):
+    if plans and tracker != "none" and find_spec("torch") and not getattr(find_spec(tracker), "origin", None):
         raise FairgenError(
             f"config: monitor.tracker: {tracker} is not installed; `pip install {tracker}`, or set none"
         )

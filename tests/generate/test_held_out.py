@@ -1,5 +1,6 @@
 """Losses on held-out images at fixed noise levels, and the early choice of a step by them."""
 
+import dataclasses
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -137,8 +138,26 @@ def test_the_choice_is_the_earliest_of_the_lowest_for_each_adapter() -> None:
     choice.install()
     assert choice.steps == [1, 2] and weights[0].tolist() == [[1.0] * 3, [2.0] * 3]
     untouched = Choice(weights, [[1.0], [1.0]])
-    untouched.offer(3, [[1.0], [float("nan")]])
+    untouched.offer(3, [[1.0], [1.5]])
     assert untouched.steps == [0, 0]
+    with pytest.raises(FairgenError, match="is not finite after 4 steps"):
+        untouched.offer(4, [[1.0], [float("nan")]])
+
+
+def test_curves_alone_end_no_job(
+    base: base_model.Base, pixels: np.ndarray, unseen: Unseen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where there is no memory left to look; a step that is chosen by it needs it."""
+
+    def full(*given: object) -> list[float]:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(Levels, "losses", full)
+    settings = changed(adapt_settings("lora", base), steps=2)
+    training.train(settings, base, (TEXT, pixels), [], "g/0", unseen=unseen)
+    chosen = dataclasses.replace(settings, select="held_out")
+    with pytest.raises(torch.OutOfMemoryError):
+        training.train(chosen, base, (TEXT, pixels), [], "g/0", unseen=unseen)
 
 
 @pytest.mark.parametrize("ema", [0, 0.9])
@@ -183,11 +202,27 @@ def test_a_killed_choice_goes_on_as_if_it_had_not_been(tmp_path: Path) -> None:
     assert adapters.read_facts(bench.output)["selected_step"] > 0
 
 
-def with_held_out(bench: Bench) -> Bench:
-    """Its group has a validation image, which is its own second image under another id."""
+def test_other_held_out_images_begin_a_choice_afresh(tmp_path: Path) -> None:
+    """Where a step is chosen by them; curves decide nothing."""
+    for select, said in (("held_out", "starts afresh"), ("last", "goes on from")):
+        (tmp_path / select).mkdir()
+        bench = with_held_out(build(tmp_path / select))
+        settings = {**SETTINGS["lora"], "select": select}
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv(
+                callback.MONITOR, json.dumps({**ASKED, "samples": {**ASKED["samples"], "images": 0}})
+            )
+            assert bench.run("lora", killed=True, settings=settings).returncode == -9
+            with_held_out(bench, first=1)
+            assert bench.run("lora", settings=settings).returncode == 0
+        assert said in bench.log()
+
+
+def with_held_out(bench: Bench, first: int = 0) -> Bench:
+    """Its group has held-out images: two of its own, from the first of these on."""
     clusters = parquet.rows(bench.folder / "c.parquet")
     columns = {key: [row[key] for row in clusters] for key in clusters[0]}
-    ids = [row["id"] for row in parquet.rows(bench.folder / "s.parquet")][:2]
+    ids = [row["id"] for row in parquet.rows(bench.folder / "s.parquet")][first : first + 2]
     parquet.write(bench.folder / "c.parquet", columns, {"g": {"held_out": [ids, []]}})
     return bench
 
@@ -195,9 +230,18 @@ def with_held_out(bench: Bench) -> Bench:
 def test_a_choice_needs_held_out_images(tmp_path: Path) -> None:
     """Those of the group, where none is closest to the cluster."""
     path = tmp_path / "c.parquet"
-    parquet.write(path, {"id": [1]}, {"g": {"held_out": [[], [4, 5]]}, "h": {"held_out": [[], []]}})
+    parquet.write(
+        path,
+        {"id": [1]},
+        {
+            "g": {"held_out": [[], [4, 5]]},
+            "h": {"held_out": [[], []]},
+            "many": {"held_out": [[1, 2], [3], []]},
+        },
+    )
     assert held_out_ids(path, "g", 1, "held_out") == ([4, 5], "cluster")
     assert held_out_ids(path, "g", 0, "held_out") == ([4, 5], "group")
+    assert held_out_ids(path, "many", 2, "last") == ([1, 3, 2], "group")  # of both others alike
     assert held_out_ids(path, "h", 0, "last") == ([], "group")
     with pytest.raises(FairgenError, match=r"adapt\.select: held_out: group h has no validation image"):
         held_out_ids(path, "h", 0, "held_out")

@@ -36,6 +36,9 @@ def test_looks_before_the_first_step_and_of_every_phase_are_kept(tmp_path: Path)
     watched.look(0, [{"validation_average": 0.5}])
     for phase in ("identify", "train"):
         notes: dict = {}
+        if phase == "train":  # looks at what it starts from, before it begins
+            watched.next_phase()
+            watched.look(0, [{"validation_average": 0.1}])
         watched.begin(phase, [""], 2, notes)
         for number in (1, 2):
             watched.step(number, [0.1 * number], [], 1e-3)
@@ -43,7 +46,8 @@ def test_looks_before_the_first_step_and_of_every_phase_are_kept(tmp_path: Path)
     watched.selected([1])
     watched.close(True)
     first, second = runs(path)
-    assert first["looks"]["step"] == [0, 1, 2] and second["looks"]["step"] == [1, 2]
+    assert first["looks"]["step"] == [0, 1, 2] and second["looks"]["step"] == [0, 1, 2]
+    assert [run["looks"]["validation_average"][0] for run in (first, second)] == [0.5, 0.1]
     assert [run["phase"] for run in (first, second)] == ["identify", "train"]
     assert second["selected_step"] == 1 and "selected_step" not in first
 
@@ -61,21 +65,42 @@ def test_a_run_that_goes_on_does_not_repeat_a_look(tmp_path: Path) -> None:
     assert run["looks"]["step"] == [0] and run["training"]["step"] == [1, 2]
 
 
-def test_a_failure_ends_the_watching_alone(
+def test_a_failure_ends_its_part_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
-    def full(*given: object) -> None:
+    """A tracker that fails costs no curve, curves that cannot be written no tracker."""
+
+    def fails(*given: object) -> None:
         raise OSError(28, "No space left on device")
 
-    watched = watching(tmp_path / "model.safetensors")
+    path = tmp_path / "model.safetensors"
+    watched = watching(path)
+    monkeypatch.setattr(watched.tracker, "log", fails)
+    monkeypatch.setattr(watched.tracker, "close", lambda: pytest.fail("it has ended"))
     watched.begin("train", [""], 2, {})
-    monkeypatch.setattr(curves, "write", full)
+    watched.step(1, [1.0], [], 1e-3)
     watched.look(1, [{"validation_average": 0.5}])
-    watched.step(2, [1.0], [], 1e-3)
+    watched.close(True)
+    assert capsys.readouterr().err.count("no more tracking of its training") == 1
+    assert json.loads(curves.beside(path).read_text())["done"]
+    watched, closed = watching(path), []
+    monkeypatch.setattr(curves, "write", fails)
+    monkeypatch.setattr(watched.tracker, "close", lambda: closed.append(True))
+    watched.begin("train", [""], 2, {})
+    watched.look(1, [{"validation_average": 0.5}])
     watched.close(True)
     said = capsys.readouterr().err
-    assert said.count("its training goes on unwatched") == 1 and "No space left" in said
-    assert not watched.wants_norm(2) and not watched.draws_at(2)
+    assert said.count("no more curves of its training") == 1 and "No space left" in said and closed
+
+
+def test_what_the_environment_says_wrongly_ends_no_job(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for said in ("{", '{"curves": true}'):
+        monkeypatch.setenv(callback.MONITOR, said)
+        callback.begin(tmp_path / "a.safetensors", "adapt", {}, {})
+        assert type(callback.current) is callback.Callback
+    assert caplog.text.count("is not watched") == 2
 
 
 def test_classifiers_leave_their_curves_beside_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,7 +139,7 @@ def test_tensorboard_gets_figures_and_images(tmp_path: Path, monkeypatch: pytest
         watched.step(number, [0.5 / number], [2.0], 1e-3)
     watched.tracker.draw(watched.runs[0], np.zeros((2, 32, 32, 3), np.uint8), {"near_copies": 0.5}, 2)
     watched.close(True)
-    assert not watched.failed
+    assert not watched.ended
     found = EventAccumulator("results/tracking/tensorboard/birds/any/lora/adapters/g/0").Reload()
     assert [x.value for x in found.Scalars("train/g/0/loss")] == pytest.approx([0.5, 0.25])
     assert found.Scalars("train/g/0/near_copies")[0].value == 0.5

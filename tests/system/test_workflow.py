@@ -257,7 +257,7 @@ def test_the_result_has_its_published_shape(finished: Workflow) -> None:
 def test_python_reads_what_a_run_has_made(finished: Workflow) -> None:
     """Every file that is handed out is one that the result says it was made from."""
     found = fairgen.open(finished.folder / "results/birds")
-    assert (found.methods, found.drawing) == (tuple(SMALL["compare"]), ("vanilla", "lora", "clustered"))
+    assert (found.methods, found.drawing) == (tuple(SMALL["compare"]), ("vanilla", "clustered"))
     for method in found.methods:
         worst = found.result.figure(method)
         predicted = found.predictions(method).query("split == 'test'")
@@ -370,7 +370,7 @@ def test_the_page_shows_what_the_run_has_made(finished: Workflow, tmp_path: Path
         tab.open(folder / "report.html")
         assert tab.said == []
         shots = tab.ask("JSON.parse(document.getElementById('facts').textContent).shots")
-        assert {shot["method"] for shot in shots} == {"vanilla", "lora", "clustered"}
+        assert {shot["method"] for shot in shots} == {"vanilla", "clustered"}
         at = next(
             n for n, shot in enumerate(shots) if shot["method"] == "clustered" and shot["borrowed_from"]
         )
@@ -379,7 +379,7 @@ def test_the_page_shows_what_the_run_has_made(finished: Workflow, tmp_path: Path
         close = {row["id"]: row for row in parquet.rows(folder / "bias-0.999/clustered/nearest.parquet")}
         assert shots[at]["borrowed_from"] in words and close[shots[at]["id"]]["real"] in words
         costs = tab.ask("[...document.querySelectorAll('#costs tbody th')].map(cell => cell.textContent)")
-    assert {"adapt", "sample", "finetune", "audit", "lora", "shared by all"} <= set(costs)
+    assert {"adapt", "sample", "finetune", "audit", "clustered", "shared by all"} <= set(costs)
 
 
 @pytest.mark.slow

@@ -876,13 +876,14 @@ def test_targets_are_those_of_snakemake_itself(
 def test_jobs_are_told_what_to_keep_of_a_training(config: dict, monkeypatch: pytest.MonkeyPatch) -> None:
     """Past their settings; a tracker that is not installed ends the call."""
     monkeypatch.setenv(MONITOR, "")
-    tell_jobs(config)
+    tell_jobs(config, True)
     told = json.loads(os.environ[MONITOR])
     assert told == {**config["monitor"], "near": config["audit"]["near"]}
     monkeypatch.setattr(command_line, "find_spec", lambda name: name == "torch")
     missing = {**config, "monitor": {**config["monitor"], "tracker": "mlflow"}}
     with pytest.raises(FairgenError, match=r"mlflow is not installed; `pip install mlflow`"):
-        tell_jobs(missing)
+        tell_jobs(missing, True)
+    tell_jobs(missing, False)  # as of fairgen verify
 
 
 def test_what_the_command_line_asks_for(monkeypatch: pytest.MonkeyPatch) -> None:
