@@ -116,8 +116,8 @@ def train(
 
     # held-out images, and what sample images are drawn with
     looks = Looks(unet, [levels], prompted, settings) if levels else None
-    given: Any = (unet, base, settings, prompts[0], encoders or {}, shown)
-    callback.current.preview(Preview(*given, [instance[1]], [unseen], nullcontext))
+    given = (unet, base, settings, prompts[0], encoders or {}, shown, [instance[1]], [unseen])
+    callback.current.preview(Preview(*given, nullcontext))
     task = Task(
         name,
         [name],

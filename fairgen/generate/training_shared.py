@@ -26,6 +26,7 @@ from fairgen.generate.training import trainable
 from fairgen.generate.training_loop import Task, by_tenths, fit
 from fairgen.models import base_model, diffusion, stacked_lora, text_encoders
 from fairgen.models.conditioning import joined
+from fairgen.models.parts import Encoders
 from fairgen.models.pipelines import part_of
 
 
@@ -116,8 +117,8 @@ def train(
     alone = partial(stacked_lora.alone, layers)
     looks = Looks(unet, levels, lambda: prompts, settings, alone) if any(levels) else None
     others = unseen or [None] * len(clusters)
-    given: Any = (unet, base, settings, prompt, {}, shown_text)
-    callback.current.preview(Preview(*given, list(clusters.values()), others, alone))
+    given = (unet, base, settings, prompt, Encoders(), shown_text, list(clusters.values()), others)
+    callback.current.preview(Preview(*given, alone))
     # every cluster keeps its own random stream
     weights = [weight for layer in layers.values() for weight in (layer.down, layer.up)]
     streams = [stream for loader in loaders for stream in loader.streams]
