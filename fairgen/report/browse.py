@@ -13,7 +13,7 @@ from fairgen import __version__
 from fairgen.core import job, lineage, parquet
 from fairgen.core.html import fragment
 from fairgen.evaluate import results
-from fairgen.report import cover, gallery, gallery_facts, page_parts, replicated, training_curves
+from fairgen.report import cover, gallery, gallery_facts, page_parts, replicated, shots, training_curves
 from fairgen.report.charts import curves_section
 from fairgen.report.costs import spent
 from fairgen.report.gallery_images import every_shot, read_images
@@ -68,10 +68,14 @@ def read_blocks(settings: Browse, files: Files) -> tuple[list[gallery.Block], li
     trained = {group: [row for row in rows if row["group"] == group] for group in settings.groups}
     names = [one.name for one in settings.sets]
     pairs = zip(files.selections, files.nearest, strict=True)
-    drawn = {name: gallery.shots(*pair) for name, pair in zip(names, pairs, strict=True)}
+    drawn = {name: shots.shots(*pair) for name, pair in zip(names, pairs, strict=True)}
     several = [one.name for one in settings.sets if one.clusters > 1]
     clusters = dict(zip(several, files.clusters, strict=True))
-    return gallery.blocks(settings.groups, trained, drawn, clusters, settings.images), rows
+    shares = {
+        name: parquet.facts(path)["among_real"] for name, path in zip(names, files.nearest, strict=True)
+    }
+    found = gallery.blocks(settings.groups, trained, drawn, clusters, settings.images)
+    return gallery.beside_real(found, shares), rows
 
 
 def result_part(document: dict[str, Any]) -> dict[str, Any]:
@@ -99,6 +103,7 @@ def images_part(settings: Browse, files: Files) -> dict[str, Any]:
     )
     return {
         **{"blocks": blocks, "images": images, "count": count, **measure},
+        "closest": min(count, shots.close(count)),
         "facts": gallery_facts.facts(blocks, settings.sets, images, measure["similarity"]),
         "rules": gallery_facts.rules(settings.sets),
         "clusters": gallery_facts.clusters(blocks),

@@ -79,7 +79,7 @@ def write_set(folder: Path, name: str, drawn: dict[str, list[int]], donor: str =
         parquet.write_images(file, rows, FIELDS, {"borrowed_from": donor if place else ""})
     for stem, listed, facts in (
         ("selection", chosen, {}),
-        ("nearest", close, {"similarity": LIMIT, "encoder": EVIL}),
+        ("nearest", close, {"similarity": LIMIT, "encoder": EVIL, "among_real": {"a": 0.0625, EVIL: None}}),
     ):
         columns = {key: [row[key] for row in listed] for key in listed[0]}
         parquet.write(folder / name / f"{stem}.parquet", columns, facts)
