@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from jinja2 import Template
 from markupsafe import Markup
 
 from fairgen import __version__
@@ -118,6 +119,21 @@ def costs_part(settings: Browse, files: Files) -> dict[str, Any]:
     return {"costs": costs, "total": page_parts.amounts(taken)}
 
 
+def whole(template: Template, given: dict[str, Any], most: float) -> str:
+    """The page; one of more than so many MB says so, as the images alone are chosen by that."""
+    page = template.render(given, large=None)
+    size = len(page.encode()) / 1e6
+    if size <= most:
+        return page
+    job.log.warning(
+        "the page takes %.1f MB, more than browse.megabytes (%g): that bounds its images, of which it shows one of"
+        " each place at least; lower browse.images, or compare fewer methods, for a smaller one",
+        size,
+        most,
+    )
+    return template.render(given, large=size)
+
+
 def work(settings: Browse, files: Files) -> None:
     """Write the page."""
     pages = page_parts.templates(files.assets[0].parent)
@@ -126,20 +142,18 @@ def work(settings: Browse, files: Files) -> None:
     curves = curves_section(training_curves.charts(*trained), pages)
     sketches, left_out = training_curves.sketches(*trained)
     claims, where = replicated.read(files.replicates, settings.dataset)
-    html = pages.get_template("report.html").render(
-        settings=settings,
-        version=__version__,
-        sections=[one for one in SECTIONS if one[0] != "curves" or curves],
+    given = {
+        "settings": settings,
+        "version": __version__,
+        "sections": [one for one in SECTIONS if one[0] != "curves" or curves],
         **result_part(results.load(files.table)),
         **images_part(settings, files),
-        curves=curves,
-        sketches=sketches,
-        sketches_left_out=left_out,
+        **{"curves": curves, "sketches": sketches, "sketches_left_out": left_out},
         **{"claims": claims, "map": where},
         **costs_part(settings, files),
         **page_parts.inside(files.assets),
-    )
-    lineage.write_text(files.page, html)
+    }
+    lineage.write_text(files.page, whole(pages.get_template("report.html"), given, settings.megabytes))
 
 
 if __name__ == "__main__":

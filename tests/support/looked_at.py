@@ -13,6 +13,7 @@ from pictures import photo
 from workflows import PROJECT, result
 
 from fairgen.core import images, lineage, parquet, safetensors_file
+from fairgen.evaluate import replication
 from fairgen.generate.sample import FIELDS
 from fairgen.monitor import curves
 from fairgen.report.browse import Browse, Files
@@ -132,3 +133,17 @@ def without_generators(files: Files) -> tuple[Browse, Files]:
     """The same where no method draws images."""
     none: dict[str, list[Path]] = {"selections": [], "nearest": [], "clusters": []}
     return replace(SETTINGS, sets=[]), replace(files, **none)
+
+
+def table(folder: Path, dataset: str, ratio: float | str, values: dict[str, list[float]]) -> Path:
+    """The replicates.json of three replicates of a data set."""
+    folder = folder / dataset
+    folder.mkdir()
+    tables = []
+    for i in range(3):
+        tables.append(folder / f"{i}.json")
+        own = {name: [listed[i]] for name, listed in values.items()}
+        tables[-1].write_text(json.dumps(result(dataset, ratios=(ratio,), **own)))
+    made = replication.Files(work=None, tables=tables, replicates=folder / "replicates.json")
+    replication.write(replication.Replicates(dataset, [dataset, "b", "c"], None), made)
+    return folder / "replicates.json"
