@@ -16,7 +16,7 @@ from fairgen.core.html import fragment
 from fairgen.evaluate import results
 from fairgen.report import cover, gallery, gallery_facts, page_parts, replicated, shots, training_curves
 from fairgen.report.charts import curves_section
-from fairgen.report.costs import spent
+from fairgen.report.costs import Jobs, spent
 from fairgen.report.gallery_images import every_shot, read_images
 
 SECTIONS = (
@@ -114,7 +114,8 @@ def images_part(settings: Browse, files: Files) -> dict[str, Any]:
 def costs_part(settings: Browse, files: Files) -> dict[str, Any]:
     """What it is given of costs, as they are now."""
     scopes = ["any", *(f"bias-{ratio}" for ratio in settings.ratios)]
-    taken = spent(Path(files.benchmarks), settings.owners, scopes, settings.computing, int(files.gpus))
+    jobs = Jobs(settings.owners, scopes, settings.seeds, settings.groups)
+    taken = spent(Path(files.benchmarks), jobs, settings.computing, int(files.gpus))
     costs = {what: page_parts.costs_by(taken, what) for what in ("stage", "method")}
     return {"costs": costs, "total": page_parts.amounts(taken)}
 
@@ -126,8 +127,8 @@ def whole(template: Template, given: dict[str, Any], most: float) -> str:
     if size <= most:
         return page
     job.log.warning(
-        "the page takes %.1f MB, more than browse.megabytes (%g): that bounds its images, of which it shows one of"
-        " each place at least; lower browse.images, or compare fewer methods, for a smaller one",
+        "the page takes %.1f MB, more than browse.megabytes (%g): that bounds its images, of which it shows"
+        " one of each place at least; lower browse.images, or compare fewer methods, for a smaller one",
         size,
         most,
     )
@@ -138,7 +139,8 @@ def work(settings: Browse, files: Files) -> None:
     """Write the page."""
     pages = page_parts.templates(files.assets[0].parent)
     scopes = ["any", f"bias-{settings.ratios[0]}"]
-    trained = (Path(files.trained), scopes, settings.owners)
+    made_from = lineage.current.sources.split() if lineage.current.hash else None
+    trained = (Path(files.trained), scopes, settings.owners, settings.seeds, made_from)
     curves = curves_section(training_curves.charts(*trained), pages)
     sketches, left_out = training_curves.sketches(*trained)
     claims, where = replicated.read(files.replicates, settings.dataset)

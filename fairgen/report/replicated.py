@@ -11,8 +11,8 @@ from fairgen.evaluate.claims import FINETUNED, MARGIN, OURS, Judgement, judge, r
 
 @dataclass(frozen=True)
 class Cell:
-    """The best method of a ratio, its figure, the methods that are not set apart from it, and whether there is
-    no other.
+    """The best method of a ratio, its figure, the methods that are not set apart from it, and whether there
+    is no other.
     """
 
     method: str

@@ -15,7 +15,7 @@ from browser import Browser, driven, needs_browser
 from looked_at import COPY, EVIL, SETTINGS, table
 from PIL import Image
 
-from fairgen.core import parquet
+from fairgen.core import lineage, parquet
 from fairgen.core.errors import FairgenError
 from fairgen.report import web_images
 from fairgen.report.browse import Files, work
@@ -306,6 +306,18 @@ def test_a_method_without_others_is_not_ahead_of_all(files: Files, tmp_path: Pat
     work(*looked_at.without_generators(made))
     assert "vanilla 0.700 (0.675 – 0.725) the only method compared" in read(made)
     assert read(made).count("ahead of all") == 1
+
+
+def test_trainings_that_the_inputs_do_not_come_from_are_not_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = looked_at.written(tmp_path)
+    for sources, shown in (("ada other", True), ("other", False)):
+        monkeypatch.setattr(lineage, "current", lineage.Lineage(hash="ada"))
+        looked_at.write_trained(tmp_path)
+        monkeypatch.setattr(lineage, "current", lineage.Lineage(hash="page", sources=sources))
+        work(SETTINGS, found)
+        assert ("lora, generators of a: training loss" in read(found)) is shown
 
 
 def test_an_image_that_has_changed_since_is_not_shown(tmp_path: Path) -> None:

@@ -98,6 +98,14 @@ def write_curves(
     curves.write(curves.beside(artifact), {"lineage": own, "runs": [curves.told(run)]})
 
 
+def write_trained(folder: Path) -> None:
+    """An adapter with its curves."""
+    trained = folder / "results/bias-0.99/lora/adapters/a/0.safetensors"
+    trained.parent.mkdir(parents=True, exist_ok=True)
+    safetensors_file.save(trained, {}, {})
+    write_curves(trained, "a/0", [1.0, 0.5, 0.25])
+
+
 def written(folder: Path) -> Files:
     """All that the page is made from; its own place is `report.html` there."""
     write_real(folder)
@@ -106,10 +114,7 @@ def written(folder: Path) -> Files:
     accuracies = {"erm": [0.3, 0.4, 0.5], "lora": [0.8, 0.85, 0.9], "clustered": [0.7, 0.8, 0.6]}
     document = result(EVIL, **accuracies)
     (folder / "worst_group.json").write_text(json.dumps(document))
-    trained = folder / "results/bias-0.99/lora/adapters/a/0.safetensors"
-    trained.parent.mkdir(parents=True)
-    safetensors_file.save(trained, {}, {})
-    write_curves(trained, "a/0", [1.0, 0.5, 0.25])
+    write_trained(folder)
     benchmarks = folder / "benchmarks/bias-0.99/lora/adapters/a"
     benchmarks.mkdir(parents=True)
     (benchmarks / "0.tsv").write_text("s\th:m:s\tmax_rss\tcpu_time\n7200.0\t2:00:00\t2048.00\t3600.00\n")
