@@ -1,4 +1,5 @@
-"""The comparison, and what is asked for explicitly: ablations, replicates, and the audit of each synthetic set."""
+"""The comparison, and what is asked for explicitly: ablations, replicates, and the audit of each synthetic set (the page to look
+at needs those at the first ratio)."""
 
 
 rule metrics:

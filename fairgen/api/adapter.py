@@ -23,13 +23,20 @@ class Adapter:
     losses: tuple[float, ...]  # means over equal parts of the training
     prompt: str
     reason: str  # why there is none: too few images, so the group borrows its donor's
-    path: Path
+    path: Path  # in the file of a group's shared batch with `#` and the cluster, as `fairgen export` takes it
     facts: dict[str, Any]  # all that the file says
 
     @property
     def curves(self) -> pd.DataFrame | None:
-        """Its training's curves (run, phase, step, figure, value); None where none were kept."""
-        return curves(self.path)
+        """Its training's curves (run, phase, step, figure, value), of a shared batch its own alone; None
+        where none were kept.
+        """
+        file, cluster = adapters.place(self.path)
+        found = curves(file)
+        if found is None or not cluster:
+            return found
+        own = found[found["run"] == f"{self.group}/{cluster}"].reset_index(drop=True)
+        return None if own.empty else own
 
 
 def curves(artifact: Path) -> pd.DataFrame | None:
@@ -72,7 +79,7 @@ def read(path: Path, group: str) -> list[Adapter]:
                 losses=tuple(facts.get("loss", ())),
                 prompt=facts.get("prompt", ""),
                 reason=facts.get("reason", ""),
-                path=path,
+                path=place,
                 facts=facts,
             )
         )

@@ -232,9 +232,15 @@ class Results:
         return claims.judge(runs, list(finetuned), ours, margin)
 
     def _replicates(self) -> dict[str, Any] | None:
-        if not (self.path / REPLICATES).exists():
+        file = self.path / REPLICATES
+        if not file.exists():
             return None
-        return results.load(self._belonging.about(self.path / REPLICATES), "replicates")
+        found = results.load(file, "replicates")
+        for name in found["replicates"]:  # the data set itself need not be among them
+            table = self._place(f"results/{name}/{TABLE}")
+            if name == self.dataset or table.exists():
+                self._belonging.about(file, None if name == self.dataset else table)
+        return found
 
 
 def open_results(path: str | os.PathLike[str], strict: bool = True) -> Results:

@@ -89,9 +89,9 @@ def flaws(picture: Any, near: int) -> dict[str, Any]:
 
 
 def examine(
-    models: audit_features.Models, file: Path, numbers: list[int], near: int
+    models: audit_features.Models, file: Path, numbers: list[int], near: int, width: int
 ) -> tuple[torch.Tensor, torch.Tensor, list[dict[str, Any]]]:
-    """Features of some generated images by both models, and their flaws."""
+    """Features of some generated images by both models, and their flaws; of none no features (0, d)."""
     parts = []
     found: list[dict[str, Any]] = []
     for pictures in audit_features.chunks(
@@ -99,13 +99,15 @@ def examine(
     ):
         parts.append(models.features(pictures))
         found += [{"id": len(found) + i, **flaws(p, near)} for i, p in enumerate(pictures)]
+    if not parts:
+        return torch.empty(0, width), torch.empty(0, width), []
     seen, encoded = (torch.cat(part) for part in zip(*parts, strict=True))
     return seen, encoded, found
 
 
 def real_features(models: audit_features.Models, real: Real, rows: list[dict[str, Any]]) -> torch.Tensor:
     """Features (n, d) of some real rows in the space of the figures."""
-    if models.encoder is models.space:
+    if models.encoder is models.space or not rows:
         return real.features[[r["place"] for r in rows]]
     paths = [r["path"] for r in rows]
     steps = [paths[i : i + models.batch] for i in range(0, len(paths), models.batch)]
@@ -119,10 +121,10 @@ def audit_group(
     """A group's figures, its kept images with the training rows closest to them, the most similar first, and
     the features that the figures are of (real, generated).
     """
-    seen, encoded, found = examine(models, own.file, own.rows, settings.near)
+    seen, encoded, found = examine(models, own.file, own.rows, settings.near, real.features.shape[1])
     duplicates.mark_sets(found, settings.near)
     chosen = cut([r for r in real.rows if r["group"] == group], {group: settings.real_images}, 0)
-    place = torch.tensor([r["place"] for r in chosen])
+    place = torch.tensor([r["place"] for r in chosen], dtype=torch.long)
     cosine, neighbour = fidelity.nearest(encoded, real.features)
     among, _ = fidelity.nearest(real.features[place], real.features, place)
     compared = real_features(models, real, chosen), seen
@@ -152,12 +154,10 @@ def pairs(
 
 
 def left_out(
-    group: str, own: selection.Selected, models: audit_features.Models, real: Real
+    group: str, others: selection.Selected, models: audit_features.Models, real: Real
 ) -> list[closest_pairs.Pair]:
-    """The images that the filter left out, each with its closest training row; no figure is of them."""
-    kept = set(own.rows)
-    others = selection.Selected(own.file, [n for n in range(parquet.count(own.file)) if n not in kept])
-    contents = (content or b"" for _, content in parquet.image_bytes(own.file, others.rows))
+    """Images that the filter left out, each with its closest training row; no figure is of them."""
+    contents = (content or b"" for _, content in parquet.image_bytes(others.file, others.rows))
     parts = [
         audit_features.features_of(models.encoder, pictures)
         for pictures in audit_features.chunks(contents, models.batch)
@@ -190,12 +190,14 @@ def work(settings: Audit, files: Files) -> None:
     real = read_real(files.index, files.embeddings)
     job.ready()
     kept, filtered = selection.read(files.selection), parquet.facts(files.selection)["groups"]
+    out = closest_pairs.rejected(files.selection)
     groups, shown, others, compared = {}, [], [], {}
     for group in settings.groups:
         figures, closest, compared[group] = audit_group(group, settings, kept[group], models, real)
         groups[group] = {**filtered[group], **figures}
         shown += closest[: settings.shown]
-        others += [*closest[settings.shown :], *left_out(group, kept[group], models, real)]
+        aside = selection.Selected(kept[group].file, out[group])
+        others += [*closest[settings.shown :], *left_out(group, aside, models, real)]
         job.log.info("group %s: %s", group, groups[group])
     # what holds of all groups together
     measures = settings.measures
@@ -222,9 +224,14 @@ def work(settings: Audit, files: Files) -> None:
     }
     lineage.write_json(files.audit, document)
     lineage.write_text(files.card, card.page(settings.card, document, files.samples))
-    by = {"similarity": measures.similarity, "encoder": settings.encoder.model}
+    among_real = {group: own["near_copies"]["share_among_real"] for group, own in groups.items()}
+    by = {
+        "similarity": measures.similarity,
+        "encoder": settings.encoder.model,
+        "among_real": among_real,
+    }
     closest_pairs.write([*shown, *others], files.nearest, by)
-    closest_pairs.plot(shown, real.root, measures.similarity, files.pairs)
+    closest_pairs.plot(settings.groups, shown, real.root, measures.similarity, files.pairs)
     title = f"Closest pairs of {files.method}"
     lineage.write_text(files.page, render([Picture(Path(files.pairs).read_bytes(), title)], title))
 

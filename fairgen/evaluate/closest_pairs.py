@@ -2,8 +2,8 @@
 sheet.
 """
 
+from collections import Counter
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,12 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from fairgen.core import images, parquet
+from fairgen.core.evenly import evenly
 from fairgen.evaluate import plots
 
 TILE = 96  # pixels
+LEFT_OUT = 12  # images of a cluster; the page shows no more, and to encode all of them would take longest
+NONE = "the filter kept no image"
 
 
 @dataclass(frozen=True)
@@ -48,10 +51,26 @@ def write(pairs: list[Pair], path: Path, facts: dict[str, Any]) -> None:
     parquet.write(path, columns, facts)
 
 
-def plot(pairs: list[Pair], root: Path, similarity: float, path: Path) -> None:
-    """A sheet of two rows per group, generated above real; pairs at or over `similarity` are marked."""
-    groups = [(name, list(own)) for name, own in groupby(pairs, key=lambda pair: pair.group)]
-    columns = max(len(own) for _, own in groups)
+def rejected(path: Path) -> dict[str, list[int]]:
+    """Of each group some rows that the filter left out: LEFT_OUT of each cluster, evenly over the scores."""
+    listed: dict[tuple[str, int], list[tuple[float, int]]] = {}
+    seen: Counter[str] = Counter()
+    for row in parquet.rows(path, ["group", "cluster", "score", "kept"]):
+        if not row["kept"]:
+            listed.setdefault((row["group"], row["cluster"]), []).append((-row["score"], seen[row["group"]]))
+        seen[row["group"]] += 1
+    found: dict[str, list[int]] = {group: [] for group in seen}
+    for (group, _), own in listed.items():
+        found[group] += [number for _, number in evenly(sorted(own), LEFT_OUT)]
+    return {group: sorted(numbers) for group, numbers in found.items()}
+
+
+def plot(names: list[str], pairs: list[Pair], root: Path, similarity: float, path: Path) -> None:
+    """A sheet of two rows per group, generated above real; pairs at or over `similarity` are marked. A group
+    without a kept image says so.
+    """
+    groups = [(name, [pair for pair in pairs if pair.group == name]) for name in names]
+    columns = max(1, *(len(own) for _, own in groups))
     figure = plt.figure(figsize=(0.9 * columns + 1.1, 2.3 * len(groups)))
     parts: Any = figure.subfigures(len(groups), 1)
     for part, (name, own) in zip(np.atleast_1d(parts), groups, strict=True):
@@ -60,6 +79,9 @@ def plot(pairs: list[Pair], root: Path, similarity: float, path: Path) -> None:
         part.suptitle(name, fontsize=9, weight="bold", x=0.14, y=0.97, ha="left")
         for ax in axes.flat:
             ax.set_axis_off()
+        if not own:
+            part.text(0.14, 0.5, NONE, fontsize=8, va="center")
+            continue
         for row, word in enumerate(("generated", "nearest\nreal")):
             part.text(0.12, 0.62 - 0.4 * row, word, fontsize=8, ha="right", va="center")
         real = images.load(root, [pair.real["path"] for pair in own], TILE)

@@ -106,7 +106,7 @@ def nearest(
     not count.
     """
     best = []
-    for start in range(0, len(points), 256):
+    for start in range(0, max(1, len(points)), 256):
         cosine = points[start : start + 256] @ among.T
         if skip is not None:
             cosine[torch.arange(len(cosine)), skip[start : start + 256]] = -1

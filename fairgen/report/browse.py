@@ -7,15 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from jinja2 import Template
 from markupsafe import Markup
 
 from fairgen import __version__
 from fairgen.core import job, lineage, parquet
 from fairgen.core.html import fragment
 from fairgen.evaluate import results
-from fairgen.report import cover, gallery, gallery_facts, page_parts, replicated, training_curves
+from fairgen.report import cover, gallery, gallery_facts, page_parts, replicated, shots, training_curves
 from fairgen.report.charts import curves_section
-from fairgen.report.costs import spent
+from fairgen.report.costs import Jobs, spent
 from fairgen.report.gallery_images import every_shot, read_images
 
 SECTIONS = (
@@ -68,10 +69,14 @@ def read_blocks(settings: Browse, files: Files) -> tuple[list[gallery.Block], li
     trained = {group: [row for row in rows if row["group"] == group] for group in settings.groups}
     names = [one.name for one in settings.sets]
     pairs = zip(files.selections, files.nearest, strict=True)
-    drawn = {name: gallery.shots(*pair) for name, pair in zip(names, pairs, strict=True)}
+    drawn = {name: shots.shots(*pair) for name, pair in zip(names, pairs, strict=True)}
     several = [one.name for one in settings.sets if one.clusters > 1]
     clusters = dict(zip(several, files.clusters, strict=True))
-    return gallery.blocks(settings.groups, trained, drawn, clusters, settings.images), rows
+    shares = {
+        name: parquet.facts(path)["among_real"] for name, path in zip(names, files.nearest, strict=True)
+    }
+    found = gallery.blocks(settings.groups, trained, drawn, clusters, settings.images)
+    return gallery.beside_real(found, shares), rows
 
 
 def result_part(document: dict[str, Any]) -> dict[str, Any]:
@@ -99,6 +104,7 @@ def images_part(settings: Browse, files: Files) -> dict[str, Any]:
     )
     return {
         **{"blocks": blocks, "images": images, "count": count, **measure},
+        "closest": min(count, shots.close(count)),
         "facts": gallery_facts.facts(blocks, settings.sets, images, measure["similarity"]),
         "rules": gallery_facts.rules(settings.sets),
         "clusters": gallery_facts.clusters(blocks),
@@ -108,33 +114,48 @@ def images_part(settings: Browse, files: Files) -> dict[str, Any]:
 def costs_part(settings: Browse, files: Files) -> dict[str, Any]:
     """What it is given of costs, as they are now."""
     scopes = ["any", *(f"bias-{ratio}" for ratio in settings.ratios)]
-    taken = spent(Path(files.benchmarks), settings.owners, scopes, settings.computing, int(files.gpus))
+    jobs = Jobs(settings.owners, scopes, settings.seeds, settings.groups)
+    taken = spent(Path(files.benchmarks), jobs, settings.computing, int(files.gpus))
     costs = {what: page_parts.costs_by(taken, what) for what in ("stage", "method")}
     return {"costs": costs, "total": page_parts.amounts(taken)}
+
+
+def whole(template: Template, given: dict[str, Any], most: float) -> str:
+    """The page; one of more than so many MB says so, as the images alone are chosen by that."""
+    page = template.render(given, large=None)
+    size = len(page.encode()) / 1e6
+    if size <= most:
+        return page
+    job.log.warning(
+        "the page takes %.1f MB, more than browse.megabytes (%g): that bounds its images, of which it shows"
+        " one of each place at least; lower browse.images, or compare fewer methods, for a smaller one",
+        size,
+        most,
+    )
+    return template.render(given, large=size)
 
 
 def work(settings: Browse, files: Files) -> None:
     """Write the page."""
     pages = page_parts.templates(files.assets[0].parent)
     scopes = ["any", f"bias-{settings.ratios[0]}"]
-    trained = (Path(files.trained), scopes, settings.owners)
+    made_from = lineage.current.sources.split() if lineage.current.hash else None
+    trained = (Path(files.trained), scopes, settings.owners, settings.seeds, made_from)
     curves = curves_section(training_curves.charts(*trained), pages)
     sketches, left_out = training_curves.sketches(*trained)
     claims, where = replicated.read(files.replicates, settings.dataset)
-    html = pages.get_template("report.html").render(
-        settings=settings,
-        version=__version__,
-        sections=[one for one in SECTIONS if one[0] != "curves" or curves],
+    given = {
+        "settings": settings,
+        "version": __version__,
+        "sections": [one for one in SECTIONS if one[0] != "curves" or curves],
         **result_part(results.load(files.table)),
         **images_part(settings, files),
-        curves=curves,
-        sketches=sketches,
-        sketches_left_out=left_out,
+        **{"curves": curves, "sketches": sketches, "sketches_left_out": left_out},
         **{"claims": claims, "map": where},
         **costs_part(settings, files),
         **page_parts.inside(files.assets),
-    )
-    lineage.write_text(files.page, html)
+    }
+    lineage.write_text(files.page, whole(pages.get_template("report.html"), given, settings.megabytes))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from itertools import groupby
 from jinja2 import Environment
 from markupsafe import Markup
 
-from fairgen.report.evenly import evenly
+from fairgen.core.evenly import evenly
 
 WIDTH, HEIGHT = 420, 260  # of a drawing, in its own units
 LEFT, RIGHT, TOP, BOTTOM = 52, 96, 12, 42  # room around the axes; on the right for the lines' names

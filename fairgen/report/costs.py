@@ -23,6 +23,8 @@ FOLDERS = {
     "pixels": "decode",
 }
 
+OF_GROUPS = ("adapters", "samples", "prior")  # those of them with a file or a folder for each group
+
 # settings that change what comes out, not how long it takes
 FREE = (
     *(
@@ -142,23 +144,45 @@ class Spent:
     memory: float | None
 
 
-def spent(
-    benchmarks: Path, methods: list[str], scopes: list[str], computing: list[str], gpus: int
-) -> list[Spent]:
+@dataclass(frozen=True)
+class Jobs:
+    """The jobs of a comparison: by the methods, the bias ratios as folders are called, the seeds and the
+    groups that are its own. Ablations and replicates are other comparisons.
+    """
+
+    methods: list[str]
+    scopes: list[str]
+    seeds: list[int]
+    groups: list[str]
+
+    def holds(self, benchmark: Path) -> bool:
+        """Whether a job is one of them, by the relative path of its benchmark file."""
+        scope, method = place_of(benchmark)
+        if benchmark.parts[0] == "ablations" or benchmark.name == "replicates.tsv":
+            return False
+        if scope and (scope not in self.scopes or method not in ("", *self.methods)):
+            return False
+        parts = benchmark.with_suffix("").parts
+        folder = next((i for i, part in enumerate(parts[:-1]) if part in OF_GROUPS), None)
+        if folder is not None:
+            return parts[folder + 1] in self.groups
+        seed = next((part for part in parts if part.startswith("seed-")), None)
+        return seed is None or seed in {f"seed-{own}" for own in self.seeds}
+
+
+def spent(benchmarks: Path, own: Jobs, computing: list[str], gpus: int) -> list[Spent]:
     """What the finished jobs of a comparison took, by stage and method, the longest first.
 
     Args:
         benchmarks: the data set's folder of benchmark files.
-        methods: whose jobs count.
-        scopes: the bias ratios whose jobs count, as folders are called.
+        own: the jobs that count.
         computing: the stages that use GPUs.
         gpus: that each of their jobs has.
     """
     found: dict[tuple[str, str], list[dict[str, float]]] = defaultdict(list)
     for path in sorted(benchmarks.rglob("*.tsv")):
-        scope, method = place_of(path.relative_to(benchmarks))
-        rows = _measured(path)
-        if rows and (not scope or (scope in scopes and method in ("", *methods))):
+        _, method = place_of(path.relative_to(benchmarks))
+        if own.holds(path.relative_to(benchmarks)) and (rows := _measured(path)):
             found[rule_of(path.relative_to(benchmarks)), method].append(rows[-1])
     listed = [
         Spent(

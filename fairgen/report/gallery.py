@@ -7,42 +7,23 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from fairgen.core import lineage, parquet
-from fairgen.core.errors import FairgenError
-from fairgen.report.evenly import evenly
-
-OTHERS = 3  # one image that was left out for so many kept ones
-CLOSE = 4  # of so many kept images one is among those closest to a training image
-SAID = ("id", "prompt", "negative_prompt", "seed", "steps", "guidance", "borrowed_from")  # of samples
-
-
-@dataclass(frozen=True)
-class Shot:
-    """A generated image: where it lies, what the filter made of it, how it was drawn, and the training image
-    closest to it.
-    """
-
-    file: Path
-    row: int
-    cluster: int
-    score: float
-    reason: str  # why it was left out, "" if it was kept
-    about: dict[str, Any]  # SAID
-    real: str  # path of the closest training image
-    real_hash: str
-    real_group: str
-    similarity: float
-    near: bool  # similar enough to count as a near copy
+from fairgen.core import parquet
+from fairgen.core.evenly import evenly
+from fairgen.report.shots import Shot, shown
 
 
 @dataclass(frozen=True)
 class Strip:
-    """A method's images of one group and cluster: how many there are, and those that are shown."""
+    """A method's images of one group and cluster: how many there are, those that are shown, and how many of
+    all that were kept are near copies, beside the share of real images that are as similar to another one.
+    """
 
     name: str
     drawn: int
     kept: int
+    near: int  # of all kept ones
     shown: list[Shot]
+    among_real: float | None = None  # where the audit could tell
 
     @property
     def others(self) -> list[Shot]:
@@ -80,24 +61,19 @@ class Set:
     threshold: float
 
 
-def some(shots: Sequence[Shot], count: int) -> list[Shot]:
-    """Up to `count` images, the best score first: a quarter of them those closest to a training image, so
-    that copies are seen, the others spread evenly over the scores.
-    """
-    closest = sorted(shots, key=lambda shot: -shot.similarity)[: count // CLOSE]
-    ranked = sorted((s for s in shots if s not in closest), key=lambda shot: -shot.score)
-    return sorted([*closest, *evenly(ranked, count - len(closest))], key=lambda shot: -shot.score)
-
-
-def shown(shots: Sequence[Shot], count: int) -> list[Shot]:
-    """Some kept images, and some that were left out."""
-    kept, others = ([s for s in shots if bool(s.reason) is left] for left in (False, True))
-    return [*some(kept, count), *evenly(sorted(others, key=lambda s: -s.score), -(-count // OTHERS))]
-
-
 def strip(name: str, shots: Sequence[Shot], count: int) -> Strip:
     """A method's images of one group and cluster, of which some are shown."""
-    return Strip(name, len(shots), sum(not shot.reason for shot in shots), shown(shots, count))
+    kept = [shot for shot in shots if not shot.reason]
+    return Strip(name, len(shots), len(kept), sum(shot.near for shot in kept), shown(shots, count))
+
+
+def beside_real(blocks: list[Block], shares: dict[str, dict[str, float | None]]) -> list[Block]:
+    """The same, each strip with the share of near copies among its group's real images, by set and group."""
+
+    def told(block: Block, one: Strip) -> Strip:
+        return replace(one, among_real=shares.get(one.name, {}).get(block.group))
+
+    return [replace(block, strips=[told(block, one) for one in block.strips]) for block in blocks]
 
 
 def thinned(blocks: list[Block], count: int) -> list[Block]:
@@ -107,45 +83,6 @@ def thinned(blocks: list[Block], count: int) -> list[Block]:
         return replace(one, shown=shown(one.shown, count))
 
     return [replace(b, real=evenly(b.real, count), strips=[less(s) for s in b.strips]) for b in blocks]
-
-
-def shots(selection: Path, nearest: Path) -> dict[str, list[Shot]]:
-    """The images of every group of a synthetic set, in the order of its files.
-
-    Raises:
-        FairgenError: the samples are not those that were selected from, or the closest images are those of
-            others.
-    """
-    lineage.check_files(parquet.facts(selection).get("samples", {}))
-    limit = parquet.facts(nearest)["similarity"]
-    close = {row["id"]: row for row in parquet.rows(nearest)}
-    found: dict[str, list[Shot]] = {}
-    said: dict[str, list[dict[str, Any]]] = {}
-    for row in parquet.rows(selection, ["id", "group", "cluster", "file", "score", "reason"]):
-        own = found.setdefault(row["group"], [])
-        drawn = said.get(row["file"]) or said.setdefault(
-            row["file"], parquet.rows(Path(row["file"]), list(SAID))
-        )
-        if row["id"] not in close or drawn[len(own)]["id"] != row["id"]:
-            raise FairgenError(
-                f"{nearest}: it says nothing of {row['id']}; delete it and call snakemake again"
-            )
-        real = close[row["id"]]
-        shot = Shot(
-            file=Path(row["file"]),
-            row=len(own),
-            cluster=row["cluster"],
-            score=row["score"],
-            reason=row["reason"],
-            about=drawn[len(own)],
-            real=real["real"],
-            real_hash=real["real_hash"],
-            real_group=real["real_group"],
-            similarity=real["similarity"],
-            near=real["similarity"] >= limit,
-        )
-        own.append(shot)
-    return found
 
 
 def blocks(
@@ -190,16 +127,20 @@ def cluster_blocks(
     count: int,
 ) -> list[Block]:
     """A block of every cluster of a group; where a donor's generators have drawn, the clusters are the
-    donor's, and all real images of the group stand beside each.
+    donor's, and all real images of the group stand beside each. Methods may differ in whether they borrow.
     """
+    by_donor: dict[str, dict[str, list[Shot]]] = {}
+    for name, own in drawn.items():
+        if own:
+            by_donor.setdefault(own[0].about["borrowed_from"], {})[name] = own
     found = []
-    donor = next((s.about["borrowed_from"] for own in drawn.values() for s in own), "")
-    seen = sorted({shot.cluster for own in drawn.values() for shot in own})
-    for cluster in seen:
-        of = f" of {donor}, whose generators draw for this group" if donor else f" of {len(seen)}"
-        real = rows if donor else [row for row in rows if members.get(row["id"]) == cluster]
-        strips = [strip(n, [s for s in own if s.cluster == cluster], count) for n, own in drawn.items()]
-        found.append(block(group, str(cluster), f"cluster {cluster}{of}", real, strips, count))
+    for donor, listed in sorted(by_donor.items()):
+        seen = sorted({shot.cluster for own in listed.values() for shot in own})
+        for cluster in seen:
+            of = f" of {donor}, whose generators draw for this group" if donor else f" of {len(seen)}"
+            real = rows if donor else [row for row in rows if members.get(row["id"]) == cluster]
+            strips = [strip(n, [s for s in own if s.cluster == cluster], count) for n, own in listed.items()]
+            found.append(block(group, str(cluster), f"cluster {cluster}{of}", real, strips, count))
     return found
 
 

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from fairgen.report.gallery import Block, Set, Shot, Strip
+from fairgen.report.gallery import Block, Set, Strip
 from fairgen.report.gallery_images import Images, every_shot, only_closest
+from fairgen.report.shots import Shot
 
 RULES = {  # what an image's score is, by `filter.by`
     "probability": "the probability of its own group's prompt among those of all groups, by the scorer",
@@ -24,7 +25,8 @@ def rules(sets: list[Set]) -> dict[str, list[str]]:
 
 def facts(blocks: list[Block], sets: list[Set], images: Images, limit: float | None) -> dict[str, Any]:
     """All that the script says of images: generated ones in the page's order, and the closest training images
-    by path, with their content where the page does not hold it already.
+    by path, with their content where the page does not hold it already; and how many
+    of all kept images are near copies.
     """
     scores = {one.name: RULES[one.by] for one in sets}
     shots = [
@@ -41,7 +43,11 @@ def facts(blocks: list[Block], sets: list[Set], images: Images, limit: float | N
         }
         for shot in every_shot(blocks)
     }
-    return {"shots": shots, "real": real}
+    strips = [strip for block in blocks for strip in block.strips]
+    return {
+        **{"shots": shots, "real": real},
+        **{"kept": sum(strip.kept for strip in strips), "near": sum(strip.near for strip in strips)},
+    }
 
 
 def told(shot: Shot, strip: Strip, block: Block) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fairgen.report import gallery, web_images
+from fairgen.report.shots import Shot
 
 MOST = 512  # pixels of a real image's shorter side where no generated one says how large they are
 
@@ -32,7 +33,7 @@ class Images:
         return drawn + places + sum(len(self.real[path]) for path in only_closest(blocks))
 
 
-def every_shot(blocks: list[gallery.Block]) -> Iterator[gallery.Shot]:
+def every_shot(blocks: list[gallery.Block]) -> Iterator[Shot]:
     """Yield all generated images, in the page's order."""
     for block in blocks:
         for strip in block.strips:

@@ -11,11 +11,14 @@ from fairgen.evaluate.claims import FINETUNED, MARGIN, OURS, Judgement, judge, r
 
 @dataclass(frozen=True)
 class Cell:
-    """The best method of a ratio, its figure, and the methods that are not set apart from it."""
+    """The best method of a ratio, its figure, the methods that are not set apart from it, and whether there
+    is no other.
+    """
 
     method: str
     figure: dict[str, Any]
     level: list[str]
+    alone: bool = False
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,8 @@ def cell(document: dict[str, Any], ratio: str) -> Cell:
     level = [
         name for name, lead in comparison["leader_minus"].items() if not lead["ci95"] or lead["ci95"][0] <= 0
     ]
-    return Cell(leader, document["results"][ratio][leader]["worst_group_accuracy"], level)
+    methods = document["results"][ratio]
+    return Cell(leader, methods[leader]["worst_group_accuracy"], level, alone=len(methods) == 1)
 
 
 def claims(document: dict[str, Any], path: Path) -> Claims:

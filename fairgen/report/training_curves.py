@@ -2,10 +2,12 @@
 for each method and group, or method and stage, with a line for each cluster or seed; and the images that
 adapters have drawn while they were trained.
 
-They are no input of the page: a training that was not watched has none, and no curve changes a result.
+They are no input of the page: a training that was not watched has none, and no curve changes a result. But
+only trainings count that the page's inputs were made from, as the lineages of these say: a folder may hold
+others.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,18 +25,23 @@ MOST = 3_000_000  # characters of all these images
 VALIDATION = "validation_"  # begins what classifiers' weights are selected by; it comes before the loss
 
 
-def charts(results: Path, scopes: list[str], methods: list[str]) -> list[tuple[str, list[Series]]]:
+def charts(
+    results: Path, scopes: list[str], methods: list[str], seeds: list[int], made_from: Collection[str] | None
+) -> list[tuple[str, list[Series]]]:
     """A chart's name and its lines, in the order of methods, adapters first.
 
     Args:
         results: the data set's folder of results.
         scopes: folders of bias ratios in it.
         methods: whose trainings are shown.
+        seeds: of the classifiers that are shown.
+        made_from: lineages of all that the page is made from; None where nothing is recorded (a stage
+            called by hand).
     """
     found: dict[str, list[Series]] = {}
     for method in methods:
         for folder in (results / scope / method for scope in scopes):
-            for place, run in runs(folder):
+            for place, run in runs(folder, seeds, made_from):
                 figure, steps, values = curve(run)
                 if steps:
                     name, line = called(method, place, run)
@@ -53,14 +60,16 @@ class Sketch:
     words: str
 
 
-def sketches(results: Path, scopes: list[str], methods: list[str]) -> tuple[list[Sketch], int]:
+def sketches(
+    results: Path, scopes: list[str], methods: list[str], seeds: list[int], made_from: Collection[str] | None
+) -> tuple[list[Sketch], int]:
     """What adapters have drawn while they were trained, as much as a page can hold, and how many are left
     out; see `charts`.
     """
     found, size, left_out = [], 0, 0
     for method in methods:
         for folder in (results / scope / method for scope in scopes):
-            for place, run in runs(folder):
+            for place, run in runs(folder, seeds, made_from):
                 name, line = called(method, place, run)
                 for sample in run["samples"]:
                     images = sample["images"][:SHOWN]
@@ -80,14 +89,19 @@ def near(sample: dict[str, Any]) -> str:
     return own if held_out is None else f"{own} ({held_out:.0%} of held-out images are)"
 
 
-def runs(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+def runs(
+    folder: Path, seeds: list[int], made_from: Collection[str] | None
+) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield every run whose curves lie in a method's folder and belong to the artifact beside them, with the
-    artifact's place there.
+    artifact's place there; see `charts`.
     """
-    for pattern in ("adapters/**/*.safetensors", "pretrain/*.safetensors", "seed-*/model.safetensors"):
+    patterns = ["adapters/**/*.safetensors"]
+    patterns += [f"pretrain/seed-{seed}.safetensors" for seed in sorted(seeds)]
+    patterns += [f"seed-{seed}/model.safetensors" for seed in sorted(seeds)]
+    for pattern in patterns:
         for artifact in sorted(folder.glob(pattern)):
-            if curves.beside(artifact).is_file():
-                own = (lineage.read(artifact) or {}).get("hash", "")
+            own = (lineage.read(artifact) or {}).get("hash", "")
+            if curves.beside(artifact).is_file() and (made_from is None or own in made_from):
                 place = str(artifact.relative_to(folder).with_suffix(""))
                 yield from ((place, run) for run in (curves.read(artifact, own) or {}).get("runs", []))
 

@@ -1,6 +1,7 @@
 """The settings that each stage's jobs get, one function per stage: what is tracked is what is used.
 
-Pure functions of the config and a job's wildcards; nothing heavy is imported here.
+Pure functions of the config and a job's wildcards; nothing heavy is imported here. Those of the stages that
+generate images stand in `generator_settings`.
 """
 
 from collections.abc import Callable
@@ -9,18 +10,10 @@ from math import prod
 from fairgen.core.errors import FairgenError
 from fairgen.core.settings import canonical
 from fairgen.workflow import compared
+from fairgen.workflow.generator_settings import GENERATING, adapt, base
 from fairgen.workflow.job_settings import Job, attributes, each, fields, network
-from fairgen.workflow.method_chain import Config, block, chosen, dataset_block, extra, recipe
+from fairgen.workflow.method_chain import Config, block, dataset_block, extra, recipe
 from fairgen.workflow.stages import STAGES
-
-# keys of `adapt` that were added later, with what changes nothing: left out of the settings, so that adapters
-# from before they were there stay what they are
-NEUTRAL = {"weighting": "none", "shift": 1, "crop": "centre", "captions": 0, "select": "last"}
-
-
-def base(job: Job) -> Config:
-    """The base model; its `memory` only if that is low."""
-    return {k: v for k, v in job.block("diffusion").items() if (k, v) != ("memory", "normal")}
 
 
 def draw(job: Job) -> Config:
@@ -57,76 +50,9 @@ def embed(job: Job) -> Config:
     return job.block("embed")
 
 
-def prior(job: Job) -> Config:
-    """The class images of one group."""
-    return {"prompts": each(job.own, "prompt"), "base": base(job), **job.block("prior")}
-
-
 def cluster(job: Job) -> Config:
     """How k-means runs."""
     return job.block("cluster")
-
-
-def adapt(job: Job) -> Config:
-    """The chosen recipe on the base, for one group; which of the two stages runs (`shared`) changes no
-    setting of it, nor does a key with its neutral value.
-    """
-    found = chosen(job.block("adapt"))
-    found = {k: v for k, v in found.items() if k != "shared" and (k not in NEUTRAL or v != NEUTRAL[k])}
-    return {
-        **found,
-        "base": base(job),
-        "prompts": each(job.own, "prompt"),
-        "donors": each(job.own, "donor"),
-    }
-
-
-def sample(job: Job) -> Config:
-    """How a group's images are drawn: with the base's guidance, or that of finetuned generators."""
-    found, adapted = job.block("sample"), job.block("adapt")
-    solver = (
-        {**found["solver"], "guidance": found["guidance_adapted"]}
-        if adapted["kind"] != "none"
-        else found["solver"]
-    )
-    return {
-        **{k: v for k, v in found.items() if k != "guidance_adapted"},
-        "solver": solver,
-        "token": adapted["token"],
-        "base": base(job),
-        "prompts": each(job.own, "prompt"),
-        "donors": each(job.own, "donor"),
-    }
-
-
-def score(job: Job) -> Config:
-    """The scorer, and the prompts that images are scored against."""
-    found = {k: v for k, v in job.block("score").items() if k != "second"}
-    return {**found, "prompts": each(job.groups, "prompt")}
-
-
-def score_second(job: Job) -> Config:
-    """The same with the second scorer."""
-    return {**score(job), "model": job.block("score")["second"]}
-
-
-def filter(job: Job) -> Config:
-    """Which images are kept."""
-    return job.block("filter")
-
-
-def audit(job: Job) -> Config:
-    """The figures of a synthetic set, and what its card says of it."""
-    found = job.block("audit")
-    own = ("encoder", "real_images", "near", "shown")
-    return {
-        **{k: found[k] for k in ("real_images", "near", "shown")},
-        "measures": {k: v for k, v in found.items() if k not in own},
-        "space": found["encoder"] or job.block("embed")["encoder"],
-        **{"scorer": job.block("score")["model"], **job.block("embed"), "groups": list(job.groups)},
-        "classes": each(job.groups, "target"),
-        "card": {"dataset": job.dataset, "seed": job.block("sample")["seed"], "filter": job.block("filter")},
-    }
 
 
 def pretrain(job: Job) -> Config:
@@ -183,11 +109,6 @@ def metrics(job: Job) -> Config:
     return {"groups": fields(job.groups, "target", "bias", "role"), "classes": job.classes}
 
 
-def audit_synthetic(job: Job) -> Config:
-    """The data set, for the titles."""
-    return {"dataset": job.dataset}
-
-
 def worst_group(job: Job) -> Config:
     """What the data set's table compares, and the config that it belongs to."""
     return {**compared.comparison(job.config, job.dataset), **compared.identity(job.config, job.dataset)}
@@ -241,7 +162,6 @@ def check(job: Job) -> Config:
 
 
 PREPARING = (draw, index, decode, split, embed, cluster)
-GENERATING = (prior, adapt, sample, score, score_second, filter, audit, audit_synthetic)
 JUDGING = (pretrain, finetune, metrics, worst_group, ablation, replicates, figures, pages, browse, check)
 BUILD: dict[str, Callable[[Job], Config]] = {
     **{function.__name__: function for function in (*PREPARING, *GENERATING, *JUDGING)},

@@ -7,7 +7,8 @@ import pytest
 import recorded
 
 import fairgen
-from fairgen.api.adapter import Adapter
+from fairgen.api.adapter import Adapter, read
+from fairgen.models import adapters
 
 
 @pytest.fixture
@@ -35,3 +36,24 @@ def test_curves_of_another_training_are_none(found: list[Adapter], change: dict 
     file = found[0].path.with_suffix(".curves.json")
     file.write_text("{" if change is None else json.dumps(json.loads(file.read_text()) | change))
     assert found[0].curves is None
+
+
+def test_of_a_shared_batch_each_adapter_has_its_own_curves_and_place(tmp_path: Path) -> None:
+    """The file of a group holds the adapters of all its clusters, and the curves beside it all their runs."""
+    file = tmp_path / "a-b.safetensors"
+    facts = {"cluster": 0, "kind": "lora", "images": 5, "settings": {"recipe": {"steps": 2}}}
+    config = {"r": 1, "target_modules": []}
+    with recorded.job("ada"):
+        members = {str(n): ({}, {**facts, "cluster": n, "images": 5 if n < 2 else 0}) for n in range(3)}
+        adapters.write_group(file, members, "unet", config)
+    runs = [
+        {"name": f"a-b/{n}", "phase": "adapt", "training": {"step": [1, 2], "loss": [n, n]}, "looks": {}}
+        for n in range(2)
+    ]
+    file.with_suffix(".curves.json").write_text(json.dumps({"lineage": "ada", "runs": runs}))
+    found = read(file, "a-b")
+    assert [list(one.curves["value"]) for one in found[:2]] == [[0, 0], [1, 1]]
+    assert [set(one.curves["run"]) for one in found[:2]] == [{"a-b/0"}, {"a-b/1"}]
+    assert found[2].curves is None  # it borrows
+    assert [one.path.name for one in found] == [f"a-b.safetensors#{n}" for n in range(3)]
+    assert all(adapters.read_facts(one.path)["cluster"] == one.cluster for one in found)

@@ -163,7 +163,10 @@ def test_mistakes_are_one_line(place: Path, call: Callable[[Results], object], t
     assert "\n" not in str(said.value)
 
 
-def replicated(place: Path, *parents: Path) -> None:
+REPLICATES = ("birds", "birds-1", "birds-2")
+
+
+def replicated(place: Path, *parents: Path, names: tuple[str, ...] = REPLICATES) -> None:
     """Write replicates of the result."""
     files = []
     for i in range(3):
@@ -171,7 +174,7 @@ def replicated(place: Path, *parents: Path) -> None:
         methods = {"erm": [0.5], "vanilla": [0.5], "groupdro": [0.25 + i / 8], "lora": [0.75 + i / 16]}
         files[-1].write_text(json.dumps(result(ratios=(0.9,), **methods)))
     with recorded.job("ac", *parents):
-        settings = Replicates("birds", ["birds", "birds-1", "birds-2"], None)
+        settings = Replicates("birds", list(names), None)
         work(settings, Files(work=None, tables=files, replicates=place / "replicates.json"))
 
 
@@ -186,6 +189,24 @@ def test_replicates_and_claims_are_there_where_they_were_made(place: Path) -> No
     assert (gain.claim, gain.mean, gain.verdict) == ("1. finetuned above vanilla", 0.3125, "held")
     with pytest.raises(FairgenError, match="no dreambooth, clustered among the methods"):
         found.claims()
+
+
+def test_replicates_need_not_name_the_data_set_itself(place: Path) -> None:
+    """Their own tables say whether they are still of them; those that were not copied cannot be asked."""
+    names = ("birds-1", "birds-2", "birds-3")
+    tables = [place.parent / name / "worst_group.json" for name in names[:2]]
+    for number, table in enumerate(tables):
+        table.parent.mkdir()
+        with recorded.job(f"7ab{number}"):
+            recorded.lineage.write_json(table, {})
+    replicated(place, *tables, names=names)
+    found = fairgen.open(place)
+    assert list(found.replicates.query("method == 'lora'")["replicate"]) == list(names)
+    assert found.claims(finetuned=("lora",), ours="lora")
+    with recorded.job("0dd"):
+        recorded.lineage.write_json(tables[1], {})
+    with pytest.raises(FairgenError, match=r"replicates\.json was not made from .*birds-2/worst_group\.json"):
+        _ = found.replicates
 
 
 def test_replicates_of_another_result_are_refused(place: Path) -> None:

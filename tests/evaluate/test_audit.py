@@ -4,6 +4,7 @@ import base64
 import hashlib
 import io
 import json
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,8 +15,9 @@ from pictures import photo
 from PIL import Image
 
 from fairgen.core import parquet
-from fairgen.evaluate import audit
+from fairgen.evaluate import audit, closest_pairs
 from fairgen.generate.scoring import Score, score
+from fairgen.report import shots
 
 
 def test_flaws_of_kept_images_are_counted(audit_document: dict) -> None:
@@ -52,7 +54,51 @@ def test_every_image_has_its_closest_training_image_also_those_that_were_left_ou
     assert rows["a/0"]["real"] == rows["a/12"]["real"]
     assert rows["a/0"]["similarity"] == pytest.approx(rows["a/12"]["similarity"], abs=1e-5)
     facts = parquet.facts(folder / "nearest.parquet")
+    share = audit_document["groups"]["a"]["near_copies"]["share_among_real"]
+    assert facts.pop("among_real") == {"a": share, "b": None}
     assert facts == {"similarity": audit_document["similarity"], "encoder": audit_document["encoder"]}
+
+
+def refused(folder: Path, place: Path, groups: set[str]) -> dict:
+    """The audit, at another place, of a set of which the filter kept no image of these groups."""
+    shutil.copytree(folder, place)
+    table, facts = parquet.read(place / "selection.parquet"), parquet.facts(place / "selection.parquet")
+    rows = table.to_pylist()
+    for row in rows:
+        row |= {"kept": False, "reason": "over quota"} if row["group"] in groups else {}
+    for group in groups:
+        facts["groups"][group]["kept"] = 0
+    parquet.write(place / "selection.parquet", {name: [row[name] for row in rows] for name in rows[0]}, facts)
+    audited.run(place, place, [])
+    return json.loads((place / "audit.json").read_text())
+
+
+@pytest.mark.parametrize("groups", [{"b"}, {"a", "b"}], ids=["one group", "all groups"])
+def test_a_group_of_which_no_image_was_kept_has_null_figures(
+    folder: Path, audit_document: dict, tmp_path: Path, groups: set[str]
+) -> None:
+    found = refused(folder, tmp_path / "x", groups)
+    own = found["groups"]["b"]
+    assert own["null_because"] == "0 generated and 12 real images; audit.min_images asks for 10"
+    assert own["near_copies"] == {"flagged": 0, "share": None, "share_among_real": None}
+    assert (own["kernel_distance"], own["transfer"]["real_to_synthetic"]) == (None, None)
+    assert (own["black"], own["duplicates"], own["real_images"]) == (0, 0, 12)
+    if "a" not in groups:
+        assert found["groups"]["a"] == audit_document["groups"]["a"]
+    assert {pair["group"] for pair in found["closest_pairs"]} == {"a", "b"} - groups
+    assert "b: 0 generated and 12 real images" in (tmp_path / "x/selection.md").read_text()
+    with Image.open(tmp_path / "x/nearest.png") as picture:  # a place for each group
+        assert picture.size[1] > 300
+    assert "b/0" in parquet.read(tmp_path / "x/nearest.parquet")["id"].to_pylist()  # left out, and looked at
+
+
+def test_no_more_left_out_images_are_looked_at_than_the_page_shows(folder: Path, tmp_path: Path) -> None:
+    refused(folder, tmp_path / "x", {"a"})
+    names = [row["id"] for row in parquet.rows(tmp_path / "x/nearest.parquet") if row["group"] == "a"]
+    assert len(names) == closest_pairs.LEFT_OUT < 14
+    assert {"a/0", "a/13"} <= set(names)  # the best and the worst score
+    page = shots.shots(tmp_path / "x/selection.parquet", tmp_path / "x/nearest.parquet")["a"]
+    assert len(shots.shown(page, 3 * closest_pairs.LEFT_OUT)) == closest_pairs.LEFT_OUT
 
 
 def test_figures_of_few_images_are_null_with_the_reason(audit_document: dict) -> None:

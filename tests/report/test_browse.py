@@ -12,14 +12,17 @@ from pathlib import Path
 import looked_at
 import pytest
 from browser import Browser, driven, needs_browser
-from looked_at import COPY, EVIL, SETTINGS
+from looked_at import COPY, EVIL, SETTINGS, table
 from PIL import Image
 
+from fairgen.core import lineage, parquet
 from fairgen.core.errors import FairgenError
 from fairgen.report import web_images
 from fairgen.report.browse import Files, work
 
 COUNT = "[...document.querySelectorAll('.tile[data-shot]')].filter(t => t.offsetParent).length"
+ALONE = {"vanilla": [0.70, 0.71, 0.69]}
+BEATEN = {**ALONE, "lora": [0.80, 0.81, 0.79]}
 FOCUS = (
     "document.activeElement.dataset.shot ?? document.activeElement.dataset.real ?? document.activeElement.id"
 )
@@ -90,6 +93,8 @@ def test_filters_leave_what_they_say(tab: Browser, files: Files) -> None:
     tab.click("#all")
     assert tab.ask(COUNT) == whole
     assert choose(tab, show="near") == 1
+    told = "Near copies among all kept images: 1 of 21; the page shows some images only."
+    assert told in tab.ask("document.getElementById('shown').textContent")
     assert choose(tab, show="near", method="clustered") == 0
     # real images of a group stand beside what is left of its images
     tab.click("#all")
@@ -238,6 +243,10 @@ def test_the_page_says_what_came_out_and_what_it_took(files: Files) -> None:
     assert "results/<script>" in text and "list them under replicates in the config" in text
     assert "The score is the probability of its own group's prompt" in text
     assert "On the images of clustered train clustered, clustered-groupdro." in text
+    assert "4 kept images of each are shown at most: 1 of them is the one closest to a training image" in text
+    assert "8 of 12 kept, 4 shown; near copies: 1 of 8 kept, 12.5 % (among real images 6.2 %)" in text
+    assert "near copies: 0 of 2 kept," not in text  # too few real ones to tell
+    assert "Images This page holds training images with their file names" in text
     assert "cluster 0 of a, whose generators draw for this group" in text
     assert "lora, generators of a: training loss" in text and "cluster 0 from 1 to 0.25." in text
 
@@ -257,6 +266,20 @@ def test_fewer_images_are_shown_where_they_would_not_fit(files: Files, tmp_path:
     assert "(the 4 that browse.images asks for would take more than browse.megabytes : 0.1)" in read(small)
 
 
+def test_a_page_that_is_larger_than_asked_says_so(
+    files: Files, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert "more than browse.megabytes" not in read(files).partition("fairgen 0.")[2]
+    small = replace(files, page=tmp_path / "report.html")
+    work(replace(SETTINGS, megabytes=0.01), small)
+    size = len(small.page.read_bytes()) / 1e6
+    assert size > 0.01
+    assert f"This page takes {size:.1f} MB, more than browse.megabytes (0.01)" in read(small).replace(
+        " )", ")"
+    )
+    assert f"the page takes {size:.1f} MB, more than browse.megabytes (0.01)" in caplog.text
+
+
 def test_without_generators_real_images_are_left(files: Files, tmp_path: Path) -> None:
     made = {"page": tmp_path / "report.html", "trained": str(tmp_path)}
     settings, bare = looked_at.without_generators(replace(files, **made))
@@ -264,6 +287,37 @@ def test_without_generators_real_images_are_left(files: Files, tmp_path: Path) -
     assert "No compared method draws images." in read(bare)
     assert bare.page.read_text().count('data-real="') == 4 + 2
     assert 'id="curves"' not in bare.page.read_text()  # nor is there any training
+
+
+def test_a_group_of_which_no_image_was_kept_says_so(tmp_path: Path) -> None:
+    found = looked_at.written(tmp_path)
+    rows = parquet.read(found.selections[0]).to_pylist()
+    columns = {name: [row[name] for row in rows] for name in rows[0]}
+    columns["kept"] = [row["kept"] and row["group"] == "a" for row in rows]
+    columns["reason"] = ["" if kept else "over quota" for kept in columns["kept"]]
+    parquet.write(found.selections[0], columns)
+    work(SETTINGS, found)
+    assert "lora 0 of 3 kept, 0 shown; near copies: no image was kept" in read(found)
+
+
+def test_a_method_without_others_is_not_ahead_of_all(files: Files, tmp_path: Path) -> None:
+    tables = [table(tmp_path, *one) for one in (("x", 0.9, ALONE), ("y", 0.9, BEATEN))]
+    made = replace(files, replicates=tables, page=tmp_path / "report.html")
+    work(*looked_at.without_generators(made))
+    assert "vanilla 0.700 (0.675 – 0.725) the only method compared" in read(made)
+    assert read(made).count("ahead of all") == 1
+
+
+def test_trainings_that_the_inputs_do_not_come_from_are_not_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = looked_at.written(tmp_path)
+    for sources, shown in (("ada other", True), ("other", False)):
+        monkeypatch.setattr(lineage, "current", lineage.Lineage(hash="ada"))
+        looked_at.write_trained(tmp_path)
+        monkeypatch.setattr(lineage, "current", lineage.Lineage(hash="page", sources=sources))
+        work(SETTINGS, found)
+        assert ("lora, generators of a: training loss" in read(found)) is shown
 
 
 def test_an_image_that_has_changed_since_is_not_shown(tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ from pathlib import Path
 
 from fairgen.report import costs, page_parts
 
+OWN = costs.Jobs(["lora", "vanilla"], ["any", "bias-0.95"], [0], ["a"])
+
 
 def measured(folder: Path, name: str, seconds: float, processor: str = "1800", memory: str = "1024") -> None:
     """The benchmark file of one job, as snakemake writes it."""
@@ -23,7 +25,7 @@ def test_hours_are_added_up_by_stage_and_method(tmp_path: Path) -> None:
     measured(tmp_path, "bias-0.9/lora/score", 7)  # of another ratio
     measured(tmp_path, "bias-0.95/other/score", 7)  # of a method that is not compared
     (tmp_path / "worst_group.tsv").write_text("s\th:m:s\n")  # cut short
-    found = costs.spent(tmp_path, ["lora", "vanilla"], ["any", "bias-0.95"], ["adapt", "sample"], 2)
+    found = costs.spent(tmp_path, OWN, ["adapt", "sample"], 2)
     assert [(one.stage, one.method, one.jobs) for one in found] == [
         ("adapt", "lora", 2),
         ("sample", "vanilla", 1),
@@ -46,4 +48,17 @@ def test_hours_are_added_up_by_stage_and_method(tmp_path: Path) -> None:
 
 
 def test_no_measurements_cost_nothing(tmp_path: Path) -> None:
-    assert costs.spent(tmp_path / "none", ["lora"], ["any"], [], 0) == []
+    assert costs.spent(tmp_path / "none", OWN, [], 0) == []
+
+
+def test_jobs_of_other_comparisons_are_not_counted(tmp_path: Path) -> None:
+    cell = "bias-0.95/lora"
+    own = ["index", "figures", "prior/a", f"{cell}/adapters/a/0", f"{cell}/adapters/a", f"{cell}/samples/a"]
+    own += [f"{cell}/cluster", f"{cell}/pretrain/seed-0", f"{cell}/seed-0/finetune", "any/vanilla/score"]
+    others = ["ablations/x", "ablations/x/replicates", "replicates", "prior/old", f"{cell}/adapters/old/7"]
+    others += [f"{cell}/adapters/old", f"{cell}/samples/old", f"{cell}/pretrain/seed-1"]
+    others += [f"{cell}/seed-1/finetune", f"{cell}/seed-1/metrics", "bias-0.9/lora/score", "any/other/score"]
+    for name in (*own, *others):
+        measured(tmp_path, name, 3600)
+    assert [name for name in (*own, *others) if OWN.holds(Path(f"{name}.tsv"))] == own
+    assert sum(one.jobs for one in costs.spent(tmp_path, OWN, [], 0)) == len(own)

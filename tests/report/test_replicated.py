@@ -1,29 +1,13 @@
 """Claims and map from tables over replicates."""
 
-import json
 from pathlib import Path
 
-from workflows import result
+from looked_at import table
 
-from fairgen.evaluate import replication
 from fairgen.report import replicated
 
 SAME = [0.70, 0.71, 0.69]
 STRONG = {"vanilla": SAME, "groupdro": SAME, "lora": [0.80, 0.81, 0.79], "clustered": [0.9, 0.91, 0.89]}
-
-
-def table(folder: Path, dataset: str, ratio: float | str, values: dict[str, list[float]]) -> Path:
-    """The replicates.json of three replicates of a data set."""
-    folder = folder / dataset
-    folder.mkdir()
-    tables = []
-    for i in range(3):
-        tables.append(folder / f"{i}.json")
-        own = {name: [listed[i]] for name, listed in values.items()}
-        tables[-1].write_text(json.dumps(result(dataset, ratios=(ratio,), **own)))
-    made = replication.Files(work=None, tables=tables, replicates=folder / "replicates.json")
-    replication.write(replication.Replicates(dataset, [dataset, "b", "c"], None), made)
-    return folder / "replicates.json"
 
 
 def test_the_claims_are_those_of_the_own_replicates_with_the_methods_that_are_there(tmp_path: Path) -> None:
@@ -35,8 +19,8 @@ def test_the_claims_are_those_of_the_own_replicates_with_the_methods_that_are_th
     (other, count, cells), (birds, _, own) = where.rows
     assert (other, count, birds) == ("other", 3, "birds")
     assert cells[1] is None and own[0] is None
-    assert cells[0] is not None and (cells[0].method, cells[0].level) == ("vanilla", [])
-    assert own[1] is not None and (own[1].method, own[1].level) == ("clustered", [])
+    assert cells[0] is not None and (cells[0].method, cells[0].level, cells[0].alone) == ("vanilla", [], True)
+    assert own[1] is not None and (own[1].method, own[1].level) == ("clustered", []) and not own[1].alone
 
 
 def test_what_cannot_be_judged_says_why(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from pictures import photo
 from workflows import PROJECT, result
 
 from fairgen.core import images, lineage, parquet, safetensors_file
+from fairgen.evaluate import replication
 from fairgen.generate.sample import FIELDS
 from fairgen.monitor import curves
 from fairgen.report.browse import Browse, Files
@@ -79,7 +80,7 @@ def write_set(folder: Path, name: str, drawn: dict[str, list[int]], donor: str =
         parquet.write_images(file, rows, FIELDS, {"borrowed_from": donor if place else ""})
     for stem, listed, facts in (
         ("selection", chosen, {}),
-        ("nearest", close, {"similarity": LIMIT, "encoder": EVIL}),
+        ("nearest", close, {"similarity": LIMIT, "encoder": EVIL, "among_real": {"a": 0.0625, EVIL: None}}),
     ):
         columns = {key: [row[key] for row in listed] for key in listed[0]}
         parquet.write(folder / name / f"{stem}.parquet", columns, facts)
@@ -97,6 +98,14 @@ def write_curves(
     curves.write(curves.beside(artifact), {"lineage": own, "runs": [curves.told(run)]})
 
 
+def write_trained(folder: Path) -> None:
+    """An adapter with its curves."""
+    trained = folder / "results/bias-0.99/lora/adapters/a/0.safetensors"
+    trained.parent.mkdir(parents=True, exist_ok=True)
+    safetensors_file.save(trained, {}, {})
+    write_curves(trained, "a/0", [1.0, 0.5, 0.25])
+
+
 def written(folder: Path) -> Files:
     """All that the page is made from; its own place is `report.html` there."""
     write_real(folder)
@@ -105,10 +114,7 @@ def written(folder: Path) -> Files:
     accuracies = {"erm": [0.3, 0.4, 0.5], "lora": [0.8, 0.85, 0.9], "clustered": [0.7, 0.8, 0.6]}
     document = result(EVIL, **accuracies)
     (folder / "worst_group.json").write_text(json.dumps(document))
-    trained = folder / "results/bias-0.99/lora/adapters/a/0.safetensors"
-    trained.parent.mkdir(parents=True)
-    safetensors_file.save(trained, {}, {})
-    write_curves(trained, "a/0", [1.0, 0.5, 0.25])
+    write_trained(folder)
     benchmarks = folder / "benchmarks/bias-0.99/lora/adapters/a"
     benchmarks.mkdir(parents=True)
     (benchmarks / "0.tsv").write_text("s\th:m:s\tmax_rss\tcpu_time\n7200.0\t2:00:00\t2048.00\t3600.00\n")
@@ -132,3 +138,17 @@ def without_generators(files: Files) -> tuple[Browse, Files]:
     """The same where no method draws images."""
     none: dict[str, list[Path]] = {"selections": [], "nearest": [], "clusters": []}
     return replace(SETTINGS, sets=[]), replace(files, **none)
+
+
+def table(folder: Path, dataset: str, ratio: float | str, values: dict[str, list[float]]) -> Path:
+    """The replicates.json of three replicates of a data set."""
+    folder = folder / dataset
+    folder.mkdir()
+    tables = []
+    for i in range(3):
+        tables.append(folder / f"{i}.json")
+        own = {name: [listed[i]] for name, listed in values.items()}
+        tables[-1].write_text(json.dumps(result(dataset, ratios=(ratio,), **own)))
+    made = replication.Files(work=None, tables=tables, replicates=folder / "replicates.json")
+    replication.write(replication.Replicates(dataset, [dataset, "b", "c"], None), made)
+    return folder / "replicates.json"

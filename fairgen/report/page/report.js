@@ -51,6 +51,7 @@
   // --- filters ----------------------------------------------------------------------------------------------------------
 
   const form = one("filters");
+  const near = ` Near copies among all kept images: ${facts.near} of ${facts.kept}; the page shows some images only.`;
 
   const shows = {
     "": () => true,
@@ -84,7 +85,7 @@
       const own = all(".block", gallery).filter((block) => block.dataset.group === head.dataset.group);
       head.hidden = own.every((block) => block.hidden);
     }
-    one("shown").textContent = `${count} of ${facts.shots.length} generated images of this page are shown.`;
+    one("shown").textContent = `${count} of ${facts.shots.length} generated images of this page are shown.${wanted.show === "near" ? near : ""}`;
     rove(visible()[0]);
   }
 

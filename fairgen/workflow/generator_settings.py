@@ -1,0 +1,88 @@
+"""The settings of the stages that generate images, choose among them and audit them; see `stage_settings`."""
+
+from fairgen.workflow.job_settings import Job, each
+from fairgen.workflow.method_chain import Config, chosen
+
+# keys of `adapt` that were added later, with what changes nothing: left out of the settings, so that adapters
+# from before they were there stay what they are
+NEUTRAL = {"weighting": "none", "shift": 1, "crop": "centre", "captions": 0, "select": "last"}
+
+
+def base(job: Job) -> Config:
+    """The base model; its `memory` only if that is low."""
+    return {k: v for k, v in job.block("diffusion").items() if (k, v) != ("memory", "normal")}
+
+
+def prior(job: Job) -> Config:
+    """The class images of one group."""
+    return {"prompts": each(job.own, "prompt"), "base": base(job), **job.block("prior")}
+
+
+def adapt(job: Job) -> Config:
+    """The chosen recipe on the base, for one group; which of the two stages runs (`shared`) changes no
+    setting of it, nor does a key with its neutral value.
+    """
+    found = chosen(job.block("adapt"))
+    found = {k: v for k, v in found.items() if k != "shared" and (k not in NEUTRAL or v != NEUTRAL[k])}
+    return {
+        **found,
+        "base": base(job),
+        "prompts": each(job.own, "prompt"),
+        "donors": each(job.own, "donor"),
+    }
+
+
+def sample(job: Job) -> Config:
+    """How a group's images are drawn: with the base's guidance, or that of finetuned generators."""
+    found, adapted = job.block("sample"), job.block("adapt")
+    solver = (
+        {**found["solver"], "guidance": found["guidance_adapted"]}
+        if adapted["kind"] != "none"
+        else found["solver"]
+    )
+    return {
+        **{k: v for k, v in found.items() if k != "guidance_adapted"},
+        "solver": solver,
+        "token": adapted["token"],
+        "base": base(job),
+        "prompts": each(job.own, "prompt"),
+        "donors": each(job.own, "donor"),
+    }
+
+
+def score(job: Job) -> Config:
+    """The scorer, and the prompts that images are scored against."""
+    found = {k: v for k, v in job.block("score").items() if k != "second"}
+    return {**found, "prompts": each(job.groups, "prompt")}
+
+
+def score_second(job: Job) -> Config:
+    """The same with the second scorer."""
+    return {**score(job), "model": job.block("score")["second"]}
+
+
+def filter(job: Job) -> Config:
+    """Which images are kept."""
+    return job.block("filter")
+
+
+def audit(job: Job) -> Config:
+    """The figures of a synthetic set, and what its card says of it."""
+    found = job.block("audit")
+    own = ("encoder", "real_images", "near", "shown")
+    return {
+        **{k: found[k] for k in ("real_images", "near", "shown")},
+        "measures": {k: v for k, v in found.items() if k not in own},
+        "space": found["encoder"] or job.block("embed")["encoder"],
+        **{"scorer": job.block("score")["model"], **job.block("embed"), "groups": list(job.groups)},
+        "classes": each(job.groups, "target"),
+        "card": {"dataset": job.dataset, "seed": job.block("sample")["seed"], "filter": job.block("filter")},
+    }
+
+
+def audit_synthetic(job: Job) -> Config:
+    """The data set, for the titles."""
+    return {"dataset": job.dataset}
+
+
+GENERATING = (prior, adapt, sample, score, score_second, filter, audit, audit_synthetic)
