@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from fairgen.commands.watch_jobs import OUTPUTS, Kind, kind_of, kind_of_output
+from fairgen.commands.watch_jobs import Kind, kind_of, kind_of_output, outputs
 from fairgen.commands.watch_log import Call, Log
 
 LOOK = 10.0  # seconds between searches for a process, which cost more than reading files
@@ -149,12 +149,12 @@ class Watched:
         return self._pid is not None
 
     def planned(self, call: Call) -> Counter[Kind]:
-        """All jobs of the call by kind, as its lock says; without one, those that have begun, and the others
-        by stage alone.
+        """All jobs of the call by kind, as its lock says; without one, and of rules that are not fairgen's,
+        those that have begun, and the others by stage alone.
         """
-        if self._locked:
-            return self._locked
-        found = Counter(kind_of(job) for job in call.jobs.values())
+        known = outputs() if self._locked else {}
+        begun = Counter(kind_of(job) for job in call.jobs.values() if job.stage not in (*known, "all"))
+        found = self._locked + begun
         for stage, count in call.planned.items():
             if stage == "all":  # it makes nothing
                 continue
@@ -166,13 +166,11 @@ def locked(folder: Path, call: Call) -> Counter[Kind]:
     """What the call will make, from its lock; nothing if no lock there fits its plan."""
     for path in (folder / ".snakemake/locks").glob("*.output.lock"):
         try:
-            outputs = set(path.read_text().splitlines())
+            made = set(path.read_text().splitlines())
         except OSError:
             continue
-        kinds = Counter(kind for output in outputs if (kind := kind_of_output(output)))
-        counts = Counter(
-            {stage: sum(n for kind, n in kinds.items() if kind[1] == stage) for stage in OUTPUTS}
-        )
-        if counts == Counter({stage: call.planned[stage] for stage in OUTPUTS}):
+        kinds = Counter(kind for output in made if (kind := kind_of_output(output)))
+        counts = {stage: sum(n for kind, n in kinds.items() if kind[1] == stage) for stage in outputs()}
+        if counts == {stage: call.planned[stage] for stage in outputs()}:
             return kinds
     return Counter()

@@ -19,9 +19,10 @@ from workflows import PROJECT, Workflow
 from fairgen import cli
 from fairgen.commands import watch_call
 from fairgen.commands.watch import Watch
-from fairgen.commands.watch_jobs import OUTPUTS, kind_of_output, progress_of, seconds
+from fairgen.commands.watch_jobs import kind_of_output, outputs, progress_of, seconds
 from fairgen.commands.watch_log import Log, stage_of
 from fairgen.commands.watch_screen import duration, line, screen, view
+from fairgen.workflow.stages import STAGES
 
 NOW = 1_790_000_000.0
 BIRDS = {"dataset": "birds", "scope": "bias-0.95", "method": "lora"}
@@ -282,20 +283,44 @@ def test_rules_of_another_workflow_are_shown_by_their_names(tmp_path: Path, aliv
 
 
 def test_the_first_output_of_every_rule_is_known() -> None:
+    """A stage's first output, and none of its others, says that it was made."""
     found = {}
     for path in (PROJECT / "rules").glob("*.smk"):
         for name, body in re.findall(r"^rule (\w+):\n(.*?)(?=^rule |\Z)", path.read_text(), re.M | re.S):
-            outputs = re.findall(
+            own = re.findall(
                 r'"results/\{dataset\}/([^"]+)"', body.partition("    output:")[2].partition("    log:")[0]
             )
-            found[name] = re.sub(r"\{\w+\}", "*", outputs[0])
-            kinds = [kind_of_output("results/d/" + re.sub(r"\{(\w+)\}", r"\1", output)) for output in outputs]
+            found[name] = re.sub(r"\{\w+\}", "*", own[0])
+            kinds = [kind_of_output("results/d/" + re.sub(r"\{(\w+)\}", r"\1", output)) for output in own]
             assert [kind[1] for kind in kinds if kind] == [name], name
-    assert found == OUTPUTS
+    assert found == outputs()
+    assert {*found} == {*STAGES}
+    assert kind_of_output("results/birds/report.html") == ("birds", "browse", "")
+
+
+def test_no_more_is_done_than_there_is(tmp_path: Path, alive: None) -> None:
+    """Jobs of all stages, and of rules that are another workflow's and no lock tells of."""
+    page = "results/birds/report.html"
+    call(
+        tmp_path,
+        recorded.HERE,
+        recorded.plan(browse=2, align=2, all=1),
+        begun("browse", 1, NOW, page, dataset="birds"),
+        finished("browse", 1, NOW + 1, 1, 5),
+        begun("align", 2, NOW, "aligned/birds/a", dataset="birds"),
+        finished("align", 2, NOW + 1, 2, 5),
+        begun("align", 3, NOW, "aligned/birds/b", dataset="birds"),
+    )
+    recorded.lock(tmp_path, page, "results/faces/report.html", "aligned/birds/a", "aligned/birds/b")
+    shot = Watch(tmp_path, frozenset({"birds"})).snapshot()
+    assert (shot.done, shot.total) == (2, 3)
+    assert [(row.stage, row.done, row.total) for row in shot.stages] == [("browse", 1, 1), ("align", 1, 2)]
+    shot = Watch(tmp_path).snapshot()
+    assert [(row.stage, row.total) for row in shot.stages] == [("browse", 2), ("align", 2)]
 
 
 def test_a_view_fits_its_terminal(tmp_path: Path, alive: None) -> None:
-    counts = {name: 2 for name in OUTPUTS}
+    counts = {name: 2 for name in outputs()}
     jobs = [adapting(n, f"a-long-name-of-a-group-{n}", NOW) for n in range(30)]
     call(tmp_path, recorded.HERE, recorded.plan(**counts | {"adapt": 40}), *jobs)
     shot = Watch(tmp_path).snapshot()
