@@ -52,7 +52,8 @@ def parsed(words: Sequence[str], profiles: bool = False) -> Any:
     from snakemake.cli import parse_args
 
     try:
-        with contextlib.redirect_stderr(io.StringIO()):
+        # words such as --version make it print and exit, which is left to the call itself
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             return parse_args(list(words))[1] if profiles else parser().parse_args(list(words))
     except (Exception, SystemExit):
         return None

@@ -63,6 +63,10 @@ def test_it_becomes_snakemake(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
     assert became[0][1:3] == ["-m", "snakemake"]
     assert became[0][-3:] == ["-c1", "-n", BIRDS]
     assert capsys.readouterr().err.startswith("fairgen run: snakemake --snakefile ")
+    for word in ("--version", "--help"):  # said once, by snakemake
+        assert cli.main(["run", "birds", word]) == 0
+        assert became.pop()[-1] == word
+        assert capsys.readouterr().out == ""
     assert cli.main(["run", "--help"]) == 0
     assert "usage: fairgen run [TARGET ...]" in capsys.readouterr().out
     assert len(became) == 1
