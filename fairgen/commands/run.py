@@ -7,7 +7,6 @@ import argparse
 import contextlib
 import io
 import os
-import re
 import shlex
 import sys
 from collections.abc import Sequence
@@ -15,10 +14,9 @@ from functools import cache
 from typing import Any
 
 from fairgen.core.errors import FairgenError
-from fairgen.workflow import project
+from fairgen.workflow import names, project
 from fairgen.workflow.stages import STAGES
 
-NAME = re.compile(r"[A-Za-z][\w-]*")  # what a data set's can be
 MARK = "results/…/worst_group.json"  # no target of anyone's
 PROFILE = "--workflow-profile"
 LOCAL = (None, "local", "dryrun", "touch")  # executors that need a number of cores
@@ -69,7 +67,7 @@ def expanded(words: Sequence[str]) -> list[str]:
     """The words with a file for every target that is a data set's name; rules keep theirs."""
     found = list(words)
     for place, word in enumerate(words):
-        if NAME.fullmatch(word) and word not in ("all", *STAGES) and is_target(words, place):
+        if names.valid(word) and word not in ("all", *STAGES) and is_target(words, place):
             found[place] = f"results/{word}/worst_group.json"
     return found
 

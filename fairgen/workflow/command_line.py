@@ -17,6 +17,7 @@ from fairgen.core.callback import MONITOR
 from fairgen.core.errors import FairgenError
 from fairgen.core.fingerprint import SEEN, sources
 from fairgen.core.progress import BARS
+from fairgen.workflow.names import RESERVED
 from fairgen.workflow.project import importable
 
 DEFAULT = ("results/birds/worst_group.json",)  # what `rule all` compares
@@ -132,9 +133,7 @@ def check_module(prefix: str | None) -> None:
 def requested(targets: Iterable[str], ending: str = "") -> list[str]:
     """Data sets among some targets, or among those that end so."""
     parts = [target.split("/") for target in targets if target.endswith(ending)]
-    return sorted(
-        {part[1] for part in parts if len(part) > 2 and part[0] == "results"} - {"logs", "benchmarks"}
-    )
+    return sorted({part[1] for part in parts if len(part) > 2 and part[0] == "results"} - {*RESERVED})
 
 
 def check_writable(results: Path, datasets: list[str]) -> None:

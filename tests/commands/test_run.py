@@ -30,6 +30,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         (["--configfile", "birds", "--", "birds"], ["--configfile", "birds", "--", BIRDS]),
         (["birds", "--forcerun", "index"], [BIRDS, "--forcerun", "index"]),
         (["index", "all"], ["index", "all"]),  # rules
+        (["My_Set", "logs", "tracking"], ["My_Set", "logs", "tracking"]),  # no names of data sets
         (["birds", "--config", "seeds=[0]"], [BIRDS, "--config", "seeds=[0]"]),
         (["--no-such-option", "birds"], ["--no-such-option", "birds"]),  # left to snakemake's own words
     ],
