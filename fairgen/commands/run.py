@@ -115,6 +115,6 @@ def run(options: argparse.Namespace) -> None:
     words = command(options.words)
     print(f"fairgen run: snakemake {shlex.join(words)}", file=sys.stderr, flush=True)
     try:
-        os.execv(sys.executable, [sys.executable, "-m", "snakemake", *words])
+        os.execv(sys.executable, [*project.SNAKEMAKE, *words])
     except OSError as error:
         raise FairgenError(f"cannot start {sys.executable}: {error.strerror}") from error
