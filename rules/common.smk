@@ -37,8 +37,8 @@ from fairgen.workflow.command_line import (
     use_this_python,
 )
 
-use_this_python()
 asked = call(outer=workflow.modifier.parent_modifier is not None)
+use_this_python(asked.outer, conda="conda" in map(str, workflow.deployment_settings.deployment_method))
 config_files = project.config_files(RULES.parent, asked.outer)
 
 try:

@@ -2,7 +2,6 @@
 
 import argparse
 import subprocess
-import sys
 from pathlib import Path
 
 from fairgen.core.errors import FairgenError
@@ -45,9 +44,7 @@ def run(options: argparse.Namespace) -> None:
     config_file.check_given(options.configfile)
     extra = config_file.as_words(options.configfile)
     command = [
-        sys.executable,
-        "-m",
-        "snakemake",
+        *project.SNAKEMAKE,
         "--snakefile",
         str(project.called()),
         "--cores",

@@ -9,7 +9,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 from argparse import ArgumentParser, Namespace
 from dataclasses import dataclass
 from functools import cache
@@ -60,7 +59,7 @@ def planned(target: Path, configfiles: list[Path], config: Config) -> list[Job]:
     """
     extra = config_file.as_words(configfiles)
     words = ["--snakefile", str(project.called()), "--cores", "1", "--dry-run", *extra]
-    command = [sys.executable, "-m", "snakemake", *words, "--", str(target)]
+    command = [*project.SNAKEMAKE, *words, "--", str(target)]
     done = subprocess.run(command, capture_output=True, text=True)
     said = done.stdout + done.stderr
     if done.returncode:

@@ -1,7 +1,6 @@
 """`fairgen init`: from a folder or a label table to a complete entry in a config file of the user's own."""
 
 import argparse
-import re
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,10 +17,9 @@ from fairgen.data import proposal, recognition
 from fairgen.data.labels import Attribute
 from fairgen.data.proposal import FEW, Group
 from fairgen.data.recognition import Layout, Seen
-from fairgen.workflow import job_settings, project
+from fairgen.workflow import job_settings, names, project
 
 SHOWN = 6  # values of an attribute that are listed
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 # every stage at the size of the embedded models, so that the chain can be tried without a GPU
 TRIAL: dict[str, Any] = {
     "ratios": ["natural"],
@@ -65,10 +63,8 @@ def run(options: argparse.Namespace) -> None:
     Raises:
         FairgenError: the name or the output cannot be used, or the data cannot be read.
     """
-    if not NAME.fullmatch(options.name):
-        raise FairgenError(
-            f"'{options.name}' is no name of a data set; take letters, digits, dashes and underlines"
-        )
+    if not names.valid(options.name):
+        raise FairgenError(f"'{options.name}' is no name of a data set; take {names.RULE}")
     output = options.output or Path(f"{options.name}.yaml")
     if output.exists():
         raise FairgenError(f"{output} exists; remove it, or name another file with --output")

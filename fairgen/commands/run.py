@@ -7,7 +7,6 @@ import argparse
 import contextlib
 import io
 import os
-import re
 import shlex
 import sys
 from collections.abc import Sequence
@@ -15,10 +14,9 @@ from functools import cache
 from typing import Any
 
 from fairgen.core.errors import FairgenError
-from fairgen.workflow import project
+from fairgen.workflow import names, project
 from fairgen.workflow.stages import STAGES
 
-NAME = re.compile(r"[A-Za-z][\w-]*")  # what a data set's can be
 MARK = "results/…/worst_group.json"  # no target of anyone's
 PROFILE = "--workflow-profile"
 LOCAL = (None, "local", "dryrun", "touch")  # executors that need a number of cores
@@ -52,7 +50,8 @@ def parsed(words: Sequence[str], profiles: bool = False) -> Any:
     from snakemake.cli import parse_args
 
     try:
-        with contextlib.redirect_stderr(io.StringIO()):
+        # words such as --version make it print and exit, which is left to the call itself
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             return parse_args(list(words))[1] if profiles else parser().parse_args(list(words))
     except (Exception, SystemExit):
         return None
@@ -68,7 +67,7 @@ def expanded(words: Sequence[str]) -> list[str]:
     """The words with a file for every target that is a data set's name; rules keep theirs."""
     found = list(words)
     for place, word in enumerate(words):
-        if NAME.fullmatch(word) and word not in ("all", *STAGES) and is_target(words, place):
+        if names.valid(word) and word not in ("all", *STAGES) and is_target(words, place):
             found[place] = f"results/{word}/worst_group.json"
     return found
 
@@ -116,6 +115,6 @@ def run(options: argparse.Namespace) -> None:
     words = command(options.words)
     print(f"fairgen run: snakemake {shlex.join(words)}", file=sys.stderr, flush=True)
     try:
-        os.execv(sys.executable, [sys.executable, "-m", "snakemake", *words])
+        os.execv(sys.executable, [*project.SNAKEMAKE, *words])
     except OSError as error:
         raise FairgenError(f"cannot start {sys.executable}: {error.strerror}") from error

@@ -1,17 +1,23 @@
 """Which call of snakemake is looked at, whether its process is there, and what it has still to do."""
 
+import contextlib
 import os
 import socket
 import time
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from fairgen.commands.watch_jobs import OUTPUTS, Kind, kind_of, kind_of_output
+import psutil
+
+from fairgen.commands.watch_jobs import Kind, kind_of, kind_of_output, outputs
 from fairgen.commands.watch_log import Call, Log
 
 LOOK = 10.0  # seconds between searches for a process, which cost more than reading files
-QUIET = 120.0  # seconds without a word after which a call on another host is not said to run
+QUIET = (
+    120.0  # seconds without a word after which a call that is not seen, or a job of it, is not said to run
+)
 
 
 @dataclass(frozen=True)
@@ -29,20 +35,52 @@ class State:
         return self.kind not in ("running", "stopping", "elsewhere")
 
 
-def owner(log: Path) -> int | None:
-    """The process that has a call's log open; None if there is none on this host that we may look into."""
-    import psutil
-
+def owner(log: Path) -> tuple[psutil.Process | None, bool]:
+    """The process on this host that has a call's log open, None if none is seen; and whether it may be there
+    unseen: the log is another user's, and processes of others are not shown to us, or not what they do.
+    """
+    denied = False
     for process in psutil.process_iter():
+        words = ""
         try:
             words = " ".join(process.cmdline())
             if ("snakemake" in words or "python" in words) and any(
                 file.path == str(log) for file in process.open_files()
             ):
-                return process.pid
-        except (psutil.Error, OSError):  # it has ended, or is another user's
+                return process, False
+        except (psutil.AccessDenied, PermissionError):
+            denied = denied or "snakemake" in words or not words
+        except (psutil.Error, OSError):  # it has ended
             continue
-    return None
+    # where a system shows everyone only their own processes, the first of all is missing
+    return None, others(log) and (denied or 1 not in psutil.pids())
+
+
+def others(log: Path) -> bool:
+    """Whether a log is another user's."""
+    try:
+        return log.stat().st_uid != os.geteuid()
+    except OSError:
+        return True
+
+
+def there(process: psutil.Process) -> bool:
+    """Whether a process still runs: it is no other one by the same number, and no zombie."""
+    try:
+        return process.is_running() and process.status() not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
+    except psutil.AccessDenied:
+        return True
+    except psutil.NoSuchProcess:
+        return False
+
+
+def silence(logs: Iterable[Path]) -> float:
+    """Seconds since one of them was last written; endless if none is there."""
+    written = []
+    for log in logs:
+        with contextlib.suppress(OSError):
+            written.append(log.stat().st_mtime)
+    return time.time() - max(written) if written else float("inf")
 
 
 class Watched:
@@ -52,7 +90,8 @@ class Watched:
         self.folder = folder
         self.log: Log | None = None
         self.changed = False  # at the last look, to another call
-        self._pid: int | None = None
+        self._process: psutil.Process | None = None
+        self._hidden = False  # it may be there all the same
         self._searched = 0.0
         self._locked: Counter[Kind] = Counter()
         self._passed: set[str] = set()  # logs of calls that ran nothing
@@ -64,7 +103,7 @@ class Watched:
         self.changed = bool(name) and (self.log is None or self.log.path.name != name)
         if name and self.changed:
             self.log = Log(self._logs() / name)
-            self._pid, self._searched, self._locked = None, 0.0, Counter()
+            self._process, self._searched, self._locked = None, 0.0, Counter()
         if self.log is None:
             return None
         call = self.log.read()
@@ -97,7 +136,8 @@ class Watched:
     def _plans(self, name: str) -> bool:
         """Whether a call without a plan still runs; it may have been `--unlock`, or have found a mistake."""
         if name != self._asked[0] or time.monotonic() - self._asked[1] > LOOK:
-            self._asked = name, time.monotonic(), owner(self._logs() / name) is not None
+            found, hidden = owner(path := self._logs() / name)
+            self._asked = name, time.monotonic(), bool(found) or (hidden and silence([path]) < QUIET)
         return self._asked[2]
 
     def state(self, call: Call) -> State:
@@ -111,20 +151,35 @@ class Watched:
             }
             return State(call.ending, words[call.ending])
         if call.host and call.host != socket.gethostname():
-            return self._elsewhere(call)
+            return self._elsewhere(call, f"on {call.host}, by its log")
         if not self._alive():
-            left = any((self.folder / ".snakemake/locks").glob("*.lock"))
-            remedy = "call snakemake --unlock, then the same command" if left else "call snakemake again"
-            return State("killed", f"gone without a last word: {remedy}")
+            return (
+                self._elsewhere(call, "by its log: we may not see its process")
+                if self._hidden
+                else self._gone(call)
+            )
         if call.ending:
             return State("stopping", "stops when the running jobs have ended")
-        return State("running", f"runs (process {self._pid})" if call.total else "plans its jobs")
+        number = self._process.pid if self._process else ""
+        return State("running", f"runs (process {number})" if call.total else "plans its jobs")
 
-    def _elsewhere(self, call: Call) -> State:
-        age, said = time.time() - self.written(time.time()), f"on {call.host}, by its log"
+    def _elsewhere(self, call: Call, said: str) -> State:
+        age = time.time() - self.written(time.time())
         if age > QUIET and not any(job.state == "running" for job in call.jobs.values()):
-            return State("killed", f"{said} silent for {age / 60:.0f} min, with no job running")
+            return State("killed", f"{said}, silent for {age / 60:.0f} min, with no job running")
         return State("elsewhere", f"runs {said}")
+
+    def _gone(self, call: Call) -> State:
+        """Killed; but its jobs may have been left behind, and two of a kind would write the same files."""
+        logs = [self.folder / job.log for job in call.jobs.values() if job.state == "running" and job.log]
+        age = silence([*logs, self.log.path] if self.log else logs)
+        if age < QUIET:
+            remedy = f"wait until its logs are silent, one was written {max(0, age):.0f} s ago"
+        elif any((self.folder / ".snakemake/locks").glob("*.lock")):
+            remedy = "call snakemake --unlock, then the same command"
+        else:
+            remedy = "call snakemake again"
+        return State("killed", f"gone without a last word: {remedy}")
 
     def written(self, now: float) -> float:
         """When the call's log was last written; `now` if that cannot be known."""
@@ -135,26 +190,22 @@ class Watched:
 
     def _alive(self) -> bool:
         now = time.monotonic()
-        if self._pid is not None:
-            try:
-                os.kill(self._pid, 0)
+        if self._process is not None:
+            if there(self._process):
                 return True
-            except PermissionError:
-                return True
-            except ProcessLookupError:
-                self._pid, self._searched = None, 0.0
+            self._process, self._searched = None, 0.0
         if self.log and (not self._searched or now - self._searched > LOOK):
             self._searched = now
-            self._pid = owner(self.log.path)
-        return self._pid is not None
+            self._process, self._hidden = owner(self.log.path)
+        return self._process is not None
 
     def planned(self, call: Call) -> Counter[Kind]:
-        """All jobs of the call by kind, as its lock says; without one, those that have begun, and the others
-        by stage alone.
+        """All jobs of the call by kind, as its lock says; without one, and of rules that are not fairgen's,
+        those that have begun, and the others by stage alone.
         """
-        if self._locked:
-            return self._locked
-        found = Counter(kind_of(job) for job in call.jobs.values())
+        known = outputs() if self._locked else {}
+        begun = Counter(kind_of(job) for job in call.jobs.values() if job.stage not in (*known, "all"))
+        found = self._locked + begun
         for stage, count in call.planned.items():
             if stage == "all":  # it makes nothing
                 continue
@@ -166,13 +217,11 @@ def locked(folder: Path, call: Call) -> Counter[Kind]:
     """What the call will make, from its lock; nothing if no lock there fits its plan."""
     for path in (folder / ".snakemake/locks").glob("*.output.lock"):
         try:
-            outputs = set(path.read_text().splitlines())
+            made = set(path.read_text().splitlines())
         except OSError:
             continue
-        kinds = Counter(kind for output in outputs if (kind := kind_of_output(output)))
-        counts = Counter(
-            {stage: sum(n for kind, n in kinds.items() if kind[1] == stage) for stage in OUTPUTS}
-        )
-        if counts == Counter({stage: call.planned[stage] for stage in OUTPUTS}):
+        kinds = Counter(kind for output in made if (kind := kind_of_output(output)))
+        counts = {stage: sum(n for kind, n in kinds.items() if kind[1] == stage) for stage in outputs()}
+        if counts == {stage: call.planned[stage] for stage in outputs()}:
             return kinds
     return Counter()

@@ -6,11 +6,13 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from statistics import mean
 
 from fairgen.commands.watch_log import Call, Job
 from fairgen.report.costs import rule_of
+from fairgen.workflow import project
 from fairgen.workflow.stages import STAGES
 
 ORDER = {stage: place for place, stage in enumerate(STAGES)}
@@ -22,35 +24,8 @@ STEP = re.compile(
     r"(?:, (?P<rate>[\d.e+-]+) a second)?\n",
     re.M,
 )
-OUTPUTS = {  # below a data set's folder: the first output of each rule
-    "draw": "drawings.parquet",
-    "index": "index.parquet",
-    "decode": "pixels/*.safetensors",
-    "split": "*/split.parquet",
-    "embed": "embeddings.parquet",
-    "cluster": "*/*/clusters.parquet",
-    "prior": "prior/*.parquet",
-    "adapt": "*/*/adapters/*/*.safetensors",
-    "adapt_shared": "*/*/adapters/*.safetensors",
-    "sample": "*/*/samples/*.parquet",
-    "score": "*/*/scores.parquet",
-    "score_second": "*/*/scores_second.parquet",
-    "filter": "*/*/selection.parquet",
-    "pretrain": "*/*/pretrain/seed-*.safetensors",
-    "finetune": "*/*/seed-*/model.safetensors",
-    "metrics": "*/*/seed-*/metrics.json",
-    "worst_group": "worst_group.json",
-    "ablation": "ablations/*.json",
-    "replicates": "replicates.json",
-    "ablation_replicates": "ablations/*/replicates.json",
-    "audit": "*/*/audit.json",
-    "audit_synthetic": "audit_synthetic.json",
-    "figures": "figures/worst_group.png",
-    "pages": "pages/cover.html",
-    "check": "check.md",
-}
-PLACES = "|".join(f"(?P<{stage}>{re.escape(place)})" for stage, place in OUTPUTS.items())
-PLACE = re.compile(f"results/([^/]+)/(?:{PLACES})".replace(r"\*", "[^/]+"))
+# a rule, and its first output below a data set's folder
+MAKES = re.compile(r'^rule (\w+):.*?^    output:.*?"results/\{dataset\}/([^"]+)"', re.M | re.S)
 
 
 @dataclass(frozen=True)
@@ -120,9 +95,23 @@ def begun(first: bytes, announced: float) -> float:
         return announced
 
 
+@cache
+def outputs() -> dict[str, str]:
+    """The first output of each stage's rule, below a data set's folder: `*` stands where a wildcard does."""
+    texts = [path.read_text(encoding="utf-8") for path in (project.folder() / "rules").glob("*.smk")]
+    return {stage: re.sub(r"\{\w+\}", "*", place) for text in texts for stage, place in MAKES.findall(text)}
+
+
+@cache
+def places() -> re.Pattern[str]:
+    """The paths of `outputs`, each a group with its stage's name."""
+    known = "|".join(f"(?P<{stage}>{re.escape(place)})" for stage, place in outputs().items())
+    return re.compile(f"results/([^/]+)/(?:{known})".replace(r"\*", "[^/]+"))
+
+
 def kind_of_output(output: str) -> Kind | None:
     """What makes a file, by its path; None for the further outputs of a rule, and for files of others."""
-    found = PLACE.fullmatch(output)
+    found = places().fullmatch(output)
     if not found or not found.lastgroup:
         return None
     parts = output.split("/")[2:]

@@ -17,6 +17,7 @@ from fairgen.core.callback import MONITOR
 from fairgen.core.errors import FairgenError
 from fairgen.core.fingerprint import SEEN, sources
 from fairgen.core.progress import BARS
+from fairgen.workflow.names import RESERVED
 from fairgen.workflow.project import importable
 
 DEFAULT = ("results/birds/worst_group.json",)  # what `rule all` compares
@@ -51,15 +52,29 @@ MANAGES = (  # options with which snakemake neither plans nor runs jobs
 )
 
 
-def use_this_python() -> None:
+def use_this_python(outer: bool = False, conda: bool = False) -> None:
     """Let jobs run the Python that runs snakemake, whether or not its environment is activated, and this very
-    package.
+    package; nothing in the working folder stands for a module of the same name.
 
     They are told which code this call has read, and refuse to go on with another (`fingerprint.unchanged`).
+
+    Args:
+        outer: another workflow uses this one as a module; its own jobs may import what lies beside them.
+        conda: jobs have environments of conda's, from which snakemake keeps PYTHONPATH otherwise: they would
+            find fairgen in the working folder only, or nowhere.
     """
     os.environ[SEEN] = sources()
     for name, first in (("PATH", os.path.dirname(sys.executable)), ("PYTHONPATH", str(importable()))):
-        os.environ[name] = os.pathsep.join([first, *filter(None, [os.environ.get(name)])])
+        # an empty part of it is the working folder
+        own = [part for part in os.environ.get(name, "").split(os.pathsep) if part]
+        os.environ[name] = os.pathsep.join([first, *own])
+    if outer:
+        return
+    os.environ["PYTHONSAFEPATH"] = "1"  # as -P, also for a snakemake that an executor calls
+    if conda:
+        from snakemake.shell import shell
+
+        shell.conda_block_conflicting_envvars = False
 
 
 def tell_jobs(config: dict[str, Any], plans: bool) -> None:
@@ -132,9 +147,7 @@ def check_module(prefix: str | None) -> None:
 def requested(targets: Iterable[str], ending: str = "") -> list[str]:
     """Data sets among some targets, or among those that end so."""
     parts = [target.split("/") for target in targets if target.endswith(ending)]
-    return sorted(
-        {part[1] for part in parts if len(part) > 2 and part[0] == "results"} - {"logs", "benchmarks"}
-    )
+    return sorted({part[1] for part in parts if len(part) > 2 and part[0] == "results"} - {*RESERVED})
 
 
 def check_writable(results: Path, datasets: list[str]) -> None:

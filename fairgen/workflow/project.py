@@ -5,6 +5,7 @@ the working folder goes first, as with snakemake itself: the clone's, or another
 as a module.
 """
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ PACKAGE = Path(__file__).parents[1]
 BROUGHT = PACKAGE / "project"  # what a wheel brings
 PLACES = ("Snakefile", "workflow/Snakefile")  # where snakemake looks in the working folder, of its places
 CONFIG = "config.yaml"
+# what runs it from any folder: -P lets no module in the working folder stand for one of the same name
+SNAKEMAKE = (sys.executable, "-P", "-m", "snakemake")
 
 
 def folder() -> Path:

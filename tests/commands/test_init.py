@@ -181,7 +181,19 @@ def test_the_entry_plans_a_run(workflow: Workflow, monkeypatch: pytest.MonkeyPat
     text = Path("shore.yaml").read_text()
     assert cli.main(["init", "shore", "own"]) == 1
     assert Path("shore.yaml").read_text() == text
-    assert cli.main(["init", "a b", "own"]) == 1
+
+
+@pytest.mark.parametrize("name", ["a b", "My_Set", "2020faces", "logs", "tracking"])
+def test_a_name_that_the_schema_refuses_is_told_at_once(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    picture(tmp_path / "own/a/1.png")
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["init", name, "own"]) == 1
+    assert capsys.readouterr().err.startswith(
+        f"fairgen init: '{name}' is no name of a data set; take small letters, digits and dashes"
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["own"]
 
 
 def test_a_published_data_set_has_its_usual_entry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

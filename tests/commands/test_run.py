@@ -1,10 +1,12 @@
 """`fairgen run`: which words are targets, and what is added to them; test_wheel.py runs it."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from workflows import PROJECT
+from workflows import PROJECT, Workflow
 
 from fairgen import cli
 from fairgen.commands import run
@@ -30,6 +32,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         (["--configfile", "birds", "--", "birds"], ["--configfile", "birds", "--", BIRDS]),
         (["birds", "--forcerun", "index"], [BIRDS, "--forcerun", "index"]),
         (["index", "all"], ["index", "all"]),  # rules
+        (["My_Set", "logs", "tracking"], ["My_Set", "logs", "tracking"]),  # no names of data sets
         (["birds", "--config", "seeds=[0]"], [BIRDS, "--config", "seeds=[0]"]),
         (["--no-such-option", "birds"], ["--no-such-option", "birds"]),  # left to snakemake's own words
     ],
@@ -60,9 +63,37 @@ def test_it_becomes_snakemake(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
     became: list[list[str]] = []
     monkeypatch.setattr("os.execv", lambda program, words: became.append(words))
     assert cli.main(["run", "-c1", "-n", "birds"]) == 0
-    assert became[0][1:3] == ["-m", "snakemake"]
+    assert became[0][1:4] == ["-P", "-m", "snakemake"]
     assert became[0][-3:] == ["-c1", "-n", BIRDS]
     assert capsys.readouterr().err.startswith("fairgen run: snakemake --snakefile ")
+    for word in ("--version", "--help"):  # said once, by snakemake
+        assert cli.main(["run", "birds", word]) == 0
+        assert became.pop()[-1] == word
+        assert capsys.readouterr().out == ""
     assert cli.main(["run", "--help"]) == 0
     assert "usage: fairgen run [TARGET ...]" in capsys.readouterr().out
     assert len(became) == 1
+
+
+SMALL = "datasets: {birds: {options: {train: 40, validation: 20, test: 20, shift: 4}}}\n"
+
+
+@pytest.mark.slow
+def test_modules_in_the_working_folder_shadow_none(here: Path) -> None:
+    """Neither in commands that say `from any folder` nor in jobs."""
+    (here / "config.yaml").write_text(SMALL)
+    for name in ("yaml", "select", "random", "snakemake", "numpy", "fairgen/__init__"):
+        place = here / f"{name}.py"
+        place.parent.mkdir(exist_ok=True)
+        place.write_text(f"raise SystemExit('the working folder has been imported: {name}')\n")
+    env = Workflow(here, PROJECT).environment()
+
+    def called(*words: str) -> str:
+        command = [sys.executable, "-P", "-m", "fairgen", *words]  # as the command that pip installs
+        done = subprocess.run(command, env=env, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    assert "All of it" in called("check", "birds", "--cores", "1")  # it runs four jobs
+    assert called("estimate", "results/birds/bias-0.95/split.parquet") == "Nothing to be done.\n"
+    assert "Nothing to be done" in called("run", "results/birds/index.parquet")

@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 import recorded_calls as recorded
 from recorded_calls import begun, call, error, finished, said, write
@@ -19,9 +20,10 @@ from workflows import PROJECT, Workflow
 from fairgen import cli
 from fairgen.commands import watch_call
 from fairgen.commands.watch import Watch
-from fairgen.commands.watch_jobs import OUTPUTS, kind_of_output, progress_of, seconds
+from fairgen.commands.watch_jobs import kind_of_output, outputs, progress_of, seconds
 from fairgen.commands.watch_log import Log, stage_of
 from fairgen.commands.watch_screen import duration, line, screen, view
+from fairgen.workflow.stages import STAGES
 
 NOW = 1_790_000_000.0
 BIRDS = {"dataset": "birds", "scope": "bias-0.95", "method": "lora"}
@@ -42,7 +44,7 @@ def benchmark(folder: Path, place: str, taken: float) -> None:
 @pytest.fixture
 def alive(monkeypatch: pytest.MonkeyPatch) -> None:
     """The call's process is there, and it is half a minute after NOW."""
-    monkeypatch.setattr(watch_call, "owner", lambda log: os.getpid())
+    monkeypatch.setattr(watch_call, "owner", lambda log: (psutil.Process(), False))
     monkeypatch.setattr(time, "time", lambda: NOW + 30)
 
 
@@ -204,8 +206,15 @@ def test_how_a_call_stands(
     assert bool(shot.running) == (kind in ("running", "stopping"))
 
 
+def quiet(folder: Path) -> None:
+    """All logs there were last written long ago."""
+    for path in folder.rglob("*.log"):
+        os.utime(path, (NOW, NOW))
+
+
 def test_a_killed_call_says_what_to_do(tmp_path: Path) -> None:
     call(tmp_path, recorded.HERE, recorded.plan(adapt=1), adapting(1, "a", NOW))
+    quiet(tmp_path)
     assert "call snakemake again" in Watch(tmp_path).snapshot().words
     recorded.lock(tmp_path, adapter("a"))
     shot = Watch(tmp_path).snapshot()
@@ -213,16 +222,99 @@ def test_a_killed_call_says_what_to_do(tmp_path: Path) -> None:
     assert "snakemake --unlock, then the same command" in shot.words
 
 
+def test_nothing_is_unlocked_while_jobs_that_were_left_behind_write(tmp_path: Path) -> None:
+    call(tmp_path, recorded.HERE, recorded.plan(adapt=1), adapting(1, "a", NOW))
+    recorded.lock(tmp_path, adapter("a"))
+    quiet(tmp_path)
+    log = tmp_path / "results/logs/birds/bias-0.95/lora/adapters/a/0.log"
+    write(log, said(NOW, "adapt a: 0 of 400 steps"), time.time() - 5)
+    shot = Watch(tmp_path).snapshot()
+    assert shot.kind == "killed"
+    assert re.fullmatch(
+        "gone without a last word: wait until its logs are silent, one was written [5-9] s ago", shot.words
+    )
+    quiet(tmp_path)
+    assert "--unlock" in Watch(tmp_path).snapshot().words
+
+
+class Denied:
+    """Another user's process, of which at most its command line is shown."""
+
+    def __init__(self, *words: str):
+        self.words = words
+
+    def cmdline(self) -> list[str]:
+        if not self.words:  # hidepid=1
+            raise psutil.AccessDenied(1)
+        return list(self.words)
+
+    def open_files(self) -> list[object]:
+        raise psutil.AccessDenied(1)
+
+
+HIDDEN = [
+    ([Denied("python", "-m", "snakemake")], [1, 77]),
+    ([Denied()], [1, 77]),
+    ([], [77]),  # hidepid=2
+]
+
+
+@pytest.mark.parametrize(("processes", "numbers"), HIDDEN)
+def test_another_users_call_is_not_taken_for_a_killed_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, processes: list[Denied], numbers: list[int]
+) -> None:
+    call(tmp_path, recorded.HERE, recorded.plan(adapt=1), adapting(1, "a", NOW))
+    recorded.lock(tmp_path, adapter("a"))
+    quiet(tmp_path)
+    monkeypatch.setattr(psutil, "process_iter", lambda: processes)
+    monkeypatch.setattr(psutil, "pids", lambda: numbers)
+    assert Watch(tmp_path).snapshot().kind == "killed", "our own call would be seen"
+    monkeypatch.setattr(os, "geteuid", lambda: tmp_path.stat().st_uid + 1)
+    shot = Watch(tmp_path).snapshot()
+    assert (shot.kind, shot.words) == ("elsewhere", "runs by its log: we may not see its process")
+    assert len(shot.running) == 1
+    # nothing is hidden there, and it has ended
+    monkeypatch.setattr(psutil, "process_iter", lambda: [Denied("python", "serve.py")])
+    monkeypatch.setattr(psutil, "pids", lambda: [1, 77])
+    assert Watch(tmp_path).snapshot().kind == "killed"
+
+
+def holder(log: Path) -> subprocess.Popen:
+    """A process that has a log open as snakemake has, until its input ends."""
+    program = "import sys; file = open(sys.argv[1], 'a'); print(flush=True); sys.stdin.read()"
+    words = [sys.executable, "-c", program, str(log), "snakemake"]
+    process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    process.stdout.readline()
+    return process
+
+
 def test_the_process_that_has_the_log_open_is_the_calls(tmp_path: Path) -> None:
     path = call(tmp_path, recorded.HERE, recorded.plan(adapt=1))
-    assert watch_call.owner(path) is None
-    holding = "import sys; file = open(sys.argv[1], 'a'); print(flush=True); sys.stdin.read()"
-    words = [sys.executable, "-c", holding, str(path), "snakemake"]
-    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        process.stdout.readline()
+    assert watch_call.owner(path) == (None, False)
+    with holder(path) as process:
         watch = Watch(tmp_path)
         assert watch.snapshot().words == f"runs (process {process.pid})"
         process.communicate()
+    assert watch.snapshot().kind == "killed"
+
+
+def test_a_zombie_and_another_process_of_the_same_number_do_not_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = call(tmp_path, recorded.HERE, recorded.plan(adapt=1))
+    with holder(path) as process:
+        watch = Watch(tmp_path)
+        assert watch.snapshot().kind == "running"
+        process.stdin.close()  # it ends, and nobody has asked how
+        while psutil.Process(process.pid).status() != psutil.STATUS_ZOMBIE:
+            time.sleep(0.01)
+        assert watch.snapshot().kind == "killed"
+    other = psutil.Process()
+    other._ident = (other.pid, 1.0)  # what the number belonged to when it was found began at another time
+    found = iter([(other, False), (None, False)])
+    monkeypatch.setattr(watch_call, "owner", lambda log: next(found))
+    watch = Watch(tmp_path)
+    watch.snapshot()
     assert watch.snapshot().kind == "killed"
 
 
@@ -282,20 +374,44 @@ def test_rules_of_another_workflow_are_shown_by_their_names(tmp_path: Path, aliv
 
 
 def test_the_first_output_of_every_rule_is_known() -> None:
+    """A stage's first output, and none of its others, says that it was made."""
     found = {}
     for path in (PROJECT / "rules").glob("*.smk"):
         for name, body in re.findall(r"^rule (\w+):\n(.*?)(?=^rule |\Z)", path.read_text(), re.M | re.S):
-            outputs = re.findall(
+            own = re.findall(
                 r'"results/\{dataset\}/([^"]+)"', body.partition("    output:")[2].partition("    log:")[0]
             )
-            found[name] = re.sub(r"\{\w+\}", "*", outputs[0])
-            kinds = [kind_of_output("results/d/" + re.sub(r"\{(\w+)\}", r"\1", output)) for output in outputs]
+            found[name] = re.sub(r"\{\w+\}", "*", own[0])
+            kinds = [kind_of_output("results/d/" + re.sub(r"\{(\w+)\}", r"\1", output)) for output in own]
             assert [kind[1] for kind in kinds if kind] == [name], name
-    assert found == OUTPUTS
+    assert found == outputs()
+    assert {*found} == {*STAGES}
+    assert kind_of_output("results/birds/report.html") == ("birds", "browse", "")
+
+
+def test_no_more_is_done_than_there_is(tmp_path: Path, alive: None) -> None:
+    """Jobs of all stages, and of rules that are another workflow's and no lock tells of."""
+    page = "results/birds/report.html"
+    call(
+        tmp_path,
+        recorded.HERE,
+        recorded.plan(browse=2, align=2, all=1),
+        begun("browse", 1, NOW, page, dataset="birds"),
+        finished("browse", 1, NOW + 1, 1, 5),
+        begun("align", 2, NOW, "aligned/birds/a", dataset="birds"),
+        finished("align", 2, NOW + 1, 2, 5),
+        begun("align", 3, NOW, "aligned/birds/b", dataset="birds"),
+    )
+    recorded.lock(tmp_path, page, "results/faces/report.html", "aligned/birds/a", "aligned/birds/b")
+    shot = Watch(tmp_path, frozenset({"birds"})).snapshot()
+    assert (shot.done, shot.total) == (2, 3)
+    assert [(row.stage, row.done, row.total) for row in shot.stages] == [("browse", 1, 1), ("align", 1, 2)]
+    shot = Watch(tmp_path).snapshot()
+    assert [(row.stage, row.total) for row in shot.stages] == [("browse", 2), ("align", 2)]
 
 
 def test_a_view_fits_its_terminal(tmp_path: Path, alive: None) -> None:
-    counts = {name: 2 for name in OUTPUTS}
+    counts = {name: 2 for name in outputs()}
     jobs = [adapting(n, f"a-long-name-of-a-group-{n}", NOW) for n in range(30)]
     call(tmp_path, recorded.HERE, recorded.plan(**counts | {"adapt": 40}), *jobs)
     shot = Watch(tmp_path).snapshot()

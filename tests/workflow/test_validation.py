@@ -478,11 +478,11 @@ def test_numbers_that_are_not_finite_are_refused(config: dict, schema: dict) -> 
     }
 
 
-@pytest.mark.parametrize("name", ["logs", "benchmarks"])
+@pytest.mark.parametrize("name", ["logs", "benchmarks", "tracking"])
 def test_a_data_set_is_not_called_like_a_folder_of_results(config: dict, schema: dict, name: str) -> None:
     wrong = method_chain.merged(config, {"datasets": {name: {"like": "utkface"}}})
     with pytest.raises(
-        FairgenError, match=rf"config: datasets: '{name}' does not do: .* is not logs or benchmarks"
+        FairgenError, match=rf"config: datasets: '{name}' does not do: .* is not logs, benchmarks or tracking"
     ):
         validation.validate(wrong, schema)
 

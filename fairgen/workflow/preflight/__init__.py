@@ -12,6 +12,7 @@ from itertools import chain
 from fairgen.core.errors import FairgenError
 from fairgen.workflow.compared import ablation, comparison, replicates
 from fairgen.workflow.method_chain import Config, dataset_block, extra, starts
+from fairgen.workflow.names import RESERVED
 from fairgen.workflow.preflight import beside, data, machine, models, plan, probes, process, prompts
 from fairgen.workflow.preflight.findings import MACHINE, WRONG, Case, Finding
 
@@ -82,7 +83,7 @@ def needs(config: Config, target: str) -> Iterator[tuple[str, list[str]]]:
         FairgenError: there is no such data set, ablation or list of replicates.
     """
     parts = target.split("/")
-    if len(parts) < 3 or parts[0] != "results" or parts[1] in ("logs", "benchmarks"):
+    if len(parts) < 3 or parts[0] != "results" or parts[1] in RESERVED:
         return
     dataset, stem = parts[1], parts[2].split(".")[0]
     dataset_block(config, dataset)

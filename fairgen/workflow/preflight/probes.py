@@ -71,11 +71,9 @@ def ask(asked: list[Question]) -> Iterator[Finding]:
     passed = remembered()
     new = {name: question for question in asked if (name := mark(question)) not in passed}
     if new:
-        command = [sys.executable, "-m", "fairgen.workflow.preflight"]
-        env = {
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[3]), os.environ.get("PYTHONPATH", "")]),
-        }
+        command = [sys.executable, "-P", "-m", "fairgen.workflow.preflight"]
+        paths = [str(Path(__file__).parents[3]), *filter(None, [os.environ.get("PYTHONPATH")])]
+        env = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
         done = subprocess.run(
             command, input=json.dumps(list(new.values())), capture_output=True, text=True, env=env
         )
