@@ -23,7 +23,7 @@ WANTED = {  # in the front matter, beside the licence
     "model": ("library_name", "pipeline_tag", "tags"),
     "dataset": ("pretty_name", "task_categories", "size_categories", "tags"),
 }
-GAPS = ("not stated", "was not audited", "not recorded")  # how a card says that it does not know
+GAPS = ("not stated", "not audited", "not recorded")  # how a card says that it does not know
 
 
 @dataclass(frozen=True)
