@@ -96,11 +96,6 @@ def front_matter(folder: Path) -> dict[str, Any]:
     return read if isinstance(read, dict) else {}
 
 
-def public(place: str) -> str:
-    """A model's name as others may read it: of a place on this machine the last part alone."""
-    return Path(place).name if place.startswith(("/", ".", "~")) else place
-
-
 def settings(rows: dict[str, Any]) -> str:
     """Settings as a table, without those that are off."""
     shown = {k: v for k, v in rows.items() if v not in (None, "", [], {})}

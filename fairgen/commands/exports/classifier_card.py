@@ -7,12 +7,12 @@ answer.
 
 import re
 from argparse import Namespace
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from fairgen import __version__
-from fairgen.commands.exports import card
+from fairgen.commands.exports import card, public
 from fairgen.core.markdown import clean, table
 from fairgen.evaluate.data_card import number
 from fairgen.models.classifier import Classifier
@@ -168,7 +168,7 @@ def page(told: Told, options: Namespace, checked: str) -> str:
         **told.where,
         "backbone": told.settings.model,
         "arguments": str(told.settings.args) if told.settings.args else None,
-        "pretrained": card.public(str(told.settings.pretrained)),
+        "pretrained": str(public.facts(asdict(told.settings))["pretrained"]),
         "method of stage 2": made.get("kind"),
         **{f"stage 2: {key}": value for key, value in made.get("recipe", {}).items()},
         "started from": made.get("start"),

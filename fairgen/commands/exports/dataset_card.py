@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from fairgen import __version__
-from fairgen.commands.exports import card
+from fairgen.commands.exports import card, public
 from fairgen.core import lineage, parquet
 from fairgen.core.errors import FairgenError
 from fairgen.core.markdown import clean, table
@@ -97,7 +97,7 @@ def audit(told: Told) -> dict[str, Any] | None:
     wanted = {g: {name: f[name] for name in ("kept", "sampled")} for g, f in told.facts["groups"].items()}
     if own != wanted or own_hash not in made.get("sources", "").split():
         raise FairgenError(f"{path} is of another selection than {told.selection}; call snakemake again")
-    return found
+    return public.facts(found)
 
 
 def summary(told: Told) -> str:
@@ -127,9 +127,9 @@ def filtering(told: Told, found: dict[str, Any] | None) -> str:
         for (group, own), f in zip(told.groups.items(), told.facts["groups"].values(), strict=True)
     )
     words = (
-        data_card.rule_of(rule, scorer)
+        data_card.rule_of(rule, public.scorer(scorer))
         if "by" in rule
-        else f"Scorer `{clean(scorer)}`; its rule is not recorded."
+        else f"Scorer `{clean(public.scorer(scorer))}`; its rule is not recorded."
     )
     return "\n\n".join(
         [
@@ -145,7 +145,7 @@ def generators(told: Told) -> str:
     head = ("group", "prompt", "negative_prompt", "steps", "guidance", "generators")
     files = [Path(file) for file in dict.fromkeys(row["file"] for row in told.rows)]
     made = [data_card.generator_row(file) for file in files]
-    bases = ", ".join(dict.fromkeys(card.public(row["base"]) for row in made))
+    bases = ", ".join(dict.fromkeys(public.base(name) for row in made for name in row["base"].split(", ")))
     return "\n\n".join(
         [
             "## How it was made",
