@@ -239,7 +239,13 @@ def test_v_prediction_is_told(
 @pytest.mark.parametrize(
     ("family", "schedule", "scale", "layers", "said"),
     [
-        ("sd1", {"beta_end": 0.02}, 0.18215, (12,), "was trained with beta_end 0.02, and a single file means"),
+        (
+            "sd1",
+            {"beta_end": 0.02},
+            0.18215,
+            (12,),
+            "was trained with beta_end 0.02, and a single file means",
+        ),
         ("sd1", {}, 0.2, (12,), "scales its latents otherwise than its family (0.2 in place of 0.18215"),
         ("xl", {}, 0.18215, (12, 32), "(0.18215 in place of 0.13025"),
         ("sd1", {}, 0.18215, (11,), "has text encoders of 11 layers in place of 12"),

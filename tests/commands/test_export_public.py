@@ -64,7 +64,10 @@ def test_a_scorer_that_lies_here_is_a_name(tmp_path: Path, monkeypatch: pytest.M
 @pytest.mark.parametrize(
     ("source", "said"),
     [
-        ("/home/me/results/project/results/toy/any/m/selection.parquet", "results/toy/any/m/selection.parquet"),
+        (
+            "/home/me/results/project/results/toy/any/m/selection.parquet",
+            "results/toy/any/m/selection.parquet",
+        ),
         ("results/results/any/m/selection.parquet", "results/results/any/m/selection.parquet"),
         ("/x/results/secret/a.safetensors", "a.safetensors"),
         ("/x/results/toy/any/m/adapters/g/0.safetensors", "results/toy/any/m/adapters/g/0.safetensors"),

@@ -205,7 +205,8 @@ def check_text(base: Base, found: dict[str, Any], encoder: Any, prefix: str) -> 
     ]
     if lost:
         raise refuse(
-            base, f"has a {type(encoder).__name__} that cannot be written as a single file ({lost[0]} is lost)"
+            base,
+            f"has a {type(encoder).__name__} that cannot be written as a single file ({lost[0]} is lost)",
         )
 
 

@@ -36,7 +36,16 @@ def about(options: Namespace) -> Trained:
     made = lineage.read(path) or {}
     known = network.net.pretrained_cfg
     told = classifier_card.Told(
-        *(path, settings, classes, public.facts(metadata(path)), public.facts(made), digest, found, config_hash(path, digest)),
+        *(
+            path,
+            settings,
+            classes,
+            public.facts(metadata(path)),
+            public.facts(made),
+            digest,
+            found,
+            config_hash(path, digest),
+        ),
         preprocessing={name: [round(float(x), 6) for x in known[name]] for name in ("mean", "std")},
     )
     return Trained(network.cpu(), settings, classes, told)

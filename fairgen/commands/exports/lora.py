@@ -46,7 +46,9 @@ def write(options: Namespace, facts: dict[str, Any], file: Path) -> None:
     else:
         tensors = lora_layouts.matrices(placed(options, lora_layouts.layers(state), place), facts["alpha"])
     whole = {name: x.to(DTYPES[options.dtype]) for name, x in tensors.items()}
-    safetensors_file.save(file, safetensors_file.storable(whole), public.facts(facts), about(kind, own, facts))
+    safetensors_file.save(
+        file, safetensors_file.storable(whole), public.facts(facts), about(kind, own, facts)
+    )
 
 
 def write_plain(options: Namespace, facts: dict[str, Any], file: Path) -> None:
