@@ -87,7 +87,13 @@ def test_a_lora_becomes_a_plain_lora_file(tmp_path: Path, output: str) -> None:
 
     folder = miniatures.build(tmp_path, "sd15")
     wanted = adapter_of(base_of(folder), "lora", tmp_path / "a.safetensors")
-    assert cli.main(["export", str(tmp_path / "a.safetensors"), str(tmp_path / output)]) == 0
+    words = ["--license", "mit", "--base-license", "openrail"]
+    assert cli.main(["export", str(tmp_path / "a.safetensors"), str(tmp_path / output), *words]) == 0
+    alone = (tmp_path / output).is_file()  # without a card, so the file says it
+    about = safetensors_header.metadata(next((tmp_path / output).glob("*.saf*"), tmp_path / output))
+    assert (about.get("license"), about.get("base_license")) == (
+        ("mit", "openrail") if alone else (None, None)
+    )
     pipeline = StableDiffusionPipeline.from_pretrained(folder)
     pipeline.load_lora_weights(tmp_path / output)
     assert torch.allclose(answer(pipeline.unet, base_of(folder)), wanted, atol=1e-5)
@@ -197,8 +203,9 @@ def test_exported_files_have_the_permissions_of_the_umask(
     folder, file = miniatures.build(tmp_path, "sd15"), tmp_path / "a.safetensors"
     adapter_of(base_of(folder), kind, file)
     before = os.umask(mask)
+    words = ["--model", str(folder)] if kind == "full" else []
     try:
-        assert cli.main(["export", str(file), str(tmp_path / "out"), "--model", str(folder)]) == 0
+        assert cli.main(["export", str(file), str(tmp_path / "out"), *words]) == 0
     finally:
         os.umask(before)
     found = {path: path.stat().st_mode & 0o777 for path in (tmp_path / "out").rglob("*")}

@@ -122,7 +122,9 @@ def test_croissant_describes_it(selection: Path, tmp_path: Path, monkeypatch: py
         )
         assert [row["target_names/name"] for row in found.records("target_names")] == ["first", "second"]
         written = json.loads((out / "croissant.json").read_text())
-        assert written["license"] == "https://choosealicense.com/licenses/mit/"
+        assert written["license"] == "mit"
+        told = " ".join(text for key, text in written.items() if key.startswith("rai:"))
+        assert "nobody has looked" not in told and "lessen" not in told
         assert (len(written["distribution"]) > 2) == (name == "several")
 
 
@@ -215,6 +217,9 @@ def test_what_is_no_set_is_one_line(selection: Path, tmp_path: Path, capsys: pyt
         assert export(path, tmp_path / "out") == 1
         assert said in capsys.readouterr().err.splitlines()[-1]
         assert not (tmp_path / "out").exists()
+    for words in (["--dtype", "bfloat16"], ["--revision", "ab"], ["--input", "float"]):
+        assert export(selection, tmp_path / "out", *words) == 1
+        assert f"{words[0]}: datasets, as {selection} is exported" in capsys.readouterr().err
     assert export(selection, tmp_path / "out", "--layout", "kohya") == 1
     assert "is a dataset; give one of datasets" in capsys.readouterr().err
 

@@ -366,6 +366,22 @@ def test_what_a_layout_cannot_hold_is_one_line(
         ("plain", ["--layout", "kohya", "--model", xl], "the adapter was trained on base"),
         ("plain", ["--layout", "kohya"], "was trained on a local base"),
         ("plain", ["--layout", "onnx"], "is an adapter; give one of diffusers, kohya, comfyui, a1111"),
+        (
+            "plain",
+            ["--model", sd],
+            "--model: LoRA in diffusers' layout is written without its base; leave it",
+        ),
+        ("full", ["--revision", "ab"], "--revision: the adapter's own base has the commit"),
+        ("full", ["--model", sd, "--revision", "ab"], "lies here and has none; leave it out"),
+        (
+            "full",
+            ["--model", sd, "--config", sd],
+            "--config: it describes a single file, which --model names",
+        ),
+        ("plain", ["--rejected"], "--rejected: diffusers, as "),
+        ("plain", ["--input", "uint8"], "--input: diffusers, as "),
+        ("plain", ["--license", "mit", "--license-name", "x"], "--license-name: it names a licence that is"),
+        ("plain", ["--license-link", "https://x.org"], "--license-link: give --license, too"),
         ("plain", ["--license", "My Own"], "--license My Own: give an id of the hub"),
         ("plain", ["--license", "other"], "say which one with --license-name and --license-link"),
     ):
@@ -378,7 +394,7 @@ def test_what_a_layout_cannot_hold_is_one_line(
 
 
 def test_a_write_that_fails_leaves_nothing(
-    folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     own = tmp_path / "a.safetensors"
     exporting.adapter_of(exporting.base_of(folders["sd15"]), "lora", own)
@@ -388,4 +404,20 @@ def test_a_write_that_fails_leaves_nothing(
 
     monkeypatch.setattr(safetensors_file, "save", full)
     assert export(own, tmp_path / "new/out") == 1
-    assert list((tmp_path / "new").iterdir()) == []
+    assert not (tmp_path / "new").exists()
+    assert "cannot write" in capsys.readouterr().err
+
+
+def test_what_cannot_be_read_is_not_blamed_on_the_output(
+    folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    """Folders that were there before stay."""
+    own, gone = tmp_path / "a.safetensors", tmp_path / "gone.json"
+    exporting.adapter_of(exporting.base_of(folders["sd15"]), "lora", own)
+    monkeypatch.setattr(safetensors_file, "save", lambda *words: gone.read_bytes())
+    (tmp_path / "empty").mkdir()
+    assert export(own, tmp_path / "empty/new/out") == 1
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert f"{gone}: No such file" in line
+    assert "choose another output" not in line
+    assert list((tmp_path / "empty").iterdir()) == []

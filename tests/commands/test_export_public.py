@@ -78,7 +78,7 @@ def test_a_source_is_told_from_the_results_on(source: str, said: str) -> None:
 
 
 def test_places_in_files_are_found(tmp_path: Path) -> None:
-    """In JSON, in JSON inside a header, as a home folder inside a sentence; not in addresses and vocabularies."""
+    """In JSON, in JSON inside a header, as a home folder inside a sentence; not in addresses and words."""
     documents = {
         "absolute": {"a": [{"b": "/data/models/x"}]},
         "home": {"a": "read from /home/me/x at noon"},

@@ -6,7 +6,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
-from fairgen.commands.exports import card, checkpoint, generator_card, lora, public, record
+from fairgen.commands.exports import applies, card, checkpoint, generator_card, lora, public, record
 from fairgen.commands.exports.bases import adapted
 from fairgen.core.errors import FairgenError
 from fairgen.models import adapters
@@ -27,6 +27,7 @@ def about(options: Namespace) -> dict[str, Any]:
         raise FairgenError(f"{path} holds the adapters of a group; name one of {names}")
     if not facts["images"]:
         raise FairgenError(f"{path} holds no generator: {facts['reason']}")
+    applies.check_base(options, facts)
     return facts
 
 

@@ -9,7 +9,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
-from fairgen.commands.exports import public
+from fairgen.commands.exports import card, public
 from fairgen.commands.exports.bases import UNETS, adapted, base_of, check_sizes, family
 from fairgen.core import safetensors_file
 from fairgen.core.errors import FairgenError
@@ -224,4 +224,5 @@ def write(options: Namespace, facts: dict[str, Any], file: Path) -> None:
         name: x.to(DTYPES[options.dtype]) if x.is_floating_point() else x
         for name, x in state(base, unet, vae, encoders, options.layout == "comfyui").items()
     }
-    safetensors_file.save(file, safetensors_file.storable(tensors), public.facts(facts), {"format": "pt"})
+    more = {"format": "pt", **card.in_file(options)}
+    safetensors_file.save(file, safetensors_file.storable(tensors), public.facts(facts), more)

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fairgen.commands.exports import classifier_card, public, record
-from fairgen.commands.exports.card import CARD
+from fairgen.commands.exports import card, classifier_card, public, record
 from fairgen.core import lineage
 from fairgen.core.errors import FairgenError
 from fairgen.models.classifier import Classifier, Network, load, metadata
@@ -90,7 +89,9 @@ def write(options: Namespace, found: Trained, place: Path) -> None:
         alone = options.output.suffix == ".onnx"
         if not alone:
             place.mkdir()
-        checked = onnx_file.write(place if alone else place / "model.onnx", found, options.input)
+        checked = onnx_file.write(
+            place if alone else place / "model.onnx", found, options.input, card.in_file(options)
+        )
         if alone:
             return
     else:
@@ -98,7 +99,7 @@ def write(options: Namespace, found: Trained, place: Path) -> None:
 
         place.mkdir()
         checked = timm_folder.write(place, found, options.license)
-    (place / CARD).write_text(classifier_card.page(found.told, options, checked), "utf-8")
+    (place / card.CARD).write_text(classifier_card.page(found.told, options, checked), "utf-8")
     record.write(place, "classifier", options.source, "model", {"layout": options.layout})
 
 

@@ -54,6 +54,9 @@ logits, probabilities = session.run(None, {{"images": pixels}})  # (n, 3, {size}
 }
 
 
+LOCAL = "local data set"  # no id at the hub, where a name of ours may be that of another's data set
+
+
 @dataclass(frozen=True)
 class Told:
     """What is known of a classifier."""
@@ -145,7 +148,7 @@ def index(told: Told) -> dict[str, Any]:
     where = told.where.get("data set", "not stated")
     result = {
         "task": {"type": "image-classification"},
-        "dataset": {"name": where, "type": where, "split": "test"},
+        "dataset": {"name": where, "type": LOCAL, "split": "test"},
         "metrics": figures,
     }
     return {"model-index": [{"name": f"{told.settings.model} for {where}", "results": [result]}]}

@@ -6,7 +6,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
-from fairgen.commands.exports import public
+from fairgen.commands.exports import card, public
 from fairgen.commands.exports.bases import UNETS, adapted, base_of, check_sizes, family
 from fairgen.core import safetensors_file, safetensors_header
 from fairgen.core.errors import FairgenError
@@ -46,9 +46,8 @@ def write(options: Namespace, facts: dict[str, Any], file: Path) -> None:
     else:
         tensors = lora_layouts.matrices(placed(options, lora_layouts.layers(state), place), facts["alpha"])
     whole = {name: x.to(DTYPES[options.dtype]) for name, x in tensors.items()}
-    safetensors_file.save(
-        file, safetensors_file.storable(whole), public.facts(facts), about(kind, own, facts)
-    )
+    more = {**about(kind, own, facts), **card.in_file(options)}
+    safetensors_file.save(file, safetensors_file.storable(whole), public.facts(facts), more)
 
 
 def write_plain(options: Namespace, facts: dict[str, Any], file: Path) -> None:
@@ -57,7 +56,7 @@ def write_plain(options: Namespace, facts: dict[str, Any], file: Path) -> None:
 
     tensors = {name: x.to(DTYPES[options.dtype]) for name, x in adapters.load(options.source).items()}
     stored = safetensors_header.metadata(adapters.place(options.source)[0])
-    more = {"lora_adapter_metadata": stored["lora_adapter_metadata"]}
+    more = {"lora_adapter_metadata": stored["lora_adapter_metadata"], **card.in_file(options)}
     safetensors_file.save(file, safetensors_file.storable(tensors), public.facts(facts), more)
 
 

@@ -93,7 +93,7 @@ def look(name: str, kind: str) -> Repository | None:
             found = hub.repo_info(name, repo_type=kind)
         except RepositoryNotFoundError:
             return None
-        files = frozenset(own.rfilename for own in found.siblings or [])
+        files = frozenset(own.rfilename for own in getattr(found, "siblings", None) or [])
         commit = found.sha or ""
         listed = exported(hub, name, kind, commit) if record.RECORD in files else frozenset()
         return Repository(bool(found.private), commit, files, listed)
