@@ -42,12 +42,17 @@ def test_facts_are_cleaned_however_deep() -> None:
     assert given["classifier"]["pretrained"] == "weights/mine.safetensors"
 
 
+INNER = [{"text_config": {"_name_or_path": name}, "b": {"_name_or_path": ""}} for name in ("/x/y", "sd")]
+
+
 def test_configs_forget_where_they_were_loaded(tmp_path: Path) -> None:
     (tmp_path / "unet").mkdir()
-    (tmp_path / "unet/config.json").write_text(json.dumps({"_name_or_path": "/home/me/sd/unet", "a": 1}))
+    (tmp_path / "unet/config.json").write_text(
+        json.dumps({"_name_or_path": "/home/me/sd/unet", "a": INNER[0]})
+    )
     (tmp_path / "other.json").write_text("[1]")
     public.rename(tmp_path, "sd")
-    assert json.loads((tmp_path / "unet/config.json").read_text()) == {"_name_or_path": "sd", "a": 1}
+    assert json.loads((tmp_path / "unet/config.json").read_text()) == {"_name_or_path": "sd", "a": INNER[1]}
     assert (tmp_path / "other.json").read_text() == "[1]"
 
 

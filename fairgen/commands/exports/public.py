@@ -13,7 +13,7 @@ PACKAGE = "fairgen:"
 PLACE = re.compile(r"(?:file://)?(?:/[^/\s]+/.+|~[\w.-]*[/\\].*|\.{1,2}[/\\].+|[A-Za-z]:[\\/].+)", re.S)
 HOME = re.compile(r"(?<![\w.:/-])(?:/(?:home|Users)/|/root/|[A-Za-z]:\\Users\\|~/)[^\s\"']*")
 WORDS = ("vocab", "merges")  # of a tokenizer: pieces of text that may look like places
-CONFIG_OF = "_name_or_path"  # where diffusers and transformers write what they have loaded
+CONFIG_OF = ("_name_or_path", "name_or_path")  # where diffusers and transformers write what they have loaded
 
 
 def last(place: str) -> str:
@@ -72,9 +72,18 @@ def rename(folder: Path, name: str) -> None:
     """Write a model's name into every config of a folder that says what it was loaded from."""
     for path in folder.rglob("*.json"):
         document = json.loads(path.read_text("utf-8"))
-        if isinstance(document, dict) and CONFIG_OF in document:
-            text = json.dumps({**document, CONFIG_OF: name}, indent=2, ensure_ascii=False)
-            path.write_text(text + "\n", "utf-8")
+        if (made := renamed(document, name)) != document:
+            path.write_text(json.dumps(made, indent=2, ensure_ascii=False) + "\n", "utf-8")
+
+
+def renamed(found: Any, name: str) -> Any:
+    """A config, and those inside it, with another name of what it was loaded from."""
+    if not isinstance(found, dict):
+        return found
+    return {
+        key: name if key in CONFIG_OF and value and isinstance(value, str) else renamed(value, name)
+        for key, value in found.items()
+    }
 
 
 def strings(value: Any) -> Iterator[str]:
