@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
-from functools import cached_property
+from functools import cached_property, lru_cache
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow.parquet as pq
 from PIL import Image
 
 from fairgen.core import parquet
@@ -33,8 +34,25 @@ class SyntheticImage:
     @cached_property
     def image(self) -> Image.Image:
         """The picture."""
-        ((_, content),) = parquet.image_bytes(self.file, [self.row])
-        return Image.open(BytesIO(content or b""))
+        return Image.open(BytesIO(encoded(self.file, self.row)))
+
+
+@lru_cache(maxsize=64)
+def footer(path: Path, changed: int) -> pq.FileMetaData:
+    """Where the rows of a file lie, which is read once for all of its images; `changed` is its time."""
+    return pq.read_metadata(path)
+
+
+def encoded(path: Path, row: int) -> bytes:
+    """One encoded image of a file of samples."""
+    known = footer(path, path.stat().st_mtime_ns)
+    with pq.ParquetFile(path, metadata=known) as file:
+        for group in range(known.num_row_groups):
+            if row < (count := known.row_group(group).num_rows):
+                column = file.read_row_group(group, columns=["image.bytes"])["image"].combine_chunks()
+                return column.field("bytes")[row].as_py() or b""
+            row -= count
+    raise FairgenError(f"{path} has fewer rows than its selection says; make the selection again")
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from argparse import ArgumentParser, Namespace
 from importlib import import_module
 from pathlib import Path
 
-from fairgen.commands.exports import card, whole
+from fairgen.commands.exports import applies, card, whole
 from fairgen.core import safetensors_header
 from fairgen.core.errors import FairgenError
 
@@ -47,16 +47,13 @@ def arguments(parser: ArgumentParser) -> None:
     base.add_argument("--config", help="folder that describes a single file")
     base.add_argument("--revision", help="commit of the hub repository (default: that of the adapter)")
     base.add_argument("--variant", help="for example fp16")
-    base.add_argument(
-        "--dtype", default="float32", choices=["float32", "bfloat16", "float16"], help="default: float32"
-    )
+    base.add_argument("--dtype", choices=["float32", "bfloat16", "float16"], help="default: float32")
     others = parser.add_argument_group("synthetic sets and classifiers")
     others.add_argument(
         "--rejected", action="store_true", help="a second split with the images that the filter has left out"
     )
     others.add_argument(
         "--input",
-        default="uint8",
         choices=["uint8", "float"],
         help="of ONNX: images as they are (default), or normalised before",
     )
@@ -79,7 +76,7 @@ def run(options: Namespace) -> None:
 
     Raises:
         FairgenError: the source is none of the three or holds nothing, the layout is of another kind or
-            cannot hold it, or the output exists.
+            cannot hold it, an option does not apply, or the output exists.
     """
     kind = kind_of(options.source)
     options.layout = options.layout or LAYOUTS[kind][0]
@@ -89,6 +86,7 @@ def run(options: Namespace) -> None:
             f" {'an adapter' if kind == 'adapter' else f'a {kind}'}; give one of {', '.join(LAYOUTS[kind])}"
         )
     card.check(options)
+    applies.check(options, kind)
     module = import_module(f"fairgen.commands.exports.{kind}")
     about = module.about(options)
     with whole.written(options.output) as place:

@@ -4,16 +4,16 @@ it is said otherwise.
 The token is the one of `hf auth login` or of HF_TOKEN, which huggingface_hub reads by itself.
 """
 
-import os
 import re
+import sys
 import zipfile
 from argparse import ArgumentParser, Namespace
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fairgen import __version__
-from fairgen.commands.exports import card, record
+from fairgen.commands.exports import card, public, record, repository
+from fairgen.commands.exports.repository import Repository
 from fairgen.core.errors import FairgenError, shortened
 
 KINDS = ("model", "dataset")
@@ -23,7 +23,7 @@ WANTED = {  # in the front matter, beside the licence
     "model": ("library_name", "pipeline_tag", "tags"),
     "dataset": ("pretty_name", "task_categories", "size_categories", "tags"),
 }
-GAPS = ("not stated", "was not audited", "not recorded")  # how a card says that it does not know
+GAPS = ("not stated", "not audited", "not recorded")  # how a card says that it does not know
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,19 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--go", action="store_true", help="send it; without, only what would be sent is shown"
     )
-    parser.add_argument("--public", action="store_true", help="for everybody to see; default: private")
-    parser.add_argument("--foreign", action="store_true", help="also a folder that fairgen has not written")
+    parser.add_argument(
+        "--public",
+        action="store_true",
+        help="for everybody to see; default: private. One that is there stays as it is",
+    )
+    parser.add_argument(
+        "--foreign", action="store_true", help="also a folder, or files in it, that fairgen has not written"
+    )
+    parser.add_argument(
+        "--keep-others",
+        action="store_true",
+        help="leave files in the repository that neither the folder nor an export before has",
+    )
 
 
 def parcel(folder: Path, options: Namespace) -> Parcel:
@@ -79,10 +90,24 @@ def parcel(folder: Path, options: Namespace) -> Parcel:
         for path in sent
         if is_pickle(path)
     ]
-    faults += record.faults(folder, found) if found else []
+    faults += public.faults(folder, sent)
+    if found:
+        faults += record.faults(folder, found)
+        faults += [] if options.foreign else strays(folder, sent, found)
     return Parcel(
         folder, sent, kind, licence(front), [*faults, *card_faults(folder, front)], gaps(folder, kind, front)
     )
+
+
+def strays(folder: Path, sent: list[Path], found: dict[str, Any]) -> list[str]:
+    """Files that were not exported; pickles are told of already."""
+    known = {*found["files"], record.RECORD, card.CARD}
+    names = (path.relative_to(folder).as_posix() for path in sent if not is_pickle(path))
+    return [
+        f"{name} is not of the export ({record.RECORD} does not list it); take it out, or say --foreign"
+        for name in names
+        if name not in known
+    ]
 
 
 def files(folder: Path) -> list[Path]:
@@ -129,7 +154,7 @@ def licence(front: dict[str, Any]) -> str:
 def card_faults(folder: Path, front: dict[str, Any]) -> list[str]:
     """What a card must have and lacks."""
     if not (folder / card.CARD).is_file():
-        return []  # a missing file of the record, or told below
+        return [f"{card.CARD} is missing: the folder has no card"]
     if not front:
         return [f"{card.CARD} has no front matter; write one between two lines of ---"]
     if not licence(front):
@@ -164,76 +189,84 @@ def size(count: float) -> str:
     return f"{count:.1f} GB"
 
 
-def show(found: Parcel, options: Namespace) -> None:
-    """Print what would be sent."""
+def visibility(there: Repository | None, known: bool, options: Namespace) -> str:
+    """Who sees the repository, as far as is known."""
+    wanted = "public" if options.public else "private"
+    if not known:
+        return f"{wanted} if it is new"
+    if there is None:
+        return f"new, {wanted}"
+    if not there.private:
+        return "public"
+    return "private, and stays so: --public is for new ones" if options.public else "private"
+
+
+def show(found: Parcel, options: Namespace, who: str, gone: list[str]) -> None:
+    """Print what would be sent and deleted, and where."""
     total = sum(path.stat().st_size for path in found.files)
-    who = "public" if options.public else "private"
-    print(f"{found.kind} {options.repository} ({who}), licence: {found.licence or 'none'}")
+    print(
+        f"{found.kind} {options.repository} at {repository.endpoint()} ({who}), licence:"
+        f" {found.licence or 'none'}"
+    )
     for path in found.files:
         print(f"  {size(path.stat().st_size):>8}  {path.relative_to(found.folder)}")
     print(f"  {size(total):>8}  in {len(found.files)} files")
+    for name in gone:
+        print(f"   deleted  {name} (of an export before)")
     for gap in found.gaps:
         print(f"the card: {gap}")
 
 
-def send(found: Parcel, options: Namespace) -> str:
-    """Make the repository if it is not there, and commit the files; returns the commit's address.
+def looked_at(found: Parcel, options: Namespace) -> tuple[Repository | None, bool]:
+    """The repository, and whether it is known; without --go it may be unknown.
 
     Raises:
-        FairgenError: nobody is logged in, the repository is public and should not be, or the hub refuses.
+        FairgenError: with --go nobody is logged in, or the hub refuses or cannot be reached.
     """
-    from huggingface_hub import CommitOperationAdd, HfApi
-    from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError, RepositoryNotFoundError
-
-    api = HfApi(
-        endpoint=os.environ.get("HF_ENDPOINT") or None, library_name="fairgen", library_version=__version__
-    )
-    repository = {"repo_id": options.repository, "repo_type": found.kind}
     try:
-        api.whoami()
-        try:
-            if not api.repo_info(**repository).private and not options.public:
-                raise FairgenError(
-                    f"{options.repository} is there and public; say --public if the folder may be seen by"
-                    f" everybody"
-                )
-        except RepositoryNotFoundError:
-            api.create_repo(**repository, private=not options.public)
-        operations = [
-            CommitOperationAdd(path.relative_to(found.folder).as_posix(), str(path)) for path in found.files
-        ]
-        done = api.create_commit(
-            **repository, operations=operations, commit_message=f"Export of fairgen {__version__}"
+        return repository.look(options.repository, found.kind), True
+    except FairgenError as error:
+        if options.go:
+            raise
+        print(f"warning: what {options.repository} holds was not looked at: {error}", file=sys.stderr)
+        return None, False
+
+
+def refused(there: Repository, sent: set[str], options: Namespace) -> list[str]:
+    """Why a repository that is there must not be changed as it was asked for."""
+    told = []
+    if not there.private and not options.public:
+        told.append(
+            f"{options.repository} is there and public; say --public if the folder may be seen by everybody"
         )
-    except LocalTokenNotFoundError as error:
-        raise FairgenError("nobody is logged in at the hub; call `hf auth login`, or set HF_TOKEN") from error
-    except HfHubHTTPError as error:
-        raise FairgenError(f"the hub refuses: {shortened(str(error), 240)}") from error
-    except (OSError, ValueError) as error:
-        raise FairgenError(
-            f"the hub cannot be reached or used: {shortened(str(error), 240)}; call again"
-        ) from error
-    return done.commit_url
+    if (strange := there.strange(sent)) and not options.keep_others:
+        told.append(
+            f"{options.repository} holds what neither this folder nor an export before has:"
+            f" {shortened(', '.join(strange), 400)}; delete them there, or say --keep-others"
+        )
+    return told
 
 
 def run(options: Namespace) -> None:
     """Show what would be sent, and send it with --go.
 
     Raises:
-        FairgenError: the folder must not be sent as it is, with a line for each reason, or the hub refuses.
+        FairgenError: the folder must not be sent as it is, or not there, with a line for each reason, or the
+            hub refuses.
     """
     if not REPOSITORY.fullmatch(options.repository):
         raise FairgenError(f"{options.repository} is no repository of a hub; give OWNER/NAME")
     found = parcel(options.folder, options)
-    show(found, options)
-    if found.faults or not (options.folder / card.CARD).is_file():
-        missing = (
-            []
-            if (options.folder / card.CARD).is_file()
-            else [f"{card.CARD} is missing: the folder has no card"]
-        )
-        raise FairgenError("\n".join(dict.fromkeys([*missing, *found.faults])))
+    if found.faults:
+        show(found, options, visibility(None, False, options), [])
+        raise FairgenError("\n".join(dict.fromkeys(found.faults)))
+    there, known = looked_at(found, options)
+    sent = {path.relative_to(found.folder).as_posix(): path for path in found.files}
+    gone = there.old(set(sent)) if there else []
+    show(found, options, visibility(there, known, options), gone)
+    if there and (told := refused(there, set(sent), options)):
+        raise FairgenError("\n".join(told))
     if options.go:
-        print(send(found, options))
+        print(repository.commit(options.repository, found.kind, there, options.public, sent, gone))
     else:
         print("nothing was sent; --go sends it")

@@ -88,8 +88,8 @@ LICENCE = (
     " licence."
 )
 LIMITS = """\
-- The base model's own bias is in every image; finetuning and the filter lessen it where they can.
-- The filter trusts one scorer and the figures one encoder, which have blind spots of their own.
+- What the base model has learnt, its biases too, is in every image.
+- A filter by scores trusts one scorer, figures trust one encoder, and each has blind spots of its own.
 - A group that borrowed generators shows what its donor looks like under another prompt.
 - Near copies are found by similarity of features: a low share is no proof that nothing was memorised."""
 

@@ -3,11 +3,13 @@
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import recorded
 from pictures import photo
 
 import fairgen
+from fairgen.api import selection
 from fairgen.api.selection import Selection
 from fairgen.core import parquet
 from fairgen.core.errors import FairgenError
@@ -41,12 +43,30 @@ def test_pictures_are_those_of_the_rows(found: Selection) -> None:
 
 def test_no_picture_is_read_before_it_is_asked_for(found: Selection, monkeypatch: pytest.MonkeyPatch) -> None:
     read = []
-    original = parquet.image_bytes
-    monkeypatch.setattr(parquet, "image_bytes", lambda *given: read.append(given) or original(*given))
+    original = selection.encoded
+    monkeypatch.setattr(selection, "encoded", lambda *given: read.append(given) or original(*given))
     images = found.images()
     assert read == []
     assert images[0].image.size == (32, 32)
     assert len(read) == 1
+
+
+def test_a_files_footer_is_read_once(found: Selection, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not for every image, and each image is its row over several row groups; a file that was changed is read
+    anew.
+    """
+    images = found.images(kept=None)
+    path, rows = images[0].file, [image for image in images if image.file == images[0].file]
+    wanted = [content for _, content in parquet.image_bytes(path)]
+    table = parquet.read(path)
+    pq.write_table(table, path, row_group_size=2)
+    read = []
+    original = pq.read_metadata
+    monkeypatch.setattr(pq, "read_metadata", lambda *given: read.append(given) or original(*given))
+    assert [selection.encoded(path, image.row) for image in rows] == [wanted[image.row] for image in rows]
+    assert len(rows) > 2 and len(read) == 1
+    with pytest.raises(FairgenError, match="has fewer rows"):
+        selection.encoded(path, len(wanted))
 
 
 def test_unknown_groups_and_images_are_told(found: Selection) -> None:

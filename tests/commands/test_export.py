@@ -1,5 +1,6 @@
 """Adapters as other programs read them: compared by what the exported denoiser answers."""
 
+import json
 import os
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from exporting import base_of
 from safetensors.torch import load_file
 
 from fairgen import cli
+from fairgen.core import safetensors_header
 from fairgen.embedded import tiny
 from fairgen.models import adapters, base_model, classifier, diffusion, lora, text_encoders
 
@@ -51,6 +53,10 @@ def test_a_full_finetune_becomes_a_pipeline_folder(
     pipeline.set_progress_bar_config(disable=True)
     assert pipeline("a duck", num_inference_steps=5, height=32, width=32).images[0].size == (32, 32)
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["out"]
+    written = [path for path in (tmp_path / "new/out").rglob("*") if path.is_file()]
+    assert [path for path in written if str(tmp_path).encode() in path.read_bytes()] == []
+    index = json.loads((tmp_path / "new/out/model_index.json").read_text())
+    assert index.get("_name_or_path", folder.name) == folder.name
 
 
 def test_a_full_finetune_of_a_single_file_becomes_a_pipeline_folder(tmp_path: Path) -> None:
@@ -81,14 +87,39 @@ def test_a_lora_becomes_a_plain_lora_file(tmp_path: Path, output: str) -> None:
 
     folder = miniatures.build(tmp_path, "sd15")
     wanted = adapter_of(base_of(folder), "lora", tmp_path / "a.safetensors")
-    assert cli.main(["export", str(tmp_path / "a.safetensors"), str(tmp_path / output)]) == 0
+    words = ["--license", "mit", "--base-license", "openrail"]
+    assert cli.main(["export", str(tmp_path / "a.safetensors"), str(tmp_path / output), *words]) == 0
+    alone = (tmp_path / output).is_file()  # without a card, so the file says it
+    about = safetensors_header.metadata(next((tmp_path / output).glob("*.saf*"), tmp_path / output))
+    assert (about.get("license"), about.get("base_license")) == (
+        ("mit", "openrail") if alone else (None, None)
+    )
     pipeline = StableDiffusionPipeline.from_pretrained(folder)
     pipeline.load_lora_weights(tmp_path / output)
     assert torch.allclose(answer(pipeline.unet, base_of(folder)), wanted, atol=1e-5)
 
 
+@pytest.mark.parametrize("layout", ["diffusers", "kohya"])
+def test_a_lora_has_the_dtype_and_no_place_of_this_machine(tmp_path: Path, layout: str) -> None:
+    """The card reads the dtype from the file; a folder that reads like a hub id is known by the identity."""
+    folder, own = miniatures.build(tmp_path, "sd15"), tmp_path / "a.safetensors"
+    adapter_of(base_of(folder), "lora", own)
+    base = {"model": "bases/alice/sd15", "config": "/home/alice/config"}
+    facts = {**adapters.read_facts(own), "settings": {"base": base, "seed": 3}}
+    adapters.write_lora(own, adapters.load(own), facts, adapters.read_configs(own))
+    words = ["--layout", layout, *(["--model", str(folder)] if layout == "kohya" else [])]
+    assert cli.main(["export", str(own), str(tmp_path / "out"), "--dtype", "bfloat16", *words]) == 0
+    (file,) = (tmp_path / "out").glob("*.safetensors")
+    assert {x.dtype for x in load_file(file).values()} == {torch.bfloat16}
+    assert "| dtype | `bfloat16` |" in (tmp_path / "out/README.md").read_text()
+    settings = json.loads(safetensors_header.metadata(file)["fairgen"])["settings"]
+    assert settings == {"base": {"model": "sd15", "config": "config"}, "seed": 3}
+
+
 def test_one_adapter_of_a_shared_batch_becomes_a_plain_lora_file(tmp_path: Path) -> None:
-    """The file is the one that the adapter would have if it had been trained alone."""
+    """The file is the one that the adapter would have if it had been trained alone; it names no place, and
+    float32 is what it has, so not a byte differs.
+    """
     alone, group, out = (tmp_path / f"{name}.safetensors" for name in ("a", "group", "out"))
     adapter_of(base_of(miniatures.build(tmp_path, "sd15")), "lora", alone)
     state, facts = adapters.load(alone), adapters.read_facts(alone)
@@ -172,8 +203,9 @@ def test_exported_files_have_the_permissions_of_the_umask(
     folder, file = miniatures.build(tmp_path, "sd15"), tmp_path / "a.safetensors"
     adapter_of(base_of(folder), kind, file)
     before = os.umask(mask)
+    words = ["--model", str(folder)] if kind == "full" else []
     try:
-        assert cli.main(["export", str(file), str(tmp_path / "out"), "--model", str(folder)]) == 0
+        assert cli.main(["export", str(file), str(tmp_path / "out"), *words]) == 0
     finally:
         os.umask(before)
     found = {path: path.stat().st_mode & 0o777 for path in (tmp_path / "out").rglob("*")}

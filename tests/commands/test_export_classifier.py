@@ -6,6 +6,7 @@ import csv
 import hashlib
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -108,10 +109,14 @@ def test_onnxruntime_answers_as_predict(
 ) -> None:
     """Batches of any size, preprocessing in the graph or before it."""
     onnxruntime = pytest.importorskip("onnxruntime")
-    assert export(model, tmp_path / "out.onnx", "--layout", "onnx", "--input", given) == 0
+    words = ["--layout", "onnx", "--input", given, "--license", "mit"]
+    assert export(model, tmp_path / "out.onnx", *words) == 0
+    assert str(Path(onnx_file.__file__).parents[3]).encode() not in (tmp_path / "out.onnx").read_bytes()
+    assert b"site-packages" not in (tmp_path / "out.onnx").read_bytes()
     session = onnxruntime.InferenceSession(tmp_path / "out.onnx")
     about = session.get_modelmeta().custom_metadata_map
     assert json.loads(about["classes"]) == CLASSES
+    assert about["license"] == "mit"
     pixels = predicted[0]
     if given == "float":
         mean, std = (np.array(json.loads(about[name]), dtype=np.float32) for name in ("mean", "std"))
@@ -134,7 +139,9 @@ def test_the_card_says_how_groups_do(model: Path, tmp_path: Path, capsys: pytest
         "timm",
         "image-classification",
     )
-    assert front["model-index"][0]["results"][0]["metrics"][0]["value"] == 0.5
+    result = front["model-index"][0]["results"][0]
+    assert result["metrics"][0]["value"] == 0.5
+    assert result["dataset"]["type"] == "local data set"  # `toy` at the hub would be another one
     for said in (
         "| d-left | dark | left | 0.500 | 0.100 … 0.900 | 4 | 7 | 2 |",
         "| b-left | bright\\|er | left | 0.750 |",
@@ -157,6 +164,18 @@ def test_a_model_without_metrics_says_so(tmp_path: Path) -> None:
     text = (tmp_path / "out" / card.CARD).read_text()
     assert "Not stated: no `metrics.json` lay beside the weights" in text
     assert "model-index" not in text
+
+
+@pytest.mark.parametrize("layout", ["timm", "onnx"])
+def test_a_file_of_pretrained_weights_is_a_name(tmp_path: Path, layout: str) -> None:
+    network = classifier.build(SETTINGS, 2, 3)
+    own = {**asdict(SETTINGS), "pretrained": "private/alice/weights.safetensors"}
+    history = {"gradient_steps": 5, "group_labels": [], "classifier": own, "classes": CLASSES}
+    classifier.save(tmp_path / "model.safetensors", network, history)
+    assert export(tmp_path / "model.safetensors", tmp_path / "out", "--layout", layout) == 0
+    written = [path.read_bytes() for path in (tmp_path / "out").iterdir()]
+    assert not [content for content in written if b"alice" in content]
+    assert [content for content in written if b"weights.safetensors" in content]
 
 
 def test_what_cannot_be_exported_is_one_line(

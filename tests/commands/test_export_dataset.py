@@ -10,6 +10,7 @@ from typing import Any
 
 import audited
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import yaml
 from PIL import Image
@@ -18,6 +19,7 @@ from fairgen import cli
 from fairgen.commands.exports import card, dataset
 from fairgen.core import parquet
 
+HASH = "2" * 16  # of the selection's lineage
 CLASSES = {"a": ("first", "left"), "b": ("second", "right")}
 
 
@@ -27,9 +29,21 @@ def selection(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("made") / "results/toy/bias-0.9/lora"
     place.mkdir(parents=True)
     audited.audited(place)
+    recorded(place)
     rows = [{"group": group, "target": t, "bias": b} for group, (t, b) in CLASSES.items()]
     parquet.write(place.parents[1] / "index.parquet", {k: [r[k] for r in rows] for k in rows[0]})
     return place / "selection.parquet"
+
+
+def recorded(place: Path, of: str = HASH) -> None:
+    """Lineages, as jobs write them: the selection's, and an audit that was made from `of`."""
+    path = place / "selection.parquet"
+    table = parquet.read(path)
+    about = {**table.schema.metadata, b"lineage": json.dumps({"hash": HASH}).encode()}
+    pq.write_table(table.replace_schema_metadata(about), path)
+    audit = json.loads((place / "audit.json").read_text())
+    record = {"hash": "3" * 16, "sources": f"{'1' * 16} {of}"}
+    (place / "audit.json").write_text(json.dumps({**audit, "lineage": record}))
 
 
 def export(*words: object) -> int:
@@ -108,7 +122,9 @@ def test_croissant_describes_it(selection: Path, tmp_path: Path, monkeypatch: py
         )
         assert [row["target_names/name"] for row in found.records("target_names")] == ["first", "second"]
         written = json.loads((out / "croissant.json").read_text())
-        assert written["license"] == "https://choosealicense.com/licenses/mit/"
+        assert written["license"] == "mit"
+        told = " ".join(text for key, text in written.items() if key.startswith("rai:"))
+        assert "nobody has looked" not in told and "lessen" not in told
         assert (len(written["distribution"]) > 2) == (name == "several")
 
 
@@ -144,7 +160,7 @@ def test_the_card_says_what_the_set_is(
         "## Limits",
     ):
         assert said in text, said
-    assert "was not audited" not in text
+    assert "not audited" not in text
     record = json.loads((tmp_path / "set/fairgen.json").read_text())
     assert (record["kind"], record["repository"], record["images"]) == ("dataset", "dataset", {"train": 14})
 
@@ -155,17 +171,20 @@ def test_a_set_without_an_audit_says_so(
     audit = selection.with_name("audit.json")
     content = audit.read_text()
     try:
-        audit.write_text(content.replace('"kept": 13', '"kept": 12'))
-        assert export(selection, tmp_path / "other") == 1
-        assert "audit.json is of another selection than" in capsys.readouterr().err
+        for other in (content.replace('"kept": 13', '"kept": 12'), content.replace(HASH, "4" * 16)):
+            audit.write_text(other)
+            assert export(selection, tmp_path / "other") == 1
+            assert "audit.json is of another selection than" in capsys.readouterr().err
+        document = json.loads(content)
+        del document["lineage"]
+        audit.write_text(json.dumps(document))  # the same counts, and no word of which images
+        assert export(selection, tmp_path / "unknown") == 0
         audit.unlink()
         assert export(selection, tmp_path / "set") == 0
     finally:
         audit.write_text(content)
-    assert (
-        "The set was not audited: near copies of training images were not looked for"
-        in (tmp_path / "set" / card.CARD).read_text()
-    )
+    for name in ("unknown", "set"):
+        assert "The set is not audited, as far as its files say" in (tmp_path / name / card.CARD).read_text()
 
 
 def test_what_is_no_set_is_one_line(selection: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
@@ -198,6 +217,9 @@ def test_what_is_no_set_is_one_line(selection: Path, tmp_path: Path, capsys: pyt
         assert export(path, tmp_path / "out") == 1
         assert said in capsys.readouterr().err.splitlines()[-1]
         assert not (tmp_path / "out").exists()
+    for words in (["--dtype", "bfloat16"], ["--revision", "ab"], ["--input", "float"]):
+        assert export(selection, tmp_path / "out", *words) == 1
+        assert f"{words[0]}: datasets, as {selection} is exported" in capsys.readouterr().err
     assert export(selection, tmp_path / "out", "--layout", "kohya") == 1
     assert "is a dataset; give one of datasets" in capsys.readouterr().err
 
@@ -217,10 +239,6 @@ def test_every_column_has_words() -> None:
 
 def test_places_of_this_machine_stay_on_it(selection: Path, tmp_path: Path) -> None:
     """A local base's folder and what lies above the results are not told to others."""
-    from fairgen.commands.exports import dataset
-
-    assert dataset.public_base("/home/me/models/sd#12") == "sd#12"
-    assert dataset.public_base("runwayml/sd#12") == "runwayml/sd#12"
     assert export(selection, tmp_path / "set") == 0
     record = json.loads((tmp_path / "set/fairgen.json").read_text())
     assert record["source"] == "results/toy/bias-0.9/lora/selection.parquet"

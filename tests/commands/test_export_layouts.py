@@ -4,18 +4,23 @@ compute.
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import exporting
 import numpy as np
 import pytest
 import single_files
 import torch
+from diffusers.configuration_utils import FrozenDict
 from safetensors import safe_open
 from safetensors.torch import load_file
 
 from fairgen import cli
-from fairgen.commands.exports import bases
-from fairgen.models import adapters, diffusion, lora, text_encoders
+from fairgen.commands.exports import bases, checkpoint
+from fairgen.core import safetensors_file
+from fairgen.core.errors import FairgenError
+from fairgen.models import diffusion, lora, text_encoders
 
 WIDE = [
     "to_q",
@@ -41,6 +46,8 @@ def export(*words: object) -> int:
 def known(monkeypatch: pytest.MonkeyPatch) -> None:
     """ComfyUI and AUTOMATIC1111 know the miniatures."""
     monkeypatch.setattr(bases, "SIZES", KNOWN)
+    monkeypatch.setattr(checkpoint, "LAYERS", {"sd1": (2,), "sd2": (2,), "xl": (2, 3)})
+    monkeypatch.setattr(checkpoint, "SCALES", dict.fromkeys(KNOWN, 0.18215))
 
 
 @pytest.mark.parametrize("architecture", ["sd15", "sd2", "sdxl"])
@@ -229,6 +236,88 @@ def test_v_prediction_is_told(
     assert "predicts v, which no single file of a Stable Diffusion 1.x can say" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("family", "schedule", "scale", "layers", "said"),
+    [
+        (
+            "sd1",
+            {"beta_end": 0.02},
+            0.18215,
+            (12,),
+            "was trained with beta_end 0.02, and a single file means",
+        ),
+        ("sd1", {}, 0.2, (12,), "scales its latents otherwise than its family (0.2 in place of 0.18215"),
+        ("xl", {}, 0.18215, (12, 32), "(0.18215 in place of 0.13025"),
+        ("sd1", {}, 0.18215, (11,), "has text encoders of 11 layers in place of 12"),
+        ("sd2", {}, 0.18215, (24,), "has text encoders of 24 layers in place of 23"),
+        ("sd2", {"rescale_betas_zero_snr": True}, 0.18215, (23,), "was trained to zero SNR"),
+        ("xl", {"rescale_betas_zero_snr": True}, 0.13025, (12, 32), "was trained to zero SNR"),
+        ("sd2", {"prediction_type": "sample"}, 0.18215, (23,), "predicts 'sample', which no single file"),
+        ("sd2", {"prediction_type": "v_prediction"}, 0.18215, (23,), "ComfyUI would guess epsilon"),
+        ("sd2", {"prediction_type": "v_prediction"}, 0.18215, (23,), ""),
+        ("xl", {}, 0.13025, (12, 32), ""),
+    ],
+)
+def test_a_base_must_be_what_readers_of_a_file_take_for_granted(
+    family: str, schedule: dict, scale: float, layers: tuple[int, ...], said: str
+) -> None:
+    base = exporting.base_of(Path("sd"))
+    vae = SimpleNamespace(config=FrozenDict(scaling_factor=scale))
+    encoders = {
+        part: (None, SimpleNamespace(config=SimpleNamespace(num_hidden_layers=count)))
+        for part, count in zip(("text_encoder", "text_encoder_2"), layers, strict=False)
+    }
+    v = schedule.get("prediction_type") == "v_prediction" and not said
+    weights = {checkpoint.UNET + checkpoint.GUESS: torch.tensor([-1.0, 1.0]) * (0.2 if v else 0.05)}
+    try:
+        checkpoint.prediction(base, family, schedule)
+        checkpoint.check_values(base, family, schedule, vae, encoders)
+        if family == "sd2":
+            checkpoint.check_guess(base, schedule, weights)
+    except FairgenError as error:
+        assert said
+        assert said in str(error) and "use --layout diffusers" in str(error)
+    else:
+        assert not said
+
+
+def test_a_text_encoder_that_would_be_lost_is_refused(
+    folders: dict[str, Path],
+    tmp_path: Path,
+    known: None,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+) -> None:
+    """Whatever is written under other names, or as other numbers, than diffusers finds it."""
+    own, whole = tmp_path / "a.safetensors", checkpoint.text_state
+    exporting.adapter_of(exporting.base_of(folders["sd2"]), "full", own)
+
+    def wrong(*words: Any) -> dict[str, torch.Tensor]:
+        return {name: x + 1 if "in_proj" in name else x for name, x in whole(*words).items()}
+
+    monkeypatch.setattr(checkpoint, "text_state", wrong)
+    assert export(own, tmp_path / "out", "--layout", "a1111", "--model", folders["sd2"]) == 1
+    assert "self_attn" in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_a_dora_is_exact_at_strength_one_and_takes_what_it_needs(
+    folders: dict[str, Path], tmp_path: Path, known: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its card says so; autoencoder and text encoders, which it does not adapt, stay where they are."""
+    folder, own = folders["sd15"], tmp_path / "a.safetensors"
+    exporting.adapter_of(exporting.base_of(folder), "lora", own, dora=True)
+
+    def needless(*words: object) -> None:
+        raise AssertionError("loaded for nothing")
+
+    monkeypatch.setattr(diffusion, "load_vae", needless)
+    monkeypatch.setattr(text_encoders, "load_text", needless)
+    assert export(own, tmp_path / "out", "--layout", "comfyui", "--model", folder) == 0
+    text = (tmp_path / "out/README.md").read_text()
+    assert "it is exact at strength 1 only" in text
+    assert "library_name: diffusion-single-file" in text
+
+
 def test_what_a_layout_cannot_hold_is_one_line(
     folders: dict[str, Path],
     flow_folders: dict,
@@ -277,6 +366,22 @@ def test_what_a_layout_cannot_hold_is_one_line(
         ("plain", ["--layout", "kohya", "--model", xl], "the adapter was trained on base"),
         ("plain", ["--layout", "kohya"], "was trained on a local base"),
         ("plain", ["--layout", "onnx"], "is an adapter; give one of diffusers, kohya, comfyui, a1111"),
+        (
+            "plain",
+            ["--model", sd],
+            "--model: LoRA in diffusers' layout is written without its base; leave it",
+        ),
+        ("full", ["--revision", "ab"], "--revision: the adapter's own base has the commit"),
+        ("full", ["--model", sd, "--revision", "ab"], "lies here and has none; leave it out"),
+        (
+            "full",
+            ["--model", sd, "--config", sd],
+            "--config: it describes a single file, which --model names",
+        ),
+        ("plain", ["--rejected"], "--rejected: diffusers, as "),
+        ("plain", ["--input", "uint8"], "--input: diffusers, as "),
+        ("plain", ["--license", "mit", "--license-name", "x"], "--license-name: it names a licence that is"),
+        ("plain", ["--license-link", "https://x.org"], "--license-link: give --license, too"),
         ("plain", ["--license", "My Own"], "--license My Own: give an id of the hub"),
         ("plain", ["--license", "other"], "say which one with --license-name and --license-link"),
     ):
@@ -289,7 +394,7 @@ def test_what_a_layout_cannot_hold_is_one_line(
 
 
 def test_a_write_that_fails_leaves_nothing(
-    folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     own = tmp_path / "a.safetensors"
     exporting.adapter_of(exporting.base_of(folders["sd15"]), "lora", own)
@@ -297,6 +402,22 @@ def test_a_write_that_fails_leaves_nothing(
     def full(*words: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(adapters, "write_lora", full)
+    monkeypatch.setattr(safetensors_file, "save", full)
     assert export(own, tmp_path / "new/out") == 1
-    assert list((tmp_path / "new").iterdir()) == []
+    assert not (tmp_path / "new").exists()
+    assert "cannot write" in capsys.readouterr().err
+
+
+def test_what_cannot_be_read_is_not_blamed_on_the_output(
+    folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    """Folders that were there before stay."""
+    own, gone = tmp_path / "a.safetensors", tmp_path / "gone.json"
+    exporting.adapter_of(exporting.base_of(folders["sd15"]), "lora", own)
+    monkeypatch.setattr(safetensors_file, "save", lambda *words: gone.read_bytes())
+    (tmp_path / "empty").mkdir()
+    assert export(own, tmp_path / "empty/new/out") == 1
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert f"{gone}: No such file" in line
+    assert "choose another output" not in line
+    assert list((tmp_path / "empty").iterdir()) == []

@@ -63,7 +63,7 @@ def test_nothing_is_sent_without_go(folder: Path, there: hub.Hub, capsys: pytest
     (folder / ".git/config").write_text("secret")
     assert push(folder, "me/birds") == 0
     shown = capsys.readouterr().out.splitlines()
-    assert shown[0] == "model me/birds (private), licence: apache-2.0"
+    assert shown[0] == f"model me/birds at {there.address} (new, private), licence: apache-2.0"
     assert [line.split()[-1] for line in shown[1:5]] == [
         "README.md",
         "data/labels.json",
@@ -74,7 +74,7 @@ def test_nothing_is_sent_without_go(folder: Path, there: hub.Hub, capsys: pytest
     assert shown[5].endswith("in 4 files")
     assert shown[6] == "the card: base model: not stated; look it up"
     assert shown[-1] == "nothing was sent; --go sends it"
-    assert there.asked == []
+    assert {line.split()[0] for line in there.asked} == {"GET"}
 
 
 def test_what_is_sent_arrives(folder: Path, there: hub.Hub, capsys: pytest.CaptureFixture) -> None:
@@ -100,11 +100,75 @@ def test_a_public_repository_must_be_asked_for(
     assert there.private == {"model/me/seen": False}
     there.files.clear()
     capsys.readouterr()
-    assert push(folder, "me/seen", "--go") == 1
-    assert "me/seen is there and public; say --public" in faults(capsys)[0]
+    for go in ([], ["--go"]):
+        assert push(folder, "me/seen", *go) == 1
+        assert "me/seen is there and public; say --public" in faults(capsys)[0]
     assert there.files == {}
     assert push(folder, "me/seen", "--public", "--go") == 0
     assert there.files
+    there.private["model/me/own"] = True
+    assert push(folder, "me/own", "--public", "--go") == 0
+    assert "(private, and stays so: --public is for new ones)" in capsys.readouterr().out
+    assert there.private["model/me/own"] is True
+
+
+def test_a_second_push_leaves_nothing_old(
+    folder: Path, there: hub.Hub, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    """What the export before had is deleted in the same commit; what nobody knows is asked about."""
+    assert push(folder, "me/birds", "--go") == 0
+    own = there.files["model/me/birds"]
+    own[".gitattributes"] = b"of the hub"
+    (folder / "data/labels.json").rename(folder / "data/names.json")
+    record.write(folder, "classifier", tmp_path / "model.safetensors", "model", {})
+    capsys.readouterr()
+    assert push(folder, "me/birds") == 0
+    assert "deleted  data/labels.json (of an export before)" in capsys.readouterr().out
+    assert "data/labels.json" in own
+    commits = len([line for line in there.asked if "/commit/" in line])
+    assert push(folder, "me/birds", "--go") == 0
+    assert own.keys() == {
+        *(".gitattributes", "README.md", "data/names.json", "fairgen.json", "model.safetensors"),
+    }
+    assert len([line for line in there.asked if "/commit/" in line]) == commits + 1
+    own["notes/mine.txt"] = b"by hand"
+    capsys.readouterr()
+    for go in ([], ["--go"]):
+        assert push(folder, "me/birds", *go) == 1
+        assert (
+            "me/birds holds what neither this folder nor an export before has: notes/mine.txt;"
+            in (faults(capsys)[0])
+        )
+    assert push(folder, "me/birds", "--go", "--keep-others") == 0
+    assert own["notes/mine.txt"] == b"by hand"
+
+
+def test_files_that_were_not_exported_and_places_are_refused(
+    folder: Path, there: hub.Hub, capsys: pytest.CaptureFixture
+) -> None:
+    (folder / "notes.txt").write_text("for me")
+    (folder / "more.json").write_text('{"_name_or_path": "/home/me/sd"}')
+    assert push(folder, "me/birds", "--go") == 1
+    assert [line.partition(" (")[0] for line in faults(capsys)] == [
+        "more.json names a place on a machine",
+        "more.json is not of the export",
+        "notes.txt is not of the export",
+    ]
+    (folder / "more.json").unlink()
+    assert there.asked == []
+    assert push(folder, "me/birds", "--go", "--foreign") == 0
+    assert there.files["model/me/birds"]["notes.txt"] == b"for me"
+
+
+def test_a_hub_that_is_not_reached_is_told_of(
+    folder: Path, there: hub.Hub, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is claimed about a repository that nobody has looked at."""
+    monkeypatch.setenv("HF_TOKEN", "hf_" + "y" * 34)
+    assert push(folder, "me/birds") == 0
+    shown = capsys.readouterr()
+    assert "(private if it is new)" in shown.out
+    assert "warning: what me/birds holds was not looked at: the hub refuses" in shown.err
 
 
 def test_a_data_set_goes_to_a_data_set(
@@ -145,7 +209,7 @@ def test_what_must_not_be_sent_is_refused(
         "README.md states no licence; write `license:`",
     ):
         assert [line for line in found if line.startswith(said)], said
-    assert len(found) == 7
+    assert len(found) == 7  # strays that are pickles are told of once
     assert there.asked == []
 
 

@@ -73,6 +73,9 @@ def handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
             if self.path.startswith("/api/whoami"):
                 self.answer({"name": "me", "type": "user", "orgs": [], "auth": {"type": "access_token"}})
                 return
+            if "/resolve/" in self.path:
+                self.resolve()
+                return
             _, _, kind, owner, name = self.path.partition("?")[0].split("/")[:5]
             key = f"{kind.removesuffix('s')}/{owner}/{name}"
             if key not in hub.private:
@@ -81,11 +84,29 @@ def handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
                 about = {
                     "id": f"{owner}/{name}",
                     "private": hub.private[key],
-                    "siblings": [],
+                    "siblings": [{"rfilename": path} for path in sorted(hub.files.get(key, {}))],
                     "sha": "0" * 40,
                     "tags": [],
                 }
                 self.answer(about)
+
+        def do_HEAD(self) -> None:
+            if self.allowed():
+                self.resolve()
+
+        def resolve(self) -> None:
+            """A file of a repository, and what its headers say of it."""
+            place, _, path = self.path.partition("?")[0].partition("/resolve/")
+            words = place.strip("/").split("/")
+            kind = "dataset" if words[0] == "datasets" else "model"
+            content = hub.files[f"{kind}/{'/'.join(words[-2:])}"][path.partition("/")[2]]
+            self.send_response(200)
+            about = {"ETag": f'"{hashlib.sha1(content).hexdigest()}"', "X-Repo-Commit": "0" * 40}
+            for name, value in {**about, "Content-Length": str(len(content))}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            if self.command == "GET":
+                self.wfile.write(content)
 
         def do_POST(self) -> None:
             content = self.body()
@@ -133,6 +154,8 @@ def handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
                 value = entry["value"]
                 if entry["key"] == "file":
                     own[value["path"]] = b64decode(value["content"])
+                elif entry["key"] == "deletedFile":
+                    del own[value["path"]]
                 elif entry["key"] == "lfsFile":
                     own[value["path"]] = hub.stored[value["oid"]]
             self.answer({"commitUrl": commit_url(hub, key), "commitOid": "1" * 40})

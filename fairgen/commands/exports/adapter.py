@@ -6,7 +6,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
-from fairgen.commands.exports import card, checkpoint, generator_card, lora, record
+from fairgen.commands.exports import applies, card, checkpoint, generator_card, lora, public, record
 from fairgen.commands.exports.bases import adapted
 from fairgen.core.errors import FairgenError
 from fairgen.models import adapters
@@ -27,6 +27,7 @@ def about(options: Namespace) -> dict[str, Any]:
         raise FairgenError(f"{path} holds the adapters of a group; name one of {names}")
     if not facts["images"]:
         raise FairgenError(f"{path} holds no generator: {facts['reason']}")
+    applies.check_base(options, facts)
     return facts
 
 
@@ -48,15 +49,13 @@ def write(options: Namespace, facts: dict[str, Any], place: Path) -> None:
         name = LORA_FILE if plain else f"{facts['group']}-{facts['cluster']}.safetensors"
         file = place / name if folder else place
         if plain:
-            adapters.write_lora(
-                file, adapters.load(options.source), facts, adapters.read_configs(options.source)
-            )
+            lora.write_plain(options, facts, file)
         elif is_lora:
             lora.write(options, facts, file)
         else:
             checkpoint.write(options, facts, file)
     if folder:
-        (place / card.CARD).write_text(generator_card.page(facts, options), "utf-8")
+        (place / card.CARD).write_text(generator_card.page(facts, options, place), "utf-8")
         record.write(place, "generator", options.source, "model", {"layout": options.layout})
 
 
@@ -73,3 +72,4 @@ def write_pipeline(options: Namespace, facts: dict[str, Any], place: Path) -> No
 
     base, unet, _, encoders = adapted(options, facts)
     diffusion.pipeline(base, unet, encoders).save_pretrained(place)
+    public.rename(place, public.model(base.model, facts["base"]))

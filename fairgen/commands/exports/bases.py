@@ -32,9 +32,9 @@ def base_of(facts: dict[str, Any], options: Namespace) -> Base:
     return Base(*named, options.variant, options.dtype, 0, options.config)
 
 
-def adapted(options: Namespace, facts: dict[str, Any]) -> tuple[Base, Any, Any, Any]:
+def adapted(options: Namespace, facts: dict[str, Any], whole: bool = True) -> tuple[Base, Any, Any, Any]:
     """The base, its denoiser with the adapter in it, its autoencoder, and its text encoders with the
-    adapter's.
+    adapter's; unless `whole`, no autoencoder (None), and text encoders only where the adapter has some.
     """
     from fairgen.generate import text_adapters
     from fairgen.models import diffusion, text_encoders
@@ -43,8 +43,8 @@ def adapted(options: Namespace, facts: dict[str, Any]) -> tuple[Base, Any, Any, 
     # a damaged part is named as such, before the base as a whole is found to be another
     unet, encoders, vae = (
         diffusion.load_denoiser(base),
-        text_encoders.load_text(base),
-        diffusion.load_vae(base),
+        text_encoders.load_text(base) if whole else {},
+        diffusion.load_vae(base) if whole else None,
     )
     identity = diffusion.identity(base)
     adapters.apply(options.source, unet, identity)

@@ -11,6 +11,7 @@ from fairgen.core.errors import FairgenError
 from fairgen.core.markdown import clean, table
 
 CARD = "README.md"
+FILES = (".safetensors", ".onnx")  # outputs of one file
 UNKNOWN = "unknown"
 NOT_STATED = "not stated; look it up before you pass this on"
 LICENCE_ID = re.compile(r"[a-z0-9][a-z0-9.+-]*")
@@ -23,12 +24,11 @@ def arguments(parser: ArgumentParser) -> None:
     told = parser.add_argument_group("licences, as the hub writes them: apache-2.0, cc-by-4.0, other, …")
     told.add_argument(
         "--license",
-        default=UNKNOWN,
         metavar="ID",
         help="of the export (default: unknown, and `fairgen push` wants one)",
     )
     told.add_argument("--license-name", metavar="NAME", help="name of a licence that is `other`")
-    told.add_argument("--license-link", metavar="URL", help="where a licence that is `other` stands")
+    told.add_argument("--license-link", metavar="URL", help="where the licence stands; of `other` needed")
     told.add_argument("--base-license", metavar="ID", help="of the base model or the pretrained weights")
     told.add_argument("--data-license", metavar="ID", help="of the images that were trained on")
 
@@ -46,6 +46,10 @@ def check(options: Namespace) -> None:
                 f"{key} {given}: give an id of the hub, in small letters and without spaces (apache-2.0, mit,"
                 " cc-by-4.0, openrail, other)"
             )
+    if options.license_name and options.license != "other":
+        raise FairgenError("--license-name: it names a licence that is `other`; leave it out")
+    if options.license_link and not options.license:
+        raise FairgenError("--license-link: give --license, too")
     if options.license == "other" and not (options.license_name and options.license_link):
         raise FairgenError("--license other: say which one with --license-name and --license-link")
 
@@ -58,6 +62,14 @@ def front_licence(options: Namespace) -> dict[str, str]:
     return found
 
 
+def in_file(options: Namespace) -> dict[str, str]:
+    """The licences for the metadata of a file that stands alone, without a card; nothing for a folder."""
+    names = ("license", "license_name", "license_link", "base_license", "data_license")
+    found = {name: getattr(options, name) for name in names}
+    alone = options.output.suffix in FILES
+    return {name: value for name, value in found.items() if alone and value and value != UNKNOWN}
+
+
 def licences(options: Namespace, what: str, sources: dict[str, str | None]) -> str:
     """The section on licences.
 
@@ -67,8 +79,8 @@ def licences(options: Namespace, what: str, sources: dict[str, str | None]) -> s
         sources: licence of each thing that it was made from, None where it is not stated.
     """
     own = "not stated; nobody may use it before it is" if options.license == UNKNOWN else options.license
-    if options.license == "other":
-        own = f"[{clean(options.license_name)}]({options.license_link})"
+    if options.license_link:
+        own = f"[{clean(options.license_name or options.license)}]({options.license_link})"
     rows = [(what, own), *((name, given or NOT_STATED) for name, given in sources.items())]
     return f"## Licences\n\n{table(('what', 'licence'), rows)}\n\n{PERSONS}"
 
@@ -94,11 +106,6 @@ def front_matter(folder: Path) -> dict[str, Any]:
         reason = " ".join(str(error).split())[:160]
         raise FairgenError(f"{folder / CARD}: the front matter cannot be read ({reason}); mend it") from error
     return read if isinstance(read, dict) else {}
-
-
-def public(place: str) -> str:
-    """A model's name as others may read it: of a place on this machine the last part alone."""
-    return Path(place).name if place.startswith(("/", ".", "~")) else place
 
 
 def settings(rows: dict[str, Any]) -> str:

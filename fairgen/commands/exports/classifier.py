@@ -1,14 +1,12 @@
 """A trained classifier as other programs load it: a folder of timm's, or ONNX."""
 
-import hashlib
 import json
 from argparse import Namespace
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fairgen.commands.exports import classifier_card, record
-from fairgen.commands.exports.card import CARD
+from fairgen.commands.exports import card, classifier_card, public, record
 from fairgen.core import lineage
 from fairgen.core.errors import FairgenError
 from fairgen.models.classifier import Classifier, Network, load, metadata
@@ -32,12 +30,21 @@ def about(options: Namespace) -> Trained:
     """
     path: Path = options.source
     network, settings, classes = load(path)
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    digest = record.sha256(path)
     found = measured(path, digest)
     made = lineage.read(path) or {}
     known = network.net.pretrained_cfg
     told = classifier_card.Told(
-        *(path, settings, classes, metadata(path), made, digest, found, config_hash(path, digest)),
+        *(
+            path,
+            settings,
+            classes,
+            public.facts(metadata(path)),
+            public.facts(made),
+            digest,
+            found,
+            config_hash(path, digest),
+        ),
         preprocessing={name: [round(float(x), 6) for x in known[name]] for name in ("mean", "std")},
     )
     return Trained(network.cpu(), settings, classes, told)
@@ -82,7 +89,9 @@ def write(options: Namespace, found: Trained, place: Path) -> None:
         alone = options.output.suffix == ".onnx"
         if not alone:
             place.mkdir()
-        checked = onnx_file.write(place if alone else place / "model.onnx", found, options.input)
+        checked = onnx_file.write(
+            place if alone else place / "model.onnx", found, options.input, card.in_file(options)
+        )
         if alone:
             return
     else:
@@ -90,7 +99,7 @@ def write(options: Namespace, found: Trained, place: Path) -> None:
 
         place.mkdir()
         checked = timm_folder.write(place, found, options.license)
-    (place / CARD).write_text(classifier_card.page(found.told, options, checked), "utf-8")
+    (place / card.CARD).write_text(classifier_card.page(found.told, options, checked), "utf-8")
     record.write(place, "classifier", options.source, "model", {"layout": options.layout})
 
 

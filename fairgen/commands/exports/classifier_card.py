@@ -7,12 +7,12 @@ answer.
 
 import re
 from argparse import Namespace
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from fairgen import __version__
-from fairgen.commands.exports import card
+from fairgen.commands.exports import card, public
 from fairgen.core.markdown import clean, table
 from fairgen.evaluate.data_card import number
 from fairgen.models.classifier import Classifier
@@ -52,6 +52,9 @@ logits, probabilities = session.run(None, {{"images": pixels}})  # (n, {size}, {
 session = onnxruntime.InferenceSession("model.onnx")
 logits, probabilities = session.run(None, {{"images": pixels}})  # (n, 3, {size}, {size}), normalised""",
 }
+
+
+LOCAL = "local data set"  # no id at the hub, where a name of ours may be that of another's data set
 
 
 @dataclass(frozen=True)
@@ -145,7 +148,7 @@ def index(told: Told) -> dict[str, Any]:
     where = told.where.get("data set", "not stated")
     result = {
         "task": {"type": "image-classification"},
-        "dataset": {"name": where, "type": where, "split": "test"},
+        "dataset": {"name": where, "type": LOCAL, "split": "test"},
         "metrics": figures,
     }
     return {"model-index": [{"name": f"{told.settings.model} for {where}", "results": [result]}]}
@@ -168,7 +171,7 @@ def page(told: Told, options: Namespace, checked: str) -> str:
         **told.where,
         "backbone": told.settings.model,
         "arguments": str(told.settings.args) if told.settings.args else None,
-        "pretrained": card.public(str(told.settings.pretrained)),
+        "pretrained": str(public.facts(asdict(told.settings))["pretrained"]),
         "method of stage 2": made.get("kind"),
         **{f"stage 2: {key}": value for key, value in made.get("recipe", {}).items()},
         "started from": made.get("start"),

@@ -23,12 +23,10 @@ TYPES = {
     "float64": "cr:Float64",
 }
 RAI = {
-    "rai:dataCollection": "Drawn by a diffusion model from one prompt for each group; no image was"
-    " collected.",
-    "rai:dataAnnotationProtocol": "A label is the group that the generator was asked for; nobody has looked"
-    " at it.",
-    "rai:dataBiases": "The base model's own biases are in every image; finetuning and the filter lessen them"
-    " where they can.",
+    "rai:dataCollection": "Drawn by a diffusion model; the column `prompt` has the prompt of each image.",
+    "rai:dataAnnotationProtocol": "A label is the group that the generator was asked for, not what was"
+    " seen in the image.",
+    "rai:dataBiases": "What the base model has learnt, its biases too, is in every image.",
     "rai:dataLimitations": data_card.LIMITS.replace("- ", "").replace("\n", " "),
     "rai:dataUseCases": "Training and studying classifiers on balanced groups; test them on real images.",
     "rai:personalSensitiveInformation": "Images of real persons may have been trained on; look at what the"
@@ -58,14 +56,8 @@ CONTEXT = {
 
 
 def licence(options: Namespace) -> str:
-    """Where the licence stands, or that it is not stated."""
-    if options.license == "other":
-        return options.license_link
-    return (
-        "not stated"
-        if options.license == card.UNKNOWN
-        else f"https://choosealicense.com/licenses/{options.license}/"
-    )
+    """Where the licence stands if that was given, else its id, or that it is not stated."""
+    return options.license_link or ("not stated" if options.license == card.UNKNOWN else options.license)
 
 
 def file_object(folder: Path, path: Path) -> dict[str, Any]:

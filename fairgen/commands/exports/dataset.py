@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from fairgen.commands.exports import card, croissant, dataset_card, record
+from fairgen.commands.exports import card, croissant, dataset_card, public, record
 from fairgen.core import lineage, parquet
 from fairgen.core.errors import FairgenError
 
@@ -152,15 +152,9 @@ def split_rows(found: Set, kept: bool) -> Iterator[dict[str, Any]]:
             yield {
                 "image": {"bytes": content, "path": None},
                 **{name: classes[name][values[name]] for name in LABELS},
-                **{**origin, "base": public_base(origin["base"])},
+                **{**origin, "base": public.base(origin["base"])},
                 **{name: row[name] for name in ("score", "kept", "reason")},
             }
-
-
-def public_base(base: str) -> str:
-    """The base of an image as others may read it; `base` is its model with a hash of its weights."""
-    model, mark, digest = base.rpartition("#")
-    return card.public(model) + mark + digest
 
 
 def write_split(folder: Path, name: str, found: Set, columns: pa.Schema) -> int:

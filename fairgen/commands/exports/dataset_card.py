@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from fairgen import __version__
-from fairgen.commands.exports import card
+from fairgen.commands.exports import card, public
 from fairgen.core import lineage, parquet
 from fairgen.core.errors import FairgenError
 from fairgen.core.markdown import clean, table
@@ -48,9 +48,9 @@ training data teach. Test on real images: no figure on these images says how a c
 ones. Not to be taken for photographs, not to identify, depict or describe real persons, and not as
 evidence about the groups themselves."""
 NOT_AUDITED = (
-    "The set was not audited: near copies of training images were not looked for, and nothing was measured"
-    " against real ones. `snakemake results/{dataset}/audit_synthetic.json` does, and exporting"
-    " again adds it."
+    "The set is not audited, as far as its files say: beside it lies no audit that records these very images,"
+    " so nothing is known here of near copies of training images, or of how the set compares with real ones."
+    " `snakemake results/{dataset}/audit_synthetic.json` audits it, and exporting again adds that."
 )
 
 
@@ -78,12 +78,13 @@ def size_category(count: int) -> str:
 
 
 def audit(told: Told) -> dict[str, Any] | None:
-    """The audit beside the selection; None where there is none.
+    """The audit beside the selection; None where there is none, or nothing says of which images it is.
 
     Raises:
         FairgenError: it is damaged, or of another selection.
     """
     path = told.selection.with_name("audit.json")
+    own_hash, made = (lineage.read(told.selection) or {}).get("hash"), lineage.read(path)
     try:
         found = json.loads(path.read_text("utf-8"))
         own = {g: {name: f[name] for name in ("kept", "sampled")} for g, f in found["groups"].items()}
@@ -91,10 +92,12 @@ def audit(told: Told) -> dict[str, Any] | None:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise FairgenError(f"{path} is damaged ({type(error).__name__}); call snakemake again") from error
+    if not own_hash or not made:
+        return None
     wanted = {g: {name: f[name] for name in ("kept", "sampled")} for g, f in told.facts["groups"].items()}
-    if own != wanted:
+    if own != wanted or own_hash not in made.get("sources", "").split():
         raise FairgenError(f"{path} is of another selection than {told.selection}; call snakemake again")
-    return found
+    return public.facts(found)
 
 
 def summary(told: Told) -> str:
@@ -124,9 +127,9 @@ def filtering(told: Told, found: dict[str, Any] | None) -> str:
         for (group, own), f in zip(told.groups.items(), told.facts["groups"].values(), strict=True)
     )
     words = (
-        data_card.rule_of(rule, scorer)
+        data_card.rule_of(rule, public.scorer(scorer))
         if "by" in rule
-        else f"Scorer `{clean(scorer)}`; its rule is not recorded."
+        else f"Scorer `{clean(public.scorer(scorer))}`; its rule is not recorded."
     )
     return "\n\n".join(
         [
@@ -142,7 +145,7 @@ def generators(told: Told) -> str:
     head = ("group", "prompt", "negative_prompt", "steps", "guidance", "generators")
     files = [Path(file) for file in dict.fromkeys(row["file"] for row in told.rows)]
     made = [data_card.generator_row(file) for file in files]
-    bases = ", ".join(dict.fromkeys(card.public(row["base"]) for row in made))
+    bases = ", ".join(dict.fromkeys(public.base(name) for row in made for name in row["base"].split(", ")))
     return "\n\n".join(
         [
             "## How it was made",

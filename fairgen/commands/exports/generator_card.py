@@ -1,10 +1,12 @@
 """The card of an exported generator."""
 
 from argparse import Namespace
+from pathlib import Path
 from typing import Any
 
 from fairgen import __version__
-from fairgen.commands.exports import card
+from fairgen.commands.exports import card, public
+from fairgen.core import safetensors_header
 from fairgen.core.markdown import clean
 
 ABOUT = (
@@ -34,28 +36,39 @@ LOADING = {
     "comfyui": {"lora": "in `models/loras`, by the node *Load LoRA*"},
     "a1111": {"lora": "in `models/Lora`, as `<lora:NAME:1>` in the prompt"},
 }
+STORED = {"F32": "float32", "BF16": "bfloat16", "F16": "float16"}  # names in a file's header
+# the hub's name of files that are loaded one by one: a snippet for diffusers would look for a folder
+ONE_FILE = "diffusion-single-file"
+DIFFERENCES = (
+    "This is a DoRA, written as what it adds to each weight: it is exact at strength 1 only. At another"
+    " strength it is not the DoRA that was trained."
+)
 CHECKPOINT = (
     "as a checkpoint: in `models/checkpoints` of ComfyUI, in `models/Stable-diffusion` of AUTOMATIC1111"
 )
 
 
-def named_base(facts: dict[str, Any], options: Namespace) -> str:
+def named_base(facts: dict[str, Any]) -> str:
     """The hub id of the base; "" where it is a local one."""
-    trained = facts.get("settings", {}).get("base", {}).get("model", "")
-    model = facts["base"].rpartition("@")[0]
-    return model or (
-        "" if trained.startswith(("fairgen:", ".", "/")) else trained if "@" in facts["base"] else ""
-    )
+    return facts["base"].rpartition(public.HUB)[0]
 
 
-def page(facts: dict[str, Any], options: Namespace) -> str:
-    """The card as Markdown."""
-    base, kind = named_base(facts, options), facts["kind"]
+def dtypes(folder: Path) -> str:
+    """What the numbers of an exported generator are stored as, by its files."""
+    headers = (safetensors_header.read(path)[0] for path in folder.rglob("*.safetensors"))
+    found = {about["dtype"] for header in headers for about in header.values() if "dtype" in about}
+    return ", ".join(name for key, name in STORED.items() if key in found)
+
+
+def page(facts: dict[str, Any], options: Namespace, folder: Path) -> str:
+    """The card of a folder as Markdown."""
+    base, kind = named_base(facts), facts["kind"]
+    plain = options.layout == "diffusers"
     tags = ["text-to-image", "fairgen", *(["lora"] if kind == "lora" else [])]
     front = {
         **card.front_licence(options),
         **({"base_model": base} if base else {}),
-        "library_name": "diffusers",
+        "library_name": "diffusers" if plain else ONE_FILE,
         "pipeline_tag": "text-to-image",
         "instance_prompt": facts["prompt"],
         "tags": tags,
@@ -76,7 +89,7 @@ def page(facts: dict[str, Any], options: Namespace) -> str:
         "resolution": settings.get("base", {}).get("resolution"),
         "seed": settings.get("seed"),
         "layout": options.layout,
-        "dtype": options.dtype,
+        "dtype": dtypes(folder),
     }
     loading = LOADING[options.layout].get(kind, CHECKPOINT).format(output=options.output.name)
     about = ABOUT.format(
@@ -91,7 +104,8 @@ def page(facts: dict[str, Any], options: Namespace) -> str:
         f"# Generator of {clean(facts['group'])}, cluster {facts['cluster']}",
         about,
         "## How it is loaded\n\n"
-        + (f"```python\n{loading}\n```" if "(" in loading else loading[0].upper() + loading[1:] + "."),
+        + (f"```python\n{loading}\n```" if plain else loading[0].upper() + loading[1:] + ".")
+        + (f"\n\n{DIFFERENCES}" if facts["dora"] and not plain else ""),
         "## How it was trained\n\n" + card.settings(shown),
         USE,
         card.licences(

@@ -6,8 +6,9 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
+from fairgen.commands.exports import card, public
 from fairgen.commands.exports.bases import UNETS, adapted, base_of, check_sizes, family
-from fairgen.core import safetensors_file
+from fairgen.core import safetensors_file, safetensors_header
 from fairgen.core.errors import FairgenError
 from fairgen.generate.text_adapters import WRAPPER
 from fairgen.models import adapters, lora_layouts
@@ -45,7 +46,18 @@ def write(options: Namespace, facts: dict[str, Any], file: Path) -> None:
     else:
         tensors = lora_layouts.matrices(placed(options, lora_layouts.layers(state), place), facts["alpha"])
     whole = {name: x.to(DTYPES[options.dtype]) for name, x in tensors.items()}
-    safetensors_file.save(file, safetensors_file.storable(whole), facts, about(kind, own, facts))
+    more = {**about(kind, own, facts), **card.in_file(options)}
+    safetensors_file.save(file, safetensors_file.storable(whole), public.facts(facts), more)
+
+
+def write_plain(options: Namespace, facts: dict[str, Any], file: Path) -> None:
+    """LoRA as diffusers reads it, by the names that it was stored with."""
+    from fairgen.models.parts import DTYPES
+
+    tensors = {name: x.to(DTYPES[options.dtype]) for name, x in adapters.load(options.source).items()}
+    stored = safetensors_header.metadata(adapters.place(options.source)[0])
+    more = {"lora_adapter_metadata": stored["lora_adapter_metadata"], **card.in_file(options)}
+    safetensors_file.save(file, safetensors_file.storable(tensors), public.facts(facts), more)
 
 
 def placed(
@@ -78,7 +90,7 @@ def dora_differences(options: Namespace, facts: dict[str, Any]) -> dict[str, Any
             f" a1111"
         )
     options = Namespace(**{**vars(options), "dtype": "float32"})
-    _, unet, _, encoders = adapted(options, facts)
+    _, unet, _, encoders = adapted(options, facts, whole=False)
     found = {f"{part_of(unet)}.{name}": x for name, x in merged(unet).items()}
     for part, (_, encoder) in encoders.items():
         own = {name.removeprefix(WRAPPER): x for name, x in merged(encoder).items()}

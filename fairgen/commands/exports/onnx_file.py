@@ -44,13 +44,14 @@ class Graph(torch.nn.Module):
         return logits, logits.softmax(1)
 
 
-def write(path: Path, found: "Trained", given: str) -> str:
+def write(path: Path, found: "Trained", given: str, more: dict[str, str]) -> str:
     """Write the file, run it, and compare; returns what was found.
 
     Args:
         path: of the file.
         found: the classifier.
         given: uint8 or float.
+        more: for its metadata.
 
     Raises:
         FairgenError: the packages are missing, torch cannot write the model, or onnxruntime answers
@@ -82,7 +83,8 @@ def write(path: Path, found: "Trained", given: str) -> str:
             f" ({backbone.reason_of(error)})"
         ) from error
     model = onnx.load(path)
-    onnx.helper.set_model_props(model, facts(found, given))
+    forget(model)
+    onnx.helper.set_model_props(model, facts(found, given) | more)
     onnx.checker.check_model(model)
     onnx.save(model, path)
     difference = max(compared(path, graph, example) for example in examples)
@@ -96,6 +98,14 @@ def write(path: Path, found: "Trained", given: str) -> str:
         f"Run by onnxruntime {onnxruntime.__version__} when it was exported, in batches of {BATCHES[0]} and"
         f" {BATCHES[1]} random images: its probabilities differed from fairgen's by at most {difference:.1e}."
     )
+
+
+def forget(model: Any) -> None:
+    """Take out where the exporter found each step: lines of code, by their places on this machine."""
+    graphs = [model.graph, *model.functions]
+    for part in (*graphs, *(node for graph in graphs for node in graph.node), *model.graph.value_info):
+        del part.metadata_props[:]
+        part.doc_string = ""
 
 
 def images(graph: Graph, count: int, size: int) -> torch.Tensor:

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from fairgen import __version__
+from fairgen.commands.exports.card import CARD
 from fairgen.core import lineage
 from fairgen.core.errors import FairgenError
 
 RECORD = "fairgen.json"
 BLOCK = 1 << 20
+DEPTH = 4  # of a result below the results: data set, scope, method, file
 
 
 def sha256(path: Path) -> str:
@@ -31,9 +33,13 @@ def files(folder: Path) -> list[Path]:
 
 
 def within_results(source: Path) -> str:
-    """The place of a file in the results, without what lies above them on this machine."""
+    """The place of a file in the results, without what lies above them on this machine.
+
+    They begin at the last folder of that name that has a data set, a scope, a method and a file below it.
+    """
     parts = list(source.parts)
-    return "/".join(parts[parts.index("results") :] if "results" in parts else parts[-1:])
+    starts = [i for i, name in enumerate(parts) if name == "results" and len(parts) - i > DEPTH]
+    return "/".join(parts[starts[-1] if starts else -1 :])
 
 
 def write(folder: Path, kind: str, source: Path, repository: str, more: dict[str, Any]) -> None:
@@ -81,6 +87,6 @@ def faults(folder: Path, found: dict[str, Any]) -> list[str]:
     for name, digest in found["files"].items():
         if not (folder / name).is_file():
             told.append(f"{name} is missing")
-        elif name != "README.md" and sha256(folder / name) != digest:
+        elif name != CARD and sha256(folder / name) != digest:
             told.append(f"{name} was changed since the export")
     return told
