@@ -150,8 +150,8 @@ def test_what_fairgen_imports_is_a_dependency() -> None:
     transformers and snakemake.
     """
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
-    listed = [*project["dependencies"], *sum(project["optional-dependencies"].values(), [])]
-    named = {plain(re.split(r"[\[<>=;~! ]", line)[0]) for line in listed}
+    listed = [project["dependencies"], *project["optional-dependencies"].values()]
+    named = {plain(re.split(r"[\[<>=;~! ]", line)[0]) for lines in listed for line in lines}
     named |= {"tokenizers", "snakemake-interface-logger-plugins"}
     imported: set[str] = set()
     for path in (PROJECT / "fairgen").rglob("*.py"):
