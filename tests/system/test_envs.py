@@ -143,3 +143,23 @@ def test_the_hosts_ci_runs_the_projects_own_commands() -> None:
     assert "docker build -f envs/Dockerfile" in lines["container"]
     for command in re.findall(r"(?:fairgen|-v \S+ fairgen) run (\S+)", lines["wheel"] + lines["container"]):
         assert command in ("birds", "results/birds/check.md")
+
+
+def test_what_fairgen_imports_is_a_dependency() -> None:
+    """What others happen to bring may leave with them; tokenizers and the loggers' interface are parts of
+    transformers and snakemake.
+    """
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
+    listed = [project["dependencies"], *project["optional-dependencies"].values()]
+    named = {plain(re.split(r"[\[<>=;~! ]", line)[0]) for lines in listed for line in lines}
+    named |= {"tokenizers", "snakemake-interface-logger-plugins"}
+    imported: set[str] = set()
+    for path in (PROJECT / "fairgen").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                imported.add(node.module.partition(".")[0])
+    packages = packages_distributions()
+    others = imported - {*sys.stdlib_module_names, "fairgen"}
+    assert {name for name in others if not {plain(d) for d in packages.get(name, [name])} & named} == set()
