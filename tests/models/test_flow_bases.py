@@ -310,7 +310,7 @@ def test_adapters_of_a_shared_batch_draw_and_load_in_a_plain_pipeline(
     stored = {str(i): (state, {**facts, "cluster": i}) for i, (state, _) in enumerate(together)}
     adapters.write_group(file, stored, "transformer", config)
     exported = tmp_path / "one.safetensors"
-    assert cli.main(["export", f"{file}#1", str(exported), "--model", base.model]) == 0
+    assert cli.main(["export", f"{file}#1", str(exported)]) == 0
     denoiser, pipeline = diffusion.load_denoiser(base), plain_pipeline(flow_folders["klein"])
     untouched = drawn(base, denoiser, [3])[0]
     adapters.apply(Path(f"{file}#1"), denoiser, diffusion.identity(base))

@@ -78,9 +78,9 @@ def page(facts: dict[str, Any], options: Namespace, folder: Path) -> str:
     shown = {
         "kind": kind,
         "base": facts["base"],
-        "rank": facts["rank"],
-        "alpha": facts["alpha"],
-        "dora": facts["dora"],
+        "rank": facts.get("rank"),
+        "alpha": facts.get("alpha"),
+        "dora": facts.get("dora"),
         "steps": recipe.get("steps"),
         "batch": recipe.get("batch"),
         "learning rate": recipe.get("lr"),
