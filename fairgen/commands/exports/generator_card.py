@@ -105,7 +105,7 @@ def page(facts: dict[str, Any], options: Namespace, folder: Path) -> str:
         about,
         "## How it is loaded\n\n"
         + (f"```python\n{loading}\n```" if plain else loading[0].upper() + loading[1:] + ".")
-        + (f"\n\n{DIFFERENCES}" if facts["dora"] and not plain else ""),
+        + (f"\n\n{DIFFERENCES}" if facts.get("dora") and not plain else ""),
         "## How it was trained\n\n" + card.settings(shown),
         USE,
         card.licences(
