@@ -77,7 +77,7 @@ def test_visible_devices_are_respected(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_stage_that_finds_no_gpu_ends_in_one_line(tmp_path: Path) -> None:
     parquet.write(
         tmp_path / "index.parquet",
-        {"id": [0], "path": ["nowhere.png"], "split": ["train"], "hash": [""]},
+        {"id": [0], "path": ["nowhere.png"], "group": ["g"], "split": ["train"], "hash": [""]},
         {"root": "."},
     )
     settings = '{"batch":8,"encoder":{"kind":"clip","model":"fairgen:embedded/weights/clip"},"threads":1}'
