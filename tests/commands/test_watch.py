@@ -504,9 +504,12 @@ def test_the_view_on_a_terminal_ends_quietly_with_ctrl_c(tmp_path: Path) -> None
     end, terminal = pty.openpty()
     words = [sys.executable, "-m", "fairgen", "watch", "--interval", "0.2", str(tmp_path)]
     environment = {**os.environ, "NO_COLOR": "1", "TERM": "xterm"}
-    with subprocess.Popen(
-        words, cwd=PROJECT, stdin=terminal, stdout=terminal, stderr=terminal, env=environment
-    ) as process:
+
+    def heard() -> None:  # a shell that runs the tests in the background has Ctrl-C ignored
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    streams = {"stdin": terminal, "stdout": terminal, "stderr": terminal}
+    with subprocess.Popen(words, cwd=PROJECT, env=environment, preexec_fn=heard, **streams) as process:
         os.close(terminal)
         shown = b""
         while b"1 of 1 jobs" not in shown:
