@@ -171,8 +171,7 @@ class Results:
     ) -> dict[str, Any]:
         """All figures of one classifier, by default of the first seed."""
         cell = self._cells(method, ratio, seed)[0][1]
-        found = json.loads(self._known(cell / "metrics.json").read_text(encoding="utf-8"))
-        return {key: value for key, value in found.items() if key != lineage.KEY}
+        return contents(self._known(cell / "metrics.json"))
 
     def curves(
         self, method: str, ratio: str | float | None = None, seed: int | None = None
@@ -195,8 +194,7 @@ class Results:
         else:
             selection = self._selection(method, ratio)
             file = self._belonging.about(selection.with_name("audit.json"), selection)
-        found = json.loads(file.read_text(encoding="utf-8"))
-        return {key: value for key, value in found.items() if key != lineage.KEY}
+        return contents(file)
 
     @property
     def replicates(self) -> pd.DataFrame | None:
@@ -241,6 +239,12 @@ class Results:
             if name == self.dataset or table.exists():
                 self._belonging.about(file, None if name == self.dataset else table)
         return found
+
+
+def contents(file: Path) -> dict[str, Any]:
+    """What a JSON file says, without its lineage."""
+    found = json.loads(file.read_text(encoding="utf-8"))
+    return {key: value for key, value in found.items() if key != lineage.KEY}
 
 
 def open_results(path: str | os.PathLike[str], strict: bool = True) -> Results:

@@ -73,7 +73,7 @@ def parcel(folder: Path, options: Namespace) -> Parcel:
     if found is None and not options.foreign:
         raise FairgenError(
             f"{folder} holds no {record.RECORD}: `fairgen export` has not written it; --foreign sends it all"
-            f" the same"
+            " the same"
         )
     if found is None and options.type is None:
         raise FairgenError(f"{folder}: say with --type whether it holds a {' or a '.join(KINDS)}")
@@ -160,8 +160,7 @@ def card_faults(folder: Path, front: dict[str, Any]) -> list[str]:
     if not licence(front):
         return [
             f"{card.CARD} states no licence; write `license:` into its front matter (`other` with"
-            f" license_name and"
-            " license_link), or export again with --license"
+            " license_name and license_link), or export again with --license"
         ]
     return []
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 
 from fairgen.commands.watch_jobs import Kind, kind_of, kind_of_output, outputs
-from fairgen.commands.watch_log import Call, Log
+from fairgen.commands.watch_log import AT_WORK, Call, Log
 
 LOOK = 10.0  # seconds between searches for a process, which cost more than reading files
 QUIET = (
@@ -32,7 +32,7 @@ class State:
     @property
     def over(self) -> bool:
         """Whether nothing more will come of it."""
-        return self.kind not in ("running", "stopping", "elsewhere")
+        return self.kind not in AT_WORK
 
 
 def owner(log: Path) -> tuple[psutil.Process | None, bool]:

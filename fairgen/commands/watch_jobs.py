@@ -11,7 +11,7 @@ from pathlib import Path
 from statistics import mean
 
 from fairgen.commands.watch_log import Call, Job
-from fairgen.report.costs import rule_of
+from fairgen.report.costs import measured, rule_of
 from fairgen.workflow import project
 from fairgen.workflow.stages import STAGES
 
@@ -164,10 +164,10 @@ class Times:
 def seconds(path: Path) -> float | None:
     """The wall-clock seconds in a benchmark file; None if it does not say any."""
     try:
-        rows = path.read_text().splitlines()
-        return float(rows[-1].split("\t")[rows[0].split("\t").index("s")])
-    except (OSError, ValueError, IndexError):
+        rows = measured(path)
+    except (OSError, ValueError):
         return None
+    return rows[-1]["s"] if rows else None
 
 
 def slots(call: Call, threads: int, gpus: int, running: int) -> int:

@@ -27,6 +27,7 @@ TROUBLE = re.compile(r"\w*(?:Error|Exception)(?: in .*)?:$")
 CANCELLED = "Terminating processes on user request"
 COMMAND = "Command '"  # of a job that failed
 SUMMARY = "At least one job did not complete"  # of what has been told before
+AT_WORK = ("running", "stopping", "elsewhere")  # how a call stands of which more will come
 ENDS = {  # what a line begins with, and how the call has ended then
     "Nothing to be done": "well",
     "Exiting because a job execution failed": "failed",

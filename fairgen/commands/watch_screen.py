@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fairgen.commands.watch_jobs import Running
+from fairgen.commands.watch_log import AT_WORK
 
 AROUND = 4  # rows for headings and space
 ROWS_COMPACT = 8  # of the stages where there is no room for all
@@ -58,7 +59,7 @@ class Snapshot:
     @property
     def over(self) -> bool:
         """Whether nothing more will come of the call."""
-        return self.kind not in ("running", "stopping", "elsewhere")
+        return self.kind not in AT_WORK
 
 
 def duration(seconds: float | None) -> str:

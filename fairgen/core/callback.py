@@ -62,13 +62,15 @@ class Callback:
 current = Callback()  # of this process's job
 
 
-def begin(artifact: Path, stage: str, settings: dict[str, Any], record: dict[str, Any]) -> None:
-    """Take the callback that the environment asks for; `record` is the lineage of the job's `artifact`."""
+def begin(artifact: Path, record: dict[str, Any]) -> None:
+    """Take the callback that the environment asks for; `record` is the lineage of the job's `artifact`, which
+    has its stage and settings.
+    """
     global current
     try:
         asked = json.loads(os.environ.get(MONITOR) or "{}")
         if asked:
-            current = importlib.import_module(WATCHERS).Watcher(asked, artifact, stage, settings, record)
+            current = importlib.import_module(WATCHERS).Watcher(asked, artifact, record)
     except Exception as error:
         log.warning("%s: its training is not watched (%s: %s)", artifact, type(error).__name__, error)
 

@@ -110,8 +110,7 @@ def main(
         # inputs and code are what the workflow means, or the job ends here
         lineage.begin(options.lineage, stage, kept.about["settings"])
         lineage.check_code()
-        about, first = kept.about["settings"], finals[of["output"][0]]
-        callback.begin(first, stage, about, lineage.current.record())
+        callback.begin(finals[of["output"][0]], lineage.current.record())
         lineage.check_inputs({name: listed(getattr(options, name)) for name in (*of["input"], *of["inputs"])})
         # outputs are written under temporary names, and moved when all of them are whole
         new = kept.fresh()

@@ -36,26 +36,22 @@ def looking_steps(steps: int) -> set[int]:
 
 @dataclass(frozen=True)
 class Unseen:
-    """Held-out images of one adapter (n, h, w, 3) uint8 with their origins (n, 4); `of` says whether they are
-    of its cluster, or of the whole group, as none is closest to its cluster.
-    """
+    """Held-out images of one adapter (n, h, w, 3) uint8 with their origins (n, 4)."""
 
     pixels: np.ndarray
     origins: np.ndarray
-    of: str = "cluster"
 
 
 class Levels:
     """Held-out images at every noise level, in batches; the noise comes from the images' own seed."""
 
     def __init__(self, process: Process, vae: torch.nn.Module, unseen: Unseen, settings: Adapt, name: str):
-        kept = slice(0, IMAGES)
-        latents = Latents(vae, unseen.pixels[kept], unseen.origins[kept])
+        latents = Latents(vae, unseen.pixels, unseen.origins)
         count = len(latents) // 2  # the other half are their mirror images
         clean, sizes = latents.mean[:count], latents.time_ids[:count]
         generator = torch.Generator().manual_seed(seed_of("held-out", settings.seed, name))
         noise = torch.randn(clean.shape, generator=generator)
-        self.count, self.of = count, unseen.of
+        self.count = count
         self.batches: list[list[Noised]] = []
         for level in LEVELS:
             steps = process.steps_at(level, count)

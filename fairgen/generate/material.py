@@ -137,8 +137,9 @@ def material(settings: Adapt, files: ClusterFiles, assigned: dict[str, int], clu
         ids, of = held_out_ids(files.clusters, files.group, cluster, settings.select)
         chosen = set(ids[: held_out.IMAGES])
         listed = [r["path"] for r in split if r["id"] in chosen]
+        job.log.info("%s/%d: %d held-out images of its %s", files.group, cluster, len(listed), of)
         try:
-            return held_out.Unseen(*load(listed), of) if listed else None
+            return held_out.Unseen(*load(listed)) if listed else None
         except FairgenError as error:
             if settings.select == "held_out":
                 raise

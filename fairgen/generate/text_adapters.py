@@ -58,12 +58,13 @@ def state(encoders: Encoders, kind: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for part, (_, encoder) in encoders.items():
         own = lora.lora_tensors(encoder) if kind == "lora" else encoder.state_dict()
-        wrapped = {
-            name if name.startswith((WRAPPER, "text_projection.")) else WRAPPER + name: x
-            for name, x in own.items()
-        }
-        found |= {f"{part}.{name}": x for name, x in wrapped.items()}
+        found |= {f"{part}.{wrapped(name)}": x for name, x in own.items()}
     return found
+
+
+def wrapped(name: str) -> str:
+    """A weight's name as files have it."""
+    return name if name.startswith((WRAPPER, "text_projection.")) else WRAPPER + name
 
 
 def there(path: Path) -> bool:

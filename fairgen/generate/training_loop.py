@@ -114,8 +114,12 @@ def fit(settings: Adapt, task: Task, resume: Resume | None = None) -> tuple[list
     if devices.current().type == "cuda" and recordable(recipe):
         step, stream = cuda_graphs.Replayed(step), cuda_graphs.own_stream()
 
+    # when held-out images are looked at, and when sample images are drawn
+    looking = looking_steps(recipe.steps) if task.looks else set()
+    drawing = callback.current.draws_at(recipe.steps)
+
     def look(number: int) -> None:
-        with mean.installed() if {number} & (looking | drawing) else nullcontext():
+        with mean.installed():
             if task.looks and number in looking:
                 losses = task.looks.losses() if number else first
                 if choice:
@@ -125,10 +129,9 @@ def fit(settings: Adapt, task: Task, resume: Resume | None = None) -> tuple[list
                 callback.current.draw(number)
 
     # the loop, which waits for the device once a step
-    looking = looking_steps(recipe.steps) if task.looks else set()
-    drawing = callback.current.draws_at(recipe.steps)
+    watched = looking | drawing
     with stream:
-        if not training.step:
+        if not training.step and 0 in watched:
             look(0)
         steps = range(training.step, recipe.steps)
         for _ in counted(steps, recipe.steps, f"adapt {task.name}", done=training.step):
@@ -147,7 +150,8 @@ def fit(settings: Adapt, task: Task, resume: Resume | None = None) -> tuple[list
             callback.current.step(
                 training.step, losses.reshape(-1).tolist(), norms.reshape(-1).tolist(), rate
             )
-            look(training.step)
+            if training.step in watched:
+                look(training.step)
             if resume:
                 training.save(resume.work)
         (choice or mean).install()

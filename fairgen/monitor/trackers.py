@@ -15,9 +15,9 @@ import numpy as np
 NONE = "none"
 FOLDER = Path("results/tracking")
 PROJECT = "fairgen"
-NAMES = ("trackio", "tensorboard", "wandb", "mlflow")
 # by which accelerate knows of other processes
 SEVERAL = ("WORLD_SIZE", "RANK", "LOCAL_RANK", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")
+IMAGES = {"wandb": {}, "tensorboard": {"dataformats": "NHWC"}}  # trackers that take them, and how
 # of the trackers' own: only what is not set yet
 OFFLINE = {
     "trackio": {"TRACKIO_DIR": str(FOLDER.absolute() / "trackio")},
@@ -70,16 +70,13 @@ class Tracker:
     def draw(self, run: dict[str, Any], pixels: np.ndarray, sample: dict[str, Any], step: int) -> None:
         """Pass on sample images (n, h, w, 3), where the tracker takes images, and their near copies."""
         self.log(run, {key: value for key, value in sample.items() if isinstance(value, float)}, step)
-        if self.tracker is not None and self.name in ("tensorboard", "wandb"):
-            self.tracker.log_images({f"{prefix(run)}samples": pixels}, step=step, **IMAGES.get(self.name, {}))
+        if self.tracker is not None and self.name in IMAGES:
+            self.tracker.log_images({f"{prefix(run)}samples": pixels}, step=step, **IMAGES[self.name])
 
     def close(self) -> None:
         """End the run."""
         if self.tracker is not None:
             self.tracker.finish()
-
-
-IMAGES = {"tensorboard": {"dataformats": "NHWC"}}
 
 
 def prefix(run: dict[str, Any]) -> str:

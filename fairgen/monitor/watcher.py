@@ -22,29 +22,20 @@ class Watcher(Callback):
     Args:
         asked: the config's block `monitor`.
         artifact: the job's first output.
-        stage: its stage.
-        settings: its settings.
-        record: its lineage.
+        record: its lineage, with its stage and settings.
     """
 
-    def __init__(
-        self,
-        asked: dict[str, Any],
-        artifact: Path,
-        stage: str,
-        settings: dict[str, Any],
-        record: dict[str, Any],
-    ):
+    def __init__(self, asked: dict[str, Any], artifact: Path, record: dict[str, Any]):
         self.asked, self.artifact = asked, artifact
         self.looks = bool(asked["curves"] or asked["tracker"] != trackers.NONE)
-        self.about = {"artifact": str(artifact), "stage": stage, "lineage": record.get("hash", "")}
+        self.about = {"artifact": str(artifact), "stage": record["stage"], "lineage": record["hash"]}
         self.phases: dict[str, list[dict[str, Any]]] = {}
         self.runs: list[dict[str, Any]] = []  # of the phase that runs
         self.early: list[tuple[int, Sequence[dict[str, float]]]] = []  # looks before it has begun
         self.ended: set[str] = set()  # what has gone wrong
         self.written = 0.0
         self.sketches: Any = None
-        self.tracker = trackers.Tracker(asked["tracker"], artifact, settings)
+        self.tracker = trackers.Tracker(asked["tracker"], artifact, record["settings"])
 
     def attempt(self, what: str, work: Callable[..., object], *given: Any) -> None:
         """Do something that belongs to `what`, unless that has ended; a failure ends it."""
@@ -136,8 +127,8 @@ class Watcher(Callback):
 
     def write(self, done: bool = False, now: bool = False) -> None:
         """Write the file, unless that was just done."""
-        runs = [curves.told(run) for phase in self.phases.values() for run in phase]
+        runs = [run for phase in self.phases.values() for run in phase]
         if self.asked["curves"] and runs and (now or time.monotonic() - self.written >= WRITES):
             self.written = time.monotonic()
-            document = {**self.about, "done": done, "runs": runs}
+            document = {**self.about, "done": done, "runs": [curves.told(run) for run in runs]}
             self.attempt("curves", curves.write, curves.beside(self.artifact), document)

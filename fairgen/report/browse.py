@@ -140,9 +140,11 @@ def work(settings: Browse, files: Files) -> None:
     pages = page_parts.templates(files.assets[0].parent)
     scopes = ["any", f"bias-{settings.ratios[0]}"]
     made_from = lineage.current.sources.split() if lineage.current.hash else None
-    trained = (Path(files.trained), scopes, settings.owners, settings.seeds, made_from)
-    curves = curves_section(training_curves.charts(*trained), pages)
-    sketches, left_out = training_curves.sketches(*trained)
+    trained = training_curves.trainings(
+        Path(files.trained), scopes, settings.owners, settings.seeds, made_from
+    )
+    curves = curves_section(training_curves.charts(trained), pages)
+    sketches, left_out = training_curves.sketches(trained)
     claims, where = replicated.read(files.replicates, settings.dataset)
     given = {
         "settings": settings,

@@ -181,9 +181,9 @@ def spent(benchmarks: Path, own: Jobs, computing: list[str], gpus: int) -> list[
     """
     found: dict[tuple[str, str], list[dict[str, float]]] = defaultdict(list)
     for path in sorted(benchmarks.rglob("*.tsv")):
-        _, method = place_of(path.relative_to(benchmarks))
-        if own.holds(path.relative_to(benchmarks)) and (rows := _measured(path)):
-            found[rule_of(path.relative_to(benchmarks)), method].append(rows[-1])
+        place = path.relative_to(benchmarks)
+        if own.holds(place) and (rows := measured(path)):
+            found[rule_of(place), place_of(place)[1]].append(rows[-1])
     listed = [
         Spent(
             stage,
@@ -214,7 +214,7 @@ def _over(
     return of(values) / unit if values else None
 
 
-def _measured(path: Path) -> list[dict[str, float]]:
+def measured(path: Path) -> list[dict[str, float]]:
     """The numbers of a benchmark file; of a job that was over in a moment some are not there."""
     with path.open() as file:
         rows = [{k: _number(v) for k, v in row.items()} for row in csv.DictReader(file, delimiter="\t")]
@@ -238,4 +238,4 @@ def _costly(value: Any) -> Any:
 
 
 def _seconds(path: Path) -> list[float]:
-    return [row["s"] for row in _measured(path)]
+    return [row["s"] for row in measured(path)]

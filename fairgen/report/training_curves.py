@@ -25,10 +25,13 @@ MOST = 3_000_000  # characters of all these images
 VALIDATION = "validation_"  # begins what classifiers' weights are selected by; it comes before the loss
 
 
-def charts(
+Training = tuple[str, str, dict[str, Any]]  # a method, the place of an artifact in its folder, and a run
+
+
+def trainings(
     results: Path, scopes: list[str], methods: list[str], seeds: list[int], made_from: Collection[str] | None
-) -> list[tuple[str, list[Series]]]:
-    """A chart's name and its lines, in the order of methods, adapters first.
+) -> list[Training]:
+    """All runs whose curves are shown, in the order of methods, adapters first.
 
     Args:
         results: the data set's folder of results.
@@ -38,14 +41,22 @@ def charts(
         made_from: lineages of all that the page is made from; None where nothing is recorded (a stage
             called by hand).
     """
+    return [
+        (method, place, run)
+        for method in methods
+        for scope in scopes
+        for place, run in runs(results / scope / method, seeds, made_from)
+    ]
+
+
+def charts(shown: list[Training]) -> list[tuple[str, list[Series]]]:
+    """A chart's name and its lines, in the order of the runs."""
     found: dict[str, list[Series]] = {}
-    for method in methods:
-        for folder in (results / scope / method for scope in scopes):
-            for place, run in runs(folder, seeds, made_from):
-                figure, steps, values = curve(run)
-                if steps:
-                    name, line = called(method, place, run)
-                    found.setdefault(f"{name}: {figure}", []).append(Series(line, steps, values))
+    for method, place, run in shown:
+        figure, steps, values = curve(run)
+        if steps:
+            name, line = called(method, place, run)
+            found.setdefault(f"{name}: {figure}", []).append(Series(line, steps, values))
     return list(found.items())
 
 
@@ -60,24 +71,20 @@ class Sketch:
     words: str
 
 
-def sketches(
-    results: Path, scopes: list[str], methods: list[str], seeds: list[int], made_from: Collection[str] | None
-) -> tuple[list[Sketch], int]:
+def sketches(shown: list[Training]) -> tuple[list[Sketch], int]:
     """What adapters have drawn while they were trained, as much as a page can hold, and how many are left
-    out; see `charts`.
+    out.
     """
     found, size, left_out = [], 0, 0
-    for method in methods:
-        for folder in (results / scope / method for scope in scopes):
-            for place, run in runs(folder, seeds, made_from):
-                name, line = called(method, place, run)
-                for sample in run["samples"]:
-                    images = sample["images"][:SHOWN]
-                    size += sum(map(len, images))
-                    words = f"{name}, {line}: after {sample['step']} of {run['steps']} steps"
-                    if size <= MOST:
-                        found.append(Sketch(words, images, near(sample)))
-                    left_out += size > MOST
+    for method, place, run in shown:
+        name, line = called(method, place, run)
+        for sample in run["samples"]:
+            images = sample["images"][:SHOWN]
+            size += sum(map(len, images))
+            words = f"{name}, {line}: after {sample['step']} of {run['steps']} steps"
+            if size <= MOST:
+                found.append(Sketch(words, images, near(sample)))
+            left_out += size > MOST
     return found, left_out
 
 
@@ -93,15 +100,15 @@ def runs(
     folder: Path, seeds: list[int], made_from: Collection[str] | None
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield every run whose curves lie in a method's folder and belong to the artifact beside them, with the
-    artifact's place there; see `charts`.
+    artifact's place there; see `trainings`.
     """
     patterns = ["adapters/**/*.safetensors"]
     patterns += [f"pretrain/seed-{seed}.safetensors" for seed in sorted(seeds)]
     patterns += [f"seed-{seed}/model.safetensors" for seed in sorted(seeds)]
     for pattern in patterns:
-        for artifact in sorted(folder.glob(pattern)):
+        for artifact in sorted(path for path in folder.glob(pattern) if curves.beside(path).is_file()):
             own = (lineage.read(artifact) or {}).get("hash", "")
-            if curves.beside(artifact).is_file() and (made_from is None or own in made_from):
+            if made_from is None or own in made_from:
                 place = str(artifact.relative_to(folder).with_suffix(""))
                 yield from ((place, run) for run in (curves.read(artifact, own) or {}).get("runs", []))
 

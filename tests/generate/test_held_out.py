@@ -41,7 +41,7 @@ def unseen() -> Unseen:
 def watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A job whose training is watched, and the artifact that it makes."""
     monkeypatch.setenv(callback.MONITOR, json.dumps(ASKED))
-    callback.begin(tmp_path / "a.safetensors", "adapt", {}, {"hash": "mine"})
+    callback.begin(tmp_path / "a.safetensors", {"hash": "mine", "stage": "adapt", "settings": {}})
     yield tmp_path / "a.safetensors"
     callback.end(False)
 

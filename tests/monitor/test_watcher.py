@@ -10,11 +10,12 @@ from fairgen.core import callback
 from fairgen.monitor import curves, trackers, watcher
 
 ASKED = {"curves": True, "tracker": "none", "near": 40}
+RECORD = {"hash": "mine", "stage": "finetune", "settings": {"a": {"b": 1}}}
 ASKED |= {"samples": {"images": 0, "at": [1], "steps": 1, "guidance": 1}}
 
 
 def watching(path: Path, **changes: object) -> watcher.Watcher:
-    return watcher.Watcher({**ASKED, **changes}, path, "finetune", {"a": {"b": 1}}, {"hash": "mine"})
+    return watcher.Watcher({**ASKED, **changes}, path, RECORD)
 
 
 def runs(path: Path) -> list[dict]:
@@ -25,7 +26,7 @@ def test_nobody_watches_unless_the_environment_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv(callback.MONITOR, raising=False)
-    callback.begin(tmp_path / "a.safetensors", "adapt", {}, {})
+    callback.begin(tmp_path / "a.safetensors", {})
     assert type(callback.current) is callback.Callback
     assert not callback.current.looks and not callback.current.draws_at(10)
 
@@ -98,7 +99,7 @@ def test_what_the_environment_says_wrongly_ends_no_job(
 ) -> None:
     for said in ("{", '{"curves": true}'):
         monkeypatch.setenv(callback.MONITOR, said)
-        callback.begin(tmp_path / "a.safetensors", "adapt", {}, {})
+        callback.begin(tmp_path / "a.safetensors", {})
         assert type(callback.current) is callback.Callback
     assert caplog.text.count("is not watched") == 2
 

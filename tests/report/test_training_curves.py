@@ -9,6 +9,7 @@ from looked_at import write_curves
 from fairgen.core import lineage, safetensors_file
 from fairgen.monitor import curves
 from fairgen.report import training_curves
+from fairgen.report.training_curves import charts, sketches, trainings
 
 
 def trained(folder: Path, place: str, hash_: str, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -40,7 +41,7 @@ def test_a_chart_for_each_method_and_group_and_a_line_for_each_cluster_or_seed(
             phase,
         )
     methods = ["vanilla", "lora", "jtt-identify", "jtt-train", "absent"]
-    found = training_curves.charts(tmp_path, ["any", "bias-0.9"], methods, [0, 3], None)
+    found = charts(trainings(tmp_path, ["any", "bias-0.9"], methods, [0, 3], None))
     assert [(name, [(s.name, list(s.x), list(s.y)) for s in lines]) for name, lines in found] == [
         ("vanilla, stage 1: training loss", [("seed 3", [1, 2], [3.0, 2.0])]),
         (
@@ -50,7 +51,7 @@ def test_a_chart_for_each_method_and_group_and_a_line_for_each_cluster_or_seed(
         ("jtt-identify, classifier, identify: training loss", [("seed 0", [1], [0.5])]),
         ("jtt-train, classifier: worst group on validation rows", [("seed 0", [1], [0.5])]),
     ]
-    assert training_curves.charts(tmp_path, ["bias-0.99"], methods, [0, 3], None) == []
+    assert charts(trainings(tmp_path, ["bias-0.99"], methods, [0, 3], None)) == []
 
 
 def test_curves_of_another_training_or_without_an_artifact_are_not_shown(
@@ -58,17 +59,17 @@ def test_curves_of_another_training_or_without_an_artifact_are_not_shown(
 ) -> None:
     path = trained(tmp_path, "any/lora/adapters/a/0", "1", monkeypatch)
     write_curves(path, "a/0", [1.0])
-    assert training_curves.charts(tmp_path, ["any"], ["lora"], [0], None)
+    assert charts(trainings(tmp_path, ["any"], ["lora"], [0], None))
     trained(tmp_path, "any/lora/adapters/a/0", "2", monkeypatch)
-    assert training_curves.charts(tmp_path, ["any"], ["lora"], [0], None) == []
+    assert charts(trainings(tmp_path, ["any"], ["lora"], [0], None)) == []
     write_curves(path, "a/0", [1.0])
     path.unlink()
-    assert training_curves.charts(tmp_path, ["any"], ["lora"], [0], None) == []
+    assert charts(trainings(tmp_path, ["any"], ["lora"], [0], None)) == []
 
 
 def test_a_run_without_a_point_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_curves(trained(tmp_path, "any/lora/adapters/a/0", "1", monkeypatch), "a/0", [float("nan")])
-    assert training_curves.charts(tmp_path, ["any"], ["lora"], [0], None) == []
+    assert charts(trainings(tmp_path, ["any"], ["lora"], [0], None)) == []
 
 
 def test_images_drawn_on_the_way_are_shown_as_far_as_there_is_room(
@@ -83,13 +84,16 @@ def test_images_drawn_on_the_way_are_shown_as_far_as_there_is_room(
         {"step": 2, "images": images, "near_copies": 0.0},
     ]
     curves.write(curves.beside(path), document)
-    first, second = training_curves.sketches(tmp_path, ["any"], ["lora"], [0], None)[0]
+    first, second = sketches(trainings(tmp_path, ["any"], ["lora"], [0], None))[0]
     assert first.name == "lora, generators of a, cluster 0: after 1 of 2 steps"
     assert first.images == images[: training_curves.SHOWN]
     assert first.words == "50% of 6 near copies of training images (0% of held-out images are)"
     assert second.words == "0% of 6 near copies of training images"
     monkeypatch.setattr(training_curves, "MOST", sum(map(len, first.images)))
-    assert training_curves.sketches(tmp_path, ["any"], ["lora"], [0], None) == ([first], 1)
+    assert sketches(trainings(tmp_path, ["any"], ["lora"], [0], None)) == (
+        [first],
+        1,
+    )
 
 
 def test_only_trainings_that_the_page_is_made_from_are_shown(
@@ -106,11 +110,11 @@ def test_only_trainings_that_the_page_is_made_from_are_shown(
         document["runs"][0]["samples"] = [{"step": 1, "images": ["data:,"], "near_copies": 0.0}]
         curves.write(curves.beside(path), document)
     given = (tmp_path, ["any"], ["lora"], [0, 2], ["1", "2", "3", "4", "5"])
-    assert [(name, [line.name for line in lines]) for name, lines in training_curves.charts(*given)] == [
+    assert [(name, [line.name for line in lines]) for name, lines in charts(trainings(*given))] == [
         ("lora, generators of a: training loss", ["cluster 0"]),
         ("lora, stage 1: training loss", ["seed 0"]),
         ("lora, classifier: training loss", ["seed 0"]),
     ]
-    assert [one.name.split(":")[0] for one in training_curves.sketches(*given)[0]] == [
+    assert [one.name.split(":")[0] for one in sketches(trainings(*given))[0]] == [
         *("lora, generators of a, cluster 0", "lora, stage 1, seed 0", "lora, classifier, seed 0")
     ]

@@ -39,8 +39,7 @@ def write(options: Namespace, facts: dict[str, Any], place: Path) -> None:
         if not folder:
             raise FairgenError(
                 f"{options.output}: a full finetune becomes a folder in diffusers' layout; give a folder, or"
-                f" a"
-                " --layout that has single files"
+                " a --layout that has single files"
             )
         write_pipeline(options, facts, place)
     else:

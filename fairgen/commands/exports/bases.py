@@ -74,6 +74,6 @@ def check_sizes(layout: str, kind: str, config: dict[str, Any]) -> None:
     if kind in UNETS and sizes != SIZES[family(kind, config)]:
         raise FairgenError(
             f"{PROGRAMS[layout]} tells Stable Diffusion 1.x, 2.x and XL by their sizes, and this base has"
-            f" others (text"
-            f" of {sizes[0]} numbers, {sizes[1]} channels), so it would not load it; use --layout diffusers"
+            f" others (text of {sizes[0]} numbers, {sizes[1]} channels), so it would not load it;"
+            " use --layout diffusers"
         )

@@ -13,7 +13,7 @@ from fairgen.commands.exports import card, public
 from fairgen.commands.exports.bases import UNETS, adapted, base_of, check_sizes, family
 from fairgen.core import safetensors_file
 from fairgen.core.errors import FairgenError
-from fairgen.generate.text_adapters import WRAPPER
+from fairgen.generate.text_adapters import wrapped
 from fairgen.models import original_names, weights
 from fairgen.models.base_model import Base
 from fairgen.models.parts import DTYPES, Encoders, config, index
@@ -143,18 +143,16 @@ def state(base: Base, unet: Any, vae: Any, encoders: Encoders, guessed: bool) ->
     return found | marks
 
 
-def wrapped(encoder: Any) -> dict[str, Any]:
+def stored(encoder: Any) -> dict[str, Any]:
     """The weights of a text encoder by the names that files have."""
     return {
-        name if name.startswith((WRAPPER, "text_projection.")) else WRAPPER + name: x
-        for name, x in encoder.state_dict().items()
-        if not name.endswith(weights.COUNTERS)
+        wrapped(name): x for name, x in encoder.state_dict().items() if not name.endswith(weights.COUNTERS)
     }
 
 
 def text_state(encoder: Any, kind: str, part: str) -> dict[str, Any]:
     """The weights of a text encoder by the names of its original."""
-    given = wrapped(encoder)
+    given = stored(encoder)
     if kind == "sd1" or (kind == "xl" and part == "text_encoder"):
         return given
     own = original_names.open_clip_state(given)
@@ -180,8 +178,7 @@ def check(base: Base, found: dict[str, Any], unet: Any, vae: Any) -> None:
         if lost:
             raise FairgenError(
                 f"{base.model}: its {type(network).__name__} cannot be written as a single file ({lost[0]}"
-                f" is not found"
-                " in it again); use --layout diffusers"
+                " is not found in it again); use --layout diffusers"
             )
 
 
@@ -200,7 +197,7 @@ def check_text(base: Base, found: dict[str, Any], encoder: Any, prefix: str) -> 
         read = single_file_utils.convert_ldm_clip_checkpoint(dict(found))
     lost = [
         name
-        for name, x in wrapped(encoder).items()
+        for name, x in stored(encoder).items()
         if name not in read or read[name].shape != x.shape or not torch.equal(read[name], x)
     ]
     if lost:
@@ -216,7 +213,7 @@ def write(options: Namespace, facts: dict[str, Any], file: Path) -> None:
     if kind not in UNETS:
         raise FairgenError(
             f"{options.source} is a full finetune of a {kind}, which is not written as one file; use"
-            f" --layout diffusers"
+            " --layout diffusers"
         )
     base, unet, vae, encoders = adapted(options, facts)
     check_sizes(options.layout, kind, unet.config)

@@ -10,7 +10,7 @@ from fairgen.commands.exports import card, public
 from fairgen.commands.exports.bases import UNETS, adapted, base_of, check_sizes, family
 from fairgen.core import safetensors_file, safetensors_header
 from fairgen.core.errors import FairgenError
-from fairgen.generate.text_adapters import WRAPPER
+from fairgen.generate.text_adapters import wrapped
 from fairgen.models import adapters, lora_layouts
 from fairgen.models.lora import lora_layers
 from fairgen.models.pipelines import part_of
@@ -72,7 +72,7 @@ def placed(
     if lost := [name for name, own in places.items() if own is None]:
         raise FairgenError(
             f"{options.source}: the layer {lost[0]} has no name in --layout {options.layout}; use --layout"
-            f" diffusers"
+            " diffusers"
         )
     return {own: found[name] for name, own in places.items() if own}
 
@@ -87,14 +87,13 @@ def dora_differences(options: Namespace, facts: dict[str, Any]) -> dict[str, Any
     if options.layout == "kohya":
         raise FairgenError(
             f"{options.source} is a DoRA, which sd-scripts does not read; use --layout diffusers, comfyui or"
-            f" a1111"
+            " a1111"
         )
     options = Namespace(**{**vars(options), "dtype": "float32"})
     _, unet, _, encoders = adapted(options, facts, whole=False)
     found = {f"{part_of(unet)}.{name}": x for name, x in merged(unet).items()}
     for part, (_, encoder) in encoders.items():
-        own = {name.removeprefix(WRAPPER): x for name, x in merged(encoder).items()}
-        found |= {f"{part}.{WRAPPER}{name}": x for name, x in own.items()}
+        found |= {f"{part}.{wrapped(name)}": x for name, x in merged(encoder).items()}
     return found
 
 

@@ -91,8 +91,7 @@ def write(path: Path, found: "Trained", given: str, more: dict[str, str]) -> str
     if not difference <= CLOSE:
         raise FairgenError(
             f"{found.told.path}: onnxruntime answers otherwise than torch (probabilities differ by"
-            f" {difference:.2g}), so"
-            " no file is written"
+            f" {difference:.2g}), so no file is written"
         )
     return (
         f"Run by onnxruntime {onnxruntime.__version__} when it was exported, in batches of {BATCHES[0]} and"

@@ -14,17 +14,13 @@ from fairgen.core import lineage
 from fairgen.core.errors import FairgenError
 
 RECORD = "fairgen.json"
-BLOCK = 1 << 20
 DEPTH = 4  # of a result below the results: data set, scope, method, file
 
 
 def sha256(path: Path) -> str:
     """Hash of a file's content."""
-    digest = hashlib.sha256()
     with path.open("rb") as file:
-        while block := file.read(BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def files(folder: Path) -> list[Path]:

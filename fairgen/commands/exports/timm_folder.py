@@ -56,8 +56,7 @@ def write(folder: Path, found: "Trained", licence: str) -> str:
     if hasattr(net, backbone.HEAD):
         raise FairgenError(
             f"{found.told.path}: {found.settings.model} has no linear classifier of its own in timm, so timm"
-            f" cannot"
-            " load the one that was trained; use --layout onnx"
+            " cannot load the one that was trained; use --layout onnx"
         )
     text = json.dumps(config(found, licence), indent=2, ensure_ascii=False)
     (folder / "config.json").write_text(text + "\n", "utf-8")
@@ -83,19 +82,16 @@ def compared(folder: Path, found: "Trained") -> str:
     except Exception as error:  # whatever timm says about a folder
         raise FairgenError(
             f"{found.told.path}: timm does not load {found.settings.model} from a folder"
-            f" ({backbone.reason_of(error)});"
-            " use --layout onnx"
+            f" ({backbone.reason_of(error)}); use --layout onnx"
         ) from error
     ours = network(pixels.to(torch.uint8))
     difference, scale = (ours - theirs).abs().max().item(), ours.abs().max().item()
     if not difference <= CLOSE * max(1, scale):
         raise FairgenError(
             f"{found.told.path}: timm's {found.settings.model} answers otherwise than the one that was"
-            f" trained (logits"
-            f" differ by {difference:.2g}); use --layout onnx"
+            f" trained (logits differ by {difference:.2g}); use --layout onnx"
         )
     return (
         f"Loaded by timm {timm.__version__} when it was exported: its logits of {IMAGES} random images"
-        f" differed from"
-        f" fairgen's by at most {difference:.1e}."
+        f" differed from fairgen's by at most {difference:.1e}."
     )
