@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from fairgen.core import images, job, parquet
+from fairgen.core.ahead import ahead
 from fairgen.core.errors import FairgenError
 from fairgen.core.seeds import seed_of
 from fairgen.models import encoder
@@ -74,7 +75,8 @@ def work(settings: Embed, files: Files) -> None:
         for part in parts
         for i in range(0, len(part), settings.batch)
     ]
-    vectors = np.concatenate([model(images.load(root, chunk, model.size, hashes)) for chunk in chunks])
+    loaded = ahead(lambda chunk: images.load(root, chunk, model.size, hashes), chunks)
+    vectors = np.concatenate([model(pixels) for pixels in loaded])
     check_finite(vectors, paths)
     parquet.write(files.embeddings, {"id": [r["id"] for r in rows], "vector": parquet.vectors(vectors)})
 

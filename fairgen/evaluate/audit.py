@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from fairgen.core import images, job, lineage, parquet
+from fairgen.core.ahead import ahead
 from fairgen.core.errors import FairgenError
 from fairgen.core.html import Picture, render
 from fairgen.core.seeds import seed_of
@@ -111,7 +112,7 @@ def real_features(models: audit_features.Models, real: Real, rows: list[dict[str
         return real.features[[r["place"] for r in rows]]
     paths = [r["path"] for r in rows]
     steps = [paths[i : i + models.batch] for i in range(0, len(paths), models.batch)]
-    loaded = (images.load(real.root, step, models.space.size) for step in steps)
+    loaded = ahead(lambda step: images.load(real.root, step, models.space.size), steps)
     return torch.cat([audit_features.unit(models.space(pixels)) for pixels in loaded])
 
 

@@ -1,11 +1,13 @@
 """Scoring: cosines of every image of some samples to every group's prompt by one image-text model."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
 
 from fairgen.core import images, job, lineage, parquet
+from fairgen.core.ahead import ahead
 from fairgen.generate.prompts import plain_prompt
 from fairgen.models import scorer
 
@@ -36,9 +38,8 @@ def score(settings: Score, files: Files, key: str) -> None:
     for path in files.samples:
         table = parquet.read(path, ["id", "group", "cluster"])
         chunks = [range(i, min(i + settings.batch, len(table))) for i in range(0, len(table), settings.batch)]
-        cosines = np.concatenate(
-            [(model.images(images.load_column(path, model.size, rows)) @ text.T).numpy() for rows in chunks]
-        )
+        loaded = ahead(partial(images.load_column, path, model.size), chunks)
+        cosines = np.concatenate([(model.images(pixels) @ text.T).numpy() for pixels in loaded])
         file = pa.array([str(path)] * len(table))
         parts.append(
             table.append_column("cosines", parquet.vectors(cosines))

@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 from tqdm import tqdm
 
 from fairgen.core import devices, safetensors_file
+from fairgen.core.ahead import ahead
 from fairgen.core.errors import FairgenError
 from fairgen.core.progress import hidden
 from fairgen.core.settings import read
@@ -178,7 +179,8 @@ def embed(network: Network, pixels: torch.Tensor, batch: int = 256) -> torch.Ten
     """Features of all images, (n, d), on the CPU."""
     network.eval()
     starts = tqdm(range(0, len(pixels), batch), desc="features", delay=5, leave=False, disable=hidden())
-    return torch.cat([network.features(pixels[i : i + batch]).cpu() for i in starts]).clone()
+    read = ahead(lambda i: pixels[i : i + batch], starts)
+    return torch.cat([network.features(own).cpu() for own in read]).clone()
 
 
 @torch.inference_mode()
