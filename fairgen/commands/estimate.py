@@ -16,8 +16,10 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
+from fairgen.commands import measured
 from fairgen.commands.amounts import Amount, plus
 from fairgen.commands.estimate_screen import Cost, machine, report, together
+from fairgen.commands.measured import Measured
 from fairgen.commands.rates import PEAK, Reference, unrated
 from fairgen.core import parquet
 from fairgen.core.errors import FairgenError
@@ -48,6 +50,9 @@ def arguments(parser: ArgumentParser) -> None:
     config_file.add_option(parser)
     parser.add_argument(
         "--card", choices=list(PEAK), help="the GPU that jobs will run on (default: this machine's)"
+    )
+    parser.add_argument(
+        "--rates", type=Path, help="a machine's own rates, measured there by benchmarks/rates.py"
     )
 
 
@@ -181,6 +186,25 @@ def this_card() -> str | None:
     )
 
 
+def rates_of(options: Namespace, config: Config, dataset: str) -> Measured | None:
+    """The rates of `--rates`, if they are given.
+
+    Raises:
+        FairgenError: they are of another device than the data set's jobs, or a card is named too.
+    """
+    if not options.rates:
+        return None
+    if options.card:
+        raise FairgenError("give --card or --rates: measured rates are of one card")
+    found, gpus = measured.read(options.rates), dataset_block(config, dataset)["gpu"]
+    if (found.device == "gpu") != bool(gpus):
+        raise FairgenError(
+            f"{options.rates}: measured on the {found.device.upper()}, and jobs of {dataset} compute on the"
+            f" {'GPU' if gpus else 'CPU'} (gpu: {gpus}); measure there with benchmarks/rates.py"
+        )
+    return found
+
+
 def run(options: Namespace) -> None:
     """Print the estimate.
 
@@ -194,6 +218,7 @@ def run(options: Namespace) -> None:
             " results/birds/worst_group.json"
         )
     config = expanded(project.config(options.configfile))
+    own_rates = rates_of(options, config, parts[1])
     jobs = planned(options.target, options.configfile, config)
     if not jobs:
         print("Nothing to be done.")
@@ -206,9 +231,10 @@ def run(options: Namespace) -> None:
             [job for job in jobs if job.wildcards["dataset"] == dataset],
         )
         images = images_of(config, dataset, results / "index.parquet" if same else None)
-        reference = Reference(card, dataset_block(config, dataset)["gpu"], images)
+        reference = Reference(card, dataset_block(config, dataset)["gpu"], images, own_rates)
         found += costs(own, past(Path("results/benchmarks", dataset), results), same, reference, config)
     draws = sum(job.settings["per_group"] for job in jobs if job.rule == "sample")
     gpus = dataset_block(config, parts[1])["gpu"]
     bases = dict.fromkeys(job.settings["base"]["model"] for job in jobs if "base" in job.settings)
-    print(report(together(found), gpus, draws, machine(gpus, card), [*filter(unrated, bases)]))
+    named = f"measured on {own_rates.machine}" if own_rates else machine(gpus, card)
+    print(report(together(found), gpus, draws, named, [*filter(unrated, bases)]))

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from fairgen.commands.amounts import Amount, Range, plus, times
+from fairgen.commands.measured import Measured
 from fairgen.core import safetensors_header
 from fairgen.models.checkpoints import locate
 from fairgen.models.lora import LORA_TARGETS
@@ -162,11 +163,16 @@ class Reference:
         card: a key of PEAK; None if the GPU is not known.
         gpus: of each job; 0 computes on the CPU.
         images: of the whole data set; None if they cannot be counted.
+        measured: rates of the machine itself, which stand as they are.
     """
 
-    def __init__(self, card: str | None, gpus: int, images: int | None):
+    def __init__(self, card: str | None, gpus: int, images: int | None, measured: Measured | None = None):
         self.device = "gpu" if gpus else "cpu"
-        self.scale, self.rate = speed(card, self.device), SECONDS[self.device]
+        self.rate, self.step = SECONDS[self.device], STEP[self.device]
+        self.spread, self.scale = SPREAD[self.device], speed(card, self.device)
+        if measured:
+            self.rate, self.step = measured.seconds, measured.step
+            self.spread = self.scale = (1.0, 1.0)
         self.images = (float(images), float(images)) if images is not None else None
 
     def seconds(self, rule: str, s: dict[str, Any], drawn: int = 0, adapters: int = 1) -> Amount:
@@ -217,7 +223,7 @@ class Reference:
     def looked_at(self, images: Amount) -> Amount:
         """Images read, and through a CLIP."""
         return plus(
-            times(self.rate["start"], SPREAD[self.device]),
+            times(self.rate["start"], self.spread),
             times(1, images, READ),
             times(self.rate["clip"], images, self.scale),
         )
@@ -229,7 +235,7 @@ class Reference:
             return None
         rows = solver["steps"] * (2 if solver["guidance"] > 1 else 1)
         each = (rows * self.rate["row"] * (0.68 if solver.get("compile") else 1) + self.rate["decode"]) * size
-        return plus(times(self.rate["start"], SPREAD[self.device]), times(count * each, self.scale))
+        return plus(times(self.rate["start"], self.spread), times(count * each, self.scale))
 
     def adapting(self, s: dict[str, Any]) -> Amount:
         """Steps of an adapter; none for a group that borrows, which only its number of images tells."""
@@ -246,7 +252,7 @@ class Reference:
         )
         slower = (1.4 if recipe["gradient_checkpointing"] else 1) * (1.5 if recipe["text_lr"] else 1)
         found = plus(
-            times(self.rate["start"], SPREAD[self.device]),
+            times(self.rate["start"], self.spread),
             times(rows * self.rate[s["kind"]] * size * slower, self.scale),
         )
         return (LIGHT[0], found[1]) if found and may_borrow(s) else found
@@ -257,9 +263,9 @@ class Reference:
         if found is None:
             return None
         rows = (recipe.get("steps", 0) + recipe.get("identify_steps", 0)) * recipe.get("batch", 0)
-        each = STEP[self.device] * found[1] / REFERENCE[self.device]
+        each = self.step * found[1] / REFERENCE[self.device]
         return plus(
-            times(self.rate["start"], SPREAD[self.device]),
+            times(self.rate["start"], self.spread),
             times(1, images, READ),
             times(rows * each, self.scale),
         )
