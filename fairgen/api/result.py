@@ -8,6 +8,7 @@ import pandas as pd
 
 from fairgen.core.errors import FairgenError
 from fairgen.core.schemas import nearest
+from fairgen.evaluate.results import METRICS
 
 WORST = "worst_group_accuracy"
 COUNTS = ("n", "train_n", "validation_n")
@@ -16,8 +17,8 @@ LEADER, MINUS = "leader_minus", "minus_"  # of a ratio's comparisons
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure over classifier seeds; None for what the test rows do not define, or fewer than three seeds
-    do not.
+    """A figure over classifier seeds; None for what the test rows do not define (`per_seed` is empty
+    then), or fewer than three seeds do not.
     """
 
     mean: float | None
@@ -35,24 +36,27 @@ class Group:
     n: int  # test images
     train_n: int
     validation_n: int
-    wilson95: tuple[tuple[float, float] | None, ...]  # over test rows, for each seed
+    wilson95: tuple[tuple[float, float] | None, ...]  # over test rows, for each seed; none without any
 
 
 def named(entry: dict[str, Any]) -> list[str]:
-    """The figures that the file has of a method."""
-    return [name for name, found in entry.items() if isinstance(found, dict) and "ci95" in found]
+    """The figures that the file has of a method; one that the test rows do not define is null there."""
+    return [name for name in METRICS if name in entry]
 
 
-def figure(found: dict[str, Any]) -> Figure:
+def figure(found: dict[str, Any] | None) -> Figure:
     """A figure as the file has it."""
+    if found is None:
+        return Figure(None, None, None, ())
     interval = found["ci95"]
     return Figure(found["mean"], found["sd"], tuple(interval) if interval else None, tuple(found["per_seed"]))
 
 
-def columns(found: dict[str, Any]) -> dict[str, float | None]:
+def columns(found: dict[str, Any] | None) -> dict[str, float | None]:
     """A figure as columns of a table."""
-    low, high = found["ci95"] or (None, None)
-    return {"mean": found["mean"], "sd": found["sd"], "low": low, "high": high}
+    known = figure(found)
+    low, high = known.ci95 or (None, None)
+    return {"mean": known.mean, "sd": known.sd, "low": low, "high": high}
 
 
 @dataclass(frozen=True)
@@ -152,7 +156,7 @@ class Result:
         if name not in groups:
             raise FairgenError(f"unknown group '{name}'; {nearest(name, groups)}")
         found = groups[name]
-        intervals = tuple(tuple(pair) if pair else None for pair in found["wilson95"])
+        intervals = tuple(tuple(pair) if pair else None for pair in found["wilson95"] or [])
         n, train_n, validation_n = (found[key] for key in COUNTS)
         return Group(name, figure(found["accuracy"]), n, train_n, validation_n, intervals)
 
@@ -165,6 +169,11 @@ class Result:
         """The group whose mean accuracy is the smallest."""
         found: str = self.entry(method, ratio)["worst_group"]["by_mean"]
         return found
+
+    @property
+    def _nothing(self) -> tuple[None, ...]:
+        """A figure that is not defined, seed by seed."""
+        return (None,) * len(self.seeds)
 
     def _entries(self) -> Iterator[tuple[dict[str, str], dict[str, Any]]]:
         for ratio, methods in self.document["results"].items():
@@ -187,7 +196,7 @@ class Result:
             {**of, "figure": name, "seed": seed, "value": value}
             for of, found in self._entries()
             for name in named(found)
-            for seed, value in zip(self.seeds, found[name]["per_seed"], strict=True)
+            for seed, value in zip(self.seeds, figure(found[name]).per_seed or self._nothing, strict=True)
         )
 
     @property

@@ -4,12 +4,12 @@ import argparse
 import sys
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import date
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from fairgen.commands.init_entry import entry, listed, steps
 from fairgen.core.errors import FairgenError
 from fairgen.core.schemas import nearest
 from fairgen.core.settings import read
@@ -17,31 +17,10 @@ from fairgen.data import proposal, recognition
 from fairgen.data.labels import Attribute
 from fairgen.data.proposal import FEW, Group
 from fairgen.data.recognition import Layout, Seen
+from fairgen.generate.prompts import PLACE
 from fairgen.workflow import job_settings, names, project
 
-SHOWN = 6  # values of an attribute that are listed
-# every stage at the size of the embedded models, so that the chain can be tried without a GPU
-TRIAL: dict[str, Any] = {
-    "ratios": ["natural"],
-    "seeds": [0, 1],
-    "compare": ["erm", "vanilla", "lora"],
-    "split": {"validation_floor": 1},
-    "embed": {"encoder": {"model": "fairgen:embedded/weights/clip"}, "batch": 256},
-    "diffusion": {"model": "fairgen:embedded/weights/diffusion", "dtype": "float32", "resolution": 32},
-    "prior": {"count": 16, "solver": {"steps": 4, "guidance": 2, "batch": 16}},
-    "adapt": {"borrow_below": 5, "lora": {"lr": 1e-3, "steps": 20, "batch": 8}},
-    "sample": {"per_group": 24, "solver": {"steps": 6, "guidance": 2, "batch": 24}},
-    "score": {"model": "fairgen:embedded/weights/clip"},
-    "filter": {"by": "quantile", "threshold": 0.25, "quota": 16},
-    "classifier": {
-        "model": "resnet10t",
-        "args": {"channels": [32, 64, 128, 256], "stem_width": 16},
-        "pretrained": False,
-        "resolution": 32,
-    },
-    "pretrain": {"steps": 20, "batch": 32, "lr": 1e-3},
-    "finetune": {kind: {"steps": 20, "batch": 32, "evaluate_every": 10} for kind in ("erm", "head")},
-}
+WEAK = 0.1  # Cramér's V below which there is hardly a bias
 Ask = Callable[[str, str], str]  # a question and its default to an answer
 
 
@@ -65,6 +44,13 @@ def run(options: argparse.Namespace) -> None:
     """
     if not names.valid(options.name):
         raise FairgenError(f"'{options.name}' is no name of a data set; take {names.RULE}")
+    usual = config()
+    for name in (options.name, f"{options.name}-trial"):
+        if name in usual.get("datasets", {}):
+            raise FairgenError(
+                f"'{name}' is a data set of config.yaml, over which the file would be merged; take another"
+                f" name, for example my-{options.name}"
+            )
     output = options.output or Path(f"{options.name}.yaml")
     if output.exists():
         raise FairgenError(f"{output} exists; remove it, or name another file with --output")
@@ -72,47 +58,70 @@ def run(options: argparse.Namespace) -> None:
     seen = recognition.seen(layout)
     print(overview(layout, seen))
     ask = answer if options.interactive else None
-    usual = None if options.target or options.bias else published(layout)
-    if usual and ask is None:
-        target, bias, groups = usual[0], usual[1], proposal.counted(seen, *usual)
+    known = None if options.target or options.bias or ask else published(layout, usual)
+    if known:
+        target, bias, ratios = known[0], known[1], known[3]
+        groups = proposal.counted(seen, *known[:3])
     else:
         target, bias = attributes(seen, options.target, options.bias, ask)
-        groups = proposal.groups(seen, target, bias)
+        groups, ratios = proposal.groups(seen, target, bias), ["natural"]
     if ask:
         groups = {
-            name: replace(group, prompt=ask(f"prompt of {name}", group.prompt))
-            for name, group in groups.items()
+            name: replace(own, prompt=prompt_for(name, own.prompt, ask)) for name, own in groups.items()
         }
-    text = entry(options.name, layout, seen, (target, bias), groups)
+    text = entry(options.name, layout, seen, (target, bias), groups, ratios)
     output.write_text(text, encoding="utf-8")
-    print(f"\n{table(groups)}\n\n{output} holds the entry. Read its prompts, then\n")
+    print(f"\n{table(groups)}")
+    if ratios == ["natural"] and (strength := proposal.association(seen, target, bias)) < WEAK:
+        print(
+            f"{target.attribute} and {bias.attribute} are hardly tied (Cramér's V = {strength:.2f}), so there"
+            " is little bias to remove: name others with --target and --bias, or make one by ratios: [0.9] in"
+            " the entry"
+        )
+    print(f"\n{output} holds the entry. Read its prompts, then\n")
     print("\n".join(f"  {line}" for line in steps(options.name, output)))
 
 
-def published(layout: Layout) -> tuple[Attribute, Attribute, dict[str, Group]] | None:
-    """The entry that the workflow's own config has for a published data set, if it has one."""
+def config() -> dict[str, Any]:
+    """The config that the file will be merged over; empty where there is none or it cannot be read."""
     try:
-        entries = project.config([])["datasets"]
-        own = entries[layout.format]
+        return project.config([])
+    except (OSError, yaml.YAMLError, FairgenError):
+        return {}
+
+
+def published(
+    layout: Layout, usual: dict[str, Any]
+) -> tuple[Attribute, Attribute, dict[str, Group], list[Any]] | None:
+    """The entry that the workflow's own config has for a published data set, if it has one, with its
+    ratios.
+    """
+    try:
+        own = usual["datasets"][layout.format]
         (target,), (bias,) = (
             [read(Attribute, one) for one in job_settings.attributes(own[key])] for key in ("target", "bias")
         )
         groups = {name: Group(**group, count=0) for name, group in own["groups"].items()}
-    except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError, FairgenError):
+        ratios = own["settings"].get("ratios", usual["ratios"])
+    except (KeyError, TypeError, ValueError, FairgenError):
         return None
-    return target, bias, groups
+    return target, bias, groups, ratios
+
+
+class UnansweredError(FairgenError):
+    """Nobody is there to ask."""
 
 
 def answer(question: str, default: str) -> str:
     """What is typed; nothing keeps the default.
 
     Raises:
-        FairgenError: nobody is there to ask.
+        UnansweredError: the input has ended.
     """
     try:
         return input(f"{question} [{default}]: ").strip() or default
     except EOFError as error:
-        raise FairgenError("--interactive: the input has ended; call it in a terminal") from error
+        raise UnansweredError("--interactive: the input has ended; call it in a terminal") from error
 
 
 def attributes(
@@ -131,8 +140,17 @@ def attributes(
     while True:
         try:
             return proposal.proposed(seen, first, ask_for(seen, "bias", again[1].attribute, ask))
+        except UnansweredError:
+            raise
         except FairgenError as error:
             print(error, file=sys.stderr)
+
+
+def prompt_for(group: str, default: str, ask: Ask) -> str:
+    """A group's prompt, with the place of the rare word in it."""
+    while PLACE not in (prompt := ask(f"prompt of {group}", default)):
+        print(f"a prompt needs {PLACE}, before the noun: {default}", file=sys.stderr)
+    return prompt
 
 
 def ask_for(seen: Seen, what: str, default: str, ask: Ask) -> str:
@@ -155,17 +173,6 @@ def overview(layout: Layout, seen: Seen) -> str:
     return "\n".join([*lines, *(f"  {line}" for line in listed(seen))])
 
 
-def listed(seen: Seen) -> list[str]:
-    """A line for each attribute: its values with their counts."""
-    found = []
-    for name in seen.attributes:
-        counts = seen.counts(name)
-        shown = ", ".join(f"{word} {count}" for word, count in counts.most_common(SHOWN))
-        more = f", … ({len(counts)} values)" if len(counts) > SHOWN else ""
-        found.append(" ".join(f"{name}: {shown or 'empty'}{more}".split()))
-    return found
-
-
 def table(groups: dict[str, Group]) -> str:
     """The groups with their roles and counts, and a word about those that are small."""
     width = max(map(len, groups))
@@ -176,77 +183,3 @@ def table(groups: dict[str, Group]) -> str:
         " name the values in the entry otherwise"
     ] * bool(small)
     return "\n".join(lines)
-
-
-def steps(name: str, output: Path) -> list[str]:
-    """The commands that come next."""
-    extra, run = f"--configfile {output}", project.caller()
-    return [
-        f"fairgen check {name} {extra}   # what the data hold and what a run would do",
-        f"{run} --cores 2 {extra} -- results/{name}-trial/worst_group.json   # every stage in miniature,"
-        " some minutes without a GPU",
-        f"{run} --cores 8 {extra} -- results/{name}/worst_group.json   # the comparison",
-    ]
-
-
-def entry(
-    name: str, layout: Layout, seen: Seen, chosen: tuple[Attribute, Attribute], groups: dict[str, Group]
-) -> str:
-    """The config file."""
-    target, bias = chosen
-    strength = proposal.association(seen, target, bias)
-    block = {
-        "format": layout.format,
-        "root": str(layout.root),
-        "gpu": 1,
-        "options": layout.options,
-        "target": proposal.block(target),
-        "bias": proposal.block(bias),
-    }
-    notes = {
-        "gpu": "GPUs of each job; 0 computes on the CPU",
-        "options": "of this layout (docs/data.md)",
-        "target": "values: the name of a class and the data's words for it",
-        "bias": f"tied to the target by Cramér's V = {strength:.2f} (0: not at all, 1: wholly)",
-    }
-    lines = [
-        f"# {name}: {len(seen.rows)} images in {layout.root}; written by `fairgen init`, {date.today()}.",
-        "# It is merged over fairgen's config.yaml, whose comments say what else can be set.",
-        "#",
-        *(f"#   {step}" for step in steps(name, Path(f"{name}.yaml"))),
-        "#",
-        "# The attributes of the data, with the number of images of their values:",
-        *(f"#   {line}" for line in listed(seen)),
-        "datasets:",
-        f"  {name}:",
-    ]
-    for key, value in block.items():
-        note = f"   # {notes[key]}" if key in notes else ""
-        lines.append(f"    {key}: {flow(value)}{note}")
-    lines += [
-        "    # [V] is where the rare word of a finetuned generator goes. A prompt should say what is seen in",
-        "    # the pictures of its group, as a caption would. aligned: together more often than chance has",
-        "    # it; conflicting: rarer, and drawn by its donor's generators where it has too few images.",
-        "    groups:",
-    ]
-    for group, own in groups.items():
-        values = {key: value for key, value in vars(own).items() if key != "count"}
-        lines.append(f"      {group}: {flow(values)}   # {own.count} images")
-    lines += [
-        "    settings:",
-        "      ratios: [natural]   # the data as they are; 0.9, 0.99, … cut conflicting groups for a study",
-        "",
-        "  # Every stage on the tiny embedded models, to see that the data pass; its figures mean nothing.",
-        f"  {name}-trial:",
-        f"    like: {name}",
-        "    gpu: 0",
-        "    settings:",
-        *(f"      {key}: {flow(value)}" for key, value in TRIAL.items()),
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def flow(value: Any) -> str:
-    """A value as YAML on one line."""
-    text = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=10**6, allow_unicode=True)
-    return text.strip().removesuffix("...").strip()

@@ -16,19 +16,8 @@ from fairgen import __version__
 from fairgen.core import schemas
 from fairgen.core.errors import FairgenError
 from fairgen.evaluate import intervals
-from fairgen.evaluate.results import SCHEMA_VERSION, SHIFTED, empty_groups, missing
+from fairgen.evaluate.results import METRICS, SCHEMA_VERSION, SHIFTED, empty_groups, missing
 
-METRICS = (
-    "worst_group_accuracy",
-    "average_accuracy",
-    "balanced_accuracy",
-    "train_weighted_accuracy",
-    "bias_conflicting_accuracy",
-    "equalized_odds_difference",
-    "demographic_parity_difference",
-    "auroc",
-    "expected_calibration_error",
-)
 LOOKED_UP = ("worst_group", "groups", "empty_groups", "shift")
 USED = ("group_labels", "validation_rows", "training_rows")  # what a method had to learn from
 PACKAGES = (

@@ -9,6 +9,17 @@ from fairgen.core.errors import FairgenError
 
 SCHEMA_VERSION = 3  # of worst_group.json
 REPLICATES_VERSION = 1  # of replicates.json
+METRICS = (  # the figures of a method; null where the test rows do not define one
+    "worst_group_accuracy",
+    "average_accuracy",
+    "balanced_accuracy",
+    "train_weighted_accuracy",
+    "bias_conflicting_accuracy",
+    "equalized_odds_difference",
+    "demographic_parity_difference",
+    "auroc",
+    "expected_calibration_error",
+)
 SHIFTED = ("worst_group_accuracy", "balanced_accuracy", "average_accuracy")  # on the second test set
 VERSIONS = {"worst_group": SCHEMA_VERSION, "replicates": REPLICATES_VERSION}
 

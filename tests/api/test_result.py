@@ -53,6 +53,24 @@ def test_few_seeds_have_no_interval() -> None:
     assert Result(document).figures["low"].isna().all()
 
 
+def test_what_the_test_rows_do_not_define_is_none(found: Result) -> None:
+    """A group without a test image, as `fairgen.evaluate.metrics` has it."""
+    for methods in found.document["results"].values():
+        for entry in methods.values():
+            entry["equalized_odds_difference"] = None
+            entry["groups"]["b"] |= {"n": 0, "accuracy": None, "wilson95": None}
+    undefined = found.figure("erm", 0.9, "equalized_odds_difference")
+    assert (undefined.mean, undefined.ci95, undefined.per_seed) == (None, None, ())
+    group = found.group("erm", "b", 0.9)
+    assert (group.n, group.accuracy.mean, group.wilson95) == (0, None, ())
+    groups = found.group_figures
+    assert groups[groups["group"] == "b"]["mean"].isna().all() and len(groups) == 2 * 2 * 2
+    means = found.figures.pivot(index=["ratio", "method"], columns="figure", values="mean")
+    assert means["equalized_odds_difference"].isna().all()
+    rows = found.per_seed.query("figure == 'equalized_odds_difference'")
+    assert len(rows) == 2 * 2 * 3 and rows["value"].isna().all()
+
+
 def test_names_that_are_not_there_are_told(found: Result) -> None:
     for call, told in (
         (lambda: found.figure("erm"), "say which bias ratio; there are 0.9, 0.99"),

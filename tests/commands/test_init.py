@@ -218,6 +218,8 @@ def test_a_published_data_set_has_its_usual_entry(tmp_path: Path, monkeypatch: p
     assert (bare["target"], bare["bias"], bare["groups"]) == (usual["target"], usual["bias"], usual["groups"])
     assert own["groups"] == {**usual["groups"], name: {**group, "prompt": "a face [V]"}}
     assert named["target"]["attribute"] == "age"
+    # the study's ratios, where the data as they are have no bias to speak of
+    assert (bare["settings"]["ratios"], named["settings"]["ratios"]) == ([0.95], ["natural"])
 
 
 def test_it_asks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
@@ -240,3 +242,35 @@ def test_it_asks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest
     monkeypatch.setattr("builtins.input", ended)
     assert cli.main(["init", "other", "own", "--interactive"]) == 1
     assert "the input has ended" in capsys.readouterr().err
+    # at any question
+    for given in (["kind"], ["kind", "ringed"], ["kind", "ringed", "a duck"]):
+        answers = iter(given)
+        monkeypatch.setattr(
+            "builtins.input", lambda question, answers=answers: next(answers, None) or ended("")
+        )
+        assert cli.main(["init", "other", "own", "--interactive"]) == 1
+        said = capsys.readouterr().err.splitlines()
+        assert sum("the input has ended" in line for line in said) == 1
+        assert ("a prompt needs [V]" in said[0]) == (given[-1] == "a duck")
+
+
+def test_a_name_of_the_config_is_not_merged_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    labelled(tmp_path / "own")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump({"datasets": {"mine-trial": {}}}))
+    for name, taken in {"birds": "birds", "mine": "mine-trial"}.items():
+        assert cli.main(["init", name, "own"]) == 1
+        assert f"'{taken}' is a data set of config.yaml" in capsys.readouterr().err
+        assert not Path(f"{name}.yaml").exists()
+
+
+def test_attributes_that_are_hardly_tied_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    for i in range(8):
+        picture(tmp_path / f"own/{'ab'[i % 2]}/{'cd'[i // 2 % 2]}/{i}.png", i)
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["init", "flat", "own"]) == 0
+    assert "are hardly tied (Cramér's V = 0.00)" in capsys.readouterr().out

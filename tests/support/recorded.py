@@ -11,7 +11,7 @@ from pictures import photo
 from workflows import PROJECT, result
 
 from fairgen.core import lineage, parquet
-from fairgen.evaluate.comparison import METRICS
+from fairgen.evaluate.results import METRICS
 from fairgen.models import adapters
 from fairgen.workflow import compared, method_chain
 

@@ -102,7 +102,7 @@ def result(
         return comparison.summarise(
             [
                 {
-                    **dict.fromkeys(comparison.METRICS, value),
+                    **dict.fromkeys(results.METRICS, value),
                     "worst_group": "a",
                     "worst_group_wilson95": [value, value],
                     "groups": {
