@@ -13,10 +13,11 @@ def assign_splits(rows: list[dict[str, Any]], fractions: tuple[float, float, flo
     """Fill in the split of rows without an official one, stratified by group; sets of duplicates stay
     together.
 
-    The fractions are of images. A large set goes into training, so that it fills no other split. Where the
-    data set has an official test split but no validation rows, those are cut from its training rows. A row
-    without a split that (nearly) repeats a row with one gets that: a copy of a test image is no training
-    image.
+    The fractions are of images. A large set goes into training, so that it fills no other split, and so does
+    a set with images of several groups, which would take from one group's share what belongs to another's.
+    Where the data set has an official test split but no validation rows, those are cut from its training
+    rows. A row without a split that (nearly) repeats a row with one gets that: a copy of a test image is no
+    training image.
     """
     # official splits stay; a row without one that repeats a row with one gets that one's
     official = {r["split"] for r in rows} - {""}
@@ -38,23 +39,23 @@ def assign_splits(rows: list[dict[str, Any]], fractions: tuple[float, float, flo
             validation / (train + validation),
             0.0,
         )
-    # sets of duplicates stay together, in the group of their first image
-    sets: dict[str, dict[str, list]] = defaultdict(dict)
-    home: dict[str, str] = {}
+    # sets of duplicates stay together, those of several groups in training
+    sets: dict[str, dict[str, list]] = defaultdict(lambda: defaultdict(list))
+    homes: dict[str, set[str]] = defaultdict(set)
     for row in rows:
         if row["split"] in free:
-            group = home.setdefault(row["set"], row["group"])
-            sets[group].setdefault(row["set"], []).append(row)
+            sets[row["group"]][row["set"]].append(row)
+            homes[row["set"]].add(row["group"])
     for group, by_set in sets.items():
         # in random order, large sets first, sets go into training until it is full, then validation, test
         order = sorted(by_set, key=lambda s: (seed_of(seed, group, s), s))
         images = sum(map(len, by_set.values()))
-        large = [s for s in order if duplicates.is_large(len(by_set[s]), images)]
-        before = sum(len(by_set[s]) for s in large)
+        first = [s for s in order if len(homes[s]) > 1 or duplicates.is_large(len(by_set[s]), images)]
+        before = sum(len(by_set[s]) for s in first)
         edges = round(train * images), round((train + validation) * images)
         if before > edges[0]:
             edges = before, before + round((images - before) * validation / (validation + test))
-        places = dict.fromkeys(large, "train")
+        places = dict.fromkeys(first, "train")
         for name in (s for s in order if s not in places):
             places[name] = (
                 "train" if before < edges[0] else "validation" if before < edges[1] or not test else "test"

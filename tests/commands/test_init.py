@@ -270,7 +270,7 @@ def test_attributes_that_are_hardly_tied_are_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     for i in range(8):
-        picture(tmp_path / f"own/{'ab'[i % 2]}/{'cd'[i // 2 % 2]}/{i}.png", i)
+        picture(tmp_path / f"own/{'ab'[i % 2]}/{'cd'[i // 2 % 2]}/{i}.png")
     monkeypatch.chdir(tmp_path)
     assert cli.main(["init", "flat", "own"]) == 0
     assert "are hardly tied (Cramér's V = 0.00)" in capsys.readouterr().out

@@ -565,6 +565,19 @@ def test_a_large_set_of_near_identical_images_fills_no_split_beyond_its_share() 
     assert Counter(r["split"] for r in singles) == {"train": 8, "validation": 1, "test": 1}
 
 
+def test_sets_of_several_groups_take_nothing_of_a_small_groups_test_rows() -> None:
+    """Each group is split by its own images, wherever the first image of a mixed set belongs."""
+    for seed in range(20):
+        rows = [{"set": i, "group": "few", "split": ""} for i in range(20)]
+        rows += [{"set": 18 + i // 2, "group": "many", "split": ""} for i in range(4)]  # beside two of `few`
+        rows += [{"set": 100 + i, "group": "many", "split": ""} for i in range(96)]
+        split_assignment.assign_splits(rows, (0.8, 0.1, 0.1), seed)
+        for group, wanted in {"few": (16, 2, 2), "many": (80, 10, 10)}.items():
+            counts = Counter(r["split"] for r in rows if r["group"] == group)
+            assert tuple(counts[s] for s in ("train", "validation", "test")) == wanted
+        assert {r["split"] for r in rows if r["set"] in (18, 19)} == {"train"}
+
+
 def test_rows_that_say_different_things_of_one_file_do_not_count(root: Path) -> None:
     faces = sorted(path.name for path in root.glob("*.jpg"))
     said = {name: [utkface.parse(name).attributes[k] for k in ("gender", "age")] for name in faces}
