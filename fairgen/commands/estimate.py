@@ -18,9 +18,10 @@ from typing import Any
 
 from fairgen.commands import measured
 from fairgen.commands.amounts import Amount, plus
+from fairgen.commands.cards import PEAK
 from fairgen.commands.estimate_screen import Cost, machine, report, together
 from fairgen.commands.measured import Measured
-from fairgen.commands.rates import PEAK, Reference, unrated
+from fairgen.commands.rates import Reference, unrated
 from fairgen.core import parquet
 from fairgen.core.errors import FairgenError
 from fairgen.data.formats.files import PICTURES

@@ -61,9 +61,18 @@ def arguments(parser: ArgumentParser) -> None:
 
 
 def kind_of(source: Path) -> str:
-    """What is to be exported, by its file."""
+    """What is to be exported, by its file.
+
+    Raises:
+        FairgenError: it is of no kind that can be.
+    """
     if source.suffix == ".parquet":
         return "dataset"
+    if source.suffix != ".safetensors":
+        raise FairgenError(
+            f"{source}: give an adapter (adapters/<group>/<cluster>.safetensors), a classifier"
+            " (seed-<n>/model.safetensors) or a synthetic set (selection.parquet) of a finished run"
+        )
     try:
         facts = json.loads(safetensors_header.metadata(source)["fairgen"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError):

@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 from workflows import Workflow
 
-from fairgen.commands import amounts, estimate, estimate_screen, rates
+from fairgen import cli
+from fairgen.commands import amounts, estimate, estimate_screen, measured, rates
 from fairgen.commands.estimate import Job
 from fairgen.commands.estimate_screen import Cost
 from fairgen.core import lineage, parquet
@@ -168,6 +169,48 @@ def test_references_follow_the_settings(config: dict) -> None:
         # Stable Diffusion on a CPU
         own = rates.Reference("H200", 1, 9) if unknown else rates.Reference(None, 0, 9)
         assert own.seconds("adapt", {**full, "base": unknown or full["base"]}) is None
+
+
+MEASURED = {
+    "machine": "a card",
+    "device": "gpu",
+    "seconds": {"lora": 0.002, "full": 0.004, "row": 0.001, "decode": 0.01, "clip": 0.003, "start": 10.0},
+    "step": 0.0005,
+}
+
+
+def test_measured_rates_stand_as_they_are(config: dict, tmp_path: Path) -> None:
+    """No range is left but of what is read: one number for the jobs of a GPU."""
+    (tmp_path / "rates.json").write_text(json.dumps(MEASURED))
+    card = rates.Reference("H200", 1, 1000, measured.read(tmp_path / "rates.json"))
+    of = lambda stage, method: json.loads(table.settings(config, "utkface", stage, method, "male-young"))  # noqa: E731
+    assert card.seconds("adapt", of("adapt", "lora")) == pytest.approx((10 + 500 * 4 * 0.002,) * 2)
+    drawn = of("sample", "lora")
+    rows = drawn["solver"]["steps"] * 2
+    wanted = 10 + drawn["per_group"] * (rows * 0.001 + 0.01)
+    assert card.seconds("sample", drawn) == pytest.approx((wanted, wanted))
+    slower = {**MEASURED, "step": 0.001}
+    (tmp_path / "slower.json").write_text(json.dumps(slower))
+    other = rates.Reference("H200", 1, 1000, measured.read(tmp_path / "slower.json"))
+    erm = json.loads(table.settings(config, "utkface", "finetune", "erm", None))
+    low, high = (found.seconds("finetune", erm)[0] - 10 for found in (card, other))
+    assert high == pytest.approx(2 * low)
+
+
+def test_rates_that_do_not_fit_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("gpu.json").write_text(json.dumps(MEASURED))
+    Path("odd.json").write_text(json.dumps({**MEASURED, "step": 0, "seconds": {"lora": 1}}))
+    for words, told in (
+        (["--rates", "none.json"], "No such file"),
+        (["--rates", "odd.json"], "odd.json: step"),
+        (["--rates", "gpu.json"], "gpu.json: measured on the GPU, and jobs of birds compute on the CPU"),
+        (["--rates", "gpu.json", "--card", "H200"], "give --card or --rates"),
+    ):
+        assert cli.main(["estimate", "results/birds/worst_group.json", *words]) == 1
+        assert told in capsys.readouterr().err
 
 
 def test_a_base_without_rates_is_named(config: dict, tmp_path: Path) -> None:

@@ -145,8 +145,11 @@ def test_what_cannot_be_exported_is_one_line(tmp_path: Path, capsys: pytest.Capt
     none.touch()
     for words, said in (
         ([none, "out"], "none.safetensors is no adapter of fairgen"),
-        ([tmp_path / "gone", "out"], "gone is no adapter of fairgen"),
-        ([tmp_path, "out"], "is no adapter of fairgen"),
+        (
+            [tmp_path / "gone", "out"],
+            "gone: give an adapter (adapters/<group>/<cluster>.safetensors), a classifier",
+        ),
+        ([tmp_path, "out"], "or a synthetic set (selection.parquet)"),
         (
             [tiny.CLIP / "model.safetensors", "out"],
             "is no adapter of fairgen (no metadata of fairgen); give a file of an",

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 from workflows import PROJECT, Workflow, result
 
+from fairgen.commands import measured
 from fairgen.evaluate.replication import Replicates, write
 
 TINY = {
@@ -36,6 +37,24 @@ def test_a_benchmark_writes_its_ratios(name: str, tmp_path: Path) -> None:
     assert all(value > 0 for name, value in ratios.items() if not name.endswith("steps"))
     assert all(math.isfinite(value) for value in ratios.values())
     assert "ratio" in done.stdout
+
+
+@pytest.mark.exhaustive
+def test_rates_are_what_the_estimate_reads(tmp_path: Path) -> None:
+    file = tmp_path / "rates.json"
+    words = ["--repeats", "1", "--steps", "3", "--images", "4", "--json", str(file)]
+    env = {**os.environ, "PYTHONPATH": str(PROJECT)}
+    subprocess.run([sys.executable, "benchmarks/rates.py", *words], cwd=PROJECT, env=env, check=True)
+    assert measured.read(file).device == "cpu"
+
+
+def test_a_rate_is_of_one_image(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the classifier, the least of the parts that `benchmarks/rates.py` measures."""
+    monkeypatch.syspath_prepend(str(PROJECT / "benchmarks"))
+    import rates
+
+    seconds, work = rates.learnt_image("birds", 4, 1)
+    assert 1e-5 < seconds < 0.1 and work == pytest.approx(1.18e7, rel=0.01)
 
 
 @pytest.mark.slow
