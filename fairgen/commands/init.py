@@ -1,6 +1,7 @@
 """`fairgen init`: from a folder or a label table to a complete entry in a config file of the user's own."""
 
 import argparse
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -52,8 +53,10 @@ def run(options: argparse.Namespace) -> None:
                 f" name, for example my-{options.name}"
             )
     output = options.output or Path(f"{options.name}.yaml")
-    if output.exists():
+    if output.is_symlink() or output.exists():
         raise FairgenError(f"{output} exists; remove it, or name another file with --output")
+    if not os.access(output.parent, os.W_OK):
+        raise FairgenError(f"{output.parent} is no folder that can be written to; name a file with --output")
     layout = recognition.recognised(options.place)
     seen = recognition.seen(layout)
     print(overview(layout, seen))
@@ -69,7 +72,7 @@ def run(options: argparse.Namespace) -> None:
         groups = {
             name: replace(own, prompt=prompt_for(name, own.prompt, ask)) for name, own in groups.items()
         }
-    text = entry(options.name, layout, seen, (target, bias), groups, ratios)
+    text = entry(options.name, layout, seen, (target, bias), groups, ratios, output)
     output.write_text(text, encoding="utf-8")
     print(f"\n{table(groups)}")
     if ratios == ["natural"] and (strength := proposal.association(seen, target, bias)) < WEAK:

@@ -1,5 +1,6 @@
 """The config file that `fairgen init` writes: the entry with its comments, and a small trial of it."""
 
+import shlex
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,7 @@ def listed(seen: Seen) -> list[str]:
 
 def steps(name: str, output: Path) -> list[str]:
     """The commands that come next."""
-    extra, run = f"--configfile {output}", project.caller()
+    extra, run = f"--configfile {shlex.quote(str(output))}", project.caller()
     return [
         f"fairgen check {name} {extra}   # what the data hold and what a run would do",
         f"{run} --cores 2 {extra} -- results/{name}-trial/worst_group.json   # every stage in miniature,"
@@ -66,8 +67,9 @@ def entry(
     chosen: tuple[Attribute, Attribute],
     groups: dict[str, Group],
     ratios: list[Any],
+    output: Path,
 ) -> str:
-    """The config file; `ratios` are those of the comparison."""
+    """The config file `output`; `ratios` are those of the comparison."""
     target, bias = chosen
     strength = proposal.association(seen, target, bias)
     block = {
@@ -84,16 +86,17 @@ def entry(
         "target": "values: the name of a class and the data's words for it",
         "bias": f"tied to the target by Cramér's V = {strength:.2f} (0: not at all, 1: wholly)",
     }
+    root = " ".join(str(layout.root).split())
     lines = [
-        f"# {name}: {len(seen.rows)} images in {layout.root}; written by `fairgen init`, {date.today()}.",
+        f"# {name}: {len(seen.rows)} images in {root}; written by `fairgen init`, {date.today()}.",
         "# It is merged over fairgen's config.yaml, whose comments say what else can be set.",
         "#",
-        *(f"#   {step}" for step in steps(name, Path(f"{name}.yaml"))),
+        *(f"#   {step}" for step in steps(name, output)),
         "#",
         "# The attributes of the data, with the number of images of their values:",
         *(f"#   {line}" for line in listed(seen)),
         "datasets:",
-        f"  {name}:",
+        f"  {flow(name)}:",
     ]
     for key, value in block.items():
         note = f"   # {notes[key]}" if key in notes else ""
@@ -106,7 +109,7 @@ def entry(
     ]
     for group, own in groups.items():
         values = {key: value for key, value in vars(own).items() if key != "count"}
-        lines.append(f"      {group}: {flow(values)}   # {own.count} images")
+        lines.append(f"      {flow(group)}: {flow(values)}   # {own.count} images")
     lines += [
         "    settings:",
         f"      ratios: {flow(ratios)}   # natural: as the data are; 0.9, 0.99, … cut conflicting groups",

@@ -3,14 +3,18 @@ both with roles, donors and prompts.
 """
 
 import re
+import unicodedata
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any
 
 import numpy as np
 
 from fairgen.core.errors import FairgenError
 from fairgen.data.formats import plain
+from fairgen.data.label_tables import NAMED
 from fairgen.data.labels import Attribute, as_number
 from fairgen.data.recognition import Seen
 
@@ -28,6 +32,11 @@ TARGETS = (
 FEW = 20  # images of a group below which generators and figures mean little
 YES = {"1", "true", "yes", "y"}
 NO = {"-1", "0", "false", "no", "n"}
+NOTHING = {"nan", "null", "n/a", "#n/a"}  # how programs write that nothing is known
+SIGNS = {
+    **{"+": " plus ", "#": " sharp ", "<": " under ", ">": " over ", "=": " equal "},
+    **{"%": " percent ", "&": " and "},
+}
 
 
 def block(of: Attribute) -> dict[str, Any]:
@@ -41,14 +50,14 @@ def choice(seen: Seen, name: str) -> Attribute | None:
     None where it cannot.
     """
     counts, total = seen.counts(name), len(seen.rows)
-    words = [word for word, count in counts.most_common() if count >= RARE * total]
+    words = [w for w, n in counts.most_common() if n >= RARE * total and w.strip().lower() not in NOTHING]
     if len({plain(word) for word in words}) < 2:
         return None
-    if {word.lower() for word in map(plain, words)} <= YES | NO:
-        lower = {word: plain(word).lower() for word in words}
+    lower = {word: plain(word).lower() for word in words}
+    if set(lower.values()) <= YES | NO and len(set(lower.values())) == 2:
         sides = {
-            slug(name): [word for word in words if lower[word] in YES],
-            f"no-{slug(name)}": [word for word in words if lower[word] in NO],
+            slug(name) or "yes": [word for word in words if lower[word] in YES],
+            f"no-{slug(name)}".strip("-"): [word for word in words if lower[word] in NO],
         }
         return Attribute(name, sides) if all(sides.values()) else None
     numbers = {word: as_number(word) for word in counts}
@@ -56,10 +65,10 @@ def choice(seen: Seen, name: str) -> Attribute | None:
         return in_two(name, counts, numbers)
     if len(words) > MOST or sum(counts[word] for word in words) < 0.5 * sum(counts.values()):
         return None
-    by_name: dict[str, list[str]] = {}
+    same: dict[str, list[str]] = {}
     for word in words:
-        by_name.setdefault(slug(plain(word)), []).append(word)
-    return Attribute(name, by_name) if len(by_name) > 1 and all(by_name) else None
+        same.setdefault(plain(word), []).append(word)
+    return Attribute(name, dict(zip(different([*same]), same.values(), strict=True)))
 
 
 def in_two(name: str, counts: Counter, numbers: dict[str, float | None]) -> Attribute | None:
@@ -77,8 +86,21 @@ def in_two(name: str, counts: Counter, numbers: dict[str, float | None]) -> Attr
 
 
 def slug(word: str) -> str:
-    """A word as part of a group's name."""
-    return re.sub(r"[^A-Za-z0-9]+", "-", word).strip("-")
+    """A word as part of a group's name: accents are dropped, and signs that tell words apart are spelt."""
+    minus = re.sub(r"(?<=\w)-+$", " minus", re.sub(r"^-(?=[0-9])", "minus ", word))
+    spelt = "".join(SIGNS.get(letter, letter) for letter in minus)
+    ascii_only = unicodedata.normalize("NFKD", spelt).encode("ascii", "ignore").decode()
+    return re.sub(r"[^A-Za-z0-9]+", "-", ascii_only).strip("-")
+
+
+def different(words: Sequence[str], last_resort: str = "value") -> list[str]:
+    """A name for each of some words, none of them twice: what looks alike is numbered."""
+    found: list[str] = []
+    for word in words:
+        own = slug(word) or last_resort
+        candidates = (own, *(f"{own}-{n}" for n in range(2, len(words) + 2)))
+        found.append(next(name for name in candidates if name not in found))
+    return found
 
 
 def association(seen: Seen, one: Attribute, other: Attribute) -> float:
@@ -136,7 +158,7 @@ def proposed(seen: Seen, target: str | None, bias: str | None) -> tuple[Attribut
     Raises:
         FairgenError: an attribute that is named cannot be used, or none is left to propose.
     """
-    usable = choices(seen)
+    usable = {name: own for name, own in choices(seen).items() if not NAMED.search(name)}
     if target is None:
         free = [name for name in usable if name != bias]
         target = next(
@@ -180,6 +202,8 @@ def groups(seen: Seen, target: Attribute, bias: Attribute) -> dict[str, Group]:
     """
     table = crossed(seen, target, bias)
     names = [list(own.values or own.ranges) for own in (target, bias)]
+    pairs = [*product(*names)]
+    named = dict(zip(pairs, different([f"{a}-{b}" for a, b in pairs]), strict=True))
     total, found = sum(table.values()), {}
     for value in names[0]:
         in_class = sum(table[(value, other)] for other in names[1])
@@ -191,11 +215,11 @@ def groups(seen: Seen, target: Attribute, bias: Attribute) -> dict[str, Group]:
         donor = max(aligned, key=lambda b: table[(value, b)])
         for other in names[1]:
             mine = other in aligned
-            found[f"{value}-{other}"] = Group(
+            found[named[value, other]] = Group(
                 value,
                 other,
                 "aligned" if mine else "conflicting",
-                None if mine else f"{value}-{donor}",
+                None if mine else named[value, donor],
                 f"a photo of a [V] {words(target, value)}, {words(bias, other)}",
                 table[(value, other)],
             )

@@ -2,33 +2,20 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import partial
-from itertools import islice
-from os.path import basename
 from pathlib import Path
 from typing import Any
 
 from fairgen.core import parquet
 from fairgen.core.errors import FairgenError
-from fairgen.data import formats
-from fairgen.data.formats import Reject, Row, celeba, delimited, fairface, folder, split_of, table, utkface
+from fairgen.data import formats, label_tables
+from fairgen.data.formats import Reject, Row, celeba, delimited, fairface, folder, utkface
 from fairgen.data.formats.files import PICTURES, walk
+from fairgen.data.label_tables import TABLES, Layout
 
-TABLES = (".csv", ".tsv", ".txt", ".parquet")
 WATERBIRDS = {"img_filename", "y", "split", "place"}
 SPECIES = re.compile(r"[0-9]{3}\.[^/]+/")  # folders of Caltech-UCSD Birds, which Waterbirds is made of
-FILES, LINES = 2000, 200  # so many files of a folder, and rows of a table, are looked at
-
-
-@dataclass(frozen=True)
-class Layout:
-    """A layout with the folder and the options that its reader wants."""
-
-    format: str
-    root: Path
-    options: dict[str, Any] = field(default_factory=dict)
 
 
 def recognised(place: Path) -> Layout:
@@ -40,16 +27,16 @@ def recognised(place: Path) -> Layout:
     if place.is_file():
         if place.suffix.lower() not in TABLES:
             raise FairgenError(f"{place} is no label table; give a folder, or one of {', '.join(TABLES)}")
-        layout = of_parquet(place.parent, [place.name]) or of_table(place)
-        if layout is None:
-            raise FairgenError(
-                f"{place} has no column of paths to images that lie beside it or below; put it into their"
-                " folder"
-            )
-        return layout
+        if layout := of_parquet(place.parent, [place.name]):
+            return layout
+        if found := label_tables.read(place):
+            return label_tables.layout(found)
+        raise FairgenError(
+            f"{place} has no column of paths to images that lie beside it or below; put it into their folder"
+        )
     if not place.is_dir():
         raise FairgenError(f"there is no folder or table {place}; check the path")
-    files = list(islice((found for found in walk(place) if isinstance(found, str)), FILES))
+    files = [found for found in walk(place) if isinstance(found, str)]
     layout = next(filter(None, candidates(place, files)), None)
     if layout is None:
         known = "".join(
@@ -72,9 +59,7 @@ def candidates(root: Path, files: list[str]) -> Iterator[Layout | None]:
     if metadata := delimited.find(root, celeba.METADATA):
         yield of_metadata(root, metadata)
     yield of_parquet(root, files)
-    for file in sorted(files, key=lambda name: (name.count("/"), name)):
-        if file.lower().endswith(TABLES):
-            yield of_table(root / file, root)
+    yield label_tables.among([root / file for file in files if file.lower().endswith(TABLES)], root)
     if share(pictures, folder.parse) > 0.5:
         yield Layout("folder", root)
 
@@ -109,59 +94,6 @@ def of_parquet(root: Path, files: list[str]) -> Layout | None:
     return None
 
 
-def of_table(path: Path, root: Path | None = None) -> Layout | None:
-    """A label table with a column of paths below `root`, else below its own folder, where leading folders of
-    the paths may lack.
-    """
-    own = path.parent
-    try:
-        found = islice((row[1] for row in table.content(path, ()) if not isinstance(row, Reject)), LINES)
-        rows = list(found)
-    except FairgenError:
-        return None
-    for place in dict.fromkeys((root or own, own)):
-        if column := fullest(rows, partial(is_file_in, place)):
-            return as_table(path, place, column, rows)
-    names = {
-        basename(file) for file in walk(own) if isinstance(file, str) and file.lower().endswith(PICTURES)
-    }
-    column = fullest(rows, lambda word: basename(word) in names)
-    return as_table(path, own, column, rows) if column else None
-
-
-def fullest(rows: list[dict[str, str]], names_file: Callable[[str], bool]) -> str | None:
-    """The column that names the most files; None where none does."""
-    counts = {
-        column: sum(names_file(row[column]) for row in rows if row[column])
-        for column in (rows[0] if rows else ())
-    }
-    best = max(counts, key=lambda column: counts[column], default=None)
-    return best if best and counts[best] else None
-
-
-def is_file_in(place: Path, name: str) -> bool:
-    """Whether a path relative to a folder is a file's."""
-    return (place / name).is_file()
-
-
-def as_table(path: Path, root: Path, column: str, rows: list[dict[str, str]]) -> Layout:
-    """The layout of a table with this column of paths."""
-    file = path.relative_to(root).as_posix()
-    return Layout("table", root, {"file": file, "path": column, "split": split_in(rows)})
-
-
-def split_in(rows: list[dict[str, str]]) -> str | None:
-    """The column that says each row's split: words only, or numbers under a name that says so."""
-    for column in rows[0]:
-        words = {row[column].strip().lower() for row in rows}
-        told = {split_of(word) for word in words}
-        if len(told) > 1 and told <= {"train", "validation", "test"}:
-            numbers = all(word[:1].isdigit() for word in words)
-            if not numbers or re.search("split|fold|partition|subset", column, re.I):
-                return column
-    return None
-
-
 @dataclass
 class Seen:
     """What a reader says of a data set: how many images, and of each attribute how many have each value."""
@@ -177,7 +109,7 @@ class Seen:
     @property
     def attributes(self) -> list[str]:
         """The names of all attributes, in the order of the first row's."""
-        return list(dict.fromkeys(name for row in self.rows[:LINES] for name in row))
+        return list(dict.fromkeys(name for row in self.rows for name in row))
 
 
 def seen(layout: Layout) -> Seen:
@@ -186,11 +118,12 @@ def seen(layout: Layout) -> Seen:
     Raises:
         FairgenError: the reader's own, or no image has a label.
     """
-    found = Seen()
+    found, taken = Seen(), set()
     for row in formats.rows(layout.format, layout.root, layout.options):
         if isinstance(row, Reject):
             found.rejects[row.reason.partition(":")[0]] += row.malformed
-        else:
+        elif row.path not in taken:  # a table may name an image again
+            taken.add(row.path)
             found.rows.append(row.attributes)
             found.splits[row.split] += 1
     if not found.rows:

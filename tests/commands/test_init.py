@@ -2,7 +2,8 @@
 
 import csv
 import io
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from workflows import PROJECT, Workflow
 
 from fairgen import cli
 from fairgen.core.errors import FairgenError
-from fairgen.data import proposal
+from fairgen.data import proposal, recognition
 from fairgen.data.recognition import Layout, recognised, seen
 
 BIRDS = {("duck", "lake"): 60, ("duck", "farm"): 10, ("crow", "farm"): 50, ("crow", "lake"): 12}
@@ -91,7 +92,7 @@ def test_a_column_of_splits_is_found_by_its_words_or_its_name(tmp_path: Path) ->
         ("part", ("train", "test"), "part"),
         ("fold", ("0", "2"), "fold"),
         ("ringed", ("0", "1"), None),
-        ("fold", ("train", "somewhere"), None),
+        ("fold", ("3", "4"), None),
     ):
         write(tmp_path / "t.csv", [("file", column), *(("a.png", word) for word in words)])
         assert recognised(tmp_path).options["split"] == found
@@ -156,8 +157,7 @@ def test_roles_are_by_chance_not_by_majority(tmp_path: Path) -> None:
 
 
 def test_one_attribute_is_not_enough(tmp_path: Path) -> None:
-    picture(tmp_path / "a.png")
-    write(tmp_path / "t.csv", [("file", "kind"), ("a.png", "duck"), ("a.png", "crow")])
+    table(tmp_path, [("file", "kind"), ("a.png", "duck"), ("b.png", "crow")])
     with pytest.raises(
         FairgenError, match=r"^the data has no second attribute with a few values beside 'kind'"
     ):
@@ -274,3 +274,123 @@ def test_attributes_that_are_hardly_tied_are_told(
     monkeypatch.chdir(tmp_path)
     assert cli.main(["init", "flat", "own"]) == 0
     assert "are hardly tied (Cramér's V = 0.00)" in capsys.readouterr().out
+
+
+def table(root: Path, lines: list[tuple[str, ...]], name: str = "labels.csv") -> Path:
+    """A label table with pictures for its first column; returns its folder."""
+    for path, *_ in lines[1:]:
+        picture(root / path)
+    write(root / name, lines)
+    return root
+
+
+def rows(count: int, **columns: Callable[[int], str]) -> list[tuple[str, ...]]:
+    """Lines of a table with these columns, by the row's number."""
+    made = [(f"{i}.png", *(value(i) for value in columns.values())) for i in range(count)]
+    return [("path", *columns), *made]
+
+
+SIDES = {"kind": lambda i: "ab"[i % 2], "place": lambda i: "cd"[i // 2 % 2]}
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        (["train"] * 250 + ["val"] * 10 + ["test"] * 10, "split"),  # sorted, the others beyond the first rows
+        (["train", "validation", "test", "shift"] * 5, "split"),
+        (["train"] * 15 + ["test"] * 4 + ["holdout"], "holdout (1 rows)"),
+        (["train", "eval"] * 8, "eval (8 rows)"),
+        (["train", "test", "val", ""] * 5, "nothing (5 rows)"),
+        (["0", "1", "2", "3", "4"] * 4, None),  # folds
+        (["x", "y"] * 8, None),
+    ],
+)
+def test_a_split_is_read_whole_or_refused(tmp_path: Path, words: list[str], found: str | None) -> None:
+    """Never passed over in silence: test images would be trained on."""
+    root = table(tmp_path, rows(len(words), **SIDES, split=lambda i: words[i]))
+    if found in ("split", None):
+        layout = recognised(root)
+        assert layout.options["split"] == found
+        assert "split" not in [
+            own.attribute for own in proposal.proposed(recognition.seen(layout), None, None)
+        ]
+        return
+    with pytest.raises(FairgenError, match=re.escape(found)):
+        recognised(root)
+
+
+def test_of_several_tables_the_one_with_labels_is_read_or_none(tmp_path: Path) -> None:
+    own = table(tmp_path / "own", rows(8, **SIDES))
+    write(own / "captions.csv", rows(8, caption=lambda i: f"a picture {i}"))
+    assert recognised(own).options["file"] == "labels.csv"
+    two = table(tmp_path / "two", rows(8, **SIDES), "test.csv")
+    write(two / "train.csv", rows(6, **SIDES))
+    with pytest.raises(FairgenError, match=r"test.csv \(8 rows\), train.csv \(6 rows\); name one of them"):
+        recognised(two)
+    assert recognised(two / "train.csv").options["file"] == "train.csv"
+
+
+def test_a_table_is_found_behind_any_number_of_files(tmp_path: Path) -> None:
+    root = table(tmp_path, rows(4, **SIDES), "tables.csv")
+    for i in range(2100):
+        (root / f"masks/{i % 2}/{i}.png").parent.mkdir(parents=True, exist_ok=True)
+        (root / f"masks/{i % 2}/{i}.png").touch()
+    assert recognised(root).format == "table"
+
+
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [
+        (("A+", "A-", "B+"), {"A-plus", "A-minus", "B-plus"}),
+        (("C", "C++", "C#"), {"C", "C-plus-plus", "C-sharp"}),
+        (("Bär", "Bör", "Bar"), {"Bar", "Bor", "Bar-2"}),
+        (("<=50K", ">50K"), {"under-equal-50K", "over-50K"}),
+        (("男", "女"), {"value", "value-2"}),
+        (("-1", "0", "1"), {"minus-1", "0", "1"}),
+        (("nan", "cat", "dog"), {"cat", "dog"}),
+    ],
+)
+def test_what_differs_has_names_that_differ(tmp_path: Path, words: tuple[str, ...], names: set[str]) -> None:
+    root = table(tmp_path, rows(24, kind=lambda i: words[i % len(words)], place=SIDES["place"]))
+    target, _ = proposal.proposed(recognition.seen(recognised(root)), "kind", None)
+    assert set(target.values) == names
+    assert all(len(own) == 1 for own in target.values.values())
+
+
+def test_no_group_takes_the_name_of_another(tmp_path: Path) -> None:
+    sides = {"kind": lambda i: ("old", "old-x")[i % 2], "who": lambda i: ("man", "x-man")[i // 2 % 2]}
+    seen = recognition.seen(recognised(table(tmp_path, rows(16, **sides))))
+    groups = proposal.groups(seen, *proposal.proposed(seen, "kind", "who"))
+    assert [group.count for group in groups.values()] == [4, 4, 4, 4]
+    assert all(group.donor is None or groups[group.donor].target == group.target for group in groups.values())
+
+
+@pytest.mark.parametrize("name", ["no", "null"])
+def test_names_that_yaml_reads_otherwise_stand_in_quotes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    sides = {"kind": SIDES["kind"], "on": lambda i: ("2020", "2021")[i // 2 % 2]}
+    table(tmp_path / "of\nfaces", rows(8, **sides))
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["init", name, "of\nfaces", "--output", "own file.yaml"]) == 0
+    text = Path("own file.yaml").read_text()
+    assert yaml.safe_load(text)["datasets"][name]["root"] == "of\nfaces"
+    assert text.count("--configfile 'own file.yaml'") == 3
+
+
+def test_a_file_that_cannot_be_written_is_told_before_anything_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    table(tmp_path / "own", rows(8, **SIDES))
+    monkeypatch.chdir(tmp_path)
+    Path("loose.yaml").symlink_to("nowhere.yaml")
+    for output in ("none/x.yaml", "loose.yaml"):
+        assert cli.main(["init", "own", "own", "--output", output]) == 1
+        assert capsys.readouterr().out == ""
+    assert not Path("nowhere.yaml").exists()
+
+
+def test_an_image_that_a_table_names_twice_counts_once(tmp_path: Path) -> None:
+    lines = rows(8, **SIDES)
+    seen = recognition.seen(recognised(table(tmp_path, [*lines, *lines[1:5]])))
+    assert len(seen.rows) == 8
