@@ -197,8 +197,8 @@ class Group:
 
 
 def groups(seen: Seen, target: Attribute, bias: Attribute) -> dict[str, Group]:
-    """Every pair of values. In each class the bias values that come together with it more often than chance
-    has it are aligned, the others conflicting; donor is the class's largest aligned group.
+    """Every pair of values that an image has. In each class the bias values that come with it more often than
+    chance has it are aligned, the others conflicting; donor is the class's largest aligned group.
     """
     table = crossed(seen, target, bias)
     names = [list(own.values or own.ranges) for own in (target, bias)]
@@ -213,7 +213,7 @@ def groups(seen: Seen, target: Attribute, bias: Attribute) -> dict[str, Group]:
         if len(aligned) == len(names[1]):
             aligned -= {min(lift, key=lambda b: lift[b])}
         donor = max(aligned, key=lambda b: table[(value, b)])
-        for other in names[1]:
+        for other in filter(lambda b: table[(value, b)], names[1]):
             mine = other in aligned
             found[named[value, other]] = Group(
                 value,

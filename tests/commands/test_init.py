@@ -15,7 +15,7 @@ from workflows import PROJECT, Workflow
 from fairgen import cli
 from fairgen.core.errors import FairgenError
 from fairgen.data import proposal, recognition
-from fairgen.data.recognition import Layout, recognised, seen
+from fairgen.data.recognition import Layout, Seen, recognised, seen
 
 BIRDS = {("duck", "lake"): 60, ("duck", "farm"): 10, ("crow", "farm"): 50, ("crow", "lake"): 12}
 
@@ -363,6 +363,13 @@ def test_no_group_takes_the_name_of_another(tmp_path: Path) -> None:
     groups = proposal.groups(seen, *proposal.proposed(seen, "kind", "who"))
     assert [group.count for group in groups.values()] == [4, 4, 4, 4]
     assert all(group.donor is None or groups[group.donor].target == group.target for group in groups.values())
+    # a pair that no image has is no group
+    some = Seen([row for row in seen.rows if row != {"kind": "old-x", "who": "man"}])
+    groups = proposal.groups(some, *proposal.proposed(some, "kind", "who"))
+    assert {(group.target, group.bias): group.count for group in groups.values()} == {
+        **{("old", "man"): 4, ("old", "x-man"): 4},
+        **{("old-x", "x-man"): 4},
+    }
 
 
 @pytest.mark.parametrize("name", ["no", "null"])
