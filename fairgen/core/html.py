@@ -44,7 +44,8 @@ def render(parts: str | Sequence[str | Picture], title: str) -> str:
     )
     head = (
         '<!doctype html><html lang="en"><head><meta'
-        f' charset="utf-8"><title>{escape(title)}</title><style>{STYLE}</style></head>'
+        ' charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(title)}</title><style>{STYLE}</style></head>"
     )
     return f"{head}<body><main>{body}</main></body></html>\n"
 

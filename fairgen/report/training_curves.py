@@ -93,8 +93,8 @@ def near(sample: dict[str, Any]) -> str:
     of them are shown, if not all.
     """
     count = len(sample["images"])
-    some = f"{SHOWN} of {count} shown; of all " if count > SHOWN else "of "
-    own = f"{some}{count} {sample['near_copies']:.0%} are near copies of training images"
+    some = f"{SHOWN} of {count} shown; " if count > SHOWN else ""
+    own = f"{some}{sample['near_copies']:.0%} of the {count} are near copies of training images"
     held_out = sample.get("near_copies_held_out")
     return own if held_out is None else f"{own} ({held_out:.0%} of held-out images are)"
 

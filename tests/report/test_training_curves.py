@@ -89,9 +89,9 @@ def test_images_drawn_on_the_way_are_shown_as_far_as_there_is_room(
     assert first.images == images[: training_curves.SHOWN]
     assert (
         first.words
-        == "4 of 6 shown; of all 6 50% are near copies of training images (0% of held-out images are)"
+        == "4 of 6 shown; 50% of the 6 are near copies of training images (0% of held-out images are)"
     )
-    assert second.words == "4 of 6 shown; of all 6 0% are near copies of training images"
+    assert second.words == "4 of 6 shown; 0% of the 6 are near copies of training images"
     monkeypatch.setattr(training_curves, "MOST", sum(map(len, first.images)))
     assert sketches(trainings(tmp_path, ["any"], ["lora"], [0], None)) == (
         [first],
