@@ -185,6 +185,18 @@ def test_it_fits_a_phone(tab: Browser, files: Files) -> None:
 
 
 @needs_browser
+def test_on_paper_no_table_is_cut_and_no_key_is_told(tab: Browser, files: Files) -> None:
+    tab.open(files.page)
+    tab.send("Emulation.setEmulatedMedia", media="print")
+    boxes = "[...document.querySelectorAll('.scroll')].map(e => getComputedStyle(e).overflowX)"
+    assert set(tab.ask(boxes)) == {"visible"}
+    assert tab.ask("document.getElementById('keys').offsetParent") is None
+    tab.ask("dispatchEvent(new Event('beforeprint'))")
+    assert tab.ask("[...document.images].every(image => image.decoding === 'sync')")
+    tab.send("Emulation.setEmulatedMedia", media="")
+
+
+@needs_browser
 def test_tables_are_sorted_by_their_heads(tab: Browser, files: Files) -> None:
     tab.open(files.page)
     names = "[...document.querySelectorAll('table.result tbody th')].map(c => c.textContent)"
