@@ -1,6 +1,7 @@
 """`fairgen check`: a screen of what a data set holds and what a run would do, before anything is trained."""
 
 import argparse
+import shlex
 import subprocess
 from pathlib import Path
 
@@ -57,4 +58,6 @@ def run(options: argparse.Namespace) -> None:
     ]
     if subprocess.run(command).returncode:
         raise FairgenError(f"{options.dataset} does not pass; what is wrong stands above")
-    print(screen(target.read_text(), target))
+    page = target.with_name("report.html")
+    call = shlex.join([*project.caller().split(), "--cores", options.cores, *extra, "--", str(page)])
+    print(f"{screen(target.read_text(), target)}\nThe comparison with a page to look at: {call}")

@@ -49,6 +49,13 @@ def settings(a: dict[str, Any], b: dict[str, Any]) -> list[str]:
     return [f"{'settings':<16}{len(changed)} differ:", *lines, *more] if changed else []
 
 
+def trials(a: dict[str, Any], b: dict[str, Any]) -> list[str]:
+    """Which of the two is a trial, if one is."""
+    return [
+        f"{name}: {note}." for name, document in (("A", a), ("B", b)) if (note := results.trial(document))
+    ]
+
+
 def differences(a: dict[str, Any], b: dict[str, Any]) -> list[str]:
     """A table of mean worst-group accuracies with their intervals over seeds, for each ratio that one of the
     runs has.
@@ -80,4 +87,4 @@ def run(options: Namespace) -> None:
         if min(len(d["seeds"]) for d in (a, b)) < intervals.FEWEST
         else []
     )
-    print("\n".join([*circumstances(a, b), *settings(a, b), *differences(a, b), *few]))
+    print("\n".join([*trials(a, b), *circumstances(a, b), *settings(a, b), *differences(a, b), *few]))

@@ -56,6 +56,7 @@ def steps(name: str, output: Path) -> list[str]:
         f"fairgen check {name} {extra}   # what the data hold and what a run would do",
         f"{run} --cores 2 {extra} -- results/{name}-trial/worst_group.json   # every stage in miniature,"
         " some minutes without a GPU",
+        f"{run} --cores 2 {extra} -- results/{name}-trial/report.html   # the page to look at",
         f"{run} --cores 8 {extra} -- results/{name}/worst_group.json   # the comparison",
     ]
 

@@ -20,7 +20,8 @@ from fairgen.workflow.stages import STAGES
 MARK = "results/…/worst_group.json"  # no target of anyone's
 PROFILE = "--workflow-profile"
 LOCAL = (None, "local", "dryrun", "touch")  # executors that need a number of cores
-ABOUT = """A TARGET is a data set (birds: results/birds/worst_group.json), a file below results/, or a rule.
+ABOUT = """A TARGET is a data set (birds: results/birds/worst_group.json, the figures alone), a file below
+results/ (results/birds/report.html: the page to look at too), or a rule.
 Options are snakemake's, such as --cores 4 (default: all), -n (dry run), --configfile FILE, --resources gpu=2,
 --workflow-profile slurm; `snakemake --help` has them all. A config.yaml in this folder is merged over
 fairgen's own, and says only what is to be different."""

@@ -23,6 +23,8 @@ from fairgen.core.errors import FairgenError
 from fairgen.workflow.failures import Failures, reason
 from fairgen.workflow.stages import STAGES
 
+NOTHING = "has run nothing here yet (checks and dry runs do not count)"
+
 
 def arguments(parser: ArgumentParser) -> None:
     """The subcommand's command line."""
@@ -83,7 +85,7 @@ class Watch:
         """What there is to see now."""
         now, call = time.time(), self.calls.look()
         if call is None:
-            return Snapshot(str(self.folder.resolve()), "nothing", "no snakemake has been called here yet")
+            return Snapshot(str(self.folder.resolve()), "nothing", NOTHING)
         if self.calls.changed:
             self.times, self._reasons = Times(self.folder), {}
         state, every, planned = self.calls.state(call), [*call.jobs.values()], self.calls.planned(call)

@@ -13,6 +13,7 @@ import psutil
 
 from fairgen.commands.watch_jobs import Kind, kind_of, kind_of_output, outputs
 from fairgen.commands.watch_log import AT_WORK, Call, Log
+from fairgen.workflow import project
 
 LOOK = 10.0  # seconds between searches for a process, which cost more than reading files
 QUIET = (
@@ -101,10 +102,11 @@ class Watched:
         """The call by now; None if there has been none."""
         name = self._name()
         self.changed = bool(name) and (self.log is None or self.log.path.name != name)
-        if name and self.changed:
+        if self.changed:
             self.log = Log(self._logs() / name)
             self._process, self._searched, self._locked = None, 0.0, Counter()
-        if self.log is None:
+        if self.log is None or not name:
+            self.log = None
             return None
         call = self.log.read()
         if not self._locked and call.total and not call.ended:
@@ -115,23 +117,29 @@ class Watched:
         return self.folder.resolve() / ".snakemake/log"
 
     def _name(self) -> str:
-        """The newest log with a plan; one that is still planning if no call before it goes on."""
+        """The newest log with a plan; one that is still planning if no call before it goes on; "" where only
+        calls have been that run nothing, such as dry runs.
+        """
         try:
             names = [name for name in os.listdir(self._logs()) if name.endswith(".snakemake.log")]
         except OSError:
             return self.log.path.name if self.log else ""
-        planning = ""
+        planning = told = ""
         for name in sorted(names, reverse=True):
             if name in self._passed:
+                told = told or name
                 continue
             known = self.log if self.log and self.log.path.name == name else None
             call = known.call if known else Log(self._logs() / name).read()
+            if call.dry:
+                continue
             if call.total:
                 return planning if planning and call.ended and self._plans(planning) else name
             if call.ended:  # it was refused, or had nothing to do
                 self._passed.add(name)
+            told = told or (name if call.told else "")
             planning = planning or name
-        return planning or max(names, default="")
+        return planning if planning and (planning == told or self._plans(planning)) else told
 
     def _plans(self, name: str) -> bool:
         """Whether a call without a plan still runs; it may have been `--unlock`, or have found a mistake."""
@@ -143,10 +151,11 @@ class Watched:
     def state(self, call: Call) -> State:
         """How it stands, by its log, its process if it runs on this host, and its locks."""
         if call.ended:
+            caller = project.caller(self.folder)
             words = {
                 "well": "finished" if call.total else "finished: there was nothing to do",
-                "failed": "failed: mend it and call snakemake again, what is done stays",
-                "stopped": "stopped by the user; call snakemake again to go on",
+                "failed": f"failed: mend it and call {caller} again, what is done stays",
+                "stopped": f"stopped by the user; call {caller} again to go on",
                 "refused": "refused: another snakemake holds this folder",
             }
             return State(call.ending, words[call.ending])
@@ -172,13 +181,13 @@ class Watched:
     def _gone(self, call: Call) -> State:
         """Killed; but its jobs may have been left behind, and two of a kind would write the same files."""
         logs = [self.folder / job.log for job in call.jobs.values() if job.state == "running" and job.log]
-        age = silence([*logs, self.log.path] if self.log else logs)
+        age, caller = silence([*logs, self.log.path] if self.log else logs), project.caller(self.folder)
         if age < QUIET:
             remedy = f"wait until its logs are silent, one was written {max(0, age):.0f} s ago"
         elif any((self.folder / ".snakemake/locks").glob("*.lock")):
-            remedy = "call snakemake --unlock, then the same command"
+            remedy = f"call {caller} --unlock, then the same command"
         else:
-            remedy = "call snakemake again"
+            remedy = f"call {caller} again"
         return State("killed", f"gone without a last word: {remedy}")
 
     def written(self, now: float) -> float:

@@ -26,6 +26,8 @@ RESOURCES = re.compile(r"Provided resources: .*\bgpu=(\d+)")
 TROUBLE = re.compile(r"\w*(?:Error|Exception)(?: in .*)?:$")
 CANCELLED = "Terminating processes on user request"
 COMMAND = "Command '"  # of a job that failed
+DRY = "This was a dry-run"  # the last word of a call that has run nothing
+DRY_OPTIONS = frozenset(("-n", "--dry-run", "--dryrun"))
 SUMMARY = "At least one job did not complete"  # of what has been told before
 AT_WORK = ("running", "stopping", "elsewhere")  # how a call stands of which more will come
 ENDS = {  # what a line begins with, and how the call has ended then
@@ -73,6 +75,14 @@ class Call:
     began: float = 0.0
     ending: str = ""  # well, failed, stopped or refused; it may still wait for running jobs
     ended: bool = False  # it has said its last word
+    dry: bool = False  # it only says what a run would do
+
+    @property
+    def told(self) -> bool:
+        """Whether its log says that it is a run, or was to be one: of dry runs and of `fairgen check` a log
+        is empty or not there, and that of `--summary` or `--report` names no host.
+        """
+        return not self.dry and bool(self.total or self.host or self.ended or self.trouble)
 
 
 def stage_of(rule: str) -> str:
@@ -192,6 +202,7 @@ class Log:
             self._part = "table"
         elif found := HEADER.match(line):
             setattr(call, found[1].lower(), found[2])
+            call.dry = call.dry or not DRY_OPTIONS.isdisjoint(call.command.split())
         elif found := PROVIDED.match(line):
             setattr(call, found[1].split()[-1], int(found[2]))
         elif found := RESOURCES.match(line):
@@ -207,6 +218,7 @@ class Log:
         else:
             call.ending = next((how for text, how in ENDS.items() if line.startswith(text)), call.ending)
             call.ended = call.ended or call.ending == "refused"
+            call.dry = call.dry or line.startswith(DRY)
             self._cancelled = self._cancelled or line.startswith(CANCELLED)
             if TROUBLE.match(line):
                 self._part = "trouble"

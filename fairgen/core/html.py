@@ -44,7 +44,8 @@ def render(parts: str | Sequence[str | Picture], title: str) -> str:
     )
     head = (
         '<!doctype html><html lang="en"><head><meta'
-        f' charset="utf-8"><title>{escape(title)}</title><style>{STYLE}</style></head>'
+        ' charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(title)}</title><style>{STYLE}</style></head>"
     )
     return f"{head}<body><main>{body}</main></body></html>\n"
 
@@ -56,6 +57,14 @@ def fragment(markdown: str) -> str:
 
 
 def _embedded(picture: Picture) -> str:
-    return (
-        f'<img alt="{escape(picture.words)}" src="data:image/png;base64,{b64encode(picture.png).decode()}">'
-    )
+    shown = escape(picture.words)
+    data = b64encode(picture.png).decode()
+    return f'<img alt="{shown}"{_size(picture.png)} src="data:image/png;base64,{data}">'
+
+
+def _size(png: bytes) -> str:
+    """The width and height of a PNG, which its first chunk begins with, so that a page keeps room for it."""
+    if png[:8] != b"\x89PNG\r\n\x1a\n":
+        return ""
+    width, height = (int.from_bytes(png[at : at + 4]) for at in (16, 20))
+    return f' width="{width}" height="{height}"'

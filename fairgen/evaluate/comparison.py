@@ -16,7 +16,7 @@ from fairgen import __version__
 from fairgen.core import schemas
 from fairgen.core.errors import FairgenError
 from fairgen.evaluate import intervals
-from fairgen.evaluate.results import METRICS, SCHEMA_VERSION, SHIFTED, empty_groups, missing
+from fairgen.evaluate.results import METRICS, SCHEMA_VERSION, SHIFTED, empty_groups, missing, trial
 
 LOOKED_UP = ("worst_group", "groups", "empty_groups", "shift")
 USED = ("group_labels", "validation_rows", "training_rows")  # what a method had to learn from
@@ -133,7 +133,8 @@ def table_rows(results: dict[str, Any]) -> list[dict[str, Any]]:
 
 def terminal_table(document: dict[str, Any]) -> str:
     """The summary that a user reads first."""
-    lines = []
+    note = trial(document)
+    lines = [f"\n{note}."] if note else []
     for ratio, methods in document["results"].items():
         lines += [f"\n{document['dataset']}, bias ratio {ratio}, {len(document['seeds'])} classifier seeds"]
         lines += [
@@ -151,7 +152,7 @@ def terminal_table(document: dict[str, Any]) -> str:
                 f" {entry['worst_group']['by_mean']:<18}{known}"
             )
         lines += missing(empty_groups(methods))
-        lines.append(intervals.verdict(document["comparisons"][ratio]))
+        lines.append(intervals.verdict(document["comparisons"][ratio], trial=bool(note)))
         shifted = {name: e["shift"]["worst_group_accuracy"] for name, e in ranked if e["shift"]}
         if shifted:
             listed = ", ".join(f"{name} {figure['mean']:.3f}" for name, figure in shifted.items())

@@ -115,10 +115,12 @@ def ranking(values: dict[str, list[float]], run: str = "seed") -> dict[str, Any]
     return {"leader": leader, "winner": leader if wins else None, "leader_minus": ahead, **minus}
 
 
-def verdict(found: dict[str, Any], run: str = "seed") -> str:
+def verdict(found: dict[str, Any], run: str = "seed", trial: bool = False) -> str:
     """A ranking in one sentence: the winner, who is too close to the leader, or that there are too few runs
-    to tell.
+    to tell; of a trial (`results.trial`) no winner whatever its figures are.
     """
+    if trial:
+        return "no winner is named: this is a trial on fairgen's embedded model"
     if found["winner"]:
         return (
             f"{found['winner']} wins: its paired 95 % interval over {run}s is above zero against every other"

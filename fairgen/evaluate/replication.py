@@ -47,9 +47,9 @@ def summarise(documents: list[dict[str, Any]], ratio: str) -> dict[str, Any]:
     return {"methods": methods, "empty_groups": empty, "comparison": intervals.ranking(means, "replicate")}
 
 
-def terminal_table(document: dict[str, Any]) -> str:
-    """Mean and interval of every method at every ratio."""
-    lines = []
+def terminal_table(document: dict[str, Any], trial: str = "") -> str:
+    """Mean and interval of every method at every ratio, after what is to be said of trials."""
+    lines = [f"\n{trial}."] if trial else []
     count = len(document["replicates"])
     title = " ".join(filter(None, (document["dataset"], document.get("ablation"))))
     for ratio, methods in document["results"].items():
@@ -61,7 +61,7 @@ def terminal_table(document: dict[str, Any]) -> str:
             worst = entry["worst_group_accuracy"]
             lines.append(f"{name:<18}{worst['mean']:>12.3f}{intervals.shown(worst):>16}")
         lines += results.missing(document["empty_groups"][ratio])
-        lines.append(intervals.verdict(document["comparisons"][ratio], "replicate"))
+        lines.append(intervals.verdict(document["comparisons"][ratio], "replicate", bool(trial)))
     return "\n".join(lines)
 
 
@@ -85,4 +85,4 @@ def write(settings: Replicates, files: Files) -> None:
     }
     schemas.check(document, schemas.published("replicates"), "replicates.json")
     lineage.write_json(files.replicates, document)
-    print(terminal_table(document))
+    print(terminal_table(document, results.trial(documents[0])))

@@ -30,6 +30,13 @@ MISSING = {  # what it means that a group has no row in a split
     "test": "no test image, so no figure speaks about it",
 }
 
+EMBEDDED = "fairgen:embedded/weights/diffusion"
+ITS_WORLD = "birds"  # the format of the data that it was trained for
+TRIAL = (
+    "A trial: the generator is fairgen's embedded model, which has seen only drawings of birds. These figures"
+    " say nothing about the methods on these data, only that the data pass through every stage"
+)
+
 
 def empty_groups(methods: dict[str, Any]) -> dict[str, list[str]]:
     """The groups of a ratio without rows, split by split; its methods share the split."""
@@ -39,6 +46,30 @@ def empty_groups(methods: dict[str, Any]) -> dict[str, list[str]]:
 def missing(empty: dict[str, list[str]]) -> list[str]:
     """One line for each split in which groups have no row."""
     return [f"group {', '.join(empty[split])}: {what}" for split, what in MISSING.items() if empty[split]]
+
+
+def trial(document: dict[str, Any]) -> str:
+    """What is to be said first of a comparison whose images fairgen's embedded model has drawn for data of
+    another world than its own, as `fairgen init` writes it for a trial; "" for every other one.
+    """
+    config = document.get("config", {})
+    data = config.get("dataset", {})
+    base = {**config.get("diffusion", {}), **data.get("settings", {}).get("diffusion", {})}.get("model")
+    draws = any(
+        _synthetic(config.get("methods", {}), name) for name in next(iter(document["results"].values()))
+    )
+    return TRIAL if base == EMBEDDED and data.get("format") != ITS_WORLD and draws else ""
+
+
+def _synthetic(methods: dict[str, Any], name: str | None) -> bool:
+    """Whether a method, or the nearest of its bases that says so, uses generated images; they do if none
+    does.
+    """
+    while name in methods:
+        if "synthetic" in methods[name]:
+            return bool(methods[name]["synthetic"])
+        name = methods[name].get("base")
+    return True
 
 
 def load(path: Path, kind: str = "worst_group") -> dict[str, Any]:

@@ -59,7 +59,7 @@ class Tracker:
             os.environ.setdefault(key, value)
         FOLDER.mkdir(parents=True, exist_ok=True)
         self.tracker = started(self.name, self.run)
-        self.tracker.store_init_configuration(flat(self.settings))
+        store(self.tracker, flat(self.settings))
 
     def log(self, run: dict[str, Any], values: dict[str, float | None], step: int) -> None:
         """Pass on some figures of a run; those of several phases or adapters have their names in front."""
@@ -104,6 +104,20 @@ def started(name: str, run: str) -> Any:
         tracker = LOGGER_TYPE_TO_CLASS[name](**options[name])
         tracker.start()
     return tracker
+
+
+def store(tracker: Any, values: dict[str, str | int | float | bool]) -> None:
+    """Pass on a run's settings. TensorBoard's go into the run's own file: accelerate would write them as a
+    second run below it, which shows every run twice.
+    """
+    if tracker.name != "tensorboard" or not type(tracker.writer).__module__.startswith("torch."):
+        tracker.store_init_configuration(values)
+        return
+    from torch.utils.tensorboard.summary import hparams
+
+    for part in hparams(values, {}):
+        tracker.writer.file_writer.add_summary(part)
+    tracker.writer.flush()
 
 
 @contextmanager

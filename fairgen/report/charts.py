@@ -142,9 +142,14 @@ def path(series: Series, place: Callable[[float, float], tuple[float, float]]) -
 
 
 def ticks(low: float, high: float, about: int = 4) -> list[float]:
-    """Round numbers from just below `low` to just above `high`: steps of 1, 2 or 5 times a power of ten."""
+    """Round numbers from just below `low` to just above `high`: steps of 1, 2 or 5 times a power of ten.
+
+    Around a single value from 0 to 1 they stay within 0 to 1, as shares do, and around one above within 0.
+    """
     if low == high:
-        low, high = (low - 0.5, high + 0.5) if abs(low) < 1 else (low - abs(low) / 2, high + abs(high) / 2)
+        room = max(0.5, abs(low) / 2)
+        least, most = (0.0, 1.0) if 0 <= low <= 1 else (-math.inf, math.inf)
+        low, high = max(least, low - room), min(most, high + room)
     rough = (high - low) / about
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(m * power for m in (1, 2, 5, 10) if m * power >= rough * 0.999)

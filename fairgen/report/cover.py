@@ -9,6 +9,7 @@ from typing import Any
 from fairgen.core.html import Picture
 from fairgen.core.markdown import clean, table
 from fairgen.evaluate import intervals, results
+from fairgen.report import ranking
 
 # images of a group, in worst_group.json
 SPLITS = {"training": "train_n", "validation": "validation_n", "test": "n"}
@@ -37,6 +38,8 @@ def cover(document: dict[str, Any], bars: bytes) -> list[str | Picture]:
 def sentences(document: dict[str, Any]) -> str:
     """What came out, in three sentences."""
     ratio, methods = next(iter(document["results"].items()))
+    if results.trial(document):
+        return f"{ranking.verdict(document, ratio)} {worst_groups(methods)}"
     told = [leading(document), ahead(document["comparisons"][ratio], methods), worst_groups(methods)]
     return " ".join(told)
 
@@ -49,20 +52,26 @@ def data(document: dict[str, Any]) -> str:
     return "\n\n".join(parts)
 
 
+def trial(document: dict[str, Any]) -> list[str]:
+    """What is to be said first of a trial."""
+    note = results.trial(document)
+    return [f"**{note}.**"] if note else []
+
+
 def gaps(methods: dict[str, Any]) -> list[str]:
     """The groups without rows in a split, a line each."""
     return [f"**{clean(line)}.**" for line in results.missing(results.empty_groups(methods))]
 
 
 def compared(document: dict[str, Any]) -> str:
-    """Methods, seeds, ratios and data, in one paragraph."""
+    """Methods, seeds, ratios and data, in one paragraph; in front of it that it is a trial, if it is."""
     found = document["results"]
     methods, ratios = next(iter(found.values())), list(found)
     seeds, groups = len(document["seeds"]), next(iter(methods.values()))["groups"]
     sizes = [f"{sum(g[key] for g in groups.values())} {split}" for split, key in SPLITS.items()]
     meaning = ["the share of each class's training images that agree with the bias"] * (ratios != ["natural"])
     meaning += ["natural: the data as they are"] * ("natural" in ratios)
-    return (
+    told = (
         f"{count(len(methods), 'method')} ({', '.join(map(clean, methods))}) on the data set"
         f" {clean(document['dataset'])}, at bias ratio{'s' * (len(ratios) > 1)}"
         f" {listed(ratios, len(ratios))} ({'; '.join(meaning)}), each with"
@@ -70,6 +79,7 @@ def compared(document: dict[str, Any]) -> str:
         f" {count(len(groups), 'group')}; at bias ratio {ratios[0]} that is {listed(sizes)} images. A method"
         " is judged by the test accuracy of the group that it serves worst."
     )
+    return "\n\n".join([*trial(document), told])
 
 
 def images(methods: dict[str, Any]) -> str:

@@ -81,7 +81,7 @@ def comparisons(document: dict[str, Any]) -> list[Comparison]:
         figures = [(word, "number") for word in (*beside, *groups)]
         head = [*numbers, ("which", ""), *figures, ("group labels for", "")]
         gaps = results.missing(results.empty_groups(methods))
-        verdict = ranking.verdict(document["comparisons"][ratio])
+        verdict = ranking.verdict(document, ratio)
         rows = [row(name, entry) for name, entry in ranking.ranked(methods)]
         found.append(Comparison(ratio, head, rows, gaps, verdict))
     return found

@@ -9,7 +9,7 @@ from fairgen.core.html import Picture, render
 from fairgen.core.markdown import clean, table
 from fairgen.evaluate import results
 from fairgen.report import ranking
-from fairgen.report.cover import cover, gaps
+from fairgen.report.cover import cover, gaps, trial
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,7 @@ def result_page(document: dict[str, Any]) -> str:
     seeds = len(document["seeds"])
     parts = [
         f"# Result on {clean(document['dataset'])}",
+        *trial(document),
         f"Test rows, {seeds} classifier seeds; mean and 95 % interval over seeds (n/a for fewer than three).",
     ]
     for ratio, methods in document["results"].items():
@@ -59,7 +60,7 @@ def result_page(document: dict[str, Any]) -> str:
             f"## Bias ratio {ratio}",
             table(head, body),
             *gaps(methods),
-            ranking.verdict(document["comparisons"][ratio]),
+            ranking.verdict(document, ratio),
         ]
     facts = [("config", document["config_sha256"][:16]), *document["versions"].items()]
     return "\n\n".join([*parts, "## Versions", table(("what", "version"), facts)])

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from fairgen.evaluate import intervals
+from fairgen.evaluate import intervals, results
 
 # figures beside the worst group
 BESIDE = ("balanced_accuracy", "average_accuracy")
@@ -28,7 +28,7 @@ def labels(entry: dict[str, Any]) -> str:
     return ", ".join(entry["group_labels"]) or "nothing"
 
 
-def verdict(comparison: dict[str, Any]) -> str:
-    """Whether there is a winner, as a sentence."""
-    said = intervals.verdict(comparison)
+def verdict(document: dict[str, Any], ratio: str) -> str:
+    """Whether there is a winner at a ratio, as a sentence."""
+    said = intervals.verdict(document["comparisons"][ratio], trial=bool(results.trial(document)))
     return f"{said[:1].upper()}{said[1:]}."

@@ -76,7 +76,7 @@ def shots(selection: Path, nearest: Path) -> dict[str, list[Shot]]:
         )
         if (row["kept"] and row["id"] not in near) or drawn[len(own)]["id"] != row["id"]:
             raise FairgenError(
-                f"{nearest}: it says nothing of {row['id']}; delete it and call snakemake again"
+                f"{nearest}: it says nothing of {row['id']}; delete it and give the same command again"
             )
         real = near.get(row["id"], UNKNOWN)
         shot = Shot(

@@ -89,9 +89,12 @@ def sketches(shown: list[Training]) -> tuple[list[Sketch], int]:
 
 
 def near(sample: dict[str, Any]) -> str:
-    """How many of the images that were drawn are near copies, beside images that were held out."""
+    """How many of the images that were drawn are near copies, beside images that were held out; and how many
+    of them are shown, if not all.
+    """
     count = len(sample["images"])
-    own = f"{sample['near_copies']:.0%} of {count} near copies of training images"
+    some = f"{SHOWN} of {count} shown; " if count > SHOWN else ""
+    own = f"{some}{sample['near_copies']:.0%} of the {count} are near copies of training images"
     held_out = sample.get("near_copies_held_out")
     return own if held_out is None else f"{own} ({held_out:.0%} of held-out images are)"
 

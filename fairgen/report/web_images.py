@@ -38,7 +38,9 @@ def generated(file: Path, rows: list[int]) -> Iterator[tuple[int, Image.Image]]:
         missing.discard(row)
         yield row, image_decoding.decode(content or b"")
     if missing:
-        raise FairgenError(f"{file}: the file has no row {min(missing)}; delete it and call snakemake again")
+        raise FairgenError(
+            f"{file}: the file has no row {min(missing)}; delete it and give the same command again"
+        )
 
 
 def real(root: Path, paths: list[str], hashes: dict[str, str]) -> Iterator[tuple[str, Image.Image]]:

@@ -116,6 +116,6 @@ def profile(name: str) -> str:
     raise FairgenError(f"--workflow-profile {name}: no such profile; the workflow's own are {known}")
 
 
-def caller() -> str:
-    """What a user calls to run the workflow here."""
-    return "snakemake" if any(Path(name).is_file() for name in PLACES) else "fairgen run"
+def caller(folder: Path = Path()) -> str:
+    """What a user calls to run the workflow here, or in another folder."""
+    return "snakemake" if any((folder / name).is_file() for name in PLACES) else "fairgen run"

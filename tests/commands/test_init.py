@@ -164,12 +164,17 @@ def test_one_attribute_is_not_enough(tmp_path: Path) -> None:
         proposal.proposed(seen(recognised(tmp_path)), None, None)
 
 
-def test_the_entry_plans_a_run(workflow: Workflow, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_entry_plans_a_run(
+    workflow: Workflow, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
     """Its words reach the config unchanged, the trial beside the full run, and nothing is overwritten."""
     labelled(workflow.folder / "own")
     monkeypatch.chdir(workflow.folder)
     assert cli.main(["init", "shore", "own"]) == 0
-    entry = yaml.safe_load(Path("shore.yaml").read_text())["datasets"]["shore"]
+    text = Path("shore.yaml").read_text()
+    assert "-- results/shore-trial/report.html   # the page to look at\n" in text.partition("datasets:")[0]
+    assert "-- results/shore-trial/report.html   # the page" in capsys.readouterr().out
+    entry = yaml.safe_load(text)["datasets"]["shore"]
     assert entry["options"] == {"file": "labels.csv", "path": "picture", "split": None}
     assert entry["groups"]["crow-lake"]["prompt"] == "a photo of a [V] crow, lake"
     for name in ("shore-trial", "shore"):
@@ -382,7 +387,7 @@ def test_names_that_yaml_reads_otherwise_stand_in_quotes(
     assert cli.main(["init", name, "of\nfaces", "--output", "own file.yaml"]) == 0
     text = Path("own file.yaml").read_text()
     assert yaml.safe_load(text)["datasets"][name]["root"] == "of\nfaces"
-    assert text.count("--configfile 'own file.yaml'") == 3
+    assert text.count("--configfile 'own file.yaml'") == 4
 
 
 def test_a_file_that_cannot_be_written_is_told_before_anything_is_asked(

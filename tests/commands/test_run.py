@@ -71,7 +71,9 @@ def test_it_becomes_snakemake(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
         assert became.pop()[-1] == word
         assert capsys.readouterr().out == ""
     assert cli.main(["run", "--help"]) == 0
-    assert "usage: fairgen run [TARGET ...]" in capsys.readouterr().out
+    told = " ".join(capsys.readouterr().out.split())
+    assert "usage: fairgen run [TARGET ...]" in told
+    assert "results/birds/report.html: the page to look at" in told
     assert len(became) == 1
 
 
@@ -94,6 +96,8 @@ def test_modules_in_the_working_folder_shadow_none(here: Path) -> None:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout + done.stderr
 
-    assert "All of it" in called("check", "birds", "--cores", "1")  # it runs four jobs
+    told = called("check", "birds", "--cores", "1")  # it runs four jobs
+    assert "All of it" in told
+    assert "fairgen run --cores 1 -- results/birds/report.html" in told
     assert called("estimate", "results/birds/bias-0.95/split.parquet") == "Nothing to be done.\n"
     assert "Nothing to be done" in called("run", "results/birds/index.parquet")

@@ -215,6 +215,8 @@ def quiet(folder: Path) -> None:
 def test_a_killed_call_says_what_to_do(tmp_path: Path) -> None:
     call(tmp_path, recorded.HERE, recorded.plan(adapt=1), adapting(1, "a", NOW))
     quiet(tmp_path)
+    assert "call fairgen run again" in Watch(tmp_path).snapshot().words  # there is no Snakefile
+    (tmp_path / "Snakefile").touch()
     assert "call snakemake again" in Watch(tmp_path).snapshot().words
     recorded.lock(tmp_path, adapter("a"))
     shot = Watch(tmp_path).snapshot()
@@ -336,6 +338,36 @@ def test_a_refused_second_call_hides_nothing_and_a_new_one_is_followed(tmp_path:
     assert Watch(tmp_path).snapshot().done == 1
     call(tmp_path, recorded.HERE, recorded.plan(score=1), name="2026-11-29T153032.000000")
     assert [row.stage for row in watch.snapshot().stages] == ["score"]
+
+
+NO_RUNS = {
+    "fairgen check, or snakemake --quiet all": "",
+    "--summary": "Building DAG of jobs...\n",
+    "a dry run by its last word": f"{recorded.plan(adapt=1)}This was a dry-run (flag -n). The order of\n",
+    "a dry run by its command": f"  Host: here\n  Command: snakemake -n birds\n{recorded.plan(adapt=1)}",
+}
+
+
+@pytest.mark.parametrize("text", NO_RUNS.values(), ids=NO_RUNS)
+def test_a_call_that_runs_nothing_is_no_run(tmp_path: Path, text: str) -> None:
+    write(tmp_path / ".snakemake/log/2026-11-29T153030.000000.snakemake.log", text, NOW)
+    watch = Watch(tmp_path)
+    assert (watch.snapshot().kind, watch.snapshot().over) == ("nothing", True)
+    earlier = "2026-11-28T153030.000000"
+    for how, kind in (((finished("adapt", 1, NOW, 1, 1), recorded.ENDED), "well"), ((), "killed")):
+        call(tmp_path, recorded.HERE, recorded.plan(adapt=1), adapting(1, "a", NOW), *how, name=earlier)
+        assert (Watch(tmp_path).snapshot().kind, Watch(tmp_path).snapshot().total) == (kind, 1)
+
+
+def test_a_check_is_shown_while_it_runs_and_forgotten_then(tmp_path: Path) -> None:
+    path = tmp_path / ".snakemake/log/2026-11-29T153030.000000.snakemake.log"
+    write(path, "", NOW)
+    with holder(path) as process:
+        watch = Watch(tmp_path)
+        assert watch.snapshot().words == "plans its jobs"
+        process.communicate()
+    watch.calls._asked = ("", 0.0, False)  # as if time had passed
+    assert watch.snapshot().kind == "nothing"
 
 
 def test_only_what_was_added_is_read_and_a_line_that_is_not_whole_waits(tmp_path: Path) -> None:
@@ -471,7 +503,7 @@ def test_where_nothing_runs_it_says_so_and_a_wrong_place_is_one_line(
     assert "name the folder in which snakemake is called" in " ".join(capsys.readouterr().err.split())
     (tmp_path / "config.yaml").write_text("datasets: {}\n")
     assert cli.main(["watch", "--once"]) == 0
-    assert "no snakemake has been called here yet" in capsys.readouterr().out
+    assert "snakemake has run nothing here yet" in capsys.readouterr().out
     call(tmp_path, recorded.HERE, recorded.plan(adapt=1), adapting(1, "a", NOW), recorded.ENDED)
     assert cli.main(["watch", "--once", "bird"]) == 1
     assert capsys.readouterr().err == (

@@ -135,13 +135,17 @@ def test_tensorboard_gets_figures_and_images(tmp_path: Path, monkeypatch: pytest
 
     monkeypatch.chdir(tmp_path)
     watched = watching(Path("results/birds/any/lora/adapters/g/0.safetensors"), tracker="tensorboard")
+    watched.tracker.settings = {"adapt": {"kind": "lora"}}
     watched.begin("train", ["g/0"], 2, {})
     for number in (1, 2):
         watched.step(number, [0.5 / number], [2.0], 1e-3)
     watched.tracker.draw(watched.runs[0], np.zeros((2, 32, 32, 3), np.uint8), {"near_copies": 0.5}, 2)
     watched.close(True)
     assert not watched.ended
-    found = EventAccumulator("results/tracking/tensorboard/birds/any/lora/adapters/g/0").Reload()
+    place = Path("results/tracking/tensorboard/birds/any/lora/adapters/g/0")
+    assert [*Path("results/tracking").rglob("*tfevents*")] == [*place.glob("*tfevents*")], "one run, one file"
+    found = EventAccumulator(str(place)).Reload()
+    assert b"adapt.kind" in found.PluginTagToContent("hparams")["_hparams_/session_start_info"]
     assert [x.value for x in found.Scalars("train/g/0/loss")] == pytest.approx([0.5, 0.25])
     assert found.Scalars("train/g/0/near_copies")[0].value == 0.5
     (grid,) = found.Images("train/g/0/samples")

@@ -2,6 +2,7 @@
 says where something is missing or wrong.
 """
 
+import io
 import json
 import re
 from collections.abc import Iterator
@@ -15,8 +16,10 @@ from browser import Browser, driven, needs_browser
 from looked_at import COPY, EVIL, SETTINGS, table
 from PIL import Image
 
+from fairgen import __version__
 from fairgen.core import lineage, parquet
 from fairgen.core.errors import FairgenError
+from fairgen.core.html import Picture, render
 from fairgen.report import web_images
 from fairgen.report.browse import Files, work
 
@@ -140,6 +143,7 @@ def test_a_click_shows_the_closest_training_image_and_escape_leads_back(tab: Bro
 @needs_browser
 def test_the_keyboard_reaches_all_of_it(tab: Browser, files: Files) -> None:
     tab.open(files.page)
+    assert "the arrow keys" in tab.ask("document.getElementById('keys').innerText")
     tab.ask("document.querySelector('#filters button').focus()")
     tab.press("Tab")  # one stop, however many images there are
     first = tab.ask(FOCUS)
@@ -181,6 +185,18 @@ def test_it_fits_a_phone(tab: Browser, files: Files) -> None:
 
 
 @needs_browser
+def test_on_paper_no_table_is_cut_and_no_key_is_told(tab: Browser, files: Files) -> None:
+    tab.open(files.page)
+    tab.send("Emulation.setEmulatedMedia", media="print")
+    boxes = "[...document.querySelectorAll('.scroll')].map(e => getComputedStyle(e).overflowX)"
+    assert set(tab.ask(boxes)) == {"visible"}
+    assert tab.ask("document.getElementById('keys').offsetParent") is None
+    tab.ask("dispatchEvent(new Event('beforeprint'))")
+    assert tab.ask("[...document.images].every(image => image.decoding === 'sync')")
+    tab.send("Emulation.setEmulatedMedia", media="")
+
+
+@needs_browser
 def test_tables_are_sorted_by_their_heads(tab: Browser, files: Files) -> None:
     tab.open(files.page)
     names = "[...document.querySelectorAll('table.result tbody th')].map(c => c.textContent)"
@@ -201,6 +217,7 @@ def test_it_can_be_read_without_javascript(tab: Browser, files: Files) -> None:
     tab.send("Emulation.setScriptExecutionDisabled", value=False)  # of the tests' own questions
     assert tab.ask(COUNT) > 20
     assert tab.ask("document.getElementById('filters').offsetParent") is None
+    assert tab.ask("document.getElementById('keys').offsetParent") is None
     assert "lora" in tab.ask("document.querySelector('#result .told').textContent")
     assert tab.ask("document.querySelectorAll('th button').length") == 0
 
@@ -230,6 +247,13 @@ def test_colours_are_told_from_their_grounds_by_day_and_night() -> None:
         assert all(contrast(theme[f"s{i}"], theme["paper"]) >= 4.5 for i in range(8)), theme
 
 
+def png(width: int, height: int) -> bytes:
+    """A picture's bytes."""
+    file = io.BytesIO()
+    Image.new("RGB", (width, height)).save(file, format="PNG")
+    return file.getvalue()
+
+
 def read(files: Files) -> str:
     """A page's words."""
     html = re.sub(r"<(script|style).*?</\1>", "", files.page.read_text(), flags=re.S)
@@ -249,6 +273,21 @@ def test_the_page_says_what_came_out_and_what_it_took(files: Files) -> None:
     assert "Images This page holds training images with their file names" in text
     assert "cluster 0 of a, whose generators draw for this group" in text
     assert "lora, generators of a: training loss" in text and "cluster 0 from 1 to 0.25." in text
+
+
+def test_images_keep_their_room_and_are_there_on_paper(files: Files) -> None:
+    texts = [files.page.read_text(), *(path.read_text() for path in files.assets if path.suffix == ".html")]
+    tags = [tag for text in texts for tag in re.findall(r"<img[^>]*>", text) if "src=" in tag]
+    assert len(tags) > 20
+    assert all("width=" in tag and "height=" in tag and "lazy" not in tag for tag in tags)
+    size = re.search(r" width=.* height=.*", render([Picture(png(20, 10), "x")], "x"))
+    assert size and size[0].startswith(' width="20" height="10"')
+
+
+def test_the_page_names_each_version_once_and_a_call_that_works_everywhere(files: Files) -> None:
+    text = read(files)
+    assert text.count(f"fairgen {__version__}") == 1
+    assert "call fairgen run --configfile … -- results/" in text and "snakemake …" not in text
 
 
 def test_the_same_inputs_make_the_same_page(files: Files, tmp_path: Path) -> None:

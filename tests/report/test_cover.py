@@ -10,9 +10,11 @@ import matplotlib.pyplot as plt
 import pytest
 from workflows import PROJECT, result
 
+from fairgen.commands import compare, init
 from fairgen.core import lineage
 from fairgen.core.html import Picture, render
-from fairgen.report import cover, pages
+from fairgen.evaluate import comparison, results
+from fairgen.report import cover, page_parts, pages
 
 EVIL = '<script>alert(1)</script><img src=x onerror="alert(2)">![x](http://example.org/x.png)'
 
@@ -127,3 +129,43 @@ def test_categories_are_numbered_in_order_and_told_everywhere() -> None:
     assert rules.count("report(") == rules.count("category=")
     assert re.findall(r'^ +"(\d [^"]+)":', (PROJECT / "rules/captions/report.rst").read_text(), re.M) == used
     assert re.findall(r"^\| (\d [^|]+) \|", (PROJECT / "docs/outputs.md").read_text(), re.M) == used
+
+
+def of_trial(**accuracies: list[float]) -> dict:
+    """A comparison as `fairgen init` writes it for a trial."""
+    document = result(**accuracies)
+    document["config"]["dataset"] = {"format": "table", "settings": {"diffusion": init.TRIAL["diffusion"]}}
+    document["config"]["methods"]["erm"] = {"synthetic": False}
+    return document
+
+
+def test_a_trial_on_the_embedded_model_says_so_first_and_names_no_winner() -> None:
+    document = of_trial(erm=[0.1, 0.2, 0.1], lora=[0.8, 0.9, 0.8])
+    note = results.trial(document)
+    assert "has seen only drawings of birds" in note
+    assert cover.compared(document).startswith(f"**{note}.**\n\n2 methods")
+    assert cover.cover(document, b"")[0].split("\n\n")[1] == f"**{note}.**"
+    assert pages.result_page(document).split("\n\n")[1] == f"**{note}.**"
+    assert comparison.terminal_table(document).strip().startswith(note)
+    assert compare.trials(document, result(erm=[0.5])) == [f"A: {note}."]
+    said = [sentences(document), pages.result_page(document), comparison.terminal_table(document)]
+    said.append(page_parts.comparisons(document)[0].verdict)
+    for text in said:
+        assert "o winner is named: this is a trial on fairgen's embedded model" in text
+        assert "best" not in text and "wins" not in text and "ahead" not in text
+
+
+def test_only_an_unfit_generator_makes_a_trial() -> None:
+    document = of_trial(erm=[0.1, 0.2, 0.1], lora=[0.8, 0.9, 0.8])
+    changes: list[tuple[dict, dict]] = [
+        (document["config"]["dataset"], {"format": "birds"}),
+        (document["config"]["dataset"]["settings"], {"diffusion": {"model": "a/base"}}),
+        (document["config"]["methods"], {"lora": {"base": "erm"}}),  # nothing is generated
+    ]
+    for place, change in changes:
+        before = dict(place)
+        place.update(change)
+        assert not results.trial(document), change
+        place.update(before)
+    document["config"]["diffusion"] = document["config"]["dataset"].pop("settings")["diffusion"]
+    assert results.trial(document)

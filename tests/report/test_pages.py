@@ -44,6 +44,7 @@ def test_no_name_injects_markup() -> None:
     document = result(**{EVIL: [0.5, 0.6], "erm": [0.1, 0.2]})
     document["dataset"] = EVIL + LINK
     html = webpage.render(pages.result_page(document), EVIL)
+    assert '<meta name="viewport" content="width=device-width' in html
     page, table = (
         {"html", "head", "meta", "title", "style", "body", "main", "h1", "h2", "p"},
         {"table", "thead", "tbody", "tr", "th", "td"},

@@ -87,8 +87,11 @@ def test_images_drawn_on_the_way_are_shown_as_far_as_there_is_room(
     first, second = sketches(trainings(tmp_path, ["any"], ["lora"], [0], None))[0]
     assert first.name == "lora, generators of a, cluster 0: after 1 of 2 steps"
     assert first.images == images[: training_curves.SHOWN]
-    assert first.words == "50% of 6 near copies of training images (0% of held-out images are)"
-    assert second.words == "0% of 6 near copies of training images"
+    assert (
+        first.words
+        == "4 of 6 shown; 50% of the 6 are near copies of training images (0% of held-out images are)"
+    )
+    assert second.words == "4 of 6 shown; 0% of the 6 are near copies of training images"
     monkeypatch.setattr(training_curves, "MOST", sum(map(len, first.images)))
     assert sketches(trainings(tmp_path, ["any"], ["lora"], [0], None)) == (
         [first],

@@ -63,10 +63,10 @@ def measured(path: Path, digest: str) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise FairgenError(f"{beside} is damaged ({type(error).__name__}); call snakemake again") from error
+        raise FairgenError(f"{beside} is damaged ({type(error).__name__}); run the workflow again") from error
     if own != digest:
         raise FairgenError(
-            f"{beside} is of other weights than {path}; call snakemake again, which makes both anew"
+            f"{beside} is of other weights than {path}; run the workflow again, which makes both anew"
         )
     return found
 

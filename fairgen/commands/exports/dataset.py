@@ -146,7 +146,7 @@ def split_rows(found: Set, kept: bool) -> Iterator[dict[str, Any]]:
             row, origin = own[number], origins[number]
             if row["id"] != origin["id"]:
                 raise FairgenError(
-                    f"{file}: row {number} is {origin['id']}, not {row['id']}; call snakemake again"
+                    f"{file}: row {number} is {origin['id']}, not {row['id']}; run the workflow again"
                 )
             values = {"group": row["group"], **found.labels.groups[row["group"]]}
             yield {

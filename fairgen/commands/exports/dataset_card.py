@@ -50,7 +50,7 @@ evidence about the groups themselves."""
 NOT_AUDITED = (
     "The set is not audited, as far as its files say: beside it lies no audit that records these very images,"
     " so nothing is known here of near copies of training images, or of how the set compares with real ones."
-    " `snakemake results/{dataset}/audit_synthetic.json` audits it, and exporting again adds that."
+    " `fairgen run results/{dataset}/audit_synthetic.json` audits it, and exporting again adds that."
 )
 
 
@@ -91,12 +91,12 @@ def audit(told: Told) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise FairgenError(f"{path} is damaged ({type(error).__name__}); call snakemake again") from error
+        raise FairgenError(f"{path} is damaged ({type(error).__name__}); run the workflow again") from error
     if not own_hash or not made:
         return None
     wanted = {g: {name: f[name] for name in ("kept", "sampled")} for g, f in told.facts["groups"].items()}
     if own != wanted or own_hash not in made.get("sources", "").split():
-        raise FairgenError(f"{path} is of another selection than {told.selection}; call snakemake again")
+        raise FairgenError(f"{path} is of another selection than {told.selection}; run the workflow again")
     return public.facts(found)
 
 

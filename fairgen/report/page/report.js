@@ -10,6 +10,9 @@
   const tiles = all(".tile", gallery);
   const visible = () => tiles.filter((tile) => tile.offsetParent !== null);
 
+  // on paper nothing is decoded later
+  window.addEventListener("beforeprint", () => all("img").forEach((image) => (image.decoding = "sync")));
+
   // --- tables to sort ---------------------------------------------------------------------------------------------------
 
   const value = (row, column) => {
@@ -90,6 +93,8 @@
   }
 
   // --- the keyboard: one stop for Tab, arrows inside ----------------------------------------------------------------------
+
+  if (one("keys")) one("keys").hidden = !tiles.length;
 
   function rove(tile) {
     for (const other of tiles) other.tabIndex = -1;
