@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from fairgen.core import lineage
-from fairgen.models import adapters
+from fairgen.models import adapter_facts, adapters
 from fairgen.monitor import curves as of_training
 
 
@@ -68,6 +68,7 @@ def read(path: Path, group: str) -> list[Adapter]:
     found = []
     for place in adapters.members(path):
         facts = adapters.read_facts(place)
+        adapter_facts.check(place, facts)
         recipe = facts.get("settings", {}).get("recipe", {})
         found.append(
             Adapter(

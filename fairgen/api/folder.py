@@ -16,10 +16,10 @@ import pandas as pd
 
 from fairgen.api import adapter
 from fairgen.api.adapter import Adapter
-from fairgen.api.belonging import Belonging
 from fairgen.api.result import Result
 from fairgen.api.selection import Selection
-from fairgen.core import lineage, parquet
+from fairgen.core import lineage, parquet, schemas
+from fairgen.core.belonging import Belonging
 from fairgen.core.errors import FairgenError
 from fairgen.evaluate import claims, results
 from fairgen.workflow import method_chain
@@ -27,6 +27,8 @@ from fairgen.workflow.artifacts import Paths
 
 TABLE = "worst_group.json"
 REPLICATES = "replicates.json"
+RECORD = {"type": "object", "properties": {key: {"type": "string"} for key in ("hash", "sources", "data")}}
+TAKEN = "; fairgen.open(…, strict=False) takes it as it is"
 
 
 class Names(dict[str, str]):
@@ -112,7 +114,7 @@ class Results:
     @cached_property
     def _belonging(self) -> Belonging:
         record = self.result.document.get(lineage.KEY, {})
-        return Belonging(self.path / TABLE, record, self.strict)
+        return Belonging(self.path / TABLE, record, self.strict, TAKEN)
 
     def _known(self, path: Path) -> Path:
         return self._belonging.known(path)
@@ -242,8 +244,17 @@ class Results:
 
 
 def contents(file: Path) -> dict[str, Any]:
-    """What a JSON file says, without its lineage."""
-    found = json.loads(file.read_text(encoding="utf-8"))
+    """What a JSON file says, without its lineage.
+
+    Raises:
+        FairgenError: it is damaged.
+    """
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+        if not isinstance(found, dict):
+            raise ValueError("no block of keys")
+    except ValueError as error:
+        raise FairgenError(f"{file} is damaged ({error}); call snakemake again") from error
     return {key: value for key, value in found.items() if key != lineage.KEY}
 
 
@@ -259,7 +270,10 @@ def open_results(path: str | os.PathLike[str], strict: bool = True) -> Results:
         there = sorted(found.parent.name for found in near.glob(f"*/{TABLE}"))
         known = f"; there are results in {', '.join(str(near / name) for name in there)}" if there else ""
         raise FairgenError(f"{folder} holds no {TABLE}{known or f'; make it: fairgen run {folder.name}'}")
-    found = Results(folder, Result(results.load(folder / TABLE)), strict)
+    document = results.load(folder / TABLE)
+    if wrong := schemas.problems(document.get(lineage.KEY, {}), RECORD, f"{folder / TABLE}: {lineage.KEY}"):
+        raise FairgenError(f"{wrong[0]}: the file was changed; make it again")
+    found = Results(folder, Result(document), strict)
     if found._belonging.sources is None:
         warnings.warn(
             f"{folder / TABLE} is of an older fairgen and does not say what it was made from: what lies"

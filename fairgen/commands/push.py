@@ -23,6 +23,7 @@ WANTED = {  # in the front matter, beside the licence
     "model": ("library_name", "pipeline_tag", "tags"),
     "dataset": ("pretty_name", "task_categories", "size_categories", "tags"),
 }
+SECRET = re.compile(r"\b(?:hf_\w{16,}|gh[pousr]_\w{20,}|sk-[\w-]{20,}|AKIA[A-Z0-9]{16})")  # usual keys
 GAPS = ("not stated", "not audited", "not recorded")  # how a card says that it does not know
 
 
@@ -69,6 +70,8 @@ def parcel(folder: Path, options: Namespace) -> Parcel:
     """
     if not folder.is_dir():
         raise FairgenError(f"{folder} is no folder; give one that `fairgen export` has written")
+    if odd := [path.relative_to(folder) for path in files(folder) if is_odd(path)]:
+        raise FairgenError("\n".join(f"{name} is no plain file; take it out" for name in odd))
     found = record.read(folder)
     if found is None and not options.foreign:
         raise FairgenError(
@@ -116,6 +119,11 @@ def files(folder: Path) -> list[Path]:
     return sorted(p for p in paths if not any(part.startswith(".") for part in p.relative_to(folder).parts))
 
 
+def is_odd(path: Path) -> bool:
+    """Whether something that is there is no file: reading a pipe or a device could wait for ever."""
+    return path.exists() and not path.is_file() and not path.is_dir()
+
+
 def links(folder: Path) -> list[Path]:
     """The links in a folder, which could lead anywhere."""
     return [path.relative_to(folder) for path in folder.rglob("*") if path.is_symlink()]
@@ -157,6 +165,11 @@ def card_faults(folder: Path, front: dict[str, Any]) -> list[str]:
         return [f"{card.CARD} is missing: the folder has no card"]
     if not front:
         return [f"{card.CARD} has no front matter; write one between two lines of ---"]
+    given = front.get("license")
+    if not isinstance(given, str | list | None) or (
+        isinstance(given, list) and not all(isinstance(one, str) for one in given)
+    ):
+        return [f"{card.CARD} states the licence {given!r}, which is no text; give an id of the hub"]
     if not licence(front):
         return [
             f"{card.CARD} states no licence; write `license:` into its front matter (`other` with"
@@ -171,7 +184,21 @@ def gaps(folder: Path, kind: str, front: dict[str, Any]) -> list[str]:
     lines = path.read_text("utf-8").splitlines() if path.is_file() else []
     lacking = [f"its front matter has no {name}" for name in WANTED[kind] if not front.get(name)]
     told = [line for line in lines if any(gap in line.lower() for gap in GAPS)]
-    return lacking + [shortened(": ".join(cells(line)), 160) for line in told]
+    return lacking + [shortened(": ".join(cells(line)), 160) for line in told] + leaks(lines)
+
+
+def leaks(lines: list[str]) -> list[str]:
+    """Lines of a card that would show others a key or a place on this machine."""
+    told = [
+        f"line {number} holds what looks like a key ({found[0][:6]}…)"
+        for number, line in enumerate(lines, 1)
+        if (found := SECRET.search(line))
+    ]
+    return told + [
+        f"line {number} names a place on a machine ({shortened(found[0], 80)})"
+        for number, line in enumerate(lines, 1)
+        if (found := public.HOME.search(line))
+    ]
 
 
 def cells(line: str) -> list[str]:

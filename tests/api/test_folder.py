@@ -132,6 +132,19 @@ def test_a_part_of_the_folder_does(place: Path, tmp_path: Path) -> None:
         found.adapters("lora")
 
 
+def test_what_saw_other_files_of_the_data_set_is_refused(place: Path) -> None:
+    """Of the same config and code: only the index was made again after images had changed."""
+    recorded.of_data(place / "worst_group.json", "birds=01")
+    recorded.of_data(place / "index.parquet", "birds=02")
+    recorded.of_data(place / "bias-0.9/split.parquet", "birds=01")
+    found = fairgen.open(place)
+    assert len(found.split()) == 2
+    with pytest.raises(FairgenError, match=r"index\.parquet and .* different states of the data set birds"):
+        _ = found.index
+    with pytest.warns(UserWarning, match="different states"):
+        _ = fairgen.open(place, strict=False).index
+
+
 def test_a_result_that_does_not_say_its_sources_is_announced(place: Path) -> None:
     file = place / "worst_group.json"
     document = json.loads(file.read_text())
