@@ -4,6 +4,7 @@ import argparse
 import subprocess
 from pathlib import Path
 
+from fairgen.commands import ended
 from fairgen.core.errors import FairgenError
 from fairgen.core.markdown import plain
 from fairgen.report.check_page import DETAIL
@@ -55,6 +56,8 @@ def run(options: argparse.Namespace) -> None:
         "--",
         str(target),
     ]
-    if subprocess.run(command).returncode:
+    with ended.told():
+        status = subprocess.run(command).returncode
+    if status:
         raise FairgenError(f"{options.dataset} does not pass; what is wrong stands above")
     print(screen(target.read_text(), target))
