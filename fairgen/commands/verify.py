@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from fairgen.core import lineage
 from fairgen.core.errors import FairgenError, shortened
 from fairgen.core.workfolder import differences
-from fairgen.workflow import config_file, project
+from fairgen.workflow import ancestry, config_file, project
 
 if TYPE_CHECKING:
     from fairgen.workflow.ancestry import Ancestry, Made
@@ -67,9 +67,14 @@ def lineages(configfiles: list[Path]) -> "Ancestry":
             workflow = api.workflow(
                 resource_settings=ResourceSettings(), config_settings=given, snakefile=snakefile
             )._workflow
-            return workflow.globals["lineages"]
+            found = ancestry.within(workflow)
     except (WorkflowError, KeyError, OSError) as error:
-        raise FairgenError(f"{snakefile} is no workflow of fairgen ({shortened(str(error), 160)})") from error
+        raise FairgenError(f"{snakefile} cannot be read ({shortened(str(error), 160)})") from error
+    if found is None:
+        raise FairgenError(
+            f"{snakefile} is no workflow of fairgen, and has none as a module; call this in the folder of one"
+        )
+    return found
 
 
 def ancestors(known: "Ancestry", target: str) -> Iterator[tuple[str, "Made"]]:

@@ -53,6 +53,7 @@ class Ancestry:
             )
 
         of.stage = stage  # type: ignore[attr-defined]
+        of.known = self  # type: ignore[attr-defined]
         return of
 
     @cached_property
@@ -107,6 +108,12 @@ class Ancestry:
     def _hash(self, path: str) -> str:
         made = self.of(path)
         return made.hash if made else ""
+
+
+def within(workflow: Any) -> Ancestry | None:
+    """The lineages of a workflow that is fairgen's, or has it as a module; None for another one."""
+    given = (rule.params.get("lineage") for rule in workflow.rules)
+    return next((function.known for function in given if hasattr(function, "known")), None)
 
 
 def made_by(rule: Any, path: str) -> bool:

@@ -203,6 +203,25 @@ def test_verify_says_that_a_result_belongs(edited: Workflow) -> None:
     )
 
 
+def test_verify_knows_a_workflow_that_has_fairgen_as_a_module(finished: Workflow, tmp_path: Path) -> None:
+    shutil.copytree(finished.folder / "results", tmp_path / "results")
+    snakefile = """
+from fairgen.workflow.project import snakefile
+
+module fairgen:
+    snakefile: snakefile()
+    config: {}
+
+use rule * from fairgen exclude all as fairgen_*
+"""
+    (tmp_path / "Snakefile").write_text(snakefile)
+    done = verify(Workflow(tmp_path, finished.folder))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(f"{SPLIT} and all that it was made from (3 artifacts) belong")
+    (tmp_path / "Snakefile").write_text("rule one:\n    output: 'x'\n    shell: 'touch x'\n")
+    assert "and has none as a module" in verify(Workflow(tmp_path, finished.folder)).stderr
+
+
 def test_an_index_of_changed_files_leaves_behind_what_was_made_before(edited: Workflow) -> None:
     """Config and code are the same, so every lineage is; a run of the index alone may have ended there."""
     path = edited.folder / INDEX
