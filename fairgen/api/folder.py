@@ -4,7 +4,6 @@ Where an artifact lies and to which method it belongs is told by the workflow's 
 that the result records. What is handed out is what the result was made from: its lineage says so.
 """
 
-import json
 import os
 import warnings
 from dataclasses import dataclass
@@ -16,9 +15,10 @@ import pandas as pd
 
 from fairgen.api import adapter
 from fairgen.api.adapter import Adapter
+from fairgen.api.documents import check_record, contents
 from fairgen.api.result import Result
 from fairgen.api.selection import Selection
-from fairgen.core import lineage, parquet, schemas
+from fairgen.core import lineage, parquet
 from fairgen.core.belonging import Belonging
 from fairgen.core.errors import FairgenError
 from fairgen.evaluate import claims, results
@@ -27,7 +27,6 @@ from fairgen.workflow.artifacts import Paths
 
 TABLE = "worst_group.json"
 REPLICATES = "replicates.json"
-RECORD = {"type": "object", "properties": {key: {"type": "string"} for key in ("hash", "sources", "data")}}
 TAKEN = "; fairgen.open(…, strict=False) takes it as it is"
 
 
@@ -243,21 +242,6 @@ class Results:
         return found
 
 
-def contents(file: Path) -> dict[str, Any]:
-    """What a JSON file says, without its lineage.
-
-    Raises:
-        FairgenError: it is damaged.
-    """
-    try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-        if not isinstance(found, dict):
-            raise ValueError("no block of keys")
-    except ValueError as error:
-        raise FairgenError(f"{file} is damaged ({error}); call snakemake again") from error
-    return {key: value for key, value in found.items() if key != lineage.KEY}
-
-
 def open_results(path: str | os.PathLike[str], strict: bool = True) -> Results:
     """Open a data set's folder of results, or its `worst_group.json`.
 
@@ -271,8 +255,7 @@ def open_results(path: str | os.PathLike[str], strict: bool = True) -> Results:
         known = f"; there are results in {', '.join(str(near / name) for name in there)}" if there else ""
         raise FairgenError(f"{folder} holds no {TABLE}{known or f'; make it: fairgen run {folder.name}'}")
     document = results.load(folder / TABLE)
-    if wrong := schemas.problems(document.get(lineage.KEY, {}), RECORD, f"{folder / TABLE}: {lineage.KEY}"):
-        raise FairgenError(f"{wrong[0]}: the file was changed; make it again")
+    check_record(folder / TABLE, document)
     found = Results(folder, Result(document), strict)
     if found._belonging.sources is None:
         warnings.warn(
