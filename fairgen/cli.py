@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from fairgen import __version__
+from fairgen.commands import ended
 from fairgen.core.errors import FairgenError
 
 COMMANDS = {
@@ -28,20 +29,32 @@ COMMANDS = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a subcommand; a FairgenError becomes one line for each mistake and exit status 1."""
+    """Run a subcommand; a FairgenError becomes one line for each mistake and exit status 1, Ctrl-C one line
+    and 130.
+    """
     words = sys.argv[1:] if argv is None else argv
+    name = words[0] if words and words[0] in COMMANDS else ""
+    with ended.quietly(name):
+        return call(name, words)
+    return 0
+
+
+def call(name: str, words: Sequence[str]) -> int:
+    """Read the command line, of one subcommand its own options, and run it."""
     parser = argparse.ArgumentParser(prog="fairgen", description="Tools around the fairgen workflow.")
     parser.add_argument("--version", action="version", version=f"fairgen {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, summary in COMMANDS.items():
-        command = commands.add_parser(name, help=summary, description=summary)
-        if name in words[:1]:
-            import_module(f"fairgen.commands.{name}").arguments(command)
-    options = parser.parse_args(words)
     try:
+        if name:
+            ended.check_folder()
+        for known, summary in COMMANDS.items():
+            command = commands.add_parser(known, help=summary, description=summary)
+            if known == name:
+                import_module(f"fairgen.commands.{name}").arguments(command)
+        options = parser.parse_args(words)
         import_module(f"fairgen.commands.{options.command}").run(options)
     except FairgenError as error:
         for line in str(error).splitlines():
-            print(f"fairgen {options.command}: {' '.join(line.split())}", file=sys.stderr)
+            print(f"fairgen {name}: {' '.join(line.split())}", file=sys.stderr)
         return 1
     return 0

@@ -1,5 +1,6 @@
 """A trained adapter of a generator: what it was trained on, and how."""
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from fairgen.core import lineage
-from fairgen.models import adapters
+from fairgen.models import adapter_facts, adapters
 from fairgen.monitor import curves as of_training
 
 
@@ -41,7 +42,11 @@ class Adapter:
 
 def curves(artifact: Path) -> pd.DataFrame | None:
     """The curves beside an adapter or a classifier as a table; None if there are none, or they are of another
-    training.
+    training. Those of a training that was interrupted, and was not watched when it went on, are told with a
+    warning, and by `attrs["partial"]` of the table ("" for whole ones).
+
+    Raises:
+        FairgenError: they are damaged.
     """
     record = lineage.read(artifact)
     found = of_training.read(artifact, record["hash"]) if record else None
@@ -56,7 +61,12 @@ def curves(artifact: Path) -> pd.DataFrame | None:
         for step, value in zip(of["step"], values, strict=True)
         if isinstance(value, int | float)
     ]
-    return pd.DataFrame(rows, columns=["run", "phase", "step", "figure", "value"])
+    table = pd.DataFrame(rows, columns=["run", "phase", "step", "figure", "value"])
+    table.attrs["partial"] = of_training.partial(found)
+    if table.attrs["partial"]:
+        last = max(table["step"], default=0)
+        warnings.warn(f"{artifact}: curves to step {last}: {table.attrs['partial']}", stacklevel=3)
+    return table
 
 
 def read(path: Path, group: str) -> list[Adapter]:
@@ -68,6 +78,7 @@ def read(path: Path, group: str) -> list[Adapter]:
     found = []
     for place in adapters.members(path):
         facts = adapters.read_facts(place)
+        adapter_facts.check(place, facts)
         recipe = facts.get("settings", {}).get("recipe", {})
         found.append(
             Adapter(

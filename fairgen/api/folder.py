@@ -4,7 +4,6 @@ Where an artifact lies and to which method it belongs is told by the workflow's 
 that the result records. What is handed out is what the result was made from: its lineage says so.
 """
 
-import json
 import os
 import warnings
 from dataclasses import dataclass
@@ -16,10 +15,11 @@ import pandas as pd
 
 from fairgen.api import adapter
 from fairgen.api.adapter import Adapter
-from fairgen.api.belonging import Belonging
+from fairgen.api.documents import check_record, contents
 from fairgen.api.result import Result
 from fairgen.api.selection import Selection
 from fairgen.core import lineage, parquet
+from fairgen.core.belonging import Belonging
 from fairgen.core.errors import FairgenError
 from fairgen.evaluate import claims, results
 from fairgen.workflow import method_chain
@@ -27,6 +27,7 @@ from fairgen.workflow.artifacts import Paths
 
 TABLE = "worst_group.json"
 REPLICATES = "replicates.json"
+TAKEN = "; fairgen.open(…, strict=False) takes it as it is"
 
 
 class Names(dict[str, str]):
@@ -112,7 +113,7 @@ class Results:
     @cached_property
     def _belonging(self) -> Belonging:
         record = self.result.document.get(lineage.KEY, {})
-        return Belonging(self.path / TABLE, record, self.strict)
+        return Belonging(self.path / TABLE, record, self.strict, TAKEN)
 
     def _known(self, path: Path) -> Path:
         return self._belonging.known(path)
@@ -241,12 +242,6 @@ class Results:
         return found
 
 
-def contents(file: Path) -> dict[str, Any]:
-    """What a JSON file says, without its lineage."""
-    found = json.loads(file.read_text(encoding="utf-8"))
-    return {key: value for key, value in found.items() if key != lineage.KEY}
-
-
 def open_results(path: str | os.PathLike[str], strict: bool = True) -> Results:
     """Open a data set's folder of results, or its `worst_group.json`.
 
@@ -259,7 +254,9 @@ def open_results(path: str | os.PathLike[str], strict: bool = True) -> Results:
         there = sorted(found.parent.name for found in near.glob(f"*/{TABLE}"))
         known = f"; there are results in {', '.join(str(near / name) for name in there)}" if there else ""
         raise FairgenError(f"{folder} holds no {TABLE}{known or f'; make it: fairgen run {folder.name}'}")
-    found = Results(folder, Result(results.load(folder / TABLE)), strict)
+    document = results.load(folder / TABLE)
+    check_record(folder / TABLE, document)
+    found = Results(folder, Result(document), strict)
     if found._belonging.sources is None:
         warnings.warn(
             f"{folder / TABLE} is of an older fairgen and does not say what it was made from: what lies"

@@ -126,7 +126,7 @@ class Result:
         Raises:
             FairgenError: it is not among them.
         """
-        if wanted not in self.seeds:
+        if isinstance(wanted, bool) or wanted not in self.seeds:
             raise FairgenError(f"unknown seed {wanted}; the result has {', '.join(map(str, self.seeds))}")
         return wanted
 

@@ -34,7 +34,10 @@ class SyntheticImage:
     @cached_property
     def image(self) -> Image.Image:
         """The picture."""
-        return Image.open(BytesIO(encoded(self.file, self.row)))
+        with parquet.whole(self.file):
+            found = Image.open(BytesIO(encoded(self.file, self.row)))
+            found.load()
+            return found
 
 
 @lru_cache(maxsize=64)
@@ -45,6 +48,12 @@ def footer(path: Path, changed: int) -> pq.FileMetaData:
 
 def encoded(path: Path, row: int) -> bytes:
     """One encoded image of a file of samples."""
+    with parquet.whole(path):
+        return page(path, row)
+
+
+def page(path: Path, row: int) -> bytes:
+    """The same, of a file that is whole."""
     known = footer(path, path.stat().st_mtime_ns)
     with pq.ParquetFile(path, metadata=known) as file:
         for group in range(known.num_row_groups):
@@ -72,11 +81,14 @@ class Selection:
         """A row for each drawn image: id, group, cluster, score, kept, reason, prompt, seed, borrowed_from,
         and its place (file, row).
         """
-        found = parquet.read(self.path).to_pandas()
+        with parquet.whole(self.path):
+            found = parquet.read(self.path).to_pandas()
         found["row"] = found.groupby("file", sort=False).cumcount()
         parts = []
         for file, own in found.groupby("file", sort=False):
-            drawn = parquet.read(self.place(str(file)), ["id", *OF_SAMPLE]).to_pandas()
+            place = self.place(str(file))
+            with parquet.whole(place):
+                drawn = parquet.read(place, ["id", *OF_SAMPLE]).to_pandas()
             if list(drawn["id"]) != list(own["id"]):
                 raise FairgenError(
                     f"{self.path} was not made from {file}: their images differ; make the selection again"
@@ -111,8 +123,10 @@ class Selection:
             limit: at most so many.
 
         Raises:
-            FairgenError: there is no such group.
+            FairgenError: there is no such group, or the limit is no number of images.
         """
+        if limit is not None and limit < 0:
+            raise FairgenError(f"limit {limit}: give a number of images, or None for all")
         rows = self.table
         if group is not None:
             groups = list(dict.fromkeys(rows["group"]))

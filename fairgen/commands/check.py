@@ -5,6 +5,7 @@ import shlex
 import subprocess
 from pathlib import Path
 
+from fairgen.commands import ended
 from fairgen.core.errors import FairgenError
 from fairgen.core.markdown import plain
 from fairgen.report.check_page import DETAIL
@@ -56,7 +57,9 @@ def run(options: argparse.Namespace) -> None:
         "--",
         str(target),
     ]
-    if subprocess.run(command).returncode:
+    with ended.told():
+        status = subprocess.run(command).returncode
+    if status:
         raise FairgenError(f"{options.dataset} does not pass; what is wrong stands above")
     page = target.with_name("report.html")
     call = shlex.join([*project.caller().split(), "--cores", options.cores, *extra, "--", str(page)])

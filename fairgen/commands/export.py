@@ -77,7 +77,8 @@ def kind_of(source: Path) -> str:
         facts = json.loads(safetensors_header.metadata(source)["fairgen"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return "adapter"  # which says what is wrong with it
-    return "classifier" if "gradient_steps" in facts or "classifier" in facts else "adapter"
+    known = facts if isinstance(facts, dict) else {}
+    return "classifier" if "gradient_steps" in known or "classifier" in known else "adapter"
 
 
 def run(options: Namespace) -> None:

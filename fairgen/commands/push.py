@@ -13,17 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from fairgen.commands.exports import card, public, record, repository
+from fairgen.commands.exports.card_faults import card_faults, gaps, licence
 from fairgen.commands.exports.repository import Repository
 from fairgen.core.errors import FairgenError, shortened
 
 KINDS = ("model", "dataset")
 REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
 PICKLES = (".bin", ".ckpt", ".joblib", ".npy", ".pickle", ".pkl", ".pt", ".pth")
-WANTED = {  # in the front matter, beside the licence
-    "model": ("library_name", "pipeline_tag", "tags"),
-    "dataset": ("pretty_name", "task_categories", "size_categories", "tags"),
-}
-GAPS = ("not stated", "not audited", "not recorded")  # how a card says that it does not know
 
 
 @dataclass(frozen=True)
@@ -69,6 +65,8 @@ def parcel(folder: Path, options: Namespace) -> Parcel:
     """
     if not folder.is_dir():
         raise FairgenError(f"{folder} is no folder; give one that `fairgen export` has written")
+    if odd := [path.relative_to(folder) for path in files(folder) if is_odd(path)]:
+        raise FairgenError("\n".join(f"{name} is no plain file; take it out" for name in odd))
     found = record.read(folder)
     if found is None and not options.foreign:
         raise FairgenError(
@@ -116,6 +114,11 @@ def files(folder: Path) -> list[Path]:
     return sorted(p for p in paths if not any(part.startswith(".") for part in p.relative_to(folder).parts))
 
 
+def is_odd(path: Path) -> bool:
+    """Whether something that is there is no file: reading a pipe or a device could wait for ever."""
+    return path.exists() and not path.is_file() and not path.is_dir()
+
+
 def links(folder: Path) -> list[Path]:
     """The links in a folder, which could lead anywhere."""
     return [path.relative_to(folder) for path in folder.rglob("*") if path.is_symlink()]
@@ -136,47 +139,6 @@ def is_pickle(path: Path) -> bool:
             return any(name.endswith(".pkl") for name in archive.namelist())
     except zipfile.BadZipFile:
         return False
-
-
-def licence(front: dict[str, Any]) -> str:
-    """The licence that a card states; "" if it states none."""
-    given = front.get("license")
-    named = str(given[0] if isinstance(given, list) and given else given or "")
-    if named == "other":
-        named = (
-            f"other: {front['license_name']}"
-            if front.get("license_name") and front.get("license_link")
-            else ""
-        )
-    return "" if named == card.UNKNOWN else named
-
-
-def card_faults(folder: Path, front: dict[str, Any]) -> list[str]:
-    """What a card must have and lacks."""
-    if not (folder / card.CARD).is_file():
-        return [f"{card.CARD} is missing: the folder has no card"]
-    if not front:
-        return [f"{card.CARD} has no front matter; write one between two lines of ---"]
-    if not licence(front):
-        return [
-            f"{card.CARD} states no licence; write `license:` into its front matter (`other` with"
-            " license_name and license_link), or export again with --license"
-        ]
-    return []
-
-
-def gaps(folder: Path, kind: str, front: dict[str, Any]) -> list[str]:
-    """What a card should say and does not."""
-    path = folder / card.CARD
-    lines = path.read_text("utf-8").splitlines() if path.is_file() else []
-    lacking = [f"its front matter has no {name}" for name in WANTED[kind] if not front.get(name)]
-    told = [line for line in lines if any(gap in line.lower() for gap in GAPS)]
-    return lacking + [shortened(": ".join(cells(line)), 160) for line in told]
-
-
-def cells(line: str) -> list[str]:
-    """A line of a card, or the cells of a table's row."""
-    return [cell.strip() for cell in line.strip().strip("|").split("|")]
 
 
 def size(count: float) -> str:

@@ -11,10 +11,11 @@ import shlex
 import sys
 from collections.abc import Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from fairgen.core.errors import FairgenError
-from fairgen.workflow import names, project
+from fairgen.workflow import config_file, names, project
 from fairgen.workflow.stages import STAGES
 
 MARK = "results/…/worst_group.json"  # no target of anyone's
@@ -104,6 +105,24 @@ def command(words: Sequence[str]) -> list[str]:
     return found
 
 
+def check(words: Sequence[str]) -> None:
+    """What snakemake would end with a trace about is told in a line.
+
+    Raises:
+        FairgenError: a config file is not there, or is no YAML, or the folder cannot be written into.
+    """
+    plain = parsed(words)
+    if plain is None:  # its own words, or none that plan a run
+        return
+    config_file.check_given([Path(file) for file in plain.configfile or ()])
+    folder = Path(plain.directory or ".")
+    if folder.is_dir() and not os.access(folder, os.W_OK):
+        raise FairgenError(
+            f"cannot write into {folder.resolve()}, where snakemake keeps its records: make it writable, or"
+            " run in a folder that is"
+        )
+
+
 def run(options: argparse.Namespace) -> None:
     """Become snakemake; its exit status is the command's.
 
@@ -113,6 +132,7 @@ def run(options: argparse.Namespace) -> None:
     if options.words in (["-h"], ["--help"]):
         print(options.help(), end="")
         return
+    check(options.words)
     words = command(options.words)
     print(f"fairgen run: snakemake {shlex.join(words)}", file=sys.stderr, flush=True)
     try:

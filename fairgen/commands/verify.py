@@ -1,8 +1,8 @@
 """`fairgen verify`: whether a result and all that it was made from belong to the present config and code, and
-if not, why.
+to one state of the data, and if not, why.
 
 Nothing is run or written: the lineages that the workflow means are compared with those that the artifacts
-record.
+record. The user's files are not read: whether they are as the index has seen them shows only in a new index.
 """
 
 import json
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from fairgen.core import lineage
 from fairgen.core.errors import FairgenError, shortened
 from fairgen.core.workfolder import differences
-from fairgen.workflow import config_file, project
+from fairgen.workflow import ancestry, config_file, project
 
 if TYPE_CHECKING:
     from fairgen.workflow.ancestry import Ancestry, Made
@@ -67,9 +67,14 @@ def lineages(configfiles: list[Path]) -> "Ancestry":
             workflow = api.workflow(
                 resource_settings=ResourceSettings(), config_settings=given, snakefile=snakefile
             )._workflow
-            return workflow.globals["lineages"]
+            found = ancestry.within(workflow)
     except (WorkflowError, KeyError, OSError) as error:
-        raise FairgenError(f"{snakefile} is no workflow of fairgen ({shortened(str(error), 160)})") from error
+        raise FairgenError(f"{snakefile} cannot be read ({shortened(str(error), 160)})") from error
+    if found is None:
+        raise FairgenError(
+            f"{snakefile} is no workflow of fairgen, and has none as a module; call this in the folder of one"
+        )
+    return found
 
 
 def ancestors(known: "Ancestry", target: str) -> Iterator[tuple[str, "Made"]]:
@@ -125,6 +130,19 @@ def difference(path: str, made: "Made") -> tuple[str, ...] | None:
     return None if found["hash"] == made.hash else own_difference(found, made)
 
 
+def states(there: list[tuple[str, "Made"]]) -> Iterator[Finding]:
+    """Yield what comes of another state of a data set than the first artifact that comes of it, its index
+    where that is there; sources come first.
+    """
+    first: dict[str, tuple[str, str]] = {}
+    for path, made in there:
+        found = lineage.read(Path(path)) if Path(path).suffix in lineage.READERS else None
+        for name, digest in lineage.data_of(found).items():
+            wanted, source = first.setdefault(name, (digest, path))
+            if wanted != digest:
+                yield Finding(path, made.rule, (f"other files of data set {name} than {source} has seen",))
+
+
 def compare(known: "Ancestry", target: str) -> tuple[list[Finding], list[str], int]:
     """What does not belong, what is not there, and how many artifacts belong."""
     listed = list(ancestors(known, target))
@@ -133,6 +151,8 @@ def compare(known: "Ancestry", target: str) -> tuple[list[Finding], list[str], i
     other = [
         Finding(path, made.rule, why) for path, made in there if (why := difference(path, made)) is not None
     ]
+    told = {finding.path for finding in other}
+    other += [finding for finding in states(there) if finding.path not in told]
     return other, gone, len(there) - len(other)
 
 
@@ -169,9 +189,10 @@ def run(options: Namespace) -> None:
         print("\n".join(["What differs:", *(f"  {line}" for line in told)]))
         print("\n".join(["Where:", *(f"  {line}" for line in first_of([finding.path for finding in other]))]))
         differ = "1 artifact differs" if len(other) == 1 else f"{len(other)} artifacts differ"
-        raise FairgenError(f"{target} is not of the present config and code ({differ}); {again}")
+        raise FairgenError(f"{target} is not of the present config, code and data ({differ}); {again}")
     print(
-        f"{target} and all that it was made from ({right} artifacts) belong to the present config and code."
+        f"{target} and all that it was made from ({right} artifacts) belong to the present config and code,"
+        " and to one state of the data. (Not looked at: the data's own files, and bytes of artifacts.)"
     )
     if gone:
         print("\n".join(["Not there any more, so not looked at:", *(f"  {line}" for line in first_of(gone))]))

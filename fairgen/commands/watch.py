@@ -20,7 +20,7 @@ from fairgen.commands.watch_jobs import Kind, Running, Times, kind_of, left, loo
 from fairgen.commands.watch_log import Call, Job
 from fairgen.commands.watch_screen import Row, Snapshot, line, screen, view
 from fairgen.core.errors import FairgenError
-from fairgen.workflow.failures import Failures, reason
+from fairgen.workflow.failures import Failures, reason, status
 from fairgen.workflow.stages import STAGES
 
 NOTHING = "has run nothing here yet (checks and dry runs do not count)"
@@ -99,7 +99,9 @@ class Watch:
         jobs = [job for job in every if self._wanted(kind_of(job))]
         running = tuple(one for one in at_work if self._wanted(kind_of(one.job)))
         planned = Counter({kind: count for kind, count in planned.items() if self._wanted(kind)})
-        error, trace = self._error(call, jobs)
+        # jobs that end with a stopped call have not failed
+        stopped = state.kind == "stopped"
+        error, trace = self._error(call, [job for job in jobs if not (stopped and self._ended(call, job))])
         until = self.calls.written(now) if state.over else now
         return Snapshot(
             folder=str(self.folder.resolve()),
@@ -132,6 +134,11 @@ class Watch:
             ahead = typical - (now - since if since else 0.0)
             remaining = ahead if ahead > 0 else None  # it takes longer than others: nobody knows how long
         return Running(job, max(0.0, now - since) if since else None, progress, remaining)
+
+    def _ended(self, call: Call, job: Job) -> bool:
+        """Whether a job's command was ended by whoever ends processes, rather than by itself."""
+        failed = [one for one in call.failed if one.output == job.output]
+        return bool(failed) and status(failed[-1], call.said) in (-signal.SIGTERM, -signal.SIGINT)
 
     def _error(self, call: Call, jobs: list[Job]) -> tuple[str, str]:
         """The last error in its one line, and the log with its trace."""
@@ -191,7 +198,8 @@ def run(options: Namespace) -> None:
     with contextlib.suppress(KeyboardInterrupt, BrokenPipeError):
         if options.once:
             _check(watch)
-            print(screen(watch.snapshot(), os.get_terminal_size().columns if sys.stdout.isatty() else 100))
+            width = os.get_terminal_size().columns if sys.stdout.isatty() else 0
+            print(screen(watch.snapshot(), width or 100))  # some terminals say that they have no columns
         elif sys.stdout.isatty():
             live(watch, options.interval)
         else:

@@ -3,6 +3,7 @@
 The log is the same for every executor. It grows to megabytes in a long study, so only what was added is read.
 """
 
+import contextlib
 import re
 import time
 from collections import Counter
@@ -131,7 +132,8 @@ class Log:
     def _take(self, line: str) -> None:
         call = self.call
         if found := STAMP.match(line):
-            self._stamp = time.mktime(time.strptime(found[1]))
+            with contextlib.suppress(ValueError, OverflowError):  # no time at all, as in a damaged log
+                self._stamp = time.mktime(time.strptime(found[1]))
             call.began, self._part = call.began or self._stamp, ""
         elif self._part == "table":
             self._table(line)

@@ -5,13 +5,17 @@ The workflow gives every job its lineage, one hash over all of that (`fairgen.wo
 refuses inputs of another lineage, and what it writes carries its own: Parquet and safetensors in their
 metadata, JSON in a field, each with the stage's settings and the lineages of all that it is made from; a PNG
 in a text chunk, Markdown and HTML in a comment, as the hash alone. A CSV goes with the JSON beside it.
+
+A lineage knows nothing of the user's files, which may change under the same config. So what comes of a data
+set also records a digest of the rows that its index had (`of_data`), and what comes of two states of one data
+set is refused.
 """
 
 import hashlib
 import json
 import re
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -22,8 +26,9 @@ from fairgen.core.fingerprint import unchanged
 
 KEY = "lineage"
 BESIDE = "csv_sha256"  # in a JSON document: the hash of the CSV beside it, which has no room for a record
-COMMENT = re.compile(r"<!-- lineage ([0-9a-f]+) -->\s*$")
-Record = dict[str, Any]  # hash, and where there is room for it: stage, code, settings, sources
+# of Markdown and HTML: the hash, and the data where it comes of some
+COMMENT = re.compile(r"<!-- lineage ([0-9a-f]+)((?: [a-z][a-z0-9-]*=[0-9a-f]+)*) -->\s*$")
+Record = dict[str, Any]  # hash, data, and where there is room for it: stage, code, settings, sources
 
 
 @dataclass(frozen=True)
@@ -40,11 +45,16 @@ class Lineage:
     inputs: dict[str, list[str]] = field(default_factory=dict)
     modules: list[str] = field(default_factory=list)  # what `code` is the fingerprint of
     sources: str = ""  # hashes of all that it is made from, directly or not
+    data: str = ""  # `name=digest` of the data sets that it comes of, as their indices were read
 
     def record(self) -> Record:
         """What its artifacts say."""
         known = {"hash": self.hash, "stage": self.stage, "code": self.code, "settings": self.settings}
-        return {**known, "sources": self.sources}
+        return {**known, "sources": self.sources, **({"data": self.data} if self.data else {})}
+
+    def words(self) -> str:
+        """What those say that have no room for more."""
+        return " ".join(filter(None, [self.hash, self.data]))
 
 
 current = Lineage()  # of this process's job
@@ -56,6 +66,34 @@ def begin(given: Record, stage: str, settings: Record) -> None:
     current = Lineage(stage=stage, settings=settings, **given)
 
 
+def of_data(name: str, rows: Iterable[Any]) -> None:
+    """Let the job's artifacts record what a data set held when it was read: a digest of these rows."""
+    global current
+    found = hashlib.sha256()
+    for row in rows:
+        found.update(json.dumps(row, sort_keys=True, default=bytes.hex).encode())
+    current = replace(current, data=f"{name}={found.hexdigest()[:16]}")
+
+
+def data_of(record: Record | None) -> dict[str, str]:
+    """The digest of each data set that an artifact comes of, as it records them."""
+    found = (record or {}).get("data")
+    parts = (part.partition("=") for part in (found.split() if isinstance(found, str) else ()))
+    return {name: digest for name, _, digest in parts}
+
+
+def sources_of(record: Record | None) -> frozenset[str] | None:
+    """The lineages of all that an artifact was made from; None where it does not say."""
+    found = (record or {}).get("sources")
+    return frozenset(found.split()) if isinstance(found, str) else None
+
+
+def other_data(one: Record | None, other: Record | None) -> list[str]:
+    """The data sets of which two artifacts come, and of whose rows they saw others."""
+    ours, theirs = data_of(one), data_of(other)
+    return sorted(name for name in ours.keys() & theirs.keys() if ours[name] != theirs[name])
+
+
 def stamped(metadata: dict[str, str]) -> dict[str, str]:
     """The metadata of a Parquet or safetensors file, with the job's lineage."""
     return {**metadata, KEY: json.dumps(current.record(), sort_keys=True)} if current.hash else metadata
@@ -63,7 +101,7 @@ def stamped(metadata: dict[str, str]) -> dict[str, str]:
 
 def pictured() -> dict[str, str]:
     """The metadata of a PNG, with the job's lineage."""
-    return {KEY: current.hash} if current.hash else {}
+    return {KEY: current.words()} if current.hash else {}
 
 
 def write_json(path: Path, document: dict[str, Any], sort_keys: bool = False) -> None:
@@ -80,7 +118,7 @@ def write_json(path: Path, document: dict[str, Any], sort_keys: bool = False) ->
 
 def write_text(path: Path, text: str) -> None:
     """Write Markdown or HTML with the job's lineage in a comment at the end."""
-    path.write_text(f"{text.rstrip()}\n\n<!-- lineage {current.hash} -->\n" if current.hash else text)
+    path.write_text(f"{text.rstrip()}\n\n<!-- lineage {current.words()} -->\n" if current.hash else text)
 
 
 def without(text: str) -> str:
@@ -122,7 +160,13 @@ def _json(path: Path) -> Record | None:
 
 def _comment(path: Path) -> Record | None:
     found = COMMENT.search(path.read_text())
-    return {"hash": found[1]} if found else None
+    return in_words(found[1] + found[2]) if found else None
+
+
+def in_words(text: str) -> Record:
+    """What `Lineage.words` says."""
+    hash, _, data = text.partition(" ")
+    return {"hash": hash, **({"data": data} if data else {})}
 
 
 def _png(path: Path) -> Record | None:
@@ -132,7 +176,7 @@ def _png(path: Path) -> Record | None:
             length, kind = struct.unpack(">I4s", file.read(8))
             content = file.read(length + 4)[:-4]
             if kind == b"tEXt" and content.startswith(KEY.encode() + b"\0"):
-                return {"hash": content.partition(b"\0")[2].decode()}
+                return in_words(content.partition(b"\0")[2].decode())
     return None
 
 
@@ -168,8 +212,8 @@ def check_code() -> None:
 
 
 def check_inputs(files: dict[str, list[Path]]) -> None:
-    """Refuse inputs that are not what the workflow means: of other settings or code, or without a record.
-    What they come from is what the outputs come from.
+    """Refuse inputs that are not what the workflow means: of other settings or code, or without a record, or
+    of two states of one data set. What they come from is what the outputs come from.
 
     Args:
         files: the job's input files, by the option that names them.
@@ -179,11 +223,20 @@ def check_inputs(files: dict[str, list[Path]]) -> None:
     """
     global current
     found: set[str] = set()
+    data: dict[str, tuple[str, Path]] = {}
     for name, paths in files.items():
         for path, wanted in zip(paths, current.inputs.get(name) or [""] * len(paths), strict=True):
             record = check_file(path, wanted) or {}
-            found.update([record["hash"], *record.get("sources", "").split()] if record else [])
-    current = replace(current, sources=" ".join(sorted(found)))
+            found.update([record["hash"], *(sources_of(record) or ())] if record else [])
+            for of, digest in data_of(record).items():
+                known, first = data.setdefault(of, (digest, path))
+                if known != digest:
+                    raise FairgenError(
+                        f"{first} and {path} were made from different states of the data set {of}, whose"
+                        " files have changed between them; call snakemake again with --forcerun index"
+                    )
+    told = " ".join(f"{of}={digest}" for of, (digest, _) in sorted(data.items()))
+    current = replace(current, sources=" ".join(sorted(found)), data=told)
 
 
 def check_file(path: Path, wanted: str) -> Record | None:

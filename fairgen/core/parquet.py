@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -34,11 +35,22 @@ def read(path: Path, columns: list[str] | None = None) -> pa.Table:
     Raises:
         FairgenError: the file is damaged.
     """
-    try:
+    with whole(path):
         return pq.read_table(path, columns=columns)
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[None]:
+    """What goes wrong while a file is read is told as its damage.
+
+    Raises:
+        FairgenError: the file is damaged.
+    """
+    try:
+        yield
     except FileNotFoundError:
         raise
-    except (OSError, pa.ArrowInvalid) as error:
+    except (OSError, ValueError, pa.ArrowException) as error:
         reason = " ".join(str(error).split())[:160]
         raise FairgenError(
             f"{path} is damaged ({reason}); delete it and call snakemake again, which makes it anew"
@@ -46,8 +58,16 @@ def read(path: Path, columns: list[str] | None = None) -> pa.Table:
 
 
 def facts(path: Path) -> dict[str, Any]:
-    """The facts that `write` stored beside the rows."""
-    return json.loads((pq.read_schema(path).metadata or {}).get(b"fairgen", b"{}"))
+    """The facts that `write` stored beside the rows.
+
+    Raises:
+        FairgenError: the file is damaged.
+    """
+    with whole(path):
+        found = json.loads((schema(path).metadata or {}).get(b"fairgen", b"{}"))
+        if not isinstance(found, dict):
+            raise ValueError("its facts are no block of keys")
+        return found
 
 
 def count(path: Path) -> int:
@@ -72,8 +92,13 @@ def matrix(table: pa.Table, column: str) -> np.ndarray:
 
 
 def schema(path: Path) -> pa.Schema:
-    """The columns of a file, with the metadata of its writer."""
-    return pq.read_schema(path)
+    """The columns of a file, with the metadata of its writer.
+
+    Raises:
+        FairgenError: the file is damaged.
+    """
+    with whole(path):
+        return pq.read_schema(path)
 
 
 def image_column(found: pa.Schema) -> str | None:

@@ -15,7 +15,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from fairgen.core import crops, image_decoding, images, job, parquet
+from fairgen.core import crops, image_decoding, images, job, lineage, parquet
 from fairgen.core.errors import FairgenError
 from fairgen.core.progress import counted
 from fairgen.core.seeds import seed_of
@@ -250,10 +250,11 @@ def work(settings: Index, files: Files) -> None:
     page = ingest_report.page(audit)
     job.log.info("audit\n%s", page)
     check(total, rows, rejects, settings, words)
+    schema = pa.schema([*SCHEMA, *((name, pa.string()) for name in settings.beside.columns())])
+    lineage.of_data(settings.dataset, ([row[name] for name in schema.names] for row in rows))
     for line in [*ingest_report.warnings(audit), *settings.beside.gaps(rows, settings.dataset)]:
         job.log.warning(line)
     ingest_report.write(audit, page, files.audit, files.page)
-    schema = pa.schema([*SCHEMA, *((name, pa.string()) for name in settings.beside.columns())])
     parquet.write(
         files.index, pa.table({k: [r[k] for r in rows] for k in schema.names}, schema), {"root": str(root)}
     )

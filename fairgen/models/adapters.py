@@ -62,6 +62,8 @@ def read_facts(path: Path) -> dict[str, Any]:
     try:
         with safe_open(file, framework="numpy") as stored:
             facts = json.loads((stored.metadata() or {})["fairgen"])
+        if not is_facts(facts):
+            raise ValueError("its metadata are damaged")
     except Exception as error:  # whatever safetensors says about other files
         reason = "no metadata of fairgen" if isinstance(error, KeyError) else " ".join(str(error).split())
         raise FairgenError(f"{file} is no adapter of fairgen ({reason}); {WANTED}") from error
@@ -77,6 +79,14 @@ def read_facts(path: Path) -> dict[str, Any]:
             f"{path}: {file.name} holds no adapter of cluster {cluster}; it holds {holds(facts)}"
         )
     return facts["clusters"][cluster] if cluster else facts
+
+
+def is_facts(facts: Any) -> bool:
+    """Whether facts are a block of keys, and those of a group's clusters, too."""
+    clusters = facts.get("clusters", {}) if isinstance(facts, dict) else None
+    return isinstance(clusters, dict) and all(
+        name.isdecimal() and isinstance(own, dict) for name, own in clusters.items()
+    )
 
 
 def holds(facts: dict[str, Any]) -> str:

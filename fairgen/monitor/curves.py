@@ -7,10 +7,41 @@ import math
 from pathlib import Path
 from typing import Any
 
+from fairgen.core import schemas
+from fairgen.core.errors import FairgenError
 from fairgen.core.workfolder import place
 
 POINTS = 200  # of a curve, at most
 SUFFIX = ".curves.json"
+CURVES = {"type": "object", "additionalProperties": {"type": "array", "items": {"type": ["number", "null"]}}}
+STEPS = {"type": "array", "items": {"type": "number"}}
+SAMPLE = {
+    "type": "object",
+    "properties": {
+        "step": {"type": "number"},
+        "images": {"type": "array", "items": {"type": "string"}},
+        "near_copies": {"type": "number"},
+        "near_copies_held_out": {"type": ["number", "null"]},
+    },
+    "required": ["step", "images", "near_copies"],
+}
+RUN = {
+    "type": "object",
+    "properties": {
+        "name": {"type": "string"},
+        "phase": {"type": "string"},
+        "steps": {"type": "integer"},
+        "training": {**CURVES, "properties": {"step": STEPS}},
+        "looks": {**CURVES, "properties": {"step": STEPS}},
+        "samples": {"type": "array", "items": SAMPLE},
+    },
+    "required": ["name", "phase", "training", "looks"],
+}
+SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {"done": {"type": "boolean"}, "runs": {"type": "array", "items": RUN}},
+    "required": ["runs"],
+}
 
 
 def beside(artifact: Path) -> Path:
@@ -19,12 +50,40 @@ def beside(artifact: Path) -> Path:
 
 
 def read(artifact: Path, lineage: str) -> dict[str, Any] | None:
-    """The curves of an artifact; None if there are none, or they are of another lineage's training."""
+    """The curves of an artifact; None if there are none, or they are of another lineage's training.
+
+    Raises:
+        FairgenError: they are of this training, and damaged.
+    """
     try:
         found = json.loads(beside(artifact).read_text())
     except (OSError, ValueError):
         return None
-    return found if isinstance(found, dict) and found.get("lineage") == lineage else None
+    if not isinstance(found, dict) or found.get("lineage") != lineage:
+        return None
+    wrong = schemas.problems(found, SCHEMA, str(beside(artifact))) or uneven(found, beside(artifact))
+    if wrong:
+        raise FairgenError(f"{wrong[0]}: the curves were changed; delete the file, it is no part of a result")
+    return found
+
+
+def uneven(found: dict[str, Any], path: Path) -> list[str]:
+    """Curves that have not a value for each of their steps, a line each."""
+    return [
+        f"{path}: runs.{number}.{part}.{name} has {len(values)} values for"
+        f" {len(run[part].get('step', []))} steps"
+        for number, run in enumerate(found["runs"])
+        for part in ("training", "looks")
+        for name, values in run[part].items()
+        if len(values) != len(run[part].get("step", []))
+    ]
+
+
+def partial(found: dict[str, Any]) -> str:
+    """That curves are of a training which was interrupted, and not gone on with under the same watch; "" for
+    whole ones.
+    """
+    return "" if found.get("done", True) else "its training was interrupted, and the rest was not watched"
 
 
 def write(path: Path, document: dict[str, Any]) -> None:

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fairgen.core import lineage
+from fairgen.core import job, lineage
+from fairgen.core.errors import FairgenError
 from fairgen.monitor import curves
 from fairgen.report.charts import Series
 
@@ -22,6 +23,7 @@ FIGURES = {  # of a run the first that it has, with what it is called
 }
 SHOWN = 4  # images of an adapter at a step
 MOST = 3_000_000  # characters of all these images
+PARTIAL = "partial"  # of a run: its training was watched to an interruption only
 VALIDATION = "validation_"  # begins what classifiers' weights are selected by; it comes before the loss
 
 
@@ -78,10 +80,10 @@ def sketches(shown: list[Training]) -> tuple[list[Sketch], int]:
     found, size, left_out = [], 0, 0
     for method, place, run in shown:
         name, line = called(method, place, run)
-        for sample in run["samples"]:
+        for sample in run.get("samples", ()):
             images = sample["images"][:SHOWN]
             size += sum(map(len, images))
-            words = f"{name}, {line}: after {sample['step']} of {run['steps']} steps"
+            words = f"{name}, {line}: after {sample['step']} of {run.get('steps', '?')} steps"
             if size <= MOST:
                 found.append(Sketch(words, images, near(sample)))
             left_out += size > MOST
@@ -113,7 +115,19 @@ def runs(
             own = (lineage.read(artifact) or {}).get("hash", "")
             if made_from is None or own in made_from:
                 place = str(artifact.relative_to(folder).with_suffix(""))
-                yield from ((place, run) for run in (curves.read(artifact, own) or {}).get("runs", []))
+                yield from ((place, run) for run in whole_runs(artifact, own))
+
+
+def whole_runs(artifact: Path, own: str) -> list[dict[str, Any]]:
+    """The runs beside an artifact of a lineage, each with whether its training was watched to its end; none,
+    with a warning, where the file is damaged.
+    """
+    try:
+        found = curves.read(artifact, own) or {}
+    except FairgenError as error:
+        job.warn(f"left out: {error}")
+        return []
+    return [{**run, PARTIAL: bool(curves.partial(found))} for run in found.get("runs", [])]
 
 
 def curve(run: dict[str, Any]) -> tuple[str, list[float], list[float]]:
@@ -134,6 +148,9 @@ def called(method: str, place: str, run: dict[str, Any]) -> tuple[str, str]:
     phase and seed.
     """
     first, *rest = place.split("/")
+    if run.get(PARTIAL):
+        name, line = called(method, place, {**run, PARTIAL: False})
+        return name, f"{line}, interrupted: the rest of {run.get('steps', 'its')} steps was not watched"
     if first == "adapters":
         group, _, cluster = run["name"].rpartition("/")
         kept = f", step {run['selected_step']} kept" if "selected_step" in run else ""

@@ -18,6 +18,8 @@ from fairgen.core.settings import canonical
 
 # of a large file so many blocks of so many bytes are looked at, and its start and end
 SAMPLES, SAMPLE = 64, 1 << 14
+INDEX = "index.parquet"  # what was read of the user's files
+Reader = Callable[[Any], lineage.Record | None]
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,7 @@ class Ancestry:
             )
 
         of.stage = stage  # type: ignore[attr-defined]
+        of.known = self  # type: ignore[attr-defined]
         return of
 
     @cached_property
@@ -107,6 +110,12 @@ class Ancestry:
         return made.hash if made else ""
 
 
+def within(workflow: Any) -> Ancestry | None:
+    """The lineages of a workflow that is fairgen's, or has it as a module; None for another one."""
+    given = (rule.params.get("lineage") for rule in workflow.rules)
+    return next((function.known for function in given if hasattr(function, "known")), None)
+
+
 def made_by(rule: Any, path: str) -> bool:
     """Whether a file is an output of a rule; logs and benchmarks, which snakemake counts too, are no
     artifacts.
@@ -160,7 +169,11 @@ def _watching(check: Callable[[Any], Any], known: Ancestry) -> Callable[[Any], A
         await check(dag)
         if dag.workflow.is_main_process:
             _force(dag, [path async for path in unmade(dag)], "the last attempt failed or was cut short")
-            _force(dag, [path async for path in foreign(dag, known)], "of another config or code, or damaged")
+            read = cache(lambda path: lineage.read(Path(path)))
+            found = [path async for path in foreign(dag, known, read)]
+            _force(dag, found, "of another config or code, or damaged")
+            found = [path async for path in behind(dag, read)]
+            _force(dag, found, "made before the files of its data set changed")
 
     check_incomplete.original = check  # type: ignore[attr-defined]
     return check_incomplete
@@ -174,7 +187,7 @@ def _force(dag: Any, paths: list[Any], why: str) -> None:
         dag.forcefiles.update(paths)
 
 
-async def foreign(dag: Any, known: Ancestry) -> Any:
+async def foreign(dag: Any, known: Ancestry, read: Reader) -> Any:
     """Yield outputs whose own record says another lineage, and those that have none though their kind can
     hold one (damaged).
 
@@ -193,8 +206,24 @@ async def foreign(dag: Any, known: Ancestry) -> Any:
             wanted = known.made(job.rule, job.wildcards_dict).hash
             for path in job.output:
                 readable = Path(path).suffix in lineage.READERS and await path.exists()
-                if readable and (lineage.read(Path(path)) or {}).get("hash") != wanted:
+                if readable and (read(path) or {}).get("hash") != wanted:
                     yield path
+
+
+async def behind(dag: Any, read: Reader) -> Any:
+    """Yield outputs that come of another state of a data set than its index, which was made anew alone."""
+    records = {}
+    for job in dag.jobs:
+        for path in job.output:
+            if Path(path).suffix in lineage.READERS and await path.exists():
+                records[path] = read(path)
+    current: dict[str, str] = {}
+    for path, record in records.items():
+        if Path(path).name == INDEX:
+            current |= lineage.data_of(record)
+    for path, record in records.items():
+        if any(current.get(name, digest) != digest for name, digest in lineage.data_of(record).items()):
+            yield path
 
 
 async def unmade(dag: Any) -> Any:

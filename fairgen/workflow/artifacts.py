@@ -25,7 +25,14 @@ def weight_files(place: str) -> list[str]:
     found = sorted(Path(folder, name) for folder, _, names in folders for name in names)
     found = [path for path in found if path.suffix in FILES]
     found = [Path(place)] if Path(place).is_file() else found
-    return [os.path.relpath(path) for path in found]
+    return [named(path) for path in found]
+
+
+def named(path: Path) -> str:
+    """A file as snakemake records it: from the working folder what lies in it, or was named so, and by its
+    whole path what lies elsewhere, so that a project may be copied to another depth.
+    """
+    return str(path) if path.is_absolute() and not path.is_relative_to(Path.cwd()) else os.path.relpath(path)
 
 
 class Paths:

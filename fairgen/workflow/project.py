@@ -19,7 +19,7 @@ BROUGHT = PACKAGE / "project"  # what a wheel brings
 PLACES = ("Snakefile", "workflow/Snakefile")  # where snakemake looks in the working folder, of its places
 CONFIG = "config.yaml"
 # what runs it from any folder: -P lets no module in the working folder stand for one of the same name
-SNAKEMAKE = (sys.executable, "-P", "-m", "snakemake")
+SNAKEMAKE = (sys.executable, "-P", str(PACKAGE / "workflow/start.py"))
 
 
 def folder() -> Path:

@@ -2,14 +2,13 @@
 clusters, its own assets, and what is there of replicates.
 """
 
-import os
 from pathlib import Path
 from typing import Any
 
 from fairgen.core import lineage
 from fairgen.workflow import compared
 from fairgen.workflow.ancestry import Ancestry
-from fairgen.workflow.artifacts import Paths
+from fairgen.workflow.artifacts import Paths, named
 
 ASSETS = Path(__file__).parents[1] / "report/page"  # templates, style and script
 
@@ -66,4 +65,4 @@ class ReportInputs:
 
     def assets(self, w: Any) -> list[str]:
         """Templates, style and script, so that an edit of them makes the page again."""
-        return sorted(os.path.relpath(path) for path in ASSETS.iterdir() if path.is_file())
+        return sorted(named(path) for path in ASSETS.iterdir() if path.is_file())

@@ -8,6 +8,7 @@ import recorded
 
 import fairgen
 from fairgen.api.adapter import Adapter, read
+from fairgen.core.errors import FairgenError
 from fairgen.models import adapters
 
 
@@ -36,6 +37,41 @@ def test_curves_of_another_training_are_none(found: list[Adapter], change: dict 
     file = found[0].path.with_suffix(".curves.json")
     file.write_text("{" if change is None else json.dumps(json.loads(file.read_text()) | change))
     assert found[0].curves is None
+
+
+def test_curves_of_an_interrupted_training_are_told(found: list[Adapter]) -> None:
+    """The training went on without a watch: they end before it does."""
+    assert found[0].curves.attrs["partial"] == ""
+    file = found[0].path.with_suffix(".curves.json")
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"done": False}))
+    with pytest.warns(UserWarning, match="to step 6: its training was interrupted"):
+        assert found[0].curves.attrs["partial"]
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"runs": None}, "runs: this is nothing"),
+        ({"runs": [{"name": "a", "phase": "adapt", "training": {}}]}, "runs.0.looks: the key is missing"),
+        (
+            {"runs": [{"name": "a", "phase": "", "training": {"step": [1], "loss": []}, "looks": {}}]},
+            "runs.0.training.loss has 0 values for 1 steps",
+        ),
+    ],
+)
+def test_damaged_curves_are_one_line(found: list[Adapter], change: dict, told: str) -> None:
+    file = found[0].path.with_suffix(".curves.json")
+    file.write_text(json.dumps(json.loads(file.read_text()) | change))
+    with pytest.raises(FairgenError, match=told) as raised:
+        _ = found[0].curves
+    assert "\n" not in str(raised.value)
+
+
+def test_damaged_facts_are_one_line(tmp_path: Path) -> None:
+    for number, facts in enumerate([{"images": "many"}, {"images": 1, "settings": 5}, {"kind": "lora"}]):
+        adapters.write_empty(path := tmp_path / f"{number}.safetensors", facts)
+        with pytest.raises(FairgenError, match=r"the file is damaged; train it again"):
+            read(path, "a")
 
 
 def test_of_a_shared_batch_each_adapter_has_its_own_curves_and_place(tmp_path: Path) -> None:

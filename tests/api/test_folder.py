@@ -132,6 +132,27 @@ def test_a_part_of_the_folder_does(place: Path, tmp_path: Path) -> None:
         found.adapters("lora")
 
 
+@pytest.mark.parametrize("record", [{"hash": "ab", "sources": 5}, {"hash": 1}, 5], ids=str)
+def test_a_damaged_record_is_one_line(place: Path, record: object) -> None:
+    file = place / "worst_group.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "lineage": record}))
+    with pytest.raises(FairgenError, match=r"lineage: .*; make it again|lineage: .*: the file was changed"):
+        fairgen.open(place)
+
+
+def test_what_saw_other_files_of_the_data_set_is_refused(place: Path) -> None:
+    """Of the same config and code: only the index was made again after images had changed."""
+    recorded.of_data(place / "worst_group.json", "birds=01")
+    recorded.of_data(place / "index.parquet", "birds=02")
+    recorded.of_data(place / "bias-0.9/split.parquet", "birds=01")
+    found = fairgen.open(place)
+    assert len(found.split()) == 2
+    with pytest.raises(FairgenError, match=r"index\.parquet and .* different states of the data set birds"):
+        _ = found.index
+    with pytest.warns(UserWarning, match="different states"):
+        _ = fairgen.open(place, strict=False).index
+
+
 def test_a_result_that_does_not_say_its_sources_is_announced(place: Path) -> None:
     file = place / "worst_group.json"
     document = json.loads(file.read_text())
@@ -148,6 +169,7 @@ def test_a_result_that_does_not_say_its_sources_is_announced(place: Path) -> Non
         (lambda r: r.selection("lorra"), "unknown method 'lorra'; did you mean lora?"),
         (lambda r: r.selection("erm"), "erm draws no images; those that do: vanilla, lora"),
         (lambda r: r.split(0.95), "unknown bias ratio 0.95; there are 0.9"),
+        (lambda r: r.metrics("lora", seed=True), "unknown seed True; the result has 0, 1"),
         (lambda r: r.predictions("lora", seed=7), "unknown seed 7; the result has 0, 1"),
         (lambda r: fairgen.open(r.path.parent), r"holds no worst_group.json; there are results in .*/birds"),
         (

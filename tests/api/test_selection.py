@@ -69,6 +69,23 @@ def test_a_files_footer_is_read_once(found: Selection, monkeypatch: pytest.Monke
         selection.encoded(path, len(wanted))
 
 
+def test_a_damaged_picture_is_one_line(found: Selection) -> None:
+    """The page of a file is damaged, or what it holds is no picture, or the file was cut short."""
+    images = found.images("b", kept=None)
+    content = images[0].file.read_bytes()
+    ways = (content.replace(b"IHDR", b"IHDX"), content.replace(b"IDAT", b"IDAX"), content[:3000])
+    for image, damaged in zip(images, ways, strict=True):
+        image.file.write_bytes(damaged)
+        with pytest.raises(FairgenError, match=r"b\.parquet is damaged .*; delete it"):
+            _ = image.image
+
+
+def test_a_limit_is_a_number_of_images(found: Selection) -> None:
+    assert found.images(limit=0) == []
+    with pytest.raises(FairgenError, match="limit -1: give a number of images"):
+        found.images(limit=-1)
+
+
 def test_unknown_groups_and_images_are_told(found: Selection) -> None:
     with pytest.raises(FairgenError, match="unknown group 'c'"):
         found.images("c")

@@ -1,6 +1,7 @@
 """The `fairgen` command and its subcommands."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -105,3 +106,55 @@ def test_a_package_without_its_workflow_is_told(
         error = capsys.readouterr().err
         assert error.startswith(f"fairgen {words[0]}: no Snakefile here, and none in {tmp_path}/site: ")
         assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["init", "run", "export", "check", "verify", "estimate", "push"])
+def test_ctrl_c_is_one_line(
+    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    """Also while what a subcommand needs is being imported."""
+
+    def interrupted(name: str) -> None:
+        assert name == f"fairgen.commands.{command}"
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "import_module", interrupted)
+    with pytest.raises(SystemExit) as ended:
+        cli.main([command, "x", "y"])
+    assert ended.value.code == 130
+    assert capsys.readouterr().err == f"fairgen {command}: stopped by the user\n"
+
+
+def test_ctrl_c_while_snakemake_starts_is_one_line(tmp_path: Path) -> None:
+    """A package of its name stands for one that takes long to be imported."""
+    (tmp_path / "snakemake").mkdir()
+    (tmp_path / "snakemake/__init__.py").write_text("raise KeyboardInterrupt")
+    done = subprocess.run(
+        [*project.SNAKEMAKE, "-n"], env={"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr.count("\n")) == (130, 1)
+    assert "stopped by the user" in done.stderr
+
+
+def test_a_pipe_that_is_closed_is_no_error() -> None:
+    """`fairgen run --help | head -0`: what is written when nobody reads any more."""
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "fairgen", "run", "--help"]
+    done = subprocess.run(command, cwd=PROJECT, stdout=write, stderr=subprocess.PIPE, text=True)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+@pytest.mark.parametrize("command", ["run", "watch", "init", "verify"])
+def test_a_deleted_folder_is_told(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert cli.main([command, "x"]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith(f"fairgen {command}: the folder that this was called in is gone")
+    assert said.count("\n") == 1
+    monkeypatch.chdir(tmp_path)

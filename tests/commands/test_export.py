@@ -2,18 +2,20 @@
 
 import json
 import os
+import re
 from pathlib import Path
 
 import exporting
 import miniatures
 import pytest
+import recorded
 import single_files
 import torch
 from exporting import base_of
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from fairgen import cli
-from fairgen.core import safetensors_header
+from fairgen.core import parquet, safetensors_header
 from fairgen.embedded import tiny
 from fairgen.models import adapters, base_model, classifier, diffusion, lora, text_encoders
 
@@ -31,6 +33,105 @@ def answer(unet: torch.nn.Module, base: base_model.Base) -> torch.Tensor:
 def adapter_of(base: base_model.Base, kind: str, path: Path) -> torch.Tensor:
     """Write an adapter with random weights; returns its denoiser's answer."""
     return answer(exporting.adapter_of(base, kind, path), base)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small LoRA file of a base that is not there, as a run stores it."""
+    path = tmp_path_factory.mktemp("lora") / "a.safetensors"
+    facts = {**exporting.ABOUT, "kind": "lora", "base": "some/base@c0ffee"}
+    state = {"unet.x.to_q.lora_A.weight": torch.ones(2, 4), "unet.x.to_q.lora_B.weight": torch.ones(4, 2)}
+    adapters.write_lora(path, state, facts, {"unet": lora.lora_config(2, 5, False, ["to_q"])})
+    return path
+
+
+def changed(trained: Path, place: Path, facts: object, metadata: dict[str, str] | None = None) -> Path:
+    """The same with other facts, or other metadata."""
+    found = {**safetensors_header.metadata(trained), "fairgen": json.dumps(facts), **(metadata or {})}
+    save_file(load_file(trained), place, metadata=found)
+    return place
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        *((name, f"{name}: the key is missing") for name in ("images", "base", "kind", "group", "cluster")),
+        *((name, f"{name}: the key is missing") for name in ("prompt", "rank", "alpha", "dora")),
+        ({"images": "many"}, "images: .* a whole number is expected"),
+        ({"alpha": 0}, "alpha: 0 is less than or equal to the minimum"),
+        ({"alpha": 9}, "lora_alpha 5 for unet in one place and 9 in another"),
+        ({"rank": 3}, "says r 2 for unet in one place and 3"),
+        ({"group": "../../a"}, r"group: '../../a' does not do"),
+        ([], "its metadata are damaged"),
+        ({"clusters": {"1": 5}}, "its metadata are damaged"),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("layout", ["diffusers", "kohya"])
+def test_damaged_facts_are_one_line(
+    trained: Path, tmp_path: Path, change: object, told: str, layout: str, capsys: pytest.CaptureFixture
+) -> None:
+    facts = adapters.read_facts(trained)
+    if isinstance(change, str):
+        del facts[change]
+    path = changed(trained, tmp_path / "a.safetensors", facts | change if isinstance(change, dict) else facts)
+    if isinstance(change, list):
+        path = changed(trained, path, change)
+    assert cli.main(["export", str(path), str(tmp_path / "out"), "--layout", layout]) == 1
+    said = capsys.readouterr().err
+    assert re.search(told, said) and said.count("\n") == 1
+
+
+def test_scales_that_contradict_the_tensors_are_refused(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    """Each place says the same, and the tensors another."""
+    facts, path = adapters.read_facts(trained), tmp_path / "a.safetensors"
+    for config, more, told in (
+        (
+            lora.lora_config(3, 5, False, ["to_q"]),
+            {"rank": 3},
+            "rank 3, and unet.x.to_q.lora_A.weight has rank 2",
+        ),
+        (lora.lora_config(2, 5, True, ["to_q"]), {"dora": True}, "that it is a DoRA, and its tensors"),
+        ({}, {}, ""),
+    ):
+        named = json.dumps({f"unet.{name}": value for name, value in config.items()})
+        changed(trained, path, facts | more, {"lora_adapter_metadata": named if config else "5"})
+        assert cli.main(["export", str(path), str(tmp_path / "out")]) == 1
+        assert (told or "lora_adapter_metadata are missing or damaged") in capsys.readouterr().err
+
+
+def test_weights_that_are_not_finite_are_refused(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    state, path = load_file(trained), tmp_path / "a.safetensors"
+    state["unet.x.to_q.lora_B.weight"][1, 1] = float("nan")
+    save_file(state, path, metadata=safetensors_header.metadata(trained))
+    for layout in ("diffusers", "kohya", "comfyui", "a1111"):
+        assert cli.main(["export", str(path), str(tmp_path / "out"), "--layout", layout]) == 1
+        assert "1 of 8 numbers of unet.x.to_q.lora_B.weight are not finite" in capsys.readouterr().err
+
+
+def test_an_adapter_that_was_changed_after_its_samples_were_drawn_is_refused(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    file, samples = tmp_path / "lora/adapters/g/1.safetensors", tmp_path / "lora/samples/g.parquet"
+    for path in (file, samples):
+        path.parent.mkdir(parents=True)
+    facts = adapters.read_facts(trained)
+    with recorded.job("ada"):
+        adapters.write_lora(file, load_file(trained), facts, adapters.read_configs(trained))
+    with recorded.job("5a", file):
+        drawn = {"cluster": [1], "adapter_hash": [adapters.digest(file)], "borrowed_from": [""]}
+        parquet.write(samples, drawn)
+    assert cli.main(["export", str(file), str(tmp_path / "out")]) == 0
+    content = bytearray(file.read_bytes())
+    content[-2] ^= 1
+    file.write_bytes(content)
+    capsys.readouterr()
+    assert cli.main(["export", str(file), str(tmp_path / "again")]) == 1
+    assert "is not the file that the samples beside it were drawn with" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("architecture", ["sd15", "sdxl"])

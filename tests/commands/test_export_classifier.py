@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 from fairgen import cli
 from fairgen.commands.exports import card, onnx_file
-from fairgen.core import lineage
+from fairgen.core import lineage, safetensors_header
 from fairgen.models import classifier
 
 SETTINGS = classifier.Classifier("resnet10t", {"channels": [8, 8, 16, 16], "stem_width": 8}, False, 32)
@@ -207,3 +208,22 @@ def test_what_cannot_be_exported_is_one_line(
     assert export(model, tmp_path / "out", "--layout", "onnx") == 1
     assert "onnxruntime answers otherwise than torch" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("layout", ["timm", "onnx"])
+def test_a_network_that_has_diverged_or_says_nonsense_is_refused(
+    tmp_path: Path, layout: str, capsys: pytest.CaptureFixture
+) -> None:
+    path = saved(tmp_path / "model.safetensors")
+    state, known = load_file(path), safetensors_header.metadata(path)
+    name = sorted(state)[0]
+    save_file({**state, name: state[name] / 0}, path, metadata=known)
+    assert cli.main(["export", str(path), str(tmp_path / "out"), "--layout", layout]) == 1
+    assert f"numbers of {name.removeprefix('net.')} are not finite" in capsys.readouterr().err.replace(
+        "net.", ""
+    )
+    facts = json.dumps({**json.loads(known["fairgen"]), "classes": "dark"})
+    save_file(state, path, metadata={**known, "fairgen": facts})
+    assert cli.main(["export", str(path), str(tmp_path / "out"), "--layout", layout]) == 1
+    said = capsys.readouterr().err
+    assert "classes: " in said and "a list is expected" in said and said.count("\n") == 1

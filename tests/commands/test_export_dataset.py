@@ -12,6 +12,7 @@ import audited
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import recorded as recorded_results
 import yaml
 from PIL import Image
 
@@ -44,6 +45,49 @@ def recorded(place: Path, of: str = HASH) -> None:
     audit = json.loads((place / "audit.json").read_text())
     record = {"hash": "3" * 16, "sources": f"{'1' * 16} {of}"}
     (place / "audit.json").write_text(json.dumps({**audit, "lineage": record}))
+
+
+@pytest.fixture
+def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A recorded folder of results, opened from where its run was started."""
+    folder = recorded_results.write(tmp_path)
+    values = {"group": ["a", "b"], "target": ["first", "second"], "bias": ["left", "right"]}
+    with recorded_results.job("1d"):
+        parquet.write(folder / "index.parquet", values)
+    audit = folder / "bias-0.9/lora/audit.json"
+    about = {"sampled": 3, "kept": 2, "accepted": 2 / 3}
+    audit.write_text(json.dumps({**json.loads(audit.read_text()), "groups": {"a": about, "b": about}}))
+    for file in folder.glob("*/*/audit.json"):
+        file.rename(file.with_name("no-audit.json"))
+    monkeypatch.chdir(tmp_path)
+    return folder
+
+
+@pytest.mark.parametrize("owner", ["bias-0.9/lora", "any/vanilla"])
+def test_labels_of_another_config_are_refused(
+    made: Path, owner: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever the set was drawn from: what the base draws knows no index, but the comparison knows both."""
+    assert export(made / owner / "selection.parquet", made / "out") == 0
+    values = {"group": ["a", "b"], "target": ["second", "first"], "bias": ["right", "left"]}
+    with recorded_results.job("0dd"):
+        parquet.write(made / "index.parquet", values)
+    capsys.readouterr()
+    assert export(made / owner / "selection.parquet", made / "again") == 1
+    told = capsys.readouterr().err
+    assert "index.parquet is not what" in told and told.count("\n") == 1
+    assert not (made / "again").exists()
+
+
+@pytest.mark.parametrize("changed", ["index.parquet", "bias-0.9/lora/samples/b.parquet"])
+def test_a_mixture_of_two_states_of_the_data_is_refused(
+    made: Path, changed: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("index.parquet", "bias-0.9/lora/selection.parquet", "bias-0.9/lora/samples/b.parquet"):
+        recorded_results.of_data(made / name, "birds=02" if name == changed else "birds=01")
+    assert export(made / "bias-0.9/lora/selection.parquet", made / "out") == 1
+    told = capsys.readouterr().err
+    assert "were made from different states of the data set birds" in told and told.count("\n") == 1
 
 
 def export(*words: object) -> int:

@@ -4,7 +4,10 @@ one.
 
 import argparse
 import io
+import json
+import os
 import pickle
+import re
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -276,3 +279,47 @@ def test_mistakes_and_the_hubs_answers_are_one_line(
     (folder / record.RECORD).write_text("{")
     assert push(folder, "me/birds") == 1
     assert "fairgen.json is damaged; export the folder again" in faults(capsys)[0]
+
+
+@pytest.mark.parametrize("name", ["pipe", card.CARD, record.RECORD, "data/model.safetensors"])
+def test_a_pipe_is_refused_and_not_waited_for(folder: Path, name: str, capsys: pytest.CaptureFixture) -> None:
+    (folder / name).unlink(missing_ok=True)
+    os.mkfifo(folder / name)
+    assert push(folder, "me/it") == 1
+    assert faults(capsys) == [f"{name} is no plain file; take it out"]
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"files": []}, "files: .* a block of keys is expected"),
+        ({"files": {"a": 5}}, "files.a: this is the number 5"),
+        ({"repository": "zzz"}, "repository: 'zzz' is none of model, dataset"),
+        ({"kind": 5}, "kind: '5' is none of"),
+    ],
+    ids=str,
+)
+def test_a_damaged_record_is_one_line(
+    folder: Path, change: dict, told: str, capsys: pytest.CaptureFixture
+) -> None:
+    file = folder / record.RECORD
+    file.write_text(json.dumps(json.loads(file.read_text()) | change))
+    assert push(folder, "me/it") == 1
+    (line,) = faults(capsys)
+    assert re.search(told, line)
+
+
+def test_keys_and_places_in_a_card_are_told_and_a_licence_is_text(
+    folder: Path, there: hub.Hub, capsys: pytest.CaptureFixture
+) -> None:
+    text = (folder / card.CARD).read_text()
+    (folder / card.CARD).write_text(f"{text}\nlogged in by hf_{'a1B2' * 8}\nkept in /home/me/secret/x\n")
+    assert push(folder, "me/it") == 0
+    out = capsys.readouterr().out
+    assert "holds what looks like a key (hf_a1B…)" in out
+    assert "names a place on a machine (/home/me/secret/x)" in out
+    assert f"hf_{'a1B2' * 8}" not in out
+    for licence in ("5", "[5]", "true"):
+        (folder / card.CARD).write_text(text.replace("license: apache-2.0", f"license: {licence}"))
+        assert push(folder, "me/it") == 1
+        assert "which is no text" in faults(capsys)[0]

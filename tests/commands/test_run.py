@@ -101,3 +101,14 @@ def test_modules_in_the_working_folder_shadow_none(here: Path) -> None:
     assert "fairgen run --cores 1 -- results/birds/report.html" in told
     assert called("estimate", "results/birds/bias-0.95/split.parquet") == "Nothing to be done.\n"
     assert "Nothing to be done" in called("run", "results/birds/index.parquet")
+
+
+def test_what_snakemake_would_only_trace_is_one_line(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    assert cli.main(["run", "birds", "-n", "--configfile", "nope.yaml"]) == 1
+    assert capsys.readouterr().err == "fairgen run: nope.yaml: no such config file; check the path\n"
+    monkeypatch.setattr("os.access", lambda path, mode: False)  # as in a folder of another user's
+    assert cli.main(["run", "birds", "-n"]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith(f"fairgen run: cannot write into {here.resolve()}, ") and said.count("\n") == 1

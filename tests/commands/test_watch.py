@@ -580,3 +580,36 @@ def test_a_real_run_is_watched_to_its_end(workflow: Workflow) -> None:
     last = seen[-1]
     assert [(row.stage, row.done, row.total) for row in last.stages] == [("draw", 1, 1), ("index", 1, 1)]
     assert "2 of 2 jobs" in line(last)
+
+
+def test_a_terminal_without_columns_and_an_impossible_time_are_no_errors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    job = begun("split", 1, NOW, "results/birds/bias-0.95/split.parquet")
+    call(
+        tmp_path,
+        recorded.HERE,
+        recorded.plan(split=1),
+        re.sub(r"^\[(\w+ \w+) \d+ ", r"[\1 99 ", job, flags=re.M),
+    )
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setattr("os.get_terminal_size", lambda *of: os.terminal_size((0, 0)))
+    assert cli.main(["watch", str(tmp_path), "--once"]) == 0
+    assert "fairgen watch" in capsys.readouterr().out
+
+
+def test_a_stopped_call_has_no_error_of_the_jobs_that_it_ended(tmp_path: Path) -> None:
+    """A signal to all of its processes ends jobs before snakemake says that it was one."""
+    output = "results/birds/bias-0.95/split.parquet"
+    for how, shown in (("died with <Signals.SIGTERM: 15>", ""), ("returned non-zero exit status 1", output)):
+        call(
+            tmp_path,
+            recorded.HERE,
+            recorded.plan(split=1),
+            begun("split", 1, NOW, output),
+            error("split", 1, NOW + 1, output, how),
+            recorded.STOPPED,
+            recorded.ENDED,
+        )
+        shot = Watch(tmp_path).snapshot()
+        assert (shot.kind, shown in shot.error, bool(shot.error)) == ("stopped", True, bool(shown))

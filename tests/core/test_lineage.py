@@ -3,6 +3,7 @@ verify`.
 """
 
 import hashlib
+import json
 import shutil
 import subprocess
 import sys
@@ -12,9 +13,10 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
-from workflows import TINY, Workflow, copy_workflow
+from workflows import TINY, Workflow, copy_workflow, planned
 
 from fairgen.core import job, lineage, parquet
 from fairgen.core.errors import FairgenError
@@ -113,6 +115,29 @@ def test_an_input_of_another_lineage_is_refused_by_name_with_the_remedy(tmp_path
     lineage.check_inputs({"index": [other, untracked], "split": [untracked]})
 
 
+def test_inputs_of_two_states_of_a_data_set_are_refused(tmp_path: Path, begun: None) -> None:
+    """A lineage knows of no file of the user's: what was read of them is recorded beside it."""
+    made = {}
+    for name, rows in (
+        ("index", [[1, "a"]]),
+        ("same", [[1, "a"]]),
+        ("changed", [[1, "b"]]),
+        ("other", [[2]]),
+    ):
+        lineage.begin({**GIVEN, "hash": "0123"}, "toy", {})
+        lineage.of_data("more" if name == "other" else "birds", rows)
+        made[name] = tmp_path / f"{name}.parquet"
+        parquet.write(made[name], {"id": [1]})
+    lineage.begin({**GIVEN, "inputs": {"of": ["0123"] * 3}}, "toy", {})
+    lineage.check_inputs({"of": [made["index"], made["same"], made["other"]]})
+    assert lineage.data_of(lineage.current.record()).keys() == {"birds", "more"}
+    for path in write_all(tmp_path).values():  # also as the hash alone
+        assert lineage.data_of(lineage.read(path)) == lineage.data_of(lineage.current.record()), path
+    lineage.begin({**GIVEN, "inputs": {"of": ["0123"] * 2}}, "toy", {})
+    with pytest.raises(FairgenError, match=r"different states of the data set birds.* --forcerun index"):
+        lineage.check_inputs({"of": [made["index"], made["changed"]]})
+
+
 def test_an_artifact_records_all_that_it_comes_from(tmp_path: Path, begun: None) -> None:
     """Directly or not, each once, in every kind that has room: a reader needs no workflow to ask."""
     index, split = tmp_path / "index.parquet", tmp_path / "split.json"
@@ -173,8 +198,47 @@ def test_verify_says_that_a_result_belongs(edited: Workflow) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert (
         done.stdout
-        == f"{SPLIT} and all that it was made from (3 artifacts) belong to the present config and code.\n"
+        == f"{SPLIT} and all that it was made from (3 artifacts) belong to the present config and code, and"
+        " to one state of the data. (Not looked at: the data's own files, and bytes of artifacts.)\n"
     )
+
+
+def test_verify_knows_a_workflow_that_has_fairgen_as_a_module(finished: Workflow, tmp_path: Path) -> None:
+    shutil.copytree(finished.folder / "results", tmp_path / "results")
+    snakefile = """
+from fairgen.workflow.project import snakefile
+
+module fairgen:
+    snakefile: snakefile()
+    config: {}
+
+use rule * from fairgen exclude all as fairgen_*
+"""
+    (tmp_path / "Snakefile").write_text(snakefile)
+    done = verify(Workflow(tmp_path, finished.folder))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(f"{SPLIT} and all that it was made from (3 artifacts) belong")
+    (tmp_path / "Snakefile").write_text("rule one:\n    output: 'x'\n    shell: 'touch x'\n")
+    assert "and has none as a module" in verify(Workflow(tmp_path, finished.folder)).stderr
+
+
+def test_an_index_of_changed_files_leaves_behind_what_was_made_before(edited: Workflow) -> None:
+    """Config and code are the same, so every lineage is; a run of the index alone may have ended there."""
+    path = edited.folder / INDEX
+    table = parquet.read(path)
+    record = json.loads(table.schema.metadata[b"lineage"])
+    assert (
+        record["data"].startswith("birds=") and lineage.read(edited.folder / SPLIT)["data"] == record["data"]
+    )
+    record["data"] = "birds=0dd"
+    metadata = {**table.schema.metadata, b"lineage": json.dumps(record).encode()}
+    pq.write_table(table.replace_schema_metadata(metadata), path)
+    done = verify(edited)
+    assert done.returncode == 1
+    assert f"  split: other files of data set birds than {INDEX} has seen (1 artifact)\n" in done.stdout
+    assert "not of the present config, code and data (1 artifact differs)" in done.stderr
+    # whatever snakemake looks at
+    assert planned(edited, "--rerun-triggers", "code", "--", target=SPLIT)["split"] == 1
 
 
 def test_verify_names_the_setting_that_differs_and_where(edited: Workflow) -> None:

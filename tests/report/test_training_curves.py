@@ -67,6 +67,21 @@ def test_curves_of_another_training_or_without_an_artifact_are_not_shown(
     assert charts(trainings(tmp_path, ["any"], ["lora"], [0], None)) == []
 
 
+def test_an_interrupted_training_is_told_and_a_damaged_file_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    path = trained(tmp_path, "any/lora/adapters/a/0", "1", monkeypatch)
+    write_curves(path, "a/0", [1.0, 0.5])
+    document = json.loads(curves.beside(path).read_text())
+    curves.write(curves.beside(path), {**document, "done": False})
+    ((_, (line,)),) = charts(trainings(tmp_path, ["any"], ["lora"], [0], None))
+    assert line.name == "cluster 0, interrupted: the rest of 2 steps was not watched"
+    for change in ({"runs": [{"name": "a/0"}]}, {"runs": 5}):
+        curves.write(curves.beside(path), document | change)
+        assert charts(trainings(tmp_path, ["any"], ["lora"], [0], None)) == []
+        assert "fairgen: warning: left out: " in capsys.readouterr().err
+
+
 def test_a_run_without_a_point_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_curves(trained(tmp_path, "any/lora/adapters/a/0", "1", monkeypatch), "a/0", [float("nan")])
     assert charts(trainings(tmp_path, ["any"], ["lora"], [0], None)) == []

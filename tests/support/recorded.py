@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import yaml
 from audited import write_samples
 from pictures import photo
@@ -71,6 +72,19 @@ def write(folder: Path) -> Path:
     return place
 
 
+def of_data(path: Path, data: str) -> None:
+    """Let a file say another state of the data that it comes of."""
+    if path.suffix == ".json":
+        document = json.loads(path.read_text())
+        document[lineage.KEY]["data"] = data
+        path.write_text(json.dumps(document))
+        return
+    table = parquet.read(path)
+    record = json.loads(table.schema.metadata[b"lineage"]) | {"data": data}
+    metadata = {**table.schema.metadata, b"lineage": json.dumps(record).encode()}
+    pq.write_table(table.replace_schema_metadata(metadata), path)
+
+
 def trained(place: Path, split: Path) -> list[Path]:
     """Adapters of group a, with curves, and of b, which borrows."""
     files = [place / f"bias-0.9/lora/adapters/{group}/0.safetensors" for group in "ab"]
@@ -100,7 +114,7 @@ def drawn(place: Path, owner: str, parents: list[Path]) -> Path:
         name = f"results/birds/{owner}/samples/{group}.parquet"
         rows += [(f"{group}/{i}", group, 0, name, 0.25 * i, i > 0, "" if i else "low") for i in range(3)]
     with job("5e" if parents else "e5", *files.values()):
-        facts = {"groups": {g: {"kept": 2, "sampled": 3, "accepted": 2 / 3} for g in "ab"}}
+        facts = {"samples": {}, "groups": {g: {"kept": 2, "sampled": 3, "accepted": 2 / 3} for g in "ab"}}
         table = dict(zip(columns, map(list, zip(*rows, strict=True)), strict=True))
         parquet.write(place / owner / "selection.parquet", table, facts)
     return place / owner / "selection.parquet"

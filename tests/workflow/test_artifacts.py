@@ -2,13 +2,13 @@
 selections, weight files.
 """
 
-import os
 from pathlib import Path
 
 import pytest
 from workflows import Wildcards
 
-from fairgen.workflow.artifacts import Paths
+from fairgen.models.checkpoints import locate
+from fairgen.workflow.artifacts import Paths, weight_files
 from fairgen.workflow.stage_settings import settings
 
 CELL = "results/birds/bias-0.9"
@@ -80,7 +80,7 @@ def test_local_backbone_weights_are_an_input(config: dict, tmp_path: Path) -> No
     file = tmp_path / "w.safetensors"
     file.touch()
     changed = {**config, "classifier": {**config["classifier"], "pretrained": str(file)}}
-    assert Paths(changed).backbone(Wildcards(dataset="utkface", method="erm")) == [os.path.relpath(file)]
+    assert Paths(changed).backbone(Wildcards(dataset="utkface", method="erm")) == [str(file)]
     (own,) = Paths(config).backbone(Wildcards(dataset="birds", method="erm"))
     assert own.endswith("fairgen/embedded/weights/backbone/model.safetensors")
     assert Paths(config).backbone(Wildcards(dataset="utkface", method="erm")) == []
@@ -121,3 +121,24 @@ def test_the_file_of_a_single_file_base_is_an_input(config: dict, tmp_path: Path
     given["diffusion"] = {**config["diffusion"], "model": str(file)}
     found = Paths(given).weights("diffusion")(Wildcards(dataset="birds"))
     assert [Path(name).resolve() for name in found] == [file] * there
+
+
+def test_weights_elsewhere_have_one_name_at_every_depth(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Snakemake compares names of inputs: a project that is copied to another depth would run again."""
+    model, names = locate("fairgen:embedded/weights/clip"), []
+    for folder in (tmp_path, tmp_path / "deep/er"):
+        folder.mkdir(parents=True, exist_ok=True)
+        monkeypatch.chdir(folder)
+        weight_files.cache_clear()
+        names.append(weight_files(model))
+    assert names[0] == names[1] and names[0]
+    # what lies in the working folder, or is named from it, keeps that name
+    (tmp_path / "deep/model.safetensors").write_bytes(b"")
+    for place, name in (("../model.safetensors",) * 2, (str(tmp_path / "deep/er/own"), "own/x.json")):
+        if name != place:
+            Path(place).mkdir()
+            Path(place, "x.json").write_text("{}")
+        assert weight_files(place) == [name]
+    weight_files.cache_clear()

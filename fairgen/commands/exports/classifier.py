@@ -6,10 +6,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fairgen.commands.exports import card, classifier_card, public, record
-from fairgen.core import lineage
+from fairgen.commands.exports import card, classifier_card, finite, public, record
+from fairgen.core import lineage, schemas
 from fairgen.core.errors import FairgenError
 from fairgen.models.classifier import Classifier, Network, load, metadata
+
+FACTS: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "classifier": {"type": "object"},
+        "classes": {"type": "array", "minItems": 2, "items": {"type": "string"}},
+        "gradient_steps": {"type": "integer"},
+        "group_labels": {"type": "array", "items": {"type": "string"}},
+    },
+}
 
 
 @dataclass(frozen=True)
@@ -29,7 +39,9 @@ def about(options: Namespace) -> Trained:
         FairgenError: it is none that says what it holds, or the metrics beside it are of other weights.
     """
     path: Path = options.source
+    check_facts(path)
     network, settings, classes = load(path)
+    finite.check(path, network.state_dict())
     digest = record.sha256(path)
     found = measured(path, digest)
     made = lineage.read(path) or {}
@@ -48,6 +60,16 @@ def about(options: Namespace) -> Trained:
         preprocessing={name: [round(float(x), 6) for x in known[name]] for name in ("mean", "std")},
     )
     return Trained(network.cpu(), settings, classes, told)
+
+
+def check_facts(path: Path) -> None:
+    """What the file says of itself is of the right kinds.
+
+    Raises:
+        FairgenError: one line with the first that is not.
+    """
+    if found := schemas.problems(metadata(path), FACTS, str(path)):
+        raise FairgenError(f"{found[0]}; the file is damaged, run finetune again")
 
 
 def measured(path: Path, digest: str) -> dict[str, Any] | None:

@@ -16,14 +16,29 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fairgen.commands.exports import card, croissant, dataset_card, public, record
-from fairgen.core import lineage, parquet
+from fairgen.core import lineage, parquet, schemas
+from fairgen.core.belonging import Belonging
 from fairgen.core.errors import FairgenError
 
 KEPT, REJECTED = "train", "rejected"  # names of the splits
 SHARD = 500 << 20  # bytes of images in a file, as the hub likes them
 COLUMNS = ("id", "cluster", "prompt", "negative_prompt", "seed", "steps", "guidance", "base", "adapter_hash")
 LABELS = ("group", "target", "bias")
+ANY = "any"  # the folder of what no ratio, and so no index, changes
 AGAIN = "give the selection.parquet of a finished run, from the folder that the run was started in"
+
+
+COUNTS = {"kept": {"type": "integer"}, "sampled": {"type": "integer"}, "accepted": {"type": "number"}}
+FACTS: dict[str, Any] = {  # of a selection
+    "type": "object",
+    "properties": {
+        "groups": {
+            "type": "object",
+            "additionalProperties": {"type": "object", "properties": COUNTS, "required": [*COUNTS]},
+        },
+        "samples": {"type": "object", "additionalProperties": {"type": "string"}},
+    },
+}
 
 
 @dataclass(frozen=True)
@@ -63,11 +78,16 @@ def about(options: Namespace) -> Set:
     facts = parquet.facts(path)
     if not {"groups", "samples"} <= facts.keys() or "kept" not in parquet.schema(path).names:
         raise FairgenError(f"{path} is no selection of synthetic images; {AGAIN}")
+    if wrong := schemas.problems(facts, FACTS, str(path)):
+        raise FairgenError(f"{wrong[0]}: the file was changed; {AGAIN}")
     rows = parquet.rows(path)
     missing = [file for file in dict.fromkeys(row["file"] for row in rows) if not Path(file).is_file()]
     if missing:
         raise FairgenError(f"{path}: its images are missing ({missing[0]}); {AGAIN}")
     lineage.check_files(facts["samples"])
+    own = belongs(path)
+    for file in dict.fromkeys(row["file"] for row in rows):
+        own.known(Path(file))
     counts: dict[str, int] = {}
     for row in rows:
         row["number"] = counts[row["file"]] = counts.get(row["file"], -1) + 1
@@ -80,17 +100,42 @@ def labels(path: Path, groups: list[str]) -> Labels:
     """Class and bias value of each group, from the index of the data set that the selection is for.
 
     Raises:
-        FairgenError: it is not there, or does not know a group.
+        FairgenError: it is not there, is of another config or state of the data, or does not know a group.
     """
     index = path.absolute().parents[2] / "index.parquet"
     if not index.is_file():
         raise FairgenError(f"{index} is missing, which says the class and bias value of each group; {AGAIN}")
+    check_index(path, index)
     settings = (lineage.read(index) or {}).get("settings", {})
     found = {row["group"]: row for row in parquet.rows(index, ["group", "target", "bias"])}
     found |= settings.get("groups", {})  # those without a real image, too
     if lost := [group for group in groups if group not in found]:
         raise FairgenError(f"{index} does not know group {lost[0]} of {path}; {AGAIN}")
     return Labels({g: {"target": str(found[g]["target"]), "bias": str(found[g]["bias"])} for g in groups})
+
+
+def belongs(path: Path) -> Belonging:
+    """What a selection records."""
+    return Belonging(path, lineage.read(path) or {})
+
+
+def check_index(path: Path, index: Path) -> None:
+    """The index is that of the selection.
+
+    What the base draws comes of prompts alone and knows no index; its audit and the comparison do, which were
+    made from both.
+
+    Raises:
+        FairgenError: it is of another config, code or state of the data.
+    """
+    own = belongs(path)
+    if path.absolute().parents[1].name != ANY:
+        own.known(index)
+        return
+    others = [belongs(file) for file in (path.with_name("audit.json"), index.with_name("worst_group.json"))]
+    made = [one for one in others if own.record.get("hash") in (one.sources or ())]
+    if made and not any(one.knows(index) for one in made):
+        made[0].known(index)
 
 
 def first_size(rows: list[dict[str, Any]]) -> int:

@@ -12,6 +12,7 @@ from typing import Any
 from fairgen import __version__
 from fairgen.commands.exports import card, public
 from fairgen.core import lineage, parquet
+from fairgen.core.belonging import Belonging
 from fairgen.core.errors import FairgenError
 from fairgen.core.markdown import clean, table
 from fairgen.evaluate import data_card
@@ -95,8 +96,9 @@ def audit(told: Told) -> dict[str, Any] | None:
     if not own_hash or not made:
         return None
     wanted = {g: {name: f[name] for name in ("kept", "sampled")} for g, f in told.facts["groups"].items()}
-    if own != wanted or own_hash not in made.get("sources", "").split():
+    if own != wanted or own_hash not in (lineage.sources_of(made) or ()):
         raise FairgenError(f"{path} is of another selection than {told.selection}; run the workflow again")
+    Belonging(told.selection, lineage.read(told.selection) or {}).about(path)
     return public.facts(found)
 
 
@@ -118,9 +120,11 @@ def filtering(told: Told, found: dict[str, Any] | None) -> str:
     """How the images were chosen, and how many of each group there are."""
     rule = (lineage.read(told.selection) or {}).get("settings", {})
     scores = told.selection.with_name("scores.parquet")
-    scorer = (found or {}).get("scorer") or (
-        parquet.facts(scores)["model"] if scores.is_file() else "not recorded"
-    )
+    scorer = (found or {}).get("scorer")
+    if not scorer and scores.is_file():
+        Belonging(told.selection, lineage.read(told.selection) or {}).known(scores)
+        scorer = parquet.facts(scores)["model"]
+    scorer = scorer or "not recorded"
     kept = Counter(row["group"] for row in told.rows if row["kept"])
     counts = (
         (group, own["target"], own["bias"], f["sampled"], kept[group], data_card.number(f["accepted"]))

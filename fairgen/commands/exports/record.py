@@ -10,10 +10,18 @@ from typing import Any
 
 from fairgen import __version__
 from fairgen.commands.exports.card import CARD
-from fairgen.core import lineage
+from fairgen.core import lineage, schemas
 from fairgen.core.errors import FairgenError
 
 RECORD = "fairgen.json"
+SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "kind": {"enum": ["generator", "classifier", "dataset"]},
+        "repository": {"enum": ["model", "dataset"]},
+        "files": {"type": "object", "additionalProperties": {"type": "string"}},
+    },
+}
 DEPTH = 4  # of a result below the results: data set, scope, method, file
 
 
@@ -70,11 +78,15 @@ def read(folder: Path) -> dict[str, Any] | None:
     """
     try:
         found = json.loads((folder / RECORD).read_text("utf-8"))
-        return found if {"kind", "repository", "files"} <= found.keys() else None
+        if not {"kind", "repository", "files"} <= found.keys():
+            return None
     except FileNotFoundError:
         return None
     except (OSError, ValueError, AttributeError) as error:
         raise FairgenError(f"{folder / RECORD} is damaged; export the folder again") from error
+    if wrong := schemas.problems(found, SCHEMA, str(folder / RECORD)):
+        raise FairgenError(f"{wrong[0]}: it was changed; export the folder again")
+    return found
 
 
 def faults(folder: Path, found: dict[str, Any]) -> list[str]:
