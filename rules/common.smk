@@ -138,6 +138,6 @@ def learner(w):
     return f"fairgen.classify.methods.{method_chain.block(config, w.dataset, w.method, 'finetune')['kind']}"
 
 
-def grows(amount):
+def grows(amount, times=lambda wildcards: 1):
     """Resource function: memory (MB) or time (minutes) for a cluster, once more at every attempt; no setting of the result."""
-    return lambda wildcards, attempt: amount * attempt
+    return lambda wildcards, attempt: amount * attempt * times(wildcards)
