@@ -15,6 +15,7 @@ import argparse
 import json
 import logging
 import os
+import shutil
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -100,7 +101,7 @@ def main(
     try:
         kept.lock(lambda said: print(f"fairgen {stage}: {said}", file=sys.stderr, flush=True))
         made = kept.finished(job.stamp())
-        own_log = open_log(job.options.log, "a" if made else "w")
+        own_log = open_log(job.options.log, made.get("log"))
         use_threads(job.options.settings.get("threads", 1))
         devices.ask(job.options.gpu)
         outputs = made or job.make(work, settings, files, kept)
@@ -110,7 +111,7 @@ def main(
             joblog.done()
         others = job.others(beside) if beside and not made else []
         if others:
-            outputs = kept.finish(outputs, job.stamp())
+            outputs = job.finish(outputs, kept)
             own_log.addFilter(progress_only)
             _work_off(others, lambda other, folder: other.make(work, settings, files, folder))
         for name, path in job.finals.items():
@@ -186,6 +187,14 @@ class Job:
             callback.end(done)
         return temporary
 
+    def finish(self, outputs: dict[str, Path], kept: WorkFolder) -> dict[str, Path]:
+        """Let whole outputs wait for their job, and the log, which snakemake removes before it starts one."""
+        if self.options.log:
+            copied = next(iter(outputs.values())).with_name("job.log")
+            shutil.copyfile(self.options.log, copied)
+            outputs = {**outputs, "log": copied}
+        return kept.finish(outputs, self.stamp())
+
     def others(self, beside: str) -> "list[Job]":
         """The jobs of the other numbers of an option that this process may do, from the next one on."""
         given, own = self.options, int(getattr(self.options, beside))
@@ -220,8 +229,9 @@ def _work_off(jobs: Sequence[Job], make: Callable[[Job, WorkFolder], dict[str, P
             if not kept.finished(job.stamp()):
                 joblog.clock.restart()
                 handler = open_log(job.options.log)
-                kept.finish(make(job, kept), job.stamp())
+                outputs = make(job, kept)
                 joblog.done()
+                job.finish(outputs, kept)
         except Exception as error:
             log.debug("failed", exc_info=error)
             warn(f"{next(iter(job.finals.values()))} is left to its own job ({one_line(error, None)})")

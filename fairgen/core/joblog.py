@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import shutil
 import sys
 import time
 import warnings
@@ -63,15 +64,17 @@ def log_failure(error: Exception, path: Path | None) -> None:
         log.error(one_line(error, None))
 
 
-def open_log(path: Path | None, mode: str = "w") -> logging.Handler:
-    """Write all that is logged from here on to a file too."""
+def open_log(path: Path | None, before: Path | None = None) -> logging.Handler:
+    """Write all that is logged from here on to a file too, after what another file says."""
     log.setLevel(logging.DEBUG)
     logging.captureWarnings(True)
     warnings.simplefilter("default")
     handler: logging.Handler = logging.NullHandler()
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handler = logging.FileHandler(path, mode=mode)
+        if before:
+            shutil.copyfile(before, path)
+        handler = logging.FileHandler(path, mode="a" if before else "w")
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.getLogger().addHandler(handler)
     return handler

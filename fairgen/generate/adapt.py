@@ -8,7 +8,7 @@ With `adapt.process: group` a process that has trained its cluster goes on with 
 no other process does, on the models that it holds (`job.main`).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -70,6 +70,11 @@ def work(settings: Adapt, files: Files, kept: "Callable[[], Kept]" = nothing_kep
     adapters.write(files.adapter, unet, facts | given.facts(settings, given.sizes[0], found), text)
 
 
+def main(argv: Sequence[str] | None = None) -> None:
+    """The command line; all slots of a call have one `Kept`."""
+    kept = cache(nothing_kept)
+    job.main(lambda settings, files: work(settings, files, kept), Adapt, Files, argv, beside="cluster")
+
+
 if __name__ == "__main__":
-    one = cache(nothing_kept)
-    job.main(lambda settings, files: work(settings, files, one), Adapt, Files, beside="cluster")
+    main()

@@ -18,6 +18,7 @@ from fairgen.generate.latents import Latents
 from fairgen.generate.recipe import Adapt
 from fairgen.models import base_model, diffusion, stacked_lora, text_encoders
 from fairgen.models.conditioning import Conditioning
+from fairgen.models.regions import compile_regions
 
 Weights = list[torch.nn.Parameter]
 Trainable = Callable[[torch.nn.Module, Adapt], Weights]
@@ -67,6 +68,8 @@ class Kept:
         """
         if self.unet is None:
             self.unet, self.weights = begun(settings, base, seed, trainable)
+            if settings.recipe.compile:
+                compile_regions(self.unet)
             return self.unet, self.weights
         if settings.kind == "lora":
             fresh = self._new_layers(settings, seed, trainable)

@@ -25,6 +25,8 @@ def adapt(job: Job) -> Config:
     found = chosen(job.block("adapt"))
     found = {k: v for k, v in found.items() if k not in ("shared", "process")}
     found = {k: v for k, v in found.items() if k not in NEUTRAL or v != NEUTRAL[k]}
+    if "recipe" in found:
+        found["recipe"] = {k: v for k, v in found["recipe"].items() if (k, v) != ("compile", False)}
     return {
         **found,
         "base": base(job),
