@@ -1,4 +1,4 @@
-"""Which blocks of a network are compiled, where the compiled code lies, and that a training agrees with one without."""
+"""Which blocks of a network are compiled, where their code lies, and that trainings agree with plain ones."""
 
 import sys
 from pathlib import Path
