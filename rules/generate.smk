@@ -44,8 +44,8 @@ rule adapt:
     resources:
         gpu=paths.gpus,
         mem_mb=grows(24000),
-        runtime=grows(240, paths.together),
-        together=paths.together,
+        runtime=grows(240, together),
+        together=together,
     params:
         settings=settings("adapt"),
         code=code("adapt"),
