@@ -3,14 +3,19 @@
     python benchmarks/adapt.py
     python benchmarks/adapt.py --device cuda
     python benchmarks/adapt.py --peer diffusers/examples/dreambooth
+    python benchmarks/adapt.py --device cuda --batches 4 8 16 32 64 --compiled --steps 30 --repeats 1
 
 The plain loop encodes images and prompts in every step, as the DreamBooth scripts of diffusers do, with the
 same weights, dtypes, optimizer, batch and number of steps, and with autocast around the whole denoiser; its
 pixels lie ready in memory. With `--peer`, the folder of those scripts, `train_dreambooth.py` and
 `train_dreambooth_lora.py` run as whole processes against the stage `adapt` as a whole process. Settings are
 those of `birds` in config.yaml; on CUDA, those at the top level with `--steps` steps.
+
+With `--batches` it is asked instead which batch a card is best used with: rows a second and the share of the
+card's peak for each, with `--compiled` also of compiled blocks.
 """
 
+import argparse
 import json
 import os
 import subprocess
@@ -216,6 +221,40 @@ def write_pictures(folder: Path, pixels: np.ndarray, prior: np.ndarray) -> None:
     parquet.write_images(folder / "prior.parquet", rows, stage_prior.FIELDS, {})
 
 
+def by_batch(
+    given: Adapt, base: base_model.Base, pixels: np.ndarray, prior: np.ndarray, options: argparse.Namespace
+) -> dict[str, float]:
+    """Print a table over batch sizes, and return the rows a second of each; the FLOPs of a row are counted
+    once.
+    """
+    found: dict[str, float] = {}
+    priors = [(CLASS, prior)] if given.recipe.prior_batch else []
+    peak = options.peak or (options.device == "cuda" and common.peak_of(torch.cuda.get_device_name()))
+
+    def of(size: int, compiled: bool) -> Callable[[int], object]:
+        sizes = {"batch": size, "prior_batch": size if priors else 0, "compile": compiled}
+        own = replace(given, recipe=replace(given.recipe, **sizes))
+        return lambda steps: training.train(short(own, steps), base, (TEXT, pixels), priors, "benchmark")
+
+    each = 2 if priors else 1  # rows of the batch for each image of the cluster in it
+    operations = common.step_flops(of(options.batches[0], False)) / (options.batches[0] * each)
+    print(f"\nadapt, {given.kind}: {operations / 1e9:.3g} GFLOP a row\n{'':<28}{'rows/s':>10}{'of peak':>10}")
+    for size in options.batches:
+        for compiled in (False, True) if options.compiled else (False,):
+            name = f"batch {size}{f' + {size}' if priors else ''}{', compiled' if compiled else ''}"
+            try:
+                _, steps = common.trainings({name: of(size, compiled)}, given.recipe.steps, options.repeats)
+            except torch.OutOfMemoryError:
+                print(f"{name:<28}{'too large':>10}", flush=True)
+                continue
+            found[name] = (given.recipe.steps - 1) * size * each / steps[name].seconds
+            share = f"{found[name] * operations / peak:.1%}" if peak else "–"
+            memory = f"{steps[name].memory:>10.1f} GiB" if steps[name].memory else ""
+            print(f"{name:<28}{found[name]:>10.1f}{share:>10}{memory}", flush=True)
+    print(f"best: {max(found, key=lambda name: found[name])}")
+    return {f"{given.kind}, {name}: rows a second": rate for name, rate in found.items()}
+
+
 def main() -> None:
     """Print a table for each kind of adapter."""
     parser = common.parser(__doc__)
@@ -224,6 +263,8 @@ def main() -> None:
     )
     parser.add_argument("--steps", type=int, help="training steps (default: the config's)")
     parser.add_argument("--images", type=int, default=100, help="of the cluster (default: 100)")
+    parser.add_argument("--batches", type=int, nargs="+", help="compare these batch sizes instead")
+    parser.add_argument("--compiled", action="store_true", help="and each with compiled blocks too")
     parser.add_argument("--peer", type=Path, help="folder of diffusers' DreamBooth scripts")
     options = parser.parse_args()
     ratios = {}
@@ -234,6 +275,9 @@ def main() -> None:
         write_pictures(folder, pixels, prior)
         for kind in options.kinds:
             given = settings(kind, base, options.steps)
+            if options.batches:
+                ratios |= by_batch(given, base, pixels, prior, options)
+                continue
             recipe, sides = given.recipe, loops(given, base, pixels, prior)
             whole, steps = common.trainings(sides, recipe.steps, options.repeats)
             if options.peer:

@@ -187,13 +187,17 @@ def step_flops(run: Callable[[int], object]) -> float:
     return two - one
 
 
+def peak_of(name: str) -> float | None:
+    """The dense bfloat16 FLOP/s of a device, where its name is known."""
+    return next((value for part, value in PEAKS.items() if part in name), None)
+
+
 def on_gpu(images: float, spent: Cost, operations: float, peak: float | None) -> str:
     """Images a second, the share of the chip's peak, and the peak memory of a run with so many images and
     operations.
     """
-    name = torch.cuda.get_device_name()
-    known = peak or next((value for part, value in PEAKS.items() if part in name), None)
-    rate = operations / spent.seconds
+    name, rate = torch.cuda.get_device_name(), operations / spent.seconds
+    known = peak or peak_of(name)
     share = f"{rate / known:.1%} of the bfloat16 peak" if known else "peak unknown, give --peak"
     return (
         f"{name}: {images / spent.seconds:.2f} images/s, {rate / 1e12:.1f} TFLOP/s ({share}),"

@@ -1,10 +1,12 @@
-"""Several LoRA adapters on one base: trained in one shared batch, against one after the other.
+"""Several LoRA adapters on one base: in one shared batch, or in one process, against one after the other.
 
     python benchmarks/shared.py
     python benchmarks/shared.py --device cuda
 
-Both sides train the same adapters on the same pictures with the same random streams. `whole` compares the
-trainings with loading and encoding, which one after the other repeats for each adapter, as its jobs do;
+All sides train the same adapters on the same pictures with the same random streams. `whole` compares the
+trainings with loading and encoding, which one after the other repeats for each adapter, as its jobs do
+(`adapt.process: cluster`), and one process does once (`group`; starting Python and its imports, which it also
+saves, are not in these numbers);
 `steps` the training steps alone: the time of all steps less that of one. Settings are those of `lora` for
 `birds` in config.yaml; on CUDA, those at the top level with `--steps` steps. Where one adapter's batch fills
 the GPU, there is little left to gain: `--batch` says how much that is.
@@ -20,6 +22,7 @@ import common
 import numpy as np
 
 from fairgen.generate import training, training_shared
+from fairgen.generate.kept import Kept
 from fairgen.generate.recipe import Adapt
 from fairgen.models import base_model
 
@@ -29,16 +32,21 @@ PLAIN = ["to_q", "to_k", "to_v", "to_out.0"]  # a shared batch adapts linear lay
 def sides(
     given: Adapt, base: base_model.Base, clusters: dict[str, np.ndarray]
 ) -> dict[str, Callable[[int], object]]:
-    """Both sides, with a number of steps."""
+    """The sides, with a number of steps."""
 
     def one_by_one(steps: int) -> None:
         for name, pixels in clusters.items():
             training.train(single.short(given, steps), base, (single.TEXT, pixels), [], name)
 
+    def one_process(steps: int) -> None:
+        kept = Kept()
+        for name, pixels in clusters.items():
+            training.train(single.short(given, steps), base, (single.TEXT, pixels), [], name, kept=kept)
+
     def shared(steps: int) -> None:
         training_shared.train(single.short(given, steps), base, single.TEXT, clusters, [], "benchmark")
 
-    return {"one by one": one_by_one, "shared": shared}
+    return {"one by one": one_by_one, "one process": one_process, "shared": shared}
 
 
 def main() -> None:
@@ -46,6 +54,7 @@ def main() -> None:
     parser = common.parser(__doc__)
     parser.add_argument("--steps", type=int, help="training steps (default: the config's)")
     parser.add_argument("--batch", type=int, help="images of a step for each adapter (default: the config's)")
+    parser.add_argument("--compiled", action="store_true", help="compile the denoiser's blocks")
     parser.add_argument("--images", type=int, default=10, help="of each cluster (default: 10)")
     parser.add_argument("--adapters", type=int, nargs="+", default=[2, 4, 8])
     options = parser.parse_args()
@@ -53,7 +62,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         base = common.base(options.device, options.base or Path(folder))
         given = single.settings("lora", base, options.steps)
-        plain = {"prior_weight": 0, "text_lr": 0, "targets": PLAIN}
+        plain = {"prior_weight": 0, "text_lr": 0, "targets": PLAIN, "compile": options.compiled}
         plain["batch"] = options.batch or given.recipe.batch
         given = replace(given, recipe=replace(given.recipe, **plain))
         for count in options.adapters:

@@ -138,6 +138,11 @@ def learner(w):
     return f"fairgen.classify.methods.{method_chain.block(config, w.dataset, w.method, 'finetune')['kind']}"
 
 
-def grows(amount):
+def together(w):
+    """How many cluster slots one process may train; only its own where jobs share no folder (a storage provider, as on Kubernetes)."""
+    return 1 if workflow.storage_settings.default_storage_provider else paths.together(w)
+
+
+def grows(amount, times=lambda wildcards: 1):
     """Resource function: memory (MB) or time (minutes) for a cluster, once more at every attempt; no setting of the result."""
-    return lambda wildcards, attempt: amount * attempt
+    return lambda wildcards, attempt: amount * attempt * times(wildcards)

@@ -44,14 +44,15 @@ rule adapt:
     resources:
         gpu=paths.gpus,
         mem_mb=grows(24000),
-        runtime=grows(240),
+        runtime=grows(240, together),
+        together=together,
     params:
         settings=settings("adapt"),
         code=code("adapt"),
-        lineage=lineage("adapt"),
+        lineage=lineage("adapt", cluster=paths.slots),
     shell:
         "python -m fairgen.generate.adapt --settings {params.settings:q} --clusters {input.clusters} --split {input.split}"
-        " --prior {input.prior} --group {wildcards.group} --cluster {wildcards.cluster}"
+        " --prior {input.prior} --group {wildcards.group} --cluster {wildcards.cluster} --together {resources.together}"
         " --adapter {output.adapter} --gpu {resources.gpu} --lineage {params.lineage:q} --log {log}"
 
 

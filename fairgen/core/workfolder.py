@@ -7,6 +7,7 @@
                              count
                              train/         the same of one phase, for a job of several
                              …              a checkpoint (safetensors), or finished images (Parquet)
+                             done-…         a whole output that waits for its job, by another's process
 
 The folder is removed when the job ends well. A job of other settings, inputs or code starts afresh.
 """
@@ -31,6 +32,7 @@ from fairgen.core.errors import FairgenError
 # at most so much is lost when a job is killed; the environment's FAIRGEN_CHECKPOINT_SECONDS overrides it
 SECONDS = 600
 MANIFEST = "manifest.json"
+DONE = "done-"  # what whole outputs are called that wait for their job
 os.umask(UMASK := os.umask(0o022))  # it can be read only by setting it
 NEW = "new"
 log = logging.getLogger("fairgen")
@@ -50,9 +52,12 @@ class WorkFolder:
         self._saved_at = time.monotonic()
         self._lock: TextIO | None = None
 
-    def lock(self, waits: Callable[[str], object]) -> None:
+    def lock(self, waits: Callable[[str], object] | None) -> bool:
         """Hold the folder until the process ends; `waits` gets one sentence if another process holds it until
-        then.
+        then. Without `waits` nothing is waited for.
+
+        Returns:
+            Whether this process holds it.
         """
         path = self.folder / "lock"
         while self._lock is None:
@@ -60,6 +65,9 @@ class WorkFolder:
                 self.folder.mkdir(parents=True, exist_ok=True)
                 handle = path.open("a+")
                 if not flocked(handle):
+                    if waits is None:
+                        handle.close()
+                        return False
                     holder = path.read_text() or "another process"
                     waits(f"{self.folder}: {holder} makes this output; waiting for its end (or end it)")
                     flocked(handle, wait=True)
@@ -71,6 +79,7 @@ class WorkFolder:
         self._lock.truncate(0)
         self._lock.write(f"process {os.getpid()} on {socket.gethostname()}")
         self._lock.flush()
+        return True
 
     def fresh(self) -> Path:
         """An empty folder for the outputs while they are written."""
@@ -98,6 +107,29 @@ class WorkFolder:
             return f"starts afresh: since the interrupted job {', '.join(changed)} changed"
         shown = {key: value for key, value in self.progress.items() if key != "notes"}
         return f"goes on from {shown}" if found else ""
+
+    def finish(self, outputs: dict[str, Path], stamp: dict[str, Any]) -> dict[str, Path]:
+        """Keep whole outputs, by their names, until a job with this `stamp` asks for them; checkpoints go.
+
+        Returns:
+            Where they are kept.
+        """
+        for path in outputs.values():
+            place(path, self.folder / f"{DONE}{path.name}")
+        kept = {name: f"{DONE}{path.name}" for name, path in outputs.items()}
+        self._place(MANIFEST, lambda path: path.write_text(json.dumps({"done": kept, "stamp": stamp})))
+        self.files = list(kept.values())
+        self._sweep()
+        return {name: self.folder / file for name, file in kept.items()}
+
+    def finished(self, stamp: dict[str, Any]) -> dict[str, Path]:
+        """The outputs that `finish` has kept; none, and they go, if they are of another stamp."""
+        found = self._read() or {}
+        if "stamp" in found and found["stamp"] != stamp:
+            (self.folder / MANIFEST).unlink()
+        if found.get("stamp") != stamp:
+            return {}
+        return {name: self.folder / file for name, file in found["done"].items()}
 
     def part(self, name: str) -> "WorkFolder":
         """A folder inside this one for one phase of a job, kept and removed with this one."""

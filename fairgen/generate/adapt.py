@@ -3,15 +3,23 @@
 
 A slot with nothing to train (a group that borrows its donor's generators, or a cluster that does not exist)
 writes an empty record with the reason and ends before anything heavy is imported.
+
+With `adapt.process: group` a process that has trained its cluster goes on with the group's others, as far as
+no other process does, on the models that it holds (`job.main`).
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from fairgen.core import job
 from fairgen.generate.material import ClusterFiles, assignment, material, reason_to_skip
 from fairgen.generate.recipe import Adapt
 from fairgen.models import adapters
+
+if TYPE_CHECKING:
+    from fairgen.generate.kept import Kept
 
 
 @dataclass(frozen=True)
@@ -22,8 +30,15 @@ class Files(ClusterFiles):
     adapter: job.Output
 
 
-def work(settings: Adapt, files: Files) -> None:
-    """Train the slot, or record why not."""
+def nothing_kept() -> "Kept":
+    """What a first training finds of those before it."""
+    from fairgen.generate.kept import Kept
+
+    return Kept()
+
+
+def work(settings: Adapt, files: Files, kept: "Callable[[], Kept]" = nothing_kept) -> None:
+    """Train the slot, or record why not; `kept` has what the trainings of the group have in common."""
     group, cluster, assigned = files.group, int(files.cluster), assignment(files)
     reason = reason_to_skip(group, cluster, list(assigned.values()), settings)
     facts: dict[str, Any] = {"group": group, "cluster": cluster, "kind": settings.kind, "reason": reason}
@@ -49,10 +64,17 @@ def work(settings: Adapt, files: Files) -> None:
         origins,
         captions,
         given.unseen[0],
+        kept(),
     )
     text = text_adapters.state(encoders, settings.kind)
     adapters.write(files.adapter, unet, facts | given.facts(settings, given.sizes[0], found), text)
 
 
+def main(argv: Sequence[str] | None = None) -> None:
+    """The command line; all slots of a call have one `Kept`."""
+    kept = cache(nothing_kept)
+    job.main(lambda settings, files: work(settings, files, kept), Adapt, Files, argv, beside="cluster")
+
+
 if __name__ == "__main__":
-    job.main(work, Adapt, Files)
+    main()

@@ -35,14 +35,19 @@ class Noised:
         return Noised(**tensors, text=joined(texts) if texts else None)
 
     def to(self, place: torch.device) -> "Noised":
-        """The batch on a device."""
-        return Noised(*(None if x is None else x.to(place) for x in vars(self).values()))
+        """The batch on a device; a GPU copies it when it comes to it."""
+        later = place.type == "cuda"
+        return Noised(*(None if x is None else x.to(place, non_blocking=later) for x in vars(self).values()))
+
+    def pinned(self) -> "Noised":
+        """The batch in memory that a GPU copies from by itself; text may be on it already."""
+        return Noised(*(None if x is None else x.pin_memory() for x in vars(self).values()))
 
     def copy_(self, other: "Noised") -> None:
-        """Take over another batch of the same shapes, in place."""
+        """Take over another batch of the same shapes, in place; a GPU copies it when it comes to it."""
         for own, x in zip(vars(self).values(), vars(other).values(), strict=True):
             if own is not None:
-                own.copy_(x)
+                own.copy_(x, non_blocking=True)
 
 
 def noised(

@@ -19,6 +19,7 @@ from fairgen.core.seeds import seed_of
 from fairgen.generate.denoising import Noised, row_losses
 from fairgen.generate.latents import Latents
 from fairgen.generate.recipe import Adapt
+from fairgen.models import regions
 from fairgen.models.base_model import Base
 from fairgen.models.conditioning import Conditioning
 from fairgen.models.parts import Encoders
@@ -108,8 +109,10 @@ class Looks:
 
 @contextmanager
 def evaluating(network: torch.nn.Module) -> Iterator[None]:
-    """A network in evaluation mode, without gradients; random streams are left as they are."""
-    with torch.no_grad(), torch.random.fork_rng():
+    """A network in evaluation mode, without gradients, nothing compiled; random streams are left as they
+    are.
+    """
+    with torch.no_grad(), torch.random.fork_rng(), regions.uncompiled():
         network.eval()
         try:
             yield

@@ -1,7 +1,7 @@
 """What the adapters of a group are trained on: its clusters' images, the prompt, the class images."""
 
 import random
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ from fairgen.core.errors import FairgenError
 from fairgen.core.seeds import seed_of
 from fairgen.core.workfolder import Resume, digest
 from fairgen.generate.prompts import instance_prompt
-from fairgen.generate.recipe import Adapt
+from fairgen.generate.recipe import Adapt, recorded
 
 if TYPE_CHECKING:
     import numpy as np
@@ -68,7 +68,7 @@ class Material:
         about = {"images": images, "base": self.identity, "prompt": self.prompt, "token": settings.token}
         recipe = settings.recipe
         about |= {"rank": recipe.rank, "alpha": recipe.alpha, "dora": recipe.dora}
-        return about | found | {"settings": asdict(settings)}
+        return about | found | {"settings": recorded(settings)}
 
 
 def held_out_ids(clusters: Path, group: str, cluster: int, select: str) -> tuple[list[str], str]:

@@ -1,6 +1,7 @@
 """How a generator is finetuned: the settings of `adapt` and `adapt_shared`."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from fairgen.models import base_model
 
@@ -26,6 +27,8 @@ class Recipe:
     rank: int = 0
     alpha: float = 0.0
     dora: bool = False
+    # compile the blocks of the denoiser (`models.regions`): other sums, so other bits
+    compile: bool = False
     targets: tuple[str, ...] = ()  # names of the layers with LoRA; none: those that are usual for the base
 
 
@@ -51,3 +54,11 @@ class Adapt:
     # what is kept of a run: the weights of its last step, or of the look with the lowest loss on held-out
     # images (`held_out.LOOKS` of them)
     select: str = "last"
+
+
+def recorded(settings: Adapt) -> dict[str, Any]:
+    """The settings as an adapter records them; `compile`, which was added later, only where it is used."""
+    found = asdict(settings)
+    if not settings.recipe.compile:
+        del found["recipe"]["compile"]
+    return found

@@ -23,6 +23,7 @@ from fairgen.generate import text_adapters
 from fairgen.generate.captions import Captions, numbered
 from fairgen.generate.denoising import Noised, noised, precision, row_losses
 from fairgen.generate.held_out import Levels, Looks, Preview, Unseen
+from fairgen.generate.kept import Kept
 from fairgen.generate.latents import Latents, Loader, batch_sizes, conditions
 from fairgen.generate.recipe import Adapt
 from fairgen.generate.training_loop import Task, by_tenths, clip_gradients, fit
@@ -57,6 +58,7 @@ def train(
     origins: np.ndarray | None = None,
     captions: Sequence[str] = (),
     unseen: Unseen | None = None,
+    kept: Kept | None = None,
 ) -> tuple[torch.nn.Module, dict[str, Any]]:
     """Train one adapter.
 
@@ -74,30 +76,31 @@ def train(
         captions: the prompt of each of the cluster's images by its caption, "" for none; empty if no image
             has one.
         unseen: held-out images, if they are to be looked at.
+        kept: what earlier trainings of the group in this process have left; this one leaves there what it
+            makes. The UNet is then the same one each time.
 
     Returns:
         The trained UNet, and what there is to say of the run: `loss`, the mean of each tenth of it, and the
         `selected_step` where one was chosen.
     """
     # all that stays the same is computed once: prompt states and image latents
-    seed = seed_of(settings.seed, name)
+    seed, kept = seed_of(settings.seed, name), kept or Kept()
     prompts = [prompt for prompt, _ in (instance, *priors)]
     every, own = numbered(prompts, [captions] if captions else [])
-    states = None if encoders else text_encoders.encode_prompts(base, every)
-    process, vae = diffusion.process(base), diffusion.load_vae(base)
+    states = None if encoders else kept.states(base, every)
+    process, vae = diffusion.process(base), kept.autoencoder(base)
     process.check(settings)
     job.ready()
     sizes, loss_weight = batch_sizes(settings.recipe, len(priors))
-    sets = [Latents(vae, instance[1], origins), *(Latents(vae, pixels) for _, pixels in priors)]
+    sets = [Latents(vae, instance[1], origins), *kept.class_latents(vae, priors)]
     loader = Loader(sets, sizes, seed, Captions(own[0], settings.captions) if own else None)
     levels = Levels(process, vae, unseen, settings, name) if unseen else None
     drawing = bool(callback.current.draws_at(settings.recipe.steps)) and not encoders
-    shown = text_encoders.encode_prompts(base, [prompts[0], ""]) if drawing else None
-    del vae  # its memory is the denoiser's from here on
+    shown = kept.states(base, [prompts[0], ""]) if drawing else None
+    kept.put_away()  # the autoencoder's memory is the denoiser's from here on
     # the denoiser, prepared for this kind of adapter
-    unet = diffusion.load_denoiser(base, torch.float32 if settings.kind == "full" else None)
-    torch.manual_seed(seed)
-    weights, of_text = trainable(unet, settings), text_adapters.trainable(encoders or {}, settings)
+    unet, weights = kept.denoiser(settings, base, seed, trainable)
+    of_text = text_adapters.trainable(encoders or {}, settings)
     unet.train()
     # the parts of a step, which `fit` calls in their order
     fixed = None if states is None else conditions(states, sizes)
@@ -130,6 +133,6 @@ def train(
         looks,
         of_text,
     )
-    losses, found = fit(settings, task, resume)
+    losses, found = fit(settings, task, resume, kept)
     chosen = {key: value for key, (value,) in found.items()}
     return unet.eval(), {"loss": by_tenths(losses), **chosen}

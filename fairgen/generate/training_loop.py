@@ -17,8 +17,10 @@ from fairgen.core.errors import FairgenError
 from fairgen.core.progress import counted
 from fairgen.core.workfolder import Resume
 from fairgen.generate import cuda_graphs
+from fairgen.generate.ahead import Ahead
 from fairgen.generate.denoising import Noised
 from fairgen.generate.held_out import LEVELS, Choice, Looks, looking_steps, relative
+from fairgen.generate.kept import Kept
 from fairgen.generate.optimization import RunningMean, adamw, lr_schedule
 from fairgen.generate.recipe import Adapt, Recipe
 
@@ -83,7 +85,9 @@ def recordable(recipe: Recipe) -> bool:
     return not (recipe.text_lr or recipe.gradient_checkpointing) and recipe.optimizer == "adamw"
 
 
-def fit(settings: Adapt, task: Task, resume: Resume | None = None) -> tuple[list[Any], dict[str, Any]]:
+def fit(
+    settings: Adapt, task: Task, resume: Resume | None = None, kept: Kept | None = None
+) -> tuple[list[Any], dict[str, Any]]:
     """Train weights as the recipe says; at the end their running mean takes their place, if the recipe has
     one, or those of the step with the lowest held-out loss, if that is asked for.
 
@@ -91,6 +95,7 @@ def fit(settings: Adapt, task: Task, resume: Resume | None = None) -> tuple[list
         settings: the stage's settings.
         task: what is trained, and on what.
         resume: the work folder with the hashes of the inputs, for a run that can be interrupted.
+        kept: where the recorded step is, if there was a run on the same weights, or goes.
 
     Returns:
         What the losses were in each step: the mean over the step's batches. And what else there is to say:
@@ -112,7 +117,12 @@ def fit(settings: Adapt, task: Task, resume: Resume | None = None) -> tuple[list
     step = gradients(weights, task, scale)
     stream: AbstractContextManager[None] = nullcontext()
     if devices.current().type == "cuda" and recordable(recipe):
-        step, stream = cuda_graphs.Replayed(step), cuda_graphs.own_stream()
+        recorded = (kept and kept.step) or cuda_graphs.Replayed(step)
+        step, stream = recorded, cuda_graphs.own_stream()
+        if kept:
+            kept.step = recorded
+
+    ahead = Ahead(lambda: [task.next_batch() for _ in range(recipe.accumulate)], task.generator, task.streams)
 
     # when held-out images are looked at, and when sample images are drawn
     looking = looking_steps(recipe.steps) if task.looks else set()
@@ -135,11 +145,13 @@ def fit(settings: Adapt, task: Task, resume: Resume | None = None) -> tuple[list
             look(0)
         steps = range(training.step, recipe.steps)
         for _ in counted(steps, recipe.steps, f"adapt {task.name}", done=training.step):
-            done = step([task.next_batch() for _ in range(recipe.accumulate)])
+            done = step(ahead.take())
             rate = optimizer.param_groups[0]["lr"]
             optimizer.step()
             schedule_lr.step()
             mean.update(training.step + 1)
+            if training.step + 1 < recipe.steps:
+                ahead.prepare()
             losses, norms = done.cpu()  # the only wait for the GPU in a step
             if not torch.isfinite(losses).all():
                 raise FairgenError(
@@ -152,8 +164,9 @@ def fit(settings: Adapt, task: Task, resume: Resume | None = None) -> tuple[list
             )
             if training.step in watched:
                 look(training.step)
-            if resume:
-                training.save(resume.work)
+            if resume and resume.work.due():
+                with ahead.rewound():
+                    training.save(resume.work)
         (choice or mean).install()
     return training.losses, chosen(task, choice)
 

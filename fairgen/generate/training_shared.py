@@ -28,6 +28,7 @@ from fairgen.models import base_model, diffusion, stacked_lora, text_encoders
 from fairgen.models.conditioning import joined
 from fairgen.models.parts import Encoders
 from fairgen.models.pipelines import part_of
+from fairgen.models.regions import compile_regions
 
 
 def begin(unet: torch.nn.Module, settings: Adapt, seeds: list[int]) -> dict[str, stacked_lora.StackedLora]:
@@ -99,6 +100,8 @@ def train(
     unet = diffusion.load_denoiser(base)
     # one stacked adapter per layer on the frozen base
     layers = begin(unet, settings, seeds)
+    if settings.recipe.compile:
+        compile_regions(unet)
     unet.train()
     text = joined([conditions(prompts, sizes)] * len(loaders))
 

@@ -29,15 +29,19 @@ class Conditioning:
         """A single row, `count` times."""
         return self._each(lambda x: x.expand(count, *x.shape[1:]))
 
-    def to(self, place: torch.device) -> "Conditioning":
+    def to(self, place: torch.device, non_blocking: bool = False) -> "Conditioning":
         """The rows on a device, `lengths` where they are."""
-        return replace(self._each(lambda x: x.to(place)), lengths=self.lengths)
+        return replace(self._each(lambda x: x.to(place, non_blocking=non_blocking)), lengths=self.lengths)
 
-    def copy_(self, other: "Conditioning") -> None:
+    def pin_memory(self) -> "Conditioning":
+        """The rows in memory that a GPU copies from by itself, unless they are on one."""
+        return self._each(lambda x: x.pin_memory() if x.device.type == "cpu" else x)
+
+    def copy_(self, other: "Conditioning", non_blocking: bool = False) -> None:
         """Take over as many other rows, in place."""
         for own, x in zip(vars(self).values(), vars(other).values(), strict=True):
             if own is not None:
-                own.copy_(x)
+                own.copy_(x, non_blocking=non_blocking)
 
     def _each(self, change: Callable[[torch.Tensor], torch.Tensor]) -> "Conditioning":
         return Conditioning(*(None if x is None else change(x) for x in vars(self).values()))

@@ -50,6 +50,12 @@ def take_out(unet: nn.Module) -> Layers:
     return layers
 
 
+def put_back(unet: nn.Module, layers: Layers) -> None:
+    """Put peft's LoRA layers back that `take_out` has returned."""
+    for name, layer in layers.items():
+        _place(unet, name, layer)
+
+
 def put_in(unet: nn.Module, trained: Sequence[Layers]) -> dict[str, StackedLora]:
     """Put the layers of several adapters, stacked, in the place of the base's own.
 

@@ -42,15 +42,21 @@ class Ancestry:
         self.known: dict[tuple[str, ...], Made] = {}
         self.paths: dict[str, Made | None] = {}
 
-    def params(self, stage: str) -> Callable[[Any], str]:
-        """Params function of a stage's rule: its lineage and those of its inputs, as a job gets them."""
+    def params(self, stage: str, **beside: Callable[[Any], list[str]]) -> Callable[[Any], str]:
+        """Params function of a stage's rule: its lineage and those of its inputs, as a job gets them.
+        `beside` names a wildcard and its values: a process may do those jobs too, and needs their lineages.
+        """
 
         def of(wildcards: Any) -> str:
             made = self.made(self.stages[stage], dict(wildcards.items()))
             modules = self.stages[stage].params.code.modules(wildcards)
-            return canonical(
-                {"hash": made.hash, "code": made.code, "modules": modules, "inputs": made.parents}
-            )
+            known = {"hash": made.hash, "code": made.code, "modules": modules, "inputs": made.parents}
+            others = {
+                value: self.made(self.stages[stage], {**dict(wildcards.items()), name: value}).hash
+                for name, values in beside.items()
+                for value in values(wildcards)
+            }
+            return canonical({**known, **({"beside": others} if len(others) > 1 else {})})
 
         of.stage = stage  # type: ignore[attr-defined]
         of.known = self  # type: ignore[attr-defined]

@@ -69,11 +69,19 @@ class Paths:
             return []
         if recipe["shared"]:
             return [self.place(w, "adapt", "adapters/{group}.safetensors", group=group)]
-        slots = range(method_chain.block(self.config, w.dataset, w.method, "cluster")["k"])
         return [
             self.place(w, "adapt", "adapters/{group}/{cluster}.safetensors", group=group, cluster=c)
-            for c in slots
+            for c in self.slots(w)
         ]
+
+    def slots(self, w: Any) -> list[str]:
+        """Cluster slots of a group, by their numbers."""
+        return [str(c) for c in range(method_chain.block(self.config, w.dataset, w.method, "cluster")["k"])]
+
+    def together(self, w: Any) -> int:
+        """Cluster slots of a group that one process may train, an untracked number."""
+        process = method_chain.block(self.config, w.dataset, w.method, "adapt")["process"]
+        return len(self.slots(w)) if process == "group" else 1
 
     def own_adapters(self, w: Any) -> list[str]:
         """Adapters of the group itself."""

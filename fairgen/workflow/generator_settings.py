@@ -19,11 +19,14 @@ def prior(job: Job) -> Config:
 
 
 def adapt(job: Job) -> Config:
-    """The chosen recipe on the base, for one group; which of the two stages runs (`shared`) changes no
-    setting of it, nor does a key with its neutral value.
+    """The chosen recipe on the base, for one group; which of the two stages runs (`shared`) and in how many
+    processes changes no setting of it, nor does a key with its neutral value.
     """
     found = chosen(job.block("adapt"))
-    found = {k: v for k, v in found.items() if k != "shared" and (k not in NEUTRAL or v != NEUTRAL[k])}
+    found = {k: v for k, v in found.items() if k not in ("shared", "process")}
+    found = {k: v for k, v in found.items() if k not in NEUTRAL or v != NEUTRAL[k]}
+    if "recipe" in found:
+        found["recipe"] = {k: v for k, v in found["recipe"].items() if (k, v) != ("compile", False)}
     return {
         **found,
         "base": base(job),

@@ -25,6 +25,8 @@ CHAIN = {
     "pretrain": ("pretrain", "classifier"),
     "finetune": ("finetune", "classifier"),
 }
+# keys of a block that change no result: a method that sets nothing else owns nothing
+FREE = {"adapt": {"process"}}
 GENERATED = ("sample", "score", "filter", "pretrain")
 ON_ONE_SCALE = ("probability", "quantile")  # kinds of score that mean the same of every scorer
 # recipes that go on from trained weights; the others count their steps from the very start
@@ -170,9 +172,15 @@ def owner(config: Config, method: str, stage: str) -> str:
     stages = list(CHAIN)
     watched = {name for s in stages[: stages.index(stage) + 1] for name in CHAIN[s]}
     for name in (names := chain(config, method)):
-        if watched & config["methods"][name].keys():
+        given = config["methods"][name]
+        if any(changes(block, given[block]) for block in watched & given.keys()):
             return name
     return names[-1]
+
+
+def changes(name: str, given: Config) -> bool:
+    """Whether what is given for a block can change a result."""
+    return not given or bool(given.keys() - FREE.get(name, set()))
 
 
 def scope(config: Config, dataset: str, method: str, stage: str, wanted: str) -> str:

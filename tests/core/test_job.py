@@ -1,6 +1,8 @@
 """Every stage's command line: one line when it fails, nothing partial, the trace in the log."""
 
+import logging
 import subprocess
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from commands import command
 from fairgen.core import job, lineage, parquet
 from fairgen.core.fingerprint import SEEN, fingerprint, sources
 from fairgen.core.settings import canonical
+from fairgen.core.workfolder import WorkFolder
 
 
 @dataclass(frozen=True)
@@ -112,3 +115,107 @@ def test_code_edited_while_a_job_runs_spoils_it(tmp_path: Path, monkeypatch: pyt
     finally:
         lineage.current = lineage.Lineage()
     assert not (tmp_path / "out.json").exists()
+
+
+@dataclass(frozen=True)
+class Numbered(job.Files):
+    """One output of several jobs that differ in a number."""
+
+    given: job.Input
+    number: job.Value
+    out: job.Output
+
+
+@dataclass
+class Several:
+    """Three such jobs, and what their processes have done."""
+
+    folder: Path
+    did: list[str]
+
+    def run(self, number: int, happens: Callable[[str], object] = str, together: int = 3) -> None:
+        """Call one of them; `happens` with the number of each that its process does."""
+
+        def work(settings: Nothing, files: Numbered) -> None:
+            happens(files.number)
+            self.did.append(files.number)
+            files.out.write_text(f"{files.number} of {files.given.read_text()}")
+            job.log.info("did %s", files.number)
+
+        words = (
+            f"--settings {{}} --given {self.folder}/given --number {number} --out {self.folder}/{number}.out"
+        )
+        words += f" --log {self.folder}/{number}.log --together {together}"
+        job.main(work, Nothing, Numbered, argv=words.split(), beside="number")
+
+    def there(self) -> list[str]:
+        """The outputs that are in their places."""
+        return sorted(path.name for path in self.folder.glob("*.out"))
+
+
+@pytest.fixture
+def several(tmp_path: Path) -> Iterator[Several]:
+    handlers = logging.getLogger().handlers[:]
+    (tmp_path / "given").write_text("a")
+    yield Several(tmp_path, [])
+    for handler in logging.getLogger().handlers[len(handlers) :]:
+        logging.getLogger().removeHandler(handler)
+        handler.close()
+
+
+def test_a_process_does_the_others_too_and_each_is_taken_by_its_own_job(several: Several) -> None:
+    several.run(1)
+    assert several.did == ["1", "2", "0"]
+    assert several.there() == ["1.out"]
+    for number in (0, 2):
+        (several.folder / f"{number}.log").unlink()  # as snakemake does before a job
+        several.run(number)
+    assert several.did == ["1", "2", "0"]
+    assert [(several.folder / name).read_text() for name in several.there()] == ["0 of a", "1 of a", "2 of a"]
+    assert not list(several.folder.glob(".*"))
+    for number in range(3):
+        log = (several.folder / f"{number}.log").read_text()
+        assert [f"did {n}" in log for n in range(3)] == [n == number for n in range(3)]
+        assert ("another job's process has made it" in log) == (number != 1)
+
+
+def test_a_killed_process_has_lost_no_output_that_was_whole(several: Several) -> None:
+    def happens(number: str) -> None:
+        if number == "2":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        several.run(0, happens)
+    assert (several.did, several.there()) == (["0", "1"], [])
+    for number in range(3):
+        several.run(number)
+    assert several.did == ["0", "1", "2"]
+    assert several.there() == ["0.out", "1.out", "2.out"]
+
+
+def test_a_failing_other_is_left_to_its_own_job(several: Several, capsys: pytest.CaptureFixture[str]) -> None:
+    def happens(number: str) -> None:
+        if number == "1":
+            raise ValueError("of no use")
+
+    several.run(0, happens)
+    assert (several.did, several.there()) == (["0"], ["0.out"])
+    assert "1.out is left to its own job (ValueError: of no use)" in capsys.readouterr().err
+    assert not list(several.folder.glob(".*"))
+
+
+def test_what_others_do_or_have_done_is_left_alone(several: Several) -> None:
+    several.run(1, together=1)
+    busy = WorkFolder(several.folder / "2.out", {})
+    busy.lock(print)
+    several.run(0)
+    assert several.did == ["1", "0"]
+    busy.close(done=True)
+
+
+def test_what_was_made_of_other_inputs_is_made_again(several: Several) -> None:
+    several.run(0)
+    (several.folder / "given").write_text("another")
+    several.run(1)
+    assert several.did == ["0", "1", "2", "1", "2"]
+    assert (several.folder / "1.out").read_text() == "1 of another"

@@ -26,6 +26,7 @@ from workflows import TINY, Workflow
 from fairgen.core import devices
 from fairgen.embedded import birds
 from fairgen.generate import cuda_graphs, training, training_shared
+from fairgen.generate.kept import Kept
 from fairgen.generate.solver import Solver, sample_images
 from fairgen.models import base_model, diffusion, lora, text_encoders
 from fairgen.workflow.method_chain import merged
@@ -164,6 +165,39 @@ def test_a_shared_batch_trains_the_same_adapters(
         wanted = {key: x.detach() for key, x in lora.lora_state(unet).items()}
         assert losses["loss"] == pytest.approx(alone["loss"], rel=1e-2)
         assert distance({key: x.detach() for key, x in state.items()}, wanted) < 1e-2
+
+
+def state_of(unet: torch.nn.Module, kind: str) -> dict[str, torch.Tensor]:
+    """The tensors of an adapter as they are now."""
+    tensors = lora.lora_state(unet) if kind == "lora" else unet.state_dict()
+    return {name: x.detach().float().cpu() for name, x in tensors.items()}
+
+
+@pytest.mark.parametrize("kind", ["lora", "full"])
+def test_one_process_records_a_step_once_and_trains_the_same_adapters(
+    base: base_model.Base, pixels: np.ndarray, gpu: None, replays: list, kind: str
+) -> None:
+    settings, kept = changed(adapt_settings(kind, base), **FULL), Kept()
+    clusters = {"g/0": pixels[:3], "g/1": pixels[3:]}
+    given = {name: (settings, base, (TEXT, own), [(CLASS, pixels)], name) for name, own in clusters.items()}
+    found = [state_of(training.train(*words, kept=kept)[0], kind) for words in given.values()]
+    assert len(replays) == REPLAYED + FULL["steps"]
+    for own, words in zip(found, given.values(), strict=True):
+        assert distance(own, state_of(training.train(*words)[0], kind)) < 1e-4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("kind", ["lora", "full"])
+def test_compiled_blocks_train_the_same_adapter(
+    base: base_model.Base, pixels: np.ndarray, gpu: None, replays: list, kind: str, dtype: str
+) -> None:
+    settings = changed(adapt_settings(kind, dataclasses.replace(base, dtype=dtype)), **FULL)
+    wanted, losses = trained(settings, settings.base, pixels)
+    found, compiled = trained(changed(settings, compile=True), settings.base, pixels)
+    assert len(replays) == 2 * REPLAYED
+    assert compiled == pytest.approx(losses, rel=1e-2)
+    assert distance(found, wanted) < 1e-2
 
 
 @pytest.mark.parametrize("memory", ["normal", "low"])

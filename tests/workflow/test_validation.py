@@ -191,6 +191,20 @@ def test_owner_is_the_first_method_that_changed_a_stage_or_an_earlier_one(config
     extended["methods"]["clustered-groupdro"] = {"base": "clustered", "finetune": {"kind": "groupdro"}}
     assert method_chain.owner(extended, "clustered-groupdro", "pretrain") == "clustered"
     assert method_chain.owner(extended, "clustered-groupdro", "finetune") == "clustered-groupdro"
+    extended["methods"]["clustered-groupdro"]["adapt"] = {"process": "group"}  # changes no result
+    assert method_chain.owner(extended, "clustered-groupdro", "adapt") == "clustered"
+
+
+def test_what_is_off_and_how_many_processes_train_are_no_settings(config: dict) -> None:
+    def settings(**changes: object) -> str:
+        adapt = method_chain.merged(config["adapt"], changes)
+        return table.settings({**config, "adapt": adapt}, "birds", "adapt", "lora", "landbird-land")
+
+    found = json.loads(settings())
+    assert "process" not in found
+    assert "compile" not in found["recipe"]
+    assert settings(process="group") == settings()
+    assert json.loads(settings(lora={"compile": True}))["recipe"]["compile"] is True
 
 
 def test_blocks_are_layered(config: dict) -> None:
