@@ -13,25 +13,28 @@ Row = tuple[bytes, dict[str, Any]]
 
 
 def resumed(
-    resume: Resume, fields: dict[str, pa.DataType], make: Callable[[int], Iterator[Row]]
+    resume: Resume, fields: dict[str, pa.DataType], make: Callable[[int, dict[str, Any]], Iterator[Row]]
 ) -> Iterator[Row]:
     """All rows in order: those that an interrupted job has left, then those that are drawn.
 
     Args:
         resume: the job's work folder, with hashes of what the images come from.
         fields: columns beside the image.
-        make: yields the encoded images with their rows, from a number on.
+        make: yields the encoded images with their rows, from a number on; what it puts into its notes, the
+            job that goes on finds there.
     """
     resume.begin()
     work = resume.work
     for path in work.paths():
         yield from parquet.image_rows(path)
     done, pending = work.progress.get("images", 0), []
-    for row in make(done):
+    notes = dict(work.progress.get("notes", {}))
+    for row in make(done, notes):
         pending.append(row)
         yield row
         if work.due() or len(pending) == parquet.ROW_GROUP:
             done += len(pending)
             part = partial(parquet.write_images, images=pending, fields=fields, about={})
-            work.save(f"part-{len(work.files):05}.parquet", part, {"images": done}, keep=work.files)
+            progress = {"images": done, "notes": notes}
+            work.save(f"part-{len(work.files):05}.parquet", part, progress, keep=work.files)
             pending = []

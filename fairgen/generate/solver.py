@@ -12,6 +12,7 @@ import torch
 
 from fairgen.core import job
 from fairgen.core.errors import FairgenError
+from fairgen.generate.compiled_blocks import compile_blocks
 from fairgen.models import autoencoder, base_model, diffusion, eight_bits
 from fairgen.models.conditioning import Conditioning, joined
 from fairgen.models.process import Sampler
@@ -25,8 +26,8 @@ class Solver:
     steps: int
     guidance: float  # 1 or less: no guidance, half the work
     negative_prompt: str
-    batch: int
-    compile: bool = False  # compile the denoiser (torch.compile), which then sees batches of one size only
+    batch: int  # images at once; 0: as many as fit (`batch_size`)
+    compile: bool = False  # the denoiser's blocks (torch.compile), for batches of one size
     # levels of noise (`Sampler.levels`), both included, between which there is guidance (arXiv 2404.07724)
     guidance_interval: tuple[float, float] = (0, 1)
 
@@ -109,7 +110,7 @@ def sample_images(
     sampler = diffusion.process(base).sampler(solver.scheduler)
     unet.to(memory_format=diffusion.sampling_layout(unet))
     if solver.compile:
-        unet.compile()
+        compile_blocks(unet)
     for i in range(skip - skip % solver.batch, len(seeds), solver.batch):
         batch = seeds[i : i + solver.batch]
         pixels = render(unet, vae, base, sampler, text, batch, solver)

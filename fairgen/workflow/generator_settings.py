@@ -14,9 +14,12 @@ def base(job: Job) -> Config:
 
 
 def solver(found: Config) -> Config:
-    """How images are drawn; with an interval only where that leaves out some of the guidance."""
+    """How images are drawn; with an interval only where that leaves out some of the guidance, and a batch of
+    0 where the device decides.
+    """
     whole = found["guidance_interval"] == [0, 1] or found["guidance"] <= 1
-    return {k: v for k, v in found.items() if k != "guidance_interval" or not whole}
+    own = {k: v for k, v in found.items() if k != "guidance_interval" or not whole}
+    return {**own, "batch": 0 if found["batch"] == "auto" else found["batch"]}
 
 
 def prior(job: Job) -> Config:

@@ -162,9 +162,12 @@ def test_a_compiled_denoiser_sees_one_batch_size(
     solver, given, compiled = Solver("dpmsolver++", 2, 2.0, "", 2), parts(base), []
     wanted = list(sample_images(*given, [1, 2, 3], solver))
     sizes = spoil(monkeypatch, 0, ())
-    monkeypatch.setattr(torch.nn.Module, "compile", lambda self: compiled.append(self))
+    monkeypatch.setattr(
+        torch.nn.Module, "compile", lambda self, dynamic: compiled.append(type(self).__name__)
+    )
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", "named by the user")
     found = list(sample_images(*given, [1, 2, 3], dataclasses.replace(solver, compile=True)))
-    assert compiled == [given[0]]
+    assert set(compiled) == {"ResnetBlock2D", "BasicTransformerBlock"}
     assert set(sizes) == {4}
     assert len(found) == 3
     assert all(np.abs(x.astype(int) - y).max() <= 2 for x, y in zip(found, wanted, strict=True))

@@ -442,6 +442,18 @@ def test_an_interval_that_leaves_out_no_guidance_is_no_setting(config: dict, sch
         validation.validate(changed, schema)
 
 
+def test_a_batch_may_be_left_to_the_device(config: dict, schema: dict) -> None:
+    changed = copy.deepcopy(config)
+    changed["sample"]["solver"]["batch"] = changed["prior"]["solver"]["batch"] = "auto"
+    validation.validate(changed, schema)
+    for stage in ("sample", "prior"):
+        found = json.loads(table.settings(changed, "utkface", stage, "lora", "male-old"))
+        assert found["solver"]["batch"] == 0
+    changed["sample"]["solver"]["batch"] = "all"
+    with pytest.raises(FairgenError, match=r"sample\.solver\.batch"):
+        validation.validate(changed, schema)
+
+
 def test_one_and_one_point_zero_are_one_setting() -> None:
     from fairgen.core.settings import canonical
 
