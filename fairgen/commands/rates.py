@@ -207,7 +207,10 @@ class Reference:
         size, solver = work(s["base"], self.device), s["solver"]
         if size is None:
             return None
-        rows = solver["steps"] * (2 if solver["guidance"] > 1 else 1)
+        low, high = solver.get("guidance_interval", (0, 1))
+        rows = solver["steps"] * (
+            1 + (high - low if solver["guidance"] > 1 else 0)
+        )  # about, with an interval
         each = (rows * self.rate["row"] * (0.68 if solver.get("compile") else 1) + self.rate["decode"]) * size
         return plus(times(self.rate["start"], self.spread), times(count * each, self.scale))
 

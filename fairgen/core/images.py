@@ -85,12 +85,17 @@ def encoded(
             yield item, f"image cannot be read from its Parquet file: {why}"
 
 
+def decoders() -> int:
+    """How many threads read and write pictures: as many as compute (`job.use_threads`)."""
+    return int(os.environ.get("OMP_NUM_THREADS", 1))
+
+
 def in_threads(
     work: Callable[[Item], Result], items: Iterable[Item], threads: int | None = None
 ) -> Iterator[Result]:
     """What `work` makes of each item, in order; by OMP_NUM_THREADS threads where nothing else is said."""
     items = iter(items)
-    with ThreadPoolExecutor(threads or int(os.environ.get("OMP_NUM_THREADS", 1))) as pool:
+    with ThreadPoolExecutor(threads or decoders()) as pool:
         while chunk := list(islice(items, CHUNK)):
             yield from pool.map(work, chunk)
 
@@ -224,11 +229,11 @@ def encode_png(pixels: np.ndarray) -> bytes:
 
 
 def encode_all(pictures: Iterable[np.ndarray], ahead: int) -> Iterator[bytes]:
-    """The PNG of each picture (h, w, 3) uint8, in order; a thread encodes up to `ahead` of them while the
-    next ones are made.
+    """The PNG of each picture (h, w, 3) uint8, in order; OMP_NUM_THREADS threads encode up to `ahead` of them
+    while the next ones are made.
     """
     waiting: deque[Future[bytes]] = deque()
-    with ThreadPoolExecutor(1) as pool:
+    with ThreadPoolExecutor(decoders()) as pool:
         for pixels in pictures:
             waiting.append(pool.submit(encode_png, pixels))
             if len(waiting) > ahead:

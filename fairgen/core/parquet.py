@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fairgen.core import lineage
+from fairgen.core.behind import Behind
 from fairgen.core.errors import FairgenError
 
 ROW_GROUP = 256  # images a row group: bounded memory, and far from the 2 GiB limit of one column chunk
@@ -152,23 +154,26 @@ def write_images(
     fields: dict[str, pa.DataType],
     about: dict[str, Any],
 ) -> int:
-    """Write encoded images with their columns in bounded row groups; returns the number of rows."""
+    """Write encoded images with their columns in bounded row groups; returns the number of rows.
+
+    A thread writes a group while the next one comes.
+    """
     schema, count = image_schema(fields), 0
     pending: list[dict[str, Any]] = []
     schema = schema.with_metadata(
         {**schema.metadata, **lineage.stamped({"fairgen": json.dumps(about, sort_keys=True)})}
     )
-    with pq.ParquetWriter(path, schema) as writer:
+    with pq.ParquetWriter(path, schema) as writer, Behind() as behind:
 
-        def flush() -> None:
-            if pending:
-                writer.write_table(pa.Table.from_pylist(pending, schema=schema))
-                pending.clear()
+        def write_group(rows: list[dict[str, Any]]) -> None:
+            writer.write_table(pa.Table.from_pylist(rows, schema=schema))
 
         for encoded, row in images:
             pending.append({"image": {"bytes": encoded, "path": None}, **row})
             count += 1
             if len(pending) == ROW_GROUP:
-                flush()
-        flush()
+                behind.do(partial(write_group, pending))
+                pending = []
+        if pending:
+            behind.do(partial(write_group, pending))
     return count

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 
@@ -9,7 +10,7 @@ from fairgen.core import images, job, parquet
 from fairgen.core.progress import counted
 from fairgen.core.seeds import seed_of
 from fairgen.core.workfolder import Resume
-from fairgen.generate import resumable
+from fairgen.generate import batch_size, resumable
 from fairgen.generate.prompts import plain_prompt
 from fairgen.generate.solver import Solver, sample_images
 from fairgen.models import base_model, diffusion, text_encoders
@@ -36,16 +37,15 @@ class Files(job.Files):
     prior: job.Output
 
 
-def rows(settings: Prior, group: str, skip: int) -> Iterator[resumable.Row]:
+def rows(settings: Prior, group: str, skip: int, notes: dict[str, Any]) -> Iterator[resumable.Row]:
     """Draw the class images of one group, without the first `skip`."""
     base, prompt = settings.base, plain_prompt(settings.prompts[group])
     text = text_encoders.encode_prompts(base, [prompt, settings.solver.negative_prompt])
     seeds = [seed_of("prior", settings.seed, group, i) for i in range(settings.count)]
     unet, vae = diffusion.load_denoiser(base), diffusion.load_vae(base)
+    solver = batch_size.settled(settings.solver, notes, unet, vae, base, text, settings.count)
     job.ready()
-    drawn = images.encode_all(
-        sample_images(unet, vae, base, text, seeds, settings.solver, skip), settings.solver.batch
-    )
+    drawn = images.encode_all(sample_images(unet, vae, base, text, seeds, solver, skip), solver.batch)
     for content, seed in zip(drawn, seeds[skip:], strict=True):
         yield content, {"prompt": prompt, "seed": seed}
 
@@ -54,7 +54,9 @@ def work(settings: Prior, files: Files) -> None:
     """Write the class images of one group."""
     identity = diffusion.identity(settings.base)
     drawn = resumable.resumed(
-        Resume(files.work, {"base": identity}), FIELDS, lambda skip: rows(settings, files.group, skip)
+        Resume(files.work, {"base": identity}),
+        FIELDS,
+        lambda skip, notes: rows(settings, files.group, skip, notes),
     )
     told = counted(drawn, settings.count, f"prior {files.group}", "image")
     parquet.write_images(files.prior, told, FIELDS, {"base": identity})

@@ -17,7 +17,7 @@ from fairgen.core.errors import FairgenError
 from fairgen.core.progress import counted
 from fairgen.core.seeds import seed_of
 from fairgen.core.workfolder import Resume
-from fairgen.generate import resumable, text_adapters
+from fairgen.generate import batch_size, resumable, text_adapters
 from fairgen.generate.prompts import instance_prompt, plain_prompt
 from fairgen.generate.solver import Solver, sample_images
 from fairgen.models import adapters, base_model, diffusion, text_encoders
@@ -117,10 +117,16 @@ def sources(
 
 
 def rows(
-    settings: Sample, group: str, chosen: list[Source], borrowed: bool, identity: str, skip: int = 0
+    settings: Sample,
+    group: str,
+    chosen: list[Source],
+    borrowed: bool,
+    identity: str,
+    skip: int = 0,
+    notes: dict[str, Any] | None = None,
 ) -> Iterator[tuple[bytes, dict[str, Any]]]:
     """Draw every image of the group with its provenance, without the first `skip`; `identity` is the
-    base's.
+    base's, and `notes` are for the job that goes on.
     """
     base = settings.base
     # prompts with the rare token for finetuned generators, plain ones for the base
@@ -136,6 +142,8 @@ def rows(
     unet, vae = diffusion.load_denoiser(base, exact), diffusion.load_vae(base)
     if exact and base.dtype != "float32":
         devices.fast_float32()
+    most = max(source.count for source in chosen)
+    solver = batch_size.settled(solver, {} if notes is None else notes, unet, vae, base, plain, most)
     job.ready()
     # provenance of every image
     about = {
@@ -174,7 +182,7 @@ def work(settings: Sample, files: Files) -> None:
     drawn = resumable.resumed(
         Resume(files.work, inputs),
         FIELDS,
-        lambda skip: rows(settings, group, chosen, borrowed, identity, skip),
+        lambda skip, notes: rows(settings, group, chosen, borrowed, identity, skip, notes),
     )
     told = counted(drawn, settings.per_group, f"sample {group}", "image")
     facts = {"borrowed_from": settings.donors[group] if borrowed else "", "sources": len(chosen)}

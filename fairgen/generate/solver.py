@@ -12,6 +12,7 @@ import torch
 
 from fairgen.core import job
 from fairgen.core.errors import FairgenError
+from fairgen.generate.compiled_blocks import compile_blocks
 from fairgen.models import autoencoder, base_model, diffusion, eight_bits
 from fairgen.models.conditioning import Conditioning, joined
 from fairgen.models.process import Sampler
@@ -25,8 +26,10 @@ class Solver:
     steps: int
     guidance: float  # 1 or less: no guidance, half the work
     negative_prompt: str
-    batch: int
-    compile: bool = False  # compile the denoiser (torch.compile), which then sees batches of one size only
+    batch: int  # images at once; 0: as many as fit (`batch_size`)
+    compile: bool = False  # the denoiser's blocks (torch.compile), for batches of one size
+    # levels of noise (`Sampler.levels`), both included, between which there is guidance (arXiv 2404.07724)
+    guidance_interval: tuple[float, float] = (0, 1)
 
 
 def initial_noise(unet: torch.nn.Module, base: base_model.Base, seeds: list[int], scale: int) -> torch.Tensor:
@@ -36,20 +39,24 @@ def initial_noise(unet: torch.nn.Module, base: base_model.Base, seeds: list[int]
     return torch.stack([torch.randn(shape, generator=torch.Generator().manual_seed(seed)) for seed in seeds])
 
 
+def guided_steps(run: Sampler, solver: Solver) -> list[bool]:
+    """Which steps of a run have guidance, and so twice the work."""
+    low, high = solver.guidance_interval
+    return [solver.guidance > 1 and low <= level <= high for level in run.levels()]
+
+
 @torch.inference_mode()
 def denoise(
     unet: torch.nn.Module, sampler: Sampler, noise: torch.Tensor, text: Conditioning, solver: Solver
 ) -> torch.Tensor:
     """Run the solver from noise; `text` has a row for the prompt and one for the negative prompt."""
     count, (run, latents) = len(noise), sampler.begin(solver.steps, noise.to(unet.device))
-    guided, dtype = solver.guidance > 1, eight_bits.dtype_of(unet)
-    rows = text[:1].expand(count)
-    if guided:
-        rows = joined([rows, text[1:].expand(count)])
-    for step in run.steps:
+    dtype, prompt = eight_bits.dtype_of(unet), text[:1].expand(count)
+    both = joined([prompt, text[1:].expand(count)]) if solver.guidance > 1 else prompt
+    for step, guided in zip(run.steps, guided_steps(run, solver), strict=True):
         model_input = run.scaled(torch.cat([latents, latents]) if guided else latents, step)
         model_input = model_input.to(dtype, memory_format=diffusion.sampling_layout(unet))
-        predicted = diffusion.predict(unet, model_input, step, rows)
+        predicted = diffusion.predict(unet, model_input, step, both if guided else prompt)
         if guided:
             wanted, unwanted = predicted.chunk(2)
             predicted = unwanted + solver.guidance * (wanted - unwanted)
@@ -103,7 +110,7 @@ def sample_images(
     sampler = diffusion.process(base).sampler(solver.scheduler)
     unet.to(memory_format=diffusion.sampling_layout(unet))
     if solver.compile:
-        unet.compile()
+        compile_blocks(unet)
     for i in range(skip - skip % solver.batch, len(seeds), solver.batch):
         batch = seeds[i : i + solver.batch]
         pixels = render(unet, vae, base, sampler, text, batch, solver)

@@ -76,6 +76,10 @@ class FlowSampler(Sampler):
         run.scheduler.set_begin_index(0)
         return run, noise
 
+    def levels(self) -> list[float]:
+        """σ at each step of a run."""
+        return (self.steps.cpu().double() / self.scheduler.config.num_train_timesteps).tolist()
+
     def scaled(self, latents: torch.Tensor, step: torch.Tensor) -> torch.Tensor:
         """The latents as they are."""
         return latents

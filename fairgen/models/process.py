@@ -43,6 +43,17 @@ class Sampler:
         """The time steps of a run, from noise to picture."""
         return self.scheduler.timesteps
 
+    def levels(self) -> list[float]:
+        """The level of noise at each step of a run, from 0 for a clean picture to 1 for noise alone: the part
+        σ/(1 + σ) that noise of spread σ has in it beside the picture.
+
+        A time step means another σ on another schedule; this share is the same for all bases, and on the
+        straight lines of flow matching it is their own σ.
+        """
+        clean = self.scheduler.alphas_cumprod.cpu()[self.steps.cpu().round().long()].double()
+        noise, picture = (1 - clean).sqrt(), clean.sqrt()
+        return (noise / (noise + picture)).tolist()
+
     def scaled(self, latents: torch.Tensor, step: torch.Tensor) -> torch.Tensor:
         """The latents as the denoiser wants them at this step."""
         return self.scheduler.scale_model_input(latents, step)

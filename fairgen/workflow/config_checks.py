@@ -225,6 +225,17 @@ def check_shared(config: Config, dataset: str, method: str) -> None:
         )
 
 
+def check_interval(config: Config, dataset: str, method: str) -> None:
+    """An interval of guidance begins before it ends."""
+    for name in ("sample", "prior"):
+        low, high = block(config, dataset, method, name)["solver"]["guidance_interval"]
+        if low >= high:
+            raise FairgenError(
+                f"config: {name}.solver.guidance_interval: [{low}, {high}], for {method} on {dataset}, has"
+                " nothing in it; give the cleaner end first, as [0.2, 0.85], or set guidance: 1 for none"
+            )
+
+
 def check_ablation(config: Config, name: str) -> None:
     """The methods of an ablation are known."""
     check_methods(config, config["ablations"][name], f"ablations.{name}")

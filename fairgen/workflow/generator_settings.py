@@ -13,9 +13,20 @@ def base(job: Job) -> Config:
     return {k: v for k, v in job.block("diffusion").items() if (k, v) != ("memory", "normal")}
 
 
+def solver(found: Config) -> Config:
+    """How images are drawn; with an interval only where that leaves out some of the guidance, and a batch of
+    0 where the device decides.
+    """
+    whole = found["guidance_interval"] == [0, 1] or found["guidance"] <= 1
+    own = {k: v for k, v in found.items() if k != "guidance_interval" or not whole}
+    return {**own, "batch": 0 if found["batch"] == "auto" else found["batch"]}
+
+
 def prior(job: Job) -> Config:
     """The class images of one group."""
-    return {"prompts": each(job.own, "prompt"), "base": base(job), **job.block("prior")}
+    found = job.block("prior")
+    own = {**found, "solver": solver(found["solver"])}
+    return {"prompts": each(job.own, "prompt"), "base": base(job), **own}
 
 
 def adapt(job: Job) -> Config:
@@ -38,14 +49,10 @@ def adapt(job: Job) -> Config:
 def sample(job: Job) -> Config:
     """How a group's images are drawn: with the base's guidance, or that of finetuned generators."""
     found, adapted = job.block("sample"), job.block("adapt")
-    solver = (
-        {**found["solver"], "guidance": found["guidance_adapted"]}
-        if adapted["kind"] != "none"
-        else found["solver"]
-    )
+    own = {"guidance": found["guidance_adapted"]} if adapted["kind"] != "none" else {}
     return {
         **{k: v for k, v in found.items() if k != "guidance_adapted"},
-        "solver": solver,
+        "solver": solver({**found["solver"], **own}),
         "token": adapted["token"],
         "base": base(job),
         "prompts": each(job.own, "prompt"),

@@ -122,6 +122,7 @@ def of_methods(config: Config, names: list[str]) -> Iterator[Check]:
                 config_checks.check_weights,
                 config_checks.check_extra,
                 config_checks.check_shared,
+                config_checks.check_interval,
             ):
                 yield Check(check, (config, name, method), method, every)
         for method in comparison(config, name)["compare"]:

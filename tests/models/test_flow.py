@@ -105,6 +105,14 @@ def test_grids_end_at_zero(flow_folders: dict, architecture: str, first: list[fl
 
 
 @EVERY
+def test_levels_of_noise_are_sigmas(flow_folders: dict, architecture: str) -> None:
+    sampler = diffusion.process(base_of(flow_folders[architecture])).sampler("euler")
+    run, _ = sampler.begin(4, torch.zeros(1, 16, 64, 64))
+    assert run.levels() == pytest.approx(run.scheduler.sigmas[:-1].tolist())
+    assert run.levels()[0] == pytest.approx(1, abs=1e-3)
+
+
+@EVERY
 def test_latents_come_back_from_the_denoisers_scale(flow_folders: dict, architecture: str) -> None:
     """And klein's are its pipeline's: patches of 2 × 2, then the batch norm's statistics."""
     from diffusers import Flux2KleinPipeline

@@ -25,7 +25,7 @@ from workflows import TINY, Workflow
 
 from fairgen.core import devices
 from fairgen.embedded import birds
-from fairgen.generate import cuda_graphs, training, training_shared
+from fairgen.generate import batch_size, cuda_graphs, training, training_shared
 from fairgen.generate.kept import Kept
 from fairgen.generate.solver import Solver, sample_images
 from fairgen.models import base_model, diffusion, lora, text_encoders
@@ -231,6 +231,23 @@ def test_images_agree_with_the_cpu_and_do_not_depend_on_the_batch(
     assert np.abs(together - apart).mean() < 0.5
     assert np.abs(together - on_cpu).mean() < 0.5
     assert np.abs(half - on_cpu).mean() < 8
+
+
+@EVERY
+def test_a_batch_of_free_memory_and_guidance_in_an_interval(
+    every_folder: dict, gpu: None, architecture: str
+) -> None:
+    base, kind = base_of(every_folder[architecture]), "euler" if architecture in FLOW else "dpmsolver++"
+    solver = Solver(kind, 4, 2.0, "", 2, guidance_interval=(0.3, 0.9))
+    unet, vae = diffusion.load_denoiser(base), diffusion.load_vae(base)
+    text, notes = text_encoders.encode_prompts(base, ["a duck on lake", ""]), {}
+    asked = dataclasses.replace(solver, batch=0)
+    settled = batch_size.settled(asked, notes, unet, vae, base, text, 300)
+    assert 1 < settled.batch == notes["batch"] <= batch_size.MOST
+    images = [
+        np.stack(list(sample_images(unet, vae, base, text, [1, 2, 3], own))) for own in (solver, settled)
+    ]
+    assert np.abs(images[0].astype(int) - images[1]).mean() < 0.5
 
 
 @pytest.mark.slow

@@ -439,6 +439,35 @@ def test_finetuned_generators_have_a_guidance_of_their_own(config: dict) -> None
     )
 
 
+def test_an_interval_that_leaves_out_no_guidance_is_no_setting(config: dict, schema: dict) -> None:
+    def solver(stage: str, method: str, found: dict) -> dict:
+        return json.loads(table.settings(found, "birds", stage, method, "landbird-land"))["solver"]
+
+    changed = copy.deepcopy(config)
+    changed["sample"]["solver"]["guidance_interval"] = [0.2, 0.85]
+    validation.validate(changed, schema)
+    assert "guidance_interval" not in solver("sample", "vanilla", config)
+    assert solver("sample", "vanilla", changed)["guidance_interval"] == [0.2, 0.85]
+    assert solver("prior", "lora", changed) == solver("prior", "lora", config)
+    changed["datasets"]["birds"]["settings"]["sample"]["guidance_adapted"] = 1
+    assert "guidance_interval" not in solver("sample", "lora", changed)
+    changed["sample"]["solver"]["guidance_interval"] = [0.8, 0.2]
+    with pytest.raises(FairgenError, match=r"^config: sample\.solver\.guidance_interval: \[0\.8, 0\.2\]"):
+        validation.validate(changed, schema)
+
+
+def test_a_batch_may_be_left_to_the_device(config: dict, schema: dict) -> None:
+    changed = copy.deepcopy(config)
+    changed["sample"]["solver"]["batch"] = changed["prior"]["solver"]["batch"] = "auto"
+    validation.validate(changed, schema)
+    for stage in ("sample", "prior"):
+        found = json.loads(table.settings(changed, "utkface", stage, "lora", "male-old"))
+        assert found["solver"]["batch"] == 0
+    changed["sample"]["solver"]["batch"] = "all"
+    with pytest.raises(FairgenError, match=r"sample\.solver\.batch"):
+        validation.validate(changed, schema)
+
+
 def test_one_and_one_point_zero_are_one_setting() -> None:
     from fairgen.core.settings import canonical
 
