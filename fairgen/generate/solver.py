@@ -12,10 +12,10 @@ import torch
 
 from fairgen.core import job
 from fairgen.core.errors import FairgenError
-from fairgen.generate.compiled_blocks import compile_blocks
 from fairgen.models import autoencoder, base_model, diffusion, eight_bits
 from fairgen.models.conditioning import Conditioning, joined
 from fairgen.models.process import Sampler
+from fairgen.models.regions import compile_regions
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ def sample_images(
     sampler = diffusion.process(base).sampler(solver.scheduler)
     unet.to(memory_format=diffusion.sampling_layout(unet))
     if solver.compile:
-        compile_blocks(unet)
+        compile_regions(unet)
     for i in range(skip - skip % solver.batch, len(seeds), solver.batch):
         batch = seeds[i : i + solver.batch]
         pixels = render(unet, vae, base, sampler, text, batch, solver)

@@ -7,14 +7,18 @@ compiler sums in another order than PyTorch's own kernels, so results agree up t
 
 import os
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 
-# beside the blocks that diffusers names in a network (`_repeated_blocks`): half of a U-Net's work
-RESIDUAL = ("ResnetBlock2D",)
+from fairgen.core import job
+
+# beside those that diffusers names in a network (`_repeated_blocks`): what UNets and Stable Diffusion 3 are
+# made of
+BLOCKS = ("ResnetBlock2D", "BasicTransformerBlock", "JointTransformerBlock")
 SHAPES = 256  # of blocks, in one process: PyTorch's limit is 8, and what is over it is not compiled
 FOLDER = "TORCHINDUCTOR_CACHE_DIR"  # environment variable: where the compiler keeps its code
 OWN_CHOICE = "torchinductor_"  # how the name of the folder begins that it takes otherwise
@@ -22,13 +26,13 @@ OWN_CHOICE = "torchinductor_"  # how the name of the folder begins that it takes
 
 def regions(network: torch.nn.Module) -> list[torch.nn.Module]:
     """The blocks of a network that are compiled: residual and transformer blocks."""
-    names = {*(getattr(network, "_repeated_blocks", None) or ()), *RESIDUAL}
+    names = {*(getattr(network, "_repeated_blocks", None) or ()), *BLOCKS}
     return [module for module in network.modules() if type(module).__name__ in names]
 
 
 def compile_regions(network: torch.nn.Module) -> int:
     """Let the blocks of a network be compiled when they are first called, for equal shapes from then on;
-    weights and their names stay what they are.
+    weights and their names stay what they are, and a second call changes nothing.
 
     Returns:
         How many blocks there are.
@@ -39,18 +43,29 @@ def compile_regions(network: torch.nn.Module) -> int:
     torch._dynamo.config.recompile_limit = max(SHAPES, torch._dynamo.config.recompile_limit)
     found = regions(network)
     for module in found:
-        module.compile(dynamic=False)
+        if module._compiled_call_impl is None:
+            module.compile(dynamic=False)
     return len(found)
 
 
-def use_cache_folder() -> Path:
-    """Have compiled code kept in one folder for all jobs: the environment's, else in the user's cache."""
+def use_cache_folder() -> None:
+    """Have compiled code kept in one folder for all jobs: the environment's, else in the user's cache; where
+    that cannot be written, in PyTorch's own in the system's temporary folder.
+
+    Several jobs may write there at once: the compiler locks and renames its files.
+    """
+    # the compiler's import writes its own choice there
+    if not Path(os.environ.get(FOLDER, OWN_CHOICE)).name.startswith(OWN_CHOICE):
+        return
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    own = Path(os.environ.get("FAIRGEN_CACHE") or Path(home, "fairgen"), "inductor")
-    # the compiler's import writes its own choice there, in the system's temporary folder
-    if Path(os.environ.get(FOLDER, OWN_CHOICE)).name.startswith(OWN_CHOICE):
+    own = Path(os.environ.get("FAIRGEN_CACHE") or Path(home, "fairgen"), "inductor").absolute()
+    try:
+        own.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=own).close()
+    except OSError as error:
+        job.log.info("%s cannot be written (%s): compiled blocks are kept elsewhere", own, error.strerror)
+    else:
         os.environ[FOLDER] = str(own)
-    return Path(os.environ[FOLDER])
 
 
 @contextmanager

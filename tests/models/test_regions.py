@@ -1,5 +1,6 @@
 """Which blocks of a network are compiled, where their code lies, and that trainings agree with plain ones."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -10,7 +11,8 @@ from adapting import adapt_settings, changed
 
 from fairgen.embedded import birds
 from fairgen.generate import training, training_shared
-from fairgen.models import base_model, diffusion, regions
+from fairgen.generate.solver import Solver, sample_images
+from fairgen.models import base_model, diffusion, lora, regions, text_encoders
 
 
 def test_residual_and_transformer_blocks_are_the_regions(base: base_model.Base) -> None:
@@ -20,12 +22,59 @@ def test_residual_and_transformer_blocks_are_the_regions(base: base_model.Base) 
 
 
 def test_compiled_code_lies_in_one_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(regions.FOLDER, raising=False)
-    monkeypatch.delenv("FAIRGEN_CACHE", raising=False)
+    """The environment's, else the user's cache, else where PyTorch puts it."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert regions.use_cache_folder() == tmp_path / "fairgen/inductor"
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "another"))
-    assert regions.use_cache_folder() == tmp_path / "fairgen/inductor"  # for the process
+    monkeypatch.delenv("FAIRGEN_CACHE", raising=False)
+    monkeypatch.setenv(regions.FOLDER, "named by the user")
+    regions.use_cache_folder()
+    assert os.environ[regions.FOLDER] == "named by the user"
+    monkeypatch.delenv(regions.FOLDER)
+    (tmp_path / "fairgen").touch()
+    regions.use_cache_folder()
+    assert regions.FOLDER not in os.environ
+    (tmp_path / "fairgen").unlink()
+    regions.use_cache_folder()
+    assert Path(os.environ[regions.FOLDER]) == tmp_path / "fairgen/inductor"
+
+
+@pytest.fixture
+def traced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blocks are traced as for Inductor, and run as they are: seconds in place of minutes."""
+
+    def compile_block(self: torch.nn.Module, dynamic: bool) -> None:
+        self._compiled_call_impl = torch.compile(self._call_impl, dynamic=dynamic, backend="eager")
+
+    monkeypatch.setattr(torch.nn.Module, "compile", compile_block)
+    monkeypatch.setenv(regions.FOLDER, "named by the user")
+    torch._dynamo.reset()
+    torch._dynamo.utils.counters.clear()
+
+
+def test_the_next_adapter_compiles_nothing_anew(base: base_model.Base, traced: None) -> None:
+    """In batches of two sizes, those with guidance and those without."""
+    unet, vae = diffusion.load_denoiser(base), diffusion.load_vae(base)
+    text = text_encoders.encode_prompts(base, ["a duck on lake", ""])
+    lora.inject_lora(unet, 2, 5)
+    unet.eval()
+    settings = {"guidance_interval": (0.5, 0.9)}
+    images = []
+    for compiled in (False, True):
+        solver = Solver("dpmsolver++", 3, 2.0, "", 2, compile=compiled, **settings)
+        for seed in (0, 1):
+            torch.manual_seed(seed)
+            with torch.no_grad():
+                for weight in (p for n, p in unet.named_parameters() if "lora_" in n):
+                    weight.copy_(0.1 * torch.randn(weight.shape))
+            images.append(np.stack(list(sample_images(unet, vae, base, text, [1, 2, 3], solver))).astype(int))
+            counts = torch._dynamo.utils.counters["stats"]["unique_graphs"]
+            if compiled and seed == 0:
+                first = counts
+    assert 0 < first == counts
+    assert not torch._dynamo.utils.counters["graph_break"]
+    assert all(
+        np.abs(found - wanted).max() <= 1 for wanted, found in zip(images[:2], images[2:], strict=True)
+    )
+    assert np.abs(images[0] - images[1]).mean() > 1
 
 
 def test_nothing_is_imported_for_what_is_not_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
