@@ -68,13 +68,14 @@ def kind_of(source: Path) -> str:
     """
     if source.suffix == ".parquet":
         return "dataset"
-    if source.suffix != ".safetensors":
+    file = source.parent / source.name.partition("#")[0]  # of a group's file an adapter is named so
+    if file.suffix != ".safetensors":
         raise FairgenError(
             f"{source}: give an adapter (adapters/<group>/<cluster>.safetensors), a classifier"
             " (seed-<n>/model.safetensors) or a synthetic set (selection.parquet) of a finished run"
         )
     try:
-        facts = json.loads(safetensors_header.metadata(source)["fairgen"])
+        facts = json.loads(safetensors_header.metadata(file)["fairgen"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return "adapter"  # which says what is wrong with it
     known = facts if isinstance(facts, dict) else {}

@@ -21,15 +21,15 @@ TYPES: dict[str, Any] = {
     "reason": {"type": "string"},
     "prompt": {"type": "string"},
     "base": {"type": "string", "minLength": 1},
-    "rank": {"type": "integer", "minimum": 1},
-    "alpha": {"type": "number", "exclusiveMinimum": 0},
-    "dora": {"type": "boolean"},
     "loss": {"type": "array", "items": {"type": "number"}},
     "settings": {"type": "object", "properties": {"recipe": OBJECT, "base": OBJECT}},
 }
-NEEDED = ("group", "cluster", "kind", "images")  # of every slot
-TRAINED = ("base", "prompt")  # of one that holds a generator
-SCALE = ("rank", "alpha", "dora")  # of LoRA
+SCALE: dict[str, Any] = {  # of LoRA; a full finetune has none
+    "rank": {"type": "integer", "minimum": 1},
+    "alpha": {"type": "number", "exclusiveMinimum": 0},
+    "dora": {"type": "boolean"},
+}
+TRAINED = ("group", "cluster", "kind", "images", "base", "prompt")  # of a slot that holds a generator
 
 
 def check(path: Path, facts: Any, whole: bool = False) -> None:
@@ -38,12 +38,12 @@ def check(path: Path, facts: Any, whole: bool = False) -> None:
     Raises:
         FairgenError: one line with the first that is not.
     """
-    needed: list[str] = ["images"]
-    if whole and isinstance(facts, dict):
-        trained = facts.get("images") != 0
-        needed = [*NEEDED, *(TRAINED if trained else ["reason"])]
-        needed += SCALE if trained and facts.get("kind") == "lora" else ()
-    schema = {"type": "object", "properties": TYPES, "required": needed}
+    known = facts if isinstance(facts, dict) else {}
+    trained, scale = known.get("images") != 0, SCALE if known.get("kind") == "lora" else {}
+    needed = ["images"]
+    if whole:
+        needed = [*TRAINED, *scale] if trained else ["images", "reason"]
+    schema = {"type": "object", "properties": {**TYPES, **scale}, "required": needed}
     if found := schemas.problems(facts, schema, str(path)):
         raise FairgenError(f"{found[0].removesuffix('; give that')}: the file is damaged; train it again")
 

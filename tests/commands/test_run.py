@@ -63,7 +63,7 @@ def test_it_becomes_snakemake(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
     became: list[list[str]] = []
     monkeypatch.setattr("os.execv", lambda program, words: became.append(words))
     assert cli.main(["run", "-c1", "-n", "birds"]) == 0
-    assert became[0][1:4] == ["-P", "-m", "snakemake"]
+    assert became[0][1:3] == ["-P", str(PROJECT / "fairgen/workflow/start.py")]
     assert became[0][-3:] == ["-c1", "-n", BIRDS]
     assert capsys.readouterr().err.startswith("fairgen run: snakemake --snakefile ")
     for word in ("--version", "--help"):  # said once, by snakemake
