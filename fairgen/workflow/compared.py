@@ -8,9 +8,11 @@ from fairgen.core.errors import FairgenError
 from fairgen.core.schemas import nearest
 from fairgen.core.settings import canonical
 from fairgen.workflow.method_chain import (
+    FREE,
     Config,
     block,
     chain,
+    changes,
     dataset_block,
     extra,
     finetunes,
@@ -96,6 +98,9 @@ def deciding(blocks: Config) -> Config:
     nothing.
     """
     found = {k: v for k, v in blocks.items() if k not in NO_RESULT}
+    found = {name: given for name, given in found.items() if name not in FREE or changes(name, given)}
+    for name in FREE.keys() & found.keys():
+        found[name] = {k: v for k, v in found[name].items() if k not in FREE[name]}
     score = {k: v for k, v in found.get("score", {}).items() if k != "second"}
     return {**found, "score": score} if "score" in found else found
 

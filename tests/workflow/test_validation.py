@@ -204,6 +204,11 @@ def test_what_is_off_and_how_many_processes_train_are_no_settings(config: dict) 
     assert "process" not in found
     assert "compile" not in found["recipe"]
     assert settings(process="group") == settings()
+    own = {"lora": {**config["methods"]["lora"], "adapt": {"kind": "lora", "process": "group"}}}
+    own["vanilla"] = {"adapt": {"process": "group"}}
+    switched = {**config, "adapt": {**config["adapt"], "process": "group"}}
+    switched = {**switched, "methods": {**config["methods"], **own}}
+    assert compared.config_hash(switched, "birds") == compared.config_hash(config, "birds")
     assert json.loads(settings(lora={"compile": True}))["recipe"]["compile"] is True
 
 
