@@ -3,9 +3,11 @@
 import os
 from pathlib import Path
 
+import flow_miniatures
 import numpy as np
 import pytest
 import torch
+from chains import base_of
 
 from fairgen.generate import compiled_blocks
 from fairgen.generate.solver import Solver, sample_images
@@ -50,6 +52,18 @@ def test_the_next_adapter_compiles_nothing_anew(base: base_model.Base, traced: N
         np.abs(found - wanted).max() <= 1 for wanted, found in zip(images[:2], images[2:], strict=True)
     )
     assert np.abs(images[0] - images[1]).mean() > 1
+
+
+@pytest.mark.parametrize("architecture", flow_miniatures.ARCHITECTURES)
+def test_blocks_of_transformers(flow_folders: dict, traced: None, architecture: str) -> None:
+    base, images = base_of(flow_folders[architecture]), []
+    unet, vae = diffusion.load_denoiser(base), diffusion.load_vae(base)
+    text = text_encoders.encode_prompts(base, ["a duck on lake", ""])
+    for compiled in (False, True):
+        solver = Solver("euler", 2, 2.0, "", 2, compile=compiled, guidance_interval=(0.9, 1))
+        images.append(np.stack(list(sample_images(unet, vae, base, text, [1, 2], solver))).astype(int))
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"]
+    assert np.abs(images[0] - images[1]).max() <= 1
 
 
 def test_what_is_compiled_is_kept_in_one_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
