@@ -20,6 +20,7 @@ default, the mean over blocks with its standard error, is one of the solver.
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from itertools import count, product
 from pathlib import Path
 
@@ -39,15 +40,23 @@ from fairgen.models.checkpoints import locate
 from fairgen.models.parts import DTYPES
 from fairgen.workflow import stage_settings as table
 
+Group = tuple[str, str]  # kind and place
 PROMPT = "a landbird on land"
 BLOCKS = {"blocks": 50, "size": 100, "seed": 0}
 GROUPS = [(kind, place) for kind in birds.KINDS for place in birds.PLACES]
-REAL, BLOCK = 1000, 50  # held-out drawings of a group, and images of a block
+REAL, BLOCK = 500, 50  # held-out drawings of a group, and images of a block
 SPACE = encoder.Encoder("timm", "fairgen:embedded/weights/backbone")
 PNDM = "pipeline, 50 PNDM steps"
-STEPS, WHOLE = (5, 7, 10), (0.0, 1.0)
+STEPS, WHOLE = (5, 7, 8, 10), (0.0, 1.0)
 # with how much more guidance each, for guidance that is given less often may be stronger
-INTERVALS = ((WHOLE, 1.0), ((0.2, 0.85), 1.0), ((0.4, 0.8), 1.0), ((0.4, 0.8), 2.0), ((0.6, 1.0), 1.0))
+INTERVALS = (
+    (WHOLE, 1.0),
+    ((0.2, 0.85), 1.0),
+    ((0.4, 0.8), 1.0),
+    ((0.4, 0.8), 2.0),
+    ((0.6, 1.0), 1.0),
+    ((0.75, 1.0), 1.0),
+)
 
 
 def solver(base: base_model.Base) -> Solver:
@@ -85,18 +94,25 @@ def pipeline(
     return lambda: (run() * 255).round().astype(np.uint8)
 
 
-def drawings(images: int, kind: str = "landbird", place: str = "land") -> np.ndarray:
-    """Drawings of one group of the world's held-out stream."""
-    drawn = (world.world(0, i, "held-out") for i in count())
-    fitting = (d.pixels for d in drawn if d.species in birds.KINDS[kind] and d.scene in birds.PLACES[place])
-    return np.stack([next(fitting) for _ in range(images)])
+def drawings(images: int, groups: list[Group]) -> dict[Group, np.ndarray]:
+    """So many drawings of each group of the world's held-out stream."""
+    found: dict[Group, list[np.ndarray]] = {group: [] for group in groups}
+    for i in count():
+        if all(len(own) == images for own in found.values()):
+            return {group: np.stack(own) for group, own in found.items()}
+        drawn = world.world(0, i, "held-out")
+        for (kind, place), own in found.items():
+            fits = drawn.species in birds.KINDS[kind] and drawn.scene in birds.PLACES[place]
+            if fits and len(own) < images:
+                own.append(drawn.pixels)
+    raise AssertionError
 
 
 def quality(drawn: dict[str, np.ndarray]) -> None:
     """Print the kernel distance of each side to held-out drawings."""
     judge = scorer.load("fairgen:embedded/weights/clip", "score.model")
     features = {name: judge.images(pixels) for name, pixels in drawn.items()}
-    real = judge.images(drawings(len(next(iter(drawn.values())))))
+    real = judge.images(drawings(len(next(iter(drawn.values()))), GROUPS[:1])[GROUPS[0]])
     for name, own in features.items():
         found = fidelity.kernel_distance(real, own, **BLOCKS)
         print(f"KID of {name}: {found['mean']:.4f} ± {found['sd']:.4f}")
@@ -126,46 +142,34 @@ def variants(settings: Solver) -> dict[str, Solver]:
 
 def few_steps(base: base_model.Base, images: int, settings: Solver) -> dict[str, float]:
     """Print the table of `--quality`; returns each solver's distance in parts of the default's."""
-    space, real, blocks = encoder.load(SPACE), {}, {}
+    space, by_hand, seeds = encoder.load(SPACE), drawings(REAL + images, GROUPS), list(range(images))
+    real = {group: seen_by(space, pixels[:REAL]) for group, pixels in by_hand.items()}
     unet, vae = diffusion.load_denoiser(base), diffusion.load_vae(base)
-
-    def estimates(name: str, drawn: Callable[[tuple[str, str]], np.ndarray]) -> torch.Tensor:
-        for group in GROUPS:
-            seen = seen_by(space, drawn(group)).split(BLOCK)
-            blocks.setdefault(name, []).extend(fidelity.squared_mmd(real[group], part) for part in seen)
-        return torch.tensor(blocks[name])
-
-    drawn_by_hand = {group: drawings(REAL + images, *group) for group in GROUPS}
-    for group, pixels in drawn_by_hand.items():
-        real[group] = seen_by(space, pixels[:REAL])
+    prompts = {(kind, place): f"a {kind} on {place}" for kind, place in GROUPS}
     texts = {
-        group: text_encoders.encode_prompts(base, [f"a {group[0]} on {group[1]}", settings.negative_prompt])
-        for group in GROUPS
+        group: text_encoders.encode_prompts(base, [prompt, settings.negative_prompt])
+        for group, prompt in prompts.items()
     }
-    print(f"{'':<48}{'rows':>6}{'distance':>10}{'sd of a block':>15}{'to the default':>18}")
 
-    def show(name: str, rows: int, found: torch.Tensor) -> float:
-        apart = found - torch.tensor(blocks["default"])
-        error = float(apart.std()) / len(apart) ** 0.5
+    def drawn(own: Solver, group: Group) -> np.ndarray:
+        return np.stack(list(sample_images(unet, vae, base, texts[group], seeds, own)))
+
+    sides = {name: (rows_of(base, own), partial(drawn, own)) for name, own in variants(settings).items()}
+    sides[PNDM] = (100, lambda group: pipeline(base, images, settings, prompts[group])())
+    sides["other held-out drawings"] = (0, lambda group: by_hand[group][REAL:])
+    print(f"{'':<44}{'rows':>6}{'distance':>10}{'sd of a block':>15}{'to the default':>20}", flush=True)
+    torch.manual_seed(0)
+    found: dict[str, torch.Tensor] = {}
+    for name, (rows, draw) in sides.items():
+        parts = [(real[group], seen_by(space, draw(group)).split(BLOCK)) for group in GROUPS]
+        found[name] = torch.tensor([fidelity.squared_mmd(own, x) for own, blocks in parts for x in blocks])
+        apart = found[name] - found["default"]
         print(
-            f"{name:<48}{rows:>6}{float(found.mean()):>10.4f}{float(found.std()):>15.4f}"
-            f"{float(apart.mean()):>+10.4f} ± {error:.4f}",
+            f"{name:<44}{rows:>6}{found[name].mean():>10.4f}{found[name].std():>15.4f}"
+            f"{apart.mean():>+11.4f} ± {apart.std() / len(apart) ** 0.5:.4f}",
             flush=True,
         )
-        return float(found.mean() / torch.tensor(blocks["default"]).mean())
-
-    ratios, seeds = {}, list(range(images))
-    for name, own in variants(settings).items():
-        found = estimates(
-            name,
-            lambda group, own=own: np.stack(list(sample_images(unet, vae, base, texts[group], seeds, own))),
-        )
-        ratios[name] = show(name, rows_of(base, own), found)
-    torch.manual_seed(0)
-    found = estimates(PNDM, lambda group: pipeline(base, images, settings, f"a {group[0]} on {group[1]}")())
-    ratios[PNDM] = show(PNDM, 100, found)
-    show("other held-out drawings", 0, estimates("drawings", lambda group: drawn_by_hand[group][REAL:]))
-    return ratios
+    return {name: float(own.mean() / found["default"].mean()) for name, own in found.items()}
 
 
 def seen_by(space: encoder.Features, pixels: np.ndarray) -> torch.Tensor:
@@ -178,7 +182,9 @@ def seen_by(space: encoder.Features, pixels: np.ndarray) -> torch.Tensor:
 def main() -> None:
     """Print the table."""
     parser = common.parser(__doc__)
-    parser.add_argument("--images", type=int, default=200, help="of each side (default: 200)")
+    parser.add_argument(
+        "--images", type=int, default=200, help="of each side, for --quality of each group (default: 200)"
+    )
     parser.add_argument(
         "--compile", action="store_true", help="also with a compiled denoiser (sample.solver.compile)"
     )

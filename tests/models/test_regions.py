@@ -4,10 +4,12 @@ import os
 import sys
 from pathlib import Path
 
+import flow_miniatures
 import numpy as np
 import pytest
 import torch
 from adapting import adapt_settings, changed
+from chains import base_of
 
 from fairgen.embedded import birds
 from fairgen.generate import training, training_shared
@@ -75,6 +77,18 @@ def test_the_next_adapter_compiles_nothing_anew(base: base_model.Base, traced: N
         np.abs(found - wanted).max() <= 1 for wanted, found in zip(images[:2], images[2:], strict=True)
     )
     assert np.abs(images[0] - images[1]).mean() > 1
+
+
+@pytest.mark.parametrize("architecture", flow_miniatures.ARCHITECTURES)
+def test_blocks_of_transformers(flow_folders: dict, traced: None, architecture: str) -> None:
+    base, images = base_of(flow_folders[architecture]), []
+    unet, vae = diffusion.load_denoiser(base), diffusion.load_vae(base)
+    text = text_encoders.encode_prompts(base, ["a duck on lake", ""])
+    for compiled in (False, True):
+        solver = Solver("euler", 2, 2.0, "", 2, compile=compiled, guidance_interval=(0.9, 1))
+        images.append(np.stack(list(sample_images(unet, vae, base, text, [1, 2], solver))).astype(int))
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"]
+    assert np.abs(images[0] - images[1]).max() <= 1
 
 
 def test_nothing_is_imported_for_what_is_not_compiled(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """The benchmarks run, and write the ratios that they print."""
 
+import dataclasses
 import json
 import math
 import os
@@ -14,6 +15,7 @@ from workflows import PROJECT, Workflow, result
 
 from fairgen.commands import measured
 from fairgen.evaluate.replication import Replicates, write
+from fairgen.models.base_model import Base
 
 TINY = {
     "adapt": ["--steps", "2", "--images", "4"],
@@ -69,6 +71,24 @@ def test_scale_counts_what_sharing_saves(workflow: Workflow, monkeypatch: pytest
     assert [found["embed"] for found in (jobs, common, alone)] == [1, 2, 2]  # vanilla needs no clusters
     assert [found["sample"] for found in (jobs, common, alone)] == [4 + 8, 16, 16]
     assert [found["finetune"] for found in (jobs, common, alone)] == [4, 4, 4]
+
+
+@pytest.mark.slow
+def test_the_quality_of_few_steps(
+    base: Base, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.syspath_prepend(str(PROJECT / "benchmarks"))
+    import sample
+
+    settings = sample.solver(base)
+    few = dataclasses.replace(settings, scheduler="unipc", steps=7, guidance_interval=(0.6, 1))
+    assert (sample.rows_of(base, settings), sample.rows_of(base, few)) == (20, 11)
+    monkeypatch.setattr(sample, "variants", lambda own: {"default": own, "few": few})
+    monkeypatch.setattr(sample, "REAL", 8)
+    found = sample.few_steps(base, 4, settings)
+    assert found["default"] == 1
+    assert {"few", sample.PNDM, "other held-out drawings"} < found.keys()
+    assert capsys.readouterr().out.count("±") == 4
 
 
 @pytest.mark.slow
