@@ -138,7 +138,7 @@ def birds(place: Place) -> dict[str, Any]:
         state: list[Path] = []
         while running.poll() is None and not state:
             time.sleep(0.2)
-            state = [*folder.glob("results/birds/*/*/adapters/*/.*.work/*")]
+            state = [*folder.glob("results/birds/*/*/adapters/*/.*.work/manifest.json")]
         os.killpg(running.pid, signal.SIGKILL)
         running.wait()
     if not state:
@@ -147,13 +147,16 @@ def birds(place: Place) -> dict[str, Any]:
     place.call("birds", words, folder)
     found = json.loads((folder / target).read_text())["results"]["0.95"]
     logs = [log.read_text() for log in (folder / "results/logs/birds").rglob("*.log")]
+    went_on = sum("goes on from" in log for log in logs)
+    if not went_on:
+        raise RuntimeError("no killed job has gone on from its state")
     place.call("birds", words, folder)
     if "Nothing to be done" not in (place.out / "birds.log").read_text().rsplit("$ ", 1)[-1]:
         raise RuntimeError("a second call found something to do")
     return {
         "worst_group": {name: entry["worst_group_accuracy"]["mean"] for name, entry in found.items()},
         "jobs on a GPU": sum("computes on GPU" in log for log in logs),
-        "jobs that went on": sum("goes on from" in log for log in logs),
+        "jobs that went on": went_on,
     }
 
 
