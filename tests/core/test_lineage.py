@@ -425,5 +425,5 @@ def test_verify_names_what_it_cannot_read(edited: Workflow) -> None:
     shutil.rmtree(edited.folder / "rules")
     done = verify(edited)
     assert done.returncode == 1
-    assert done.stderr.splitlines()[-1].startswith("fairgen verify: Snakefile is no workflow of fairgen")
+    assert done.stderr.splitlines()[-1].startswith("fairgen verify: Snakefile cannot be read (")
     assert "Traceback" not in done.stderr
