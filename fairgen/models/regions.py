@@ -8,8 +8,9 @@ compiler sums in another order than PyTorch's own kernels, so results agree up t
 import os
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import torch
@@ -21,6 +22,7 @@ from fairgen.core import job
 BLOCKS = ("ResnetBlock2D", "BasicTransformerBlock", "JointTransformerBlock")
 SHAPES = 256  # of blocks, in one process: PyTorch's limit is 8, and what is over it is not compiled
 FOLDER = "TORCHINDUCTOR_CACHE_DIR"  # environment variable: where the compiler keeps its code
+WRITING = 60  # seconds in which an empty library may still be written by another job
 OWN_CHOICE = "torchinductor_"  # how the name of the folder begins that it takes otherwise
 
 
@@ -56,6 +58,7 @@ def use_cache_folder() -> None:
     """
     # the compiler's import writes its own choice there
     if not Path(os.environ.get(FOLDER, OWN_CHOICE)).name.startswith(OWN_CHOICE):
+        sweep(Path(os.environ[FOLDER]))
         return
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     own = Path(os.environ.get("FAIRGEN_CACHE") or Path(home, "fairgen"), "inductor").absolute()
@@ -66,6 +69,18 @@ def use_cache_folder() -> None:
         job.log.info("%s cannot be written (%s): compiled blocks are kept elsewhere", own, error.strerror)
     else:
         os.environ[FOLDER] = str(own)
+        sweep(own)
+
+
+def sweep(folder: Path) -> None:
+    """Remove empty libraries, which a job leaves that was killed while the C++ compiler wrote one: they would
+    fail every later job.
+    """
+    for path in folder.rglob("*.so"):
+        with suppress(FileNotFoundError):
+            state = path.stat()
+            if not state.st_size and time.time() - state.st_mtime > WRITING:
+                path.unlink()
 
 
 @contextmanager

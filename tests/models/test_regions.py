@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 from pathlib import Path
 
 import flow_miniatures
@@ -37,6 +38,15 @@ def test_compiled_code_lies_in_one_folder(tmp_path: Path, monkeypatch: pytest.Mo
     (tmp_path / "fairgen").unlink()
     regions.use_cache_folder()
     assert Path(os.environ[regions.FOLDER]) == tmp_path / "fairgen/inductor"
+
+
+def test_what_a_killed_compiler_has_left_goes(tmp_path: Path) -> None:
+    for name, content, age in (("killed", "", 999), ("writing", "", 0), ("whole", "code", 999)):
+        path = tmp_path / f"{name}.so"
+        path.write_text(content)
+        os.utime(path, (time.time() - age,) * 2)
+    regions.sweep(tmp_path)
+    assert {path.stem for path in tmp_path.iterdir()} == {"writing", "whole"}
 
 
 @pytest.fixture
