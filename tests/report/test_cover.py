@@ -10,7 +10,7 @@ import matplotlib.pyplot as plt
 import pytest
 from workflows import PROJECT, result
 
-from fairgen.commands import compare, init
+from fairgen.commands import compare, init_entry
 from fairgen.core import lineage
 from fairgen.core.html import Picture, render
 from fairgen.evaluate import comparison, results
@@ -134,7 +134,10 @@ def test_categories_are_numbered_in_order_and_told_everywhere() -> None:
 def of_trial(**accuracies: list[float]) -> dict:
     """A comparison as `fairgen init` writes it for a trial."""
     document = result(**accuracies)
-    document["config"]["dataset"] = {"format": "table", "settings": {"diffusion": init.TRIAL["diffusion"]}}
+    document["config"]["dataset"] = {
+        "format": "table",
+        "settings": {"diffusion": init_entry.TRIAL["diffusion"]},
+    }
     document["config"]["methods"]["erm"] = {"synthetic": False}
     return document
 

@@ -26,7 +26,14 @@ TINY = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", TINY)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "adapt",
+        "sample",
+        *(pytest.param(name, marks=pytest.mark.exhaustive) for name in ("bases", "shared")),
+    ],
+)
 def test_a_benchmark_writes_its_ratios(name: str, tmp_path: Path) -> None:
     file = tmp_path / "ratios.json"
     command = [sys.executable, f"benchmarks/{name}.py", "--repeats", "1", "--json", str(file), *TINY[name]]

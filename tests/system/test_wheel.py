@@ -197,7 +197,7 @@ def test_commands_find_the_installed_workflow(finished: Installed) -> None:
     assert re.search(r"^figures +1 ", done.stdout, re.M) and "finetune" not in done.stdout
     done = finished.call("check", "birds", "--cores", "1")
     assert done.returncode == 0, done.stderr
-    assert done.stdout.endswith("results/birds/check.md\n")
+    assert done.stdout.endswith("fairgen run --cores 1 -- results/birds/report.html\n")
 
 
 @pytest.mark.slow

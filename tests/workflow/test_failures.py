@@ -9,7 +9,7 @@ import pytest
 from snakemake_interface_logger_plugins.common import LogEvent
 from workflows import Workflow
 
-from fairgen.core import job
+from fairgen.core import joblog
 from fairgen.workflow import failures
 
 COMMAND = "python -m fairgen.generate.prior --group {}"
@@ -120,7 +120,7 @@ def test_a_stage_that_fails_ends_its_log_with_the_reason(
     """Also where it failed before its log was opened."""
     root = logging.getLogger()
     monkeypatch.setattr(root, "handlers", [])
-    job._log_failure(ValueError("too\nlong"), tmp_path / "x.log")
+    joblog.log_failure(ValueError("too\nlong"), tmp_path / "x.log")
     for handler in root.handlers:
         handler.close()
     text = (tmp_path / "x.log").read_text()
