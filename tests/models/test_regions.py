@@ -28,9 +28,9 @@ def test_compiled_code_lies_in_one_folder(tmp_path: Path, monkeypatch: pytest.Mo
     """The environment's, else the user's cache, else where PyTorch puts it."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.delenv("FAIRGEN_CACHE", raising=False)
-    monkeypatch.setenv(regions.FOLDER, "named by the user")
+    monkeypatch.setenv(regions.FOLDER, str(tmp_path / "named"))
     regions.use_cache_folder()
-    assert os.environ[regions.FOLDER] == "named by the user"
+    assert os.environ[regions.FOLDER] == str(tmp_path / "named")
     monkeypatch.delenv(regions.FOLDER)
     (tmp_path / "fairgen").touch()
     regions.use_cache_folder()
@@ -50,14 +50,14 @@ def test_what_a_killed_compiler_has_left_goes(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def traced(monkeypatch: pytest.MonkeyPatch) -> None:
+def traced(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Blocks are traced as for Inductor, and run as they are: seconds in place of minutes."""
 
     def compile_block(self: torch.nn.Module, dynamic: bool) -> None:
         self._compiled_call_impl = torch.compile(self._call_impl, dynamic=dynamic, backend="eager")
 
     monkeypatch.setattr(torch.nn.Module, "compile", compile_block)
-    monkeypatch.setenv(regions.FOLDER, "named by the user")
+    monkeypatch.setenv(regions.FOLDER, str(tmp_path))
     torch._dynamo.reset()
     torch._dynamo.utils.counters.clear()
 
