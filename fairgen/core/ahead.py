@@ -1,4 +1,4 @@
-"""Batches of images that are read while the GPU computes on those before."""
+"""Work of threads ahead of what it is wanted for, in order: batches that are read while a GPU computes."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -11,6 +11,22 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
+def queued(
+    work: Callable[[Item], Result], items: Iterable[Item], threads: int, most: int
+) -> Iterator[Result]:
+    """What `work` makes of each item, in order; threads do it for up to `most` items after the one that is
+    waited for.
+    """
+    waiting: deque[Future[Result]] = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        for item in items:
+            waiting.append(pool.submit(work, item))
+            if len(waiting) > most:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
 def ahead(read: Callable[[Item], Result], batches: Iterable[Item]) -> Iterator[Result]:
     """What `read` makes of each batch, in order; on a GPU a thread reads the next one meanwhile.
 
@@ -18,13 +34,5 @@ def ahead(read: Callable[[Item], Result], batches: Iterable[Item]) -> Iterator[R
     another job.
     """
     if devices.current().type == "cpu":
-        yield from map(read, batches)
-        return
-    waiting: deque[Future[Result]] = deque()
-    with ThreadPoolExecutor(1) as pool:
-        for batch in batches:
-            waiting.append(pool.submit(read, batch))
-            if len(waiting) > 1:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+        return map(read, batches)
+    return queued(read, batches, threads=1, most=1)

@@ -8,9 +8,9 @@ import hashlib
 import io
 import os
 import re
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
@@ -19,6 +19,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from fairgen.core import image_decoding, parquet
+from fairgen.core.ahead import queued
 from fairgen.core.crops import MIDDLE, Place
 from fairgen.core.errors import FairgenError, shortened
 
@@ -232,11 +233,4 @@ def encode_all(pictures: Iterable[np.ndarray], ahead: int) -> Iterator[bytes]:
     """The PNG of each picture (h, w, 3) uint8, in order; OMP_NUM_THREADS threads encode up to `ahead` of them
     while the next ones are made.
     """
-    waiting: deque[Future[bytes]] = deque()
-    with ThreadPoolExecutor(decoders()) as pool:
-        for pixels in pictures:
-            waiting.append(pool.submit(encode_png, pixels))
-            if len(waiting) > ahead:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+    return queued(encode_png, pictures, decoders(), ahead)

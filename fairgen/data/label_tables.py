@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from os.path import basename
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,7 @@ class Table:
     column: str
     rows: list[dict[str, str]]
 
-    @property
+    @cached_property
     def labels(self) -> list[str]:
         """The columns that tell images apart, beside paths and splits."""
         names = (name for name in self.rows[0] if name != self.column and not NAMED.search(name))

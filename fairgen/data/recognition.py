@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +107,7 @@ class Seen:
         """How many images have each value of an attribute."""
         return Counter(row[name] for row in self.rows if row.get(name))
 
-    @property
+    @cached_property
     def attributes(self) -> list[str]:
         """The names of all attributes, in the order of the first row's."""
         return list(dict.fromkeys(name for row in self.rows for name in row))

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 
-from fairgen.core import job
+from fairgen.core import job, user_cache
 
 # beside those that diffusers names in a network (`_repeated_blocks`): what UNets and Stable Diffusion 3 are
 # made of
@@ -60,8 +60,7 @@ def use_cache_folder() -> None:
     if not Path(os.environ.get(FOLDER, OWN_CHOICE)).name.startswith(OWN_CHOICE):
         sweep(Path(os.environ[FOLDER]))
         return
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    own = Path(os.environ.get("FAIRGEN_CACHE") or Path(home, "fairgen"), "inductor").absolute()
+    own = (user_cache.folder() / "inductor").absolute()
     try:
         own.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=own).close()

@@ -183,7 +183,10 @@ def test_measured_rates_stand_as_they_are(config: dict, tmp_path: Path) -> None:
     """No range is left but of what is read: one number for the jobs of a GPU."""
     (tmp_path / "rates.json").write_text(json.dumps(MEASURED))
     card = rates.Reference("H200", 1, 1000, measured.read(tmp_path / "rates.json"))
-    of = lambda stage, method: json.loads(table.settings(config, "utkface", stage, method, "male-young"))  # noqa: E731
+
+    def of(stage: str, method: str) -> dict:
+        return json.loads(table.settings(config, "utkface", stage, method, "male-young"))
+
     assert card.seconds("adapt", of("adapt", "lora")) == pytest.approx((10 + 500 * 4 * 0.002,) * 2)
     drawn = of("sample", "lora")
     rows = drawn["solver"]["steps"] * 2

@@ -16,6 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from fairgen.core import user_cache
 from fairgen.core.errors import shortened
 from fairgen.core.fingerprint import fingerprint
 from fairgen.core.settings import canonical
@@ -28,9 +29,8 @@ KEPT = 1000  # questions that the cache remembers
 
 
 def cache_file() -> Path:
-    """Where passed questions are remembered: FAIRGEN_CACHE, else the user's cache folder."""
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(os.environ.get("FAIRGEN_CACHE") or Path(home, "fairgen"), "preflight.json")
+    """Where passed questions are remembered."""
+    return user_cache.folder() / "preflight.json"
 
 
 def questions(case: Case) -> list[Question]:
