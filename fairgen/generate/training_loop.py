@@ -17,11 +17,11 @@ from fairgen.core.errors import FairgenError
 from fairgen.core.progress import counted
 from fairgen.core.workfolder import Resume
 from fairgen.generate import cuda_graphs
-from fairgen.generate.ahead import Ahead
 from fairgen.generate.denoising import Noised
 from fairgen.generate.held_out import LEVELS, Choice, Looks, looking_steps, relative
 from fairgen.generate.kept import Kept
 from fairgen.generate.optimization import RunningMean, adamw, lr_schedule
+from fairgen.generate.prefetch import Prefetch
 from fairgen.generate.recipe import Adapt, Recipe
 
 # keeps gradients that pass through float16 above its smallest numbers (arXiv 1710.03740, section 3.2)
@@ -122,7 +122,9 @@ def fit(
         if kept:
             kept.step = recorded
 
-    ahead = Ahead(lambda: [task.next_batch() for _ in range(recipe.accumulate)], task.generator, task.streams)
+    prefetch = Prefetch(
+        lambda: [task.next_batch() for _ in range(recipe.accumulate)], task.generator, task.streams
+    )
 
     # when held-out images are looked at, and when sample images are drawn
     looking = looking_steps(recipe.steps) if task.looks else set()
@@ -145,13 +147,13 @@ def fit(
             look(0)
         steps = range(training.step, recipe.steps)
         for _ in counted(steps, recipe.steps, f"adapt {task.name}", done=training.step):
-            done = step(ahead.take())
+            done = step(prefetch.take())
             rate = optimizer.param_groups[0]["lr"]
             optimizer.step()
             schedule_lr.step()
             mean.update(training.step + 1)
             if training.step + 1 < recipe.steps:
-                ahead.prepare()
+                prefetch.prepare()
             losses, norms = done.cpu()  # the only wait for the GPU in a step
             if not torch.isfinite(losses).all():
                 raise FairgenError(
@@ -165,7 +167,7 @@ def fit(
             if training.step in watched:
                 look(training.step)
             if resume and resume.work.due():
-                with ahead.rewound():
+                with prefetch.rewound():
                     training.save(resume.work)
         (choice or mean).install()
     return training.losses, chosen(task, choice)

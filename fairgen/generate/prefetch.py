@@ -14,7 +14,7 @@ from fairgen.core.batches import Batches, Generators
 from fairgen.generate.denoising import Noised
 
 
-class Ahead:
+class Prefetch:
     """The batches of every step.
 
     Args:
