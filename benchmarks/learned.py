@@ -24,7 +24,6 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -35,6 +34,7 @@ import torch
 import yaml
 
 from fairgen.core import image_decoding, parquet
+from fairgen.core.evenly import evenly
 from fairgen.core.settings import read
 from fairgen.embedded import birds, world
 from fairgen.embedded.looks import LOOKS
@@ -47,7 +47,7 @@ from fairgen.workflow.artifacts import Paths
 from fairgen.workflow.method_chain import Config, expanded, merged
 from fairgen.workflow.stage_settings import settings
 
-SEED, WORLD = 1007, "world"  # drawings that no study uses
+SEED, WORLD = 1009, "world"  # drawings that no study uses, nor the trials of docs/trials.md (1007, 1008)
 FEWEST = 50  # training images of a group that is judged
 HELD = {
     "style": (0.8, 1.0),
@@ -98,6 +98,15 @@ def fit(model: encoder.Features) -> Probe:
     return probe
 
 
+def drawn(file: Path, count: int) -> np.ndarray:
+    """Up to `count` images (n, h, w, 3) of a file of samples, at equal steps: they lie cluster by cluster, so
+    that the first ones would hardly show the last cluster.
+    """
+    chosen = evenly(range(parquet.count(file)), count)
+    content = (content for _, content in parquet.image_bytes(file, chosen))
+    return np.stack([np.asarray(image_decoding.decode(one or b"")) for one in content])
+
+
 class Wildcards(SimpleNamespace):
     """Wildcards as snakemake hands them to input functions."""
 
@@ -127,10 +136,8 @@ class Run:
         return Path(Paths(self.config).place(self.wildcards(method, group), stage, name))
 
     def drawn(self, method: str, group: str, count: int) -> np.ndarray:
-        """The first images of a group that the run has drawn."""
-        file = self.place("sample", "samples/{group}.parquet", method, group)
-        content = islice((content for _, content in parquet.image_bytes(file)), count)
-        return np.stack([np.asarray(image_decoding.decode(one or b"")) for one in content])
+        """Some of the images of a group that the run has drawn."""
+        return drawn(self.place("sample", "samples/{group}.parquet", method, group), count)
 
     def without_token(self, method: str, group: str, count: int) -> tuple[np.ndarray, bool]:
         """Images of the same generators and seeds without the token, and whether they are borrowed."""

@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
-import numpy as np
 
-from fairgen.evaluate import results
+from fairgen.evaluate import intervals, results
 from fairgen.evaluate.plots import COLOURS, save
 from fairgen.report.replicated import Cell, cell
 
@@ -53,14 +52,13 @@ def plot(documents: list[dict[str, Any]], names: list[str], path: Path) -> None:
 
 
 def table(documents: list[dict[str, Any]], names: list[str]) -> str:
-    """The same with every method, as Markdown."""
+    """The same with every method, as Markdown: means with their intervals, cut to [0, 1] as in the files."""
     ratios = sorted(documents[0]["results"], key=float)
     lines = [f"| distance | method | {' | '.join(ratios)} |", f"|---|---|{'---|' * len(ratios)}"]
     for name, document in zip(names, documents, strict=True):
         for method in document["results"][ratios[0]]:
             figures = [document["results"][r][method]["worst_group_accuracy"] for r in ratios]
-            half = [np.diff(f["ci95"])[0] / 2 for f in figures]
-            shown = " | ".join(f"{f['mean']:.3f} ± {h:.3f}" for f, h in zip(figures, half, strict=True))
+            shown = " | ".join(f"{f['mean']:.3f} ({intervals.shown(f)})" for f in figures)
             lines.append(f"| {name} | `{method}` | {shown} |")
     return "\n".join(lines)
 

@@ -222,7 +222,7 @@ class Results:
         """The paper's claims, as `fairgen claims` judges them; None where `replicates.json` was not made.
 
         Raises:
-            FairgenError: a method is not among those that the replicates compare.
+            FairgenError: a method is not among those that the replicates compare, or they are of a trial.
         """
         if (document := self._replicates()) is None:
             return None

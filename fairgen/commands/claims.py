@@ -4,11 +4,14 @@
 
 import json
 from argparse import ArgumentParser, Namespace
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
+from fairgen.core.errors import FairgenError
 from fairgen.evaluate import results
-from fairgen.evaluate.claims import FINETUNED, MARGIN, OURS, Judgement, judge, runs_of
+from fairgen.evaluate.claims import FINETUNED, MARGIN, ONE_RATIO, OURS, Judgement, judge, runs_of
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -37,12 +40,34 @@ def screen(found: list[Judgement]) -> str:
     return "\n".join(lines)
 
 
+def notes(document: dict[str, Any], ratios: Iterable[str]) -> list[str]:
+    """What has to be known beside the table: the groups without rows at its ratios, and that there is one
+    ratio only.
+    """
+    ratios = list(ratios)
+    none: dict[str, list[str]] = {split: [] for split in results.MISSING}
+    empty = {ratio: none | document.get("empty_groups", {}).get(ratio, {}) for ratio in ratios}
+    found = [f"bias ratio {ratio}, {line}" for ratio in ratios for line in results.missing(empty[ratio])]
+    return found + ([ONE_RATIO] if len(ratios) == 1 else [])
+
+
 def run(options: Namespace) -> None:
-    """Print the table, and write it where that is asked for."""
+    """Print the table, and write it where that is asked for.
+
+    Raises:
+        FairgenError: the file cannot be judged, or the table cannot be written.
+    """
     document = results.load(options.replicates, "replicates")
     methods = dict.fromkeys([*options.finetuned, options.ours, "vanilla", "groupdro"])
     runs = runs_of(document, methods, options.replicates)
     found = judge(runs, options.finetuned, options.ours, options.margin)
-    print(f"{document['dataset']}, {len(document['replicates'])} whole-chain replicates\n\n{screen(found)}")
+    name = " ".join(filter(None, (document["dataset"], document.get("ablation"))))
+    count = len(document["replicates"])
+    print("\n".join([f"{name}, {count} whole-chain replicates\n", screen(found), *notes(document, runs)]))
     if options.json:
-        options.json.write_text(json.dumps({"claims": [asdict(row) for row in found]}, indent=1) + "\n")
+        try:
+            options.json.write_text(json.dumps({"claims": [asdict(row) for row in found]}, indent=1) + "\n")
+        except OSError as error:
+            raise FairgenError(
+                f"cannot write {options.json}: {error.strerror}; choose another file with --json"
+            ) from error

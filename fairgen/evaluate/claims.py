@@ -5,13 +5,16 @@
    above 0.
 2. Comparable with Group-DRO: a method of ours minus `groupdro` is above −margin.
 3. Ahead of Group-DRO as bias grows: that difference is above 0 at the largest ratio, and larger than at
-   the least.
+   the least; both have to hold, and with one ratio nothing can be said of the growth.
 
-A claim is held if its whole interval is above the bound, not held if none of it is, else undecided.
+A claim is held if its whole interval is above the bound, not held if none of it is, else undecided. Every row
+is judged by itself: among many of them some will be wrong by chance.
 """
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +26,8 @@ from fairgen.evaluate import intervals
 Runs = dict[str, dict[str, np.ndarray]]  # ratio → method → worst-group accuracy, replicate by replicate
 GAIN, LEVEL, AHEAD = "finetuned above vanilla", "comparable with groupdro", "ahead of groupdro"
 FINETUNED, OURS, MARGIN = ("lora", "dreambooth", "clustered"), "clustered", 0.05  # unless told otherwise
+EXACT = 1e-9  # what is smaller is rounding: accuracies are shares of a few hundred rows
+ONE_RATIO = "one bias ratio: whether the lead grows with the bias, the other half of claim 3, is not judged"
 
 
 @dataclass(frozen=True)
@@ -41,12 +46,25 @@ class Judgement:
 def judged(claim: str, ratio: str, difference: np.ndarray, bound: float = 0.0) -> Judgement:
     """Judge paired differences (replicates,) against a bound."""
     low, high = intervals.student(difference.tolist(), (-2.0, 2.0)) or (-2.0, 2.0)
-    verdict = "held" if low > bound else "not held" if high <= bound else "undecided"
+    verdict = "held" if low > bound + EXACT else "not held" if high <= bound + EXACT else "undecided"
     return Judgement(claim, ratio, float(difference.mean()), low, high, bound, verdict)
 
 
 def judge(runs: Runs, finetuned: list[str], ours: str, margin: float) -> list[Judgement]:
-    """All claims: at each ratio, and over ratios where there are several; ratios come smallest first."""
+    """All claims: at each ratio, and over ratios where there are several; ratios come smallest first.
+
+    Raises:
+        FairgenError: a method would be compared with itself or counted twice, or the margin is none.
+    """
+    if not 0 <= margin < 1:
+        raise FairgenError(f"margin {margin} is no difference of accuracies; give one from 0 to below 1")
+    if ours == "groupdro":
+        raise FairgenError("ours groupdro would be compared with itself; name another method")
+    if "vanilla" in finetuned or len(set(finetuned)) < len(finetuned) or not finetuned:
+        raise FairgenError(
+            f"finetuned {' '.join(finetuned)}: name each method once, and not vanilla, which they are"
+            " compared with"
+        )
     gains = {r: np.mean([m[name] for name in finetuned], axis=0) - m["vanilla"] for r, m in runs.items()}
     leads = {r: m[ours] - m["groupdro"] for r, m in runs.items()}
     first, last = next(iter(runs)), list(runs)[-1]
@@ -64,9 +82,14 @@ def runs_of(document: dict[str, Any], methods: Iterable[str], path: Path) -> Run
     """Worst-group accuracies of some methods at every ratio that is a number, smallest first.
 
     Raises:
-        FairgenError: a method is not in the table, or all ratios are `natural`.
+        FairgenError: a method is not in the table or lacks a replicate, a ratio is none, all are `natural`,
+            or it is a trial.
     """
-    ratios = sorted((ratio for ratio in document["results"] if ratio != "natural"), key=float)
+    if document.get("trial"):
+        raise FairgenError(f"{path}: {document['trial']}")
+    ratios = sorted(
+        (ratio for ratio in document["results"] if ratio != "natural"), key=partial(_number, path)
+    )
     if not ratios:
         raise FairgenError(
             f"{path}: it has no bias ratio that is a number, and the claims are about how results change with"
@@ -81,4 +104,25 @@ def runs_of(document: dict[str, Any], methods: Iterable[str], path: Path) -> Run
                 " to compare in the config, or name others with --finetuned and --ours"
             )
         found[ratio] = {m: np.array(there[m]["worst_group_accuracy"]["per_replicate"]) for m in methods}
+        for name, values in found[ratio].items():
+            if len(values) != len(document["replicates"]):
+                raise FairgenError(
+                    f"{path}: results.{ratio}.{name} has {len(values)} values for"
+                    f" {len(document['replicates'])} replicates, so they are not paired; make the file again"
+                )
+    return found
+
+
+def _number(path: Path, ratio: str) -> float:
+    """A ratio's number.
+
+    Raises:
+        FairgenError: it is none in (0, 1).
+    """
+    try:
+        found = float(ratio)
+    except ValueError:
+        found = math.nan
+    if not 0 < found < 1:
+        raise FairgenError(f"{path}: results.{ratio} is no bias ratio; make the file again")
     return found

@@ -72,11 +72,13 @@ def write(settings: Replicates, files: Files) -> None:
         FairgenError: a table is none, or the document does not fit its schema.
     """
     documents = [results.load(path) for path in files.tables]
+    trial = results.trial(documents[0])
     by_ratio = {ratio: summarise(documents, ratio) for ratio in documents[0]["results"]}
     document = {
         "schema_version": results.REPLICATES_VERSION,
         "dataset": settings.dataset,
         **({"ablation": settings.ablation} if settings.ablation else {}),
+        **({"trial": trial} if trial else {}),
         "replicates": settings.replicates,
         "config_sha256": [d["config_sha256"] for d in documents],
         "results": {ratio: found["methods"] for ratio, found in by_ratio.items()},
@@ -85,4 +87,4 @@ def write(settings: Replicates, files: Files) -> None:
     }
     schemas.check(document, schemas.published("replicates"), "replicates.json")
     lineage.write_json(files.replicates, document)
-    print(terminal_table(document, results.trial(documents[0])))
+    print(terminal_table(document, trial))

@@ -33,6 +33,7 @@ class Claims:
     finetuned: list[str]
     ours: str = OURS
     margin: float = MARGIN
+    one_ratio: bool = False  # so that nothing is said of growth with the bias
 
 
 @dataclass(frozen=True)
@@ -65,11 +66,12 @@ def claims(document: dict[str, Any], path: Path) -> Claims:
         runs = runs_of(document, dict.fromkeys([*finetuned, OURS, "vanilla", "groupdro"]), path)
     except FairgenError as error:
         return Claims(count, [], str(error).removeprefix(f"{path}: "), finetuned)
-    return Claims(count, judge(runs, finetuned, OURS, MARGIN), "", finetuned)
+    return Claims(count, judge(runs, finetuned, OURS, MARGIN), "", finetuned, one_ratio=len(runs) == 1)
 
 
 def map_of(documents: list[dict[str, Any]]) -> Map | None:
-    """The map over some data sets; None without any."""
+    """The map over some data sets, without trials; None without any."""
+    documents = [document for document in documents if not document.get("trial")]
     ratios = sorted(
         {ratio for document in documents for ratio in document["results"]},
         key=lambda ratio: 0 if ratio == "natural" else float(ratio),

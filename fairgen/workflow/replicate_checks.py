@@ -49,12 +49,35 @@ def check_replicates(config: Config, name: str, ablation: str | None = None) -> 
                 " (datasets.<name>.options.seed of birds; settings.split.seed, cluster.seed, adapt.seed,"
                 " sample.seed), of stages that its table depends on"
             )
+    for method in compared.comparison(config, name, ablation)["compare"]:
+        check_runs(config, where, replicates, method)
     for other in replicates[1:]:
         if found := differences(designs[replicates[0]], designs[other]):
             raise FairgenError(
                 f"{where}: {other} differs from {replicates[0]} in more than seeds: {', '.join(found[:3])}"
                 f"{', …' if len(found) > 3 else ''}; an interval over both would mix two experiments"
             )
+
+
+def check_runs(config: Config, where: str, replicates: list[str], method: str) -> None:
+    """A method has runs of its own in every replicate: where nothing before the classifier differs for it,
+    classifier seeds do.
+
+    Raises:
+        FairgenError: two replicates would count the same run.
+    """
+    seen: dict[tuple[str, int], str] = {}
+    for other in replicates:
+        steps = canonical(chain_of_method(config, other, method))
+        for seed in block(config, other, None, "seeds"):
+            first = seen.setdefault((steps, seed), other)
+            if first != other:
+                raise FairgenError(
+                    f"{where}: {method} with classifier seed {seed} is the same run in {other} and {first},"
+                    " so an interval over both would not see it vary; give each other drawings"
+                    " (options.seed of birds) or another split (settings.index.seed, settings.split.seed),"
+                    " and settings.seeds of its own"
+                )
 
 
 def shape(config: Config, dataset: str) -> list[Any]:
@@ -67,6 +90,14 @@ def chain_of(config: Config, dataset: str, ablation: str | None = None) -> dict[
     """The settings of every stage that a data set's table, or its ablation, depends on, method by method, but
     for names and places that are its own.
     """
+    found: dict[str, Any] = {}
+    for shown in compared.comparison(config, dataset, ablation)["compare"]:
+        found |= chain_of_method(config, dataset, shown)
+    return found
+
+
+def chain_of_method(config: Config, dataset: str, shown: str) -> dict[str, Any]:
+    """The settings of every stage that one compared method depends on, as `chain_of` has them."""
     found: dict[str, Any] = {"index": settings_of(config, dataset, "index", None)}
     if found["index"]["format"] == "birds":
         found["draw"] = settings_of(config, dataset, "draw", None)
@@ -74,10 +105,9 @@ def chain_of(config: Config, dataset: str, ablation: str | None = None) -> dict[
     split = settings_of(config, dataset, "split", None)
     cut = any(ratio != "natural" for ratio in block(config, dataset, None, "ratios"))
     found["split"] = split if cut else without_seeds(split)
-    for shown in compared.comparison(config, dataset, ablation)["compare"]:
-        for method in starts(config, dataset, shown):
-            for stage in stages_of(config, dataset, method):
-                found[f"{stage} of {method}"] = settings_of(config, dataset, stage, method)
+    for method in starts(config, dataset, shown):
+        for stage in stages_of(config, dataset, method):
+            found[f"{stage} of {method}"] = settings_of(config, dataset, stage, method)
     return found
 
 

@@ -3,14 +3,19 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from workflows import result
 
 from fairgen.cli import main
+from fairgen.evaluate import results
+from fairgen.evaluate.claims import judge
 from fairgen.evaluate.replicates import Files, Replicates, work
+from fairgen.report import replicated
 
 SAME = [0.70, 0.71, 0.69]
 PLAIN = {"erm": SAME, "vanilla": SAME, "lora": [0.80, 0.81, 0.79], "clustered": SAME}
+WHOLE = {**PLAIN, "dreambooth": SAME, "groupdro": SAME}
 WEAK, STRONG = [0.60, 0.61, 0.59], [0.74, 0.75, 0.73]  # groupdro below and above clustered
 
 
@@ -63,7 +68,9 @@ def test_the_terminal_shows_a_table(tmp_path: Path, capsys: pytest.CaptureFixtur
     said = capsys.readouterr().out
     assert said.startswith("toy, 3 whole-chain replicates\n")
     assert "3. clustered ahead of groupdro" in said
-    assert said.rstrip().endswith("held")
+    table, _, note = said.rstrip().rpartition("\n")
+    assert table.endswith("held")
+    assert note.startswith("one bias ratio: whether the lead grows with the bias")
 
 
 @pytest.mark.parametrize(
@@ -72,6 +79,14 @@ def test_the_terminal_shows_a_table(tmp_path: Path, capsys: pytest.CaptureFixtur
         ({0.9: PLAIN}, [], "no dreambooth, groupdro among the methods that it compares (erm, vanilla, "),
         ({"natural": PLAIN}, [], "it has no bias ratio that is a number"),
         ({0.9: PLAIN}, ["--ours", "ours"], "no dreambooth, ours, groupdro among the methods"),
+        ({0.9: WHOLE}, ["--ours", "groupdro"], "ours groupdro would be compared with itself"),
+        ({0.9: WHOLE}, ["--finetuned", "lora", "lora"], "finetuned lora lora: name each method once"),
+        ({0.9: WHOLE}, ["--finetuned", "lora", "vanilla"], "not vanilla, which they are compared with"),
+        ({0.9: WHOLE}, ["--margin", "nan"], "margin nan is no difference of accuracies"),
+        ({0.9: WHOLE}, ["--margin", "2"], "margin 2.0 is no difference of accuracies"),
+        ({0.9: WHOLE, 9: WHOLE}, [], "results.9 is no bias ratio"),
+        ({0.9: WHOLE, "x": WHOLE}, [], "results.x is no bias ratio"),
+        ({0.9: WHOLE}, ["--json", "nowhere/claims.json"], "cannot write nowhere/claims.json: No such file"),
     ],
 )
 def test_what_cannot_be_judged_is_told_in_a_line(
@@ -90,3 +105,58 @@ def test_seeds_of_one_chain_are_refused(tmp_path: Path, capsys: pytest.CaptureFi
     assert f"{table} is no replicates.json; give the path of one" in capsys.readouterr().err
     assert main(["compare", str(written(tmp_path, {0.9: PLAIN})), str(table)]) == 1
     assert "replicates.json is no worst_group.json" in capsys.readouterr().err
+
+
+def test_methods_that_lack_a_replicate_are_not_paired(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    """Of one method, and of all of them alike."""
+    path = written(tmp_path, {0.9: WHOLE})
+    document = json.loads(path.read_text())
+    for changed in (["lora"], WHOLE):
+        for name in changed:
+            document["results"]["0.9"][name]["worst_group_accuracy"]["per_replicate"] = [0.7] * 4
+        path.write_text(json.dumps(document))
+        assert main(["claims", str(path)]) == 1
+        assert " has 4 values for 3 replicates, so they are not paired" in capsys.readouterr().err
+
+
+def test_rounding_is_no_growth() -> None:
+    """0.3 − 0.1 and 0.8 − 0.6 differ in their last digits."""
+    same = {"vanilla": np.array([0.5] * 3), "lora": np.array([0.6] * 3)}
+    runs = {
+        "0.9": {**same, "clustered": np.array([0.3] * 3), "groupdro": np.array([0.1] * 3)},
+        "0.99": {**same, "clustered": np.array([0.8] * 3), "groupdro": np.array([0.6] * 3)},
+    }
+    assert judge(runs, ["lora"], "clustered", 0.05)[-1].mean > 0
+    assert judge(runs, ["lora"], "clustered", 0.05)[-1].verdict == "not held"
+
+
+def test_groups_without_rows_and_the_ablation_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    path = written(tmp_path, {0.9: WHOLE, 0.99: WHOLE})
+    document = json.loads(path.read_text()) | {"ablation": "labels"}
+    document["empty_groups"]["0.99"]["test"] = ["b"]
+    path.write_text(json.dumps(document))
+    capsys.readouterr()
+    assert main(["claims", str(path)]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("toy labels, 3 whole-chain replicates\n")
+    assert said.endswith("\nbias ratio 0.99, group b: no test image, so no figure speaks about it\n")
+
+
+def test_a_trial_claims_nothing(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    """Drawings by the embedded model for other data than its own."""
+    tables = []
+    for i in range(3):
+        tables.append(tmp_path / f"{i}.json")
+        table = result(ratios=(0.9,), **{name: [values[i]] for name, values in WHOLE.items()})
+        table["config"] |= {"diffusion": {"model": results.EMBEDDED}, "dataset": {"format": "folder"}}
+        tables[-1].write_text(json.dumps(table))
+    files = Files(work=None, tables=tables, replicates=tmp_path / "replicates.json")
+    work(Replicates("toy", ["toy", "toy-1", "toy-2"], None), files)
+    capsys.readouterr()
+    assert main(["claims", str(files.replicates)]) == 1
+    assert "replicates.json: A trial: the generator is fairgen's embedded" in capsys.readouterr().err
+    claims, where = replicated.read([files.replicates], "toy")
+    assert claims is not None and claims.judged == [] and claims.why == results.TRIAL
+    assert where is None

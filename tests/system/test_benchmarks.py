@@ -9,11 +9,14 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from PIL import Image
 from workflows import PROJECT, Workflow, result
 
 from fairgen.commands import measured
+from fairgen.core import images, parquet
+from fairgen.evaluate import intervals
 from fairgen.evaluate.replication import Replicates, write
 from fairgen.models.base_model import Base
 
@@ -154,6 +157,32 @@ def test_the_map_shows_the_best_method_and_those_level_with_it(
     assert "| far | `lora` | 0.80" in capsys.readouterr().out
     with Image.open(output) as picture:
         assert min(picture.size) > 200
+
+
+def test_the_maps_table_has_intervals_that_are_cut_at_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half the width of a cut interval would be no half-width: 0.975 ± 0.069 is cut to 0.906 – 1."""
+    monkeypatch.syspath_prepend(str(PROJECT / "benchmarks"))
+    import map as drawn
+
+    figure = intervals.over_runs([0.98, 0.945, 1.0], "replicate")
+    document = {"results": {"0.9": {"lora": {"worst_group_accuracy": figure}}}}
+    assert drawn.table([document], ["near"]).endswith("| near | `lora` | 0.975 (0.906 – 1.000) |")
+
+
+def test_every_cluster_is_among_the_images_that_are_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Samples lie cluster by cluster: 30 of the first, 24 of the second; of the first 40 only ten."""
+    monkeypatch.syspath_prepend(str(PROJECT / "benchmarks"))
+    import learned
+
+    pictures = [np.full((8, 8, 3), 200 * (i >= 30), np.uint8) for i in range(54)]
+    file = tmp_path / "samples.parquet"
+    parquet.write_images(file, ((images.encode_png(pixels), {}) for pixels in pictures), {}, {})
+    seen = learned.drawn(file, 40)
+    assert len(seen) == 40
+    assert int((seen[:, 0, 0, 0] > 0).sum()) == 18
+    assert len(learned.drawn(file, 99)) == 54
 
 
 def test_trials_are_ranked_by_the_validation_figures_of_their_own_selection(

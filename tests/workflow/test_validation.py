@@ -917,6 +917,24 @@ def test_stage_one_never_takes_the_data_sets_own_images(config: dict, schema: di
         (["erm"], ["natural"], [{"split": {"seed": 1}}, {"split": {"seed": 2}}], "r1 is utkface over again"),
         (["lora"], [0.9], [{"cluster": {"seed": 1}}, {"cluster": {"seed": 2}}], "r1 is utkface over again"),
         (["clustered"], [0.9], [{"cluster": {"seed": 1}}, {"cluster": {"seed": 2}}], None),
+        (
+            ["clustered", "erm"],
+            [0.9],
+            [{"cluster": {"seed": 1}}, {"cluster": {"seed": 2}}],
+            "erm with classifier seed 0 is the same run in r1 and utkface",
+        ),
+        (
+            ["clustered", "erm"],
+            ["natural"],
+            [{"adapt": {"seed": 1}, "seeds": [3, 4]}, {"adapt": {"seed": 2}, "seeds": [4, 5]}],
+            "erm with classifier seed 4 is the same run in r2 and r1",
+        ),
+        (
+            ["clustered", "erm"],
+            ["natural"],
+            [{"adapt": {"seed": 1}, "seeds": [3, 4]}, {"adapt": {"seed": 2}, "seeds": [5, 6]}],
+            None,
+        ),
         (["erm"], [0.9], [{"split": {"seed": 1}}, {"split": {"seed": 2}}], None),
         (
             ["erm"],
