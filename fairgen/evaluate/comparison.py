@@ -16,7 +16,7 @@ from fairgen import __version__
 from fairgen.core import schemas
 from fairgen.core.errors import FairgenError
 from fairgen.evaluate import intervals
-from fairgen.evaluate.results import METRICS, SCHEMA_VERSION, SHIFTED, empty_groups, missing, trial
+from fairgen.evaluate.results import METRICS, SCHEMA_VERSION, SHIFTED, ceilings, empty_groups, missing, trial
 
 LOOKED_UP = ("worst_group", "groups", "empty_groups", "shift")
 USED = ("group_labels", "validation_rows", "training_rows")  # what a method had to learn from
@@ -88,9 +88,10 @@ def figure_cells(name: str, figure: dict[str, Any] | None) -> dict[str, Any]:
     return {name: value["mean"], f"{name}_sd": value["sd"], f"{name}_low": low, f"{name}_high": high}
 
 
-def pairs(results: dict[str, Any]) -> dict[str, Any]:
+def pairs(results: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
     """Paired comparison of the methods of one ratio by worst-group accuracy, seed by seed."""
-    return intervals.ranking({name: r["worst_group_accuracy"]["per_seed"] for name, r in results.items()})
+    values = {name: r["worst_group_accuracy"]["per_seed"] for name, r in results.items()}
+    return intervals.ranking(values, ceilings=ceilings(config, values))
 
 
 def versions() -> dict[str, str]:
@@ -152,7 +153,10 @@ def terminal_table(document: dict[str, Any]) -> str:
                 f" {entry['worst_group']['by_mean']:<18}{known}"
             )
         lines += missing(empty_groups(methods))
-        lines.append(intervals.verdict(document["comparisons"][ratio], trial=bool(note)))
+        found = document["comparisons"][ratio]
+        lines += filter(
+            None, [intervals.verdict(found, trial=bool(note)), intervals.unranked(found, methods)]
+        )
         shifted = {name: e["shift"]["worst_group_accuracy"] for name, e in ranked if e["shift"]}
         if shifted:
             listed = ", ".join(f"{name} {figure['mean']:.3f}" for name, figure in shifted.items())
@@ -193,7 +197,7 @@ def compare(settings: WorstGroup, metrics: list[Path]) -> dict[str, Any]:
         "config": settings.config,
         "versions": versions(),
         "results": results,
-        "comparisons": {ratio: pairs(methods) for ratio, methods in results.items()},
+        "comparisons": {ratio: pairs(methods, settings.config) for ratio, methods in results.items()},
     }
     schemas.check(document, schemas.published("worst_group"), "worst_group.json")
     return document

@@ -5,6 +5,7 @@ Also what is said of repeated runs (seeds or replicates): mean, deviation, inter
 leader. Intervals are cut to the range that the figure can have, and fewer than three runs have none.
 """
 
+from collections.abc import Collection, Iterable
 from functools import cache
 from typing import Any
 
@@ -98,21 +99,31 @@ def differences(values: dict[str, list[float]], to: str, sign: int = 1, run: str
     }
 
 
-def ranking(values: dict[str, list[float]], run: str = "seed") -> dict[str, Any]:
+def ranking(
+    values: dict[str, list[float]], run: str = "seed", ceilings: Collection[str] = ()
+) -> dict[str, Any]:
     """The leader by mean, its paired differences, whether it wins against every other, and what beats the
     references.
 
     Args:
         values: worst-group accuracy of each method, run by run in one order.
         run: what a run is, `seed` or `replicate`.
+        ceilings: methods that neither lead nor are led by another, unless there is no other one.
     """
-    leader = max(values, key=lambda name: np.mean(values[name]))
-    ahead = differences(values, leader, -1, run)
+    ranked = {name: own for name, own in values.items() if name not in ceilings} or values
+    leader = max(ranked, key=lambda name: np.mean(ranked[name]))
+    ahead = differences(ranked, leader, -1, run)
     wins = bool(ahead) and all(d["ci95"] is not None and d["ci95"][0] > 0 for d in ahead.values())
     minus = {
         f"minus_{name}": differences(values, name, run=run) if name in values else None for name in REFERENCES
     }
     return {"leader": leader, "winner": leader if wins else None, "leader_minus": ahead, **minus}
+
+
+def unranked(found: dict[str, Any], methods: Iterable[str]) -> str:
+    """The methods that a ranking leaves aside, as a sentence; "" if there are none."""
+    aside = [name for name in methods if name not in (found["leader"], *found["leader_minus"])]
+    return f"ceilings, not ranked: {', '.join(aside)}" if aside else ""
 
 
 def verdict(found: dict[str, Any], run: str = "seed", trial: bool = False) -> str:

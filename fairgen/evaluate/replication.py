@@ -44,7 +44,12 @@ def summarise(documents: list[dict[str, Any]], ratio: str) -> dict[str, Any]:
     }
     found = [results.empty_groups(d["results"][ratio]) for d in documents]
     empty = {split: sorted({name for one in found for name in one[split]}) for split in found[0]}
-    return {"methods": methods, "empty_groups": empty, "comparison": intervals.ranking(means, "replicate")}
+    ceilings = results.ceilings(documents[0]["config"], means)
+    return {
+        "methods": methods,
+        "empty_groups": empty,
+        "comparison": intervals.ranking(means, "replicate", ceilings),
+    }
 
 
 def terminal_table(document: dict[str, Any], trial: str = "") -> str:
@@ -61,7 +66,10 @@ def terminal_table(document: dict[str, Any], trial: str = "") -> str:
             worst = entry["worst_group_accuracy"]
             lines.append(f"{name:<18}{worst['mean']:>12.3f}{intervals.shown(worst):>16}")
         lines += results.missing(document["empty_groups"][ratio])
-        lines.append(intervals.verdict(document["comparisons"][ratio], "replicate", bool(trial)))
+        found = document["comparisons"][ratio]
+        lines += filter(
+            None, [intervals.verdict(found, "replicate", bool(trial)), intervals.unranked(found, methods)]
+        )
     return "\n".join(lines)
 
 

@@ -1,6 +1,7 @@
 """Reading a published `worst_group.json`, and what every table of its figures says."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -55,21 +56,23 @@ def trial(document: dict[str, Any]) -> str:
     config = document.get("config", {})
     data = config.get("dataset", {})
     base = {**config.get("diffusion", {}), **data.get("settings", {}).get("diffusion", {})}.get("model")
-    draws = any(
-        _synthetic(config.get("methods", {}), name) for name in next(iter(document["results"].values()))
-    )
+    compared = next(iter(document["results"].values()))
+    draws = any(_said(config.get("methods", {}), name, "synthetic", True) for name in compared)
     return TRIAL if base == EMBEDDED and data.get("format") != ITS_WORLD and draws else ""
 
 
-def _synthetic(methods: dict[str, Any], name: str | None) -> bool:
-    """Whether a method, or the nearest of its bases that says so, uses generated images; they do if none
-    does.
-    """
+def ceilings(config: dict[str, Any], compared: Iterable[str]) -> list[str]:
+    """The compared methods that only show what could be had, as the config of a comparison says."""
+    return [name for name in compared if _said(config.get("methods", {}), name, "ceiling", False)]
+
+
+def _said(methods: dict[str, Any], name: str | None, key: str, otherwise: bool) -> bool:
+    """What a method, or the nearest of its bases that says so, has for a switch."""
     while name in methods:
-        if "synthetic" in methods[name]:
-            return bool(methods[name]["synthetic"])
+        if key in methods[name]:
+            return bool(methods[name][key])
         name = methods[name].get("base")
-    return True
+    return otherwise
 
 
 def load(path: Path, kind: str = "worst_group") -> dict[str, Any]:

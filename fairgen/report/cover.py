@@ -41,7 +41,7 @@ def sentences(document: dict[str, Any]) -> str:
     if results.trial(document):
         return f"{ranking.verdict(document, ratio)} {worst_groups(methods)}"
     told = [leading(document), ahead(document["comparisons"][ratio], methods), worst_groups(methods)]
-    return " ".join(told)
+    return " ".join(filter(None, [*told, clean(ranking.aside(document, ratio))]))
 
 
 def data(document: dict[str, Any]) -> str:
@@ -108,10 +108,13 @@ def leading(document: dict[str, Any]) -> str:
     leads.
     """
     ratio, methods = next(iter(document["results"].items()))
-    leader = document["comparisons"][ratio]["leader"]
+    found = document["comparisons"][ratio]
+    leader = found["leader"]
     figure = methods[leader]["worst_group_accuracy"]
     best = [
-        name for name, entry in methods.items() if entry["worst_group_accuracy"]["mean"] == figure["mean"]
+        name
+        for name in (leader, *found["leader_minus"])
+        if methods[name]["worst_group_accuracy"]["mean"] == figure["mean"]
     ]
     seeds = len(figure["per_seed"])
     few = (

@@ -28,7 +28,17 @@ def labels(entry: dict[str, Any]) -> str:
     return ", ".join(entry["group_labels"]) or "nothing"
 
 
+def aside(document: dict[str, Any], ratio: str) -> str:
+    """Which methods are ceilings, as a sentence; "" if none is."""
+    return sentence(intervals.unranked(document["comparisons"][ratio], document["results"][ratio]))
+
+
 def verdict(document: dict[str, Any], ratio: str) -> str:
-    """Whether there is a winner at a ratio, as a sentence."""
+    """Whether there is a winner at a ratio, as a sentence, and one more where there are ceilings."""
     said = intervals.verdict(document["comparisons"][ratio], trial=bool(results.trial(document)))
-    return f"{said[:1].upper()}{said[1:]}."
+    return " ".join(filter(None, [sentence(said), aside(document, ratio)]))
+
+
+def sentence(words: str) -> str:
+    """Words with a capital and a full stop; "" for none."""
+    return words and f"{words[:1].upper()}{words[1:]}."

@@ -53,7 +53,7 @@ def check_overrides(config: Config, dataset: str) -> None:
             f" of its base; write it under datasets.{dataset}.settings, or make a method of its own"
             for method, blocks in given.items()
             for name in blocks
-            if name in ("base", "synthetic") or name not in config["methods"][method]
+            if name in ("base", "synthetic", "ceiling") or name not in config["methods"][method]
         ]
     )
 

@@ -9,6 +9,7 @@ from fairgen.evaluate.intervals import (
     ranking,
     shown,
     student,
+    unranked,
     verdict,
     wilson,
     wilson_minimum,
@@ -109,3 +110,14 @@ def test_differences_to_the_references_are_paired() -> None:
     assert found["minus_erm"].keys() == {"x"}
     assert found["minus_erm"]["x"]["per_seed"] == pytest.approx([0.4, 0.1])
     assert found["minus_groupdro"] is None
+
+
+def test_a_ceiling_is_shown_and_leads_nothing() -> None:
+    values = {"perfect": [0.9, 0.9, 0.9], "x": [0.5, 0.6, 0.5], "erm": [0.1, 0.1, 0.1]}
+    assert ranking(values)["winner"] == "perfect"
+    found = ranking(values, ceilings=["perfect"])
+    assert (found["leader"], found["winner"], found["leader_minus"].keys()) == ("x", "x", {"erm"})
+    assert found["minus_erm"].keys() == {"perfect", "x"}
+    assert unranked(found, values) == "ceilings, not ranked: perfect"
+    alone = ranking({"perfect": [0.9], "other": [0.8]}, ceilings=["perfect", "other"])
+    assert (alone["leader"], unranked(alone, ["perfect", "other"])) == ("perfect", "")

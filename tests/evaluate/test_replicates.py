@@ -52,6 +52,21 @@ def test_the_interval_is_over_replicates_not_seeds(tmp_path: Path, capsys: pytes
     assert "3 replicates" in capsys.readouterr().out
 
 
+def test_a_ceiling_wins_no_ratio(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    """The ceilings are those of the first table's config."""
+    files = []
+    for i, mean in enumerate((0.5, 0.6, 0.7)):
+        files.append(tmp_path / f"{i}.json")
+        document = result(ceilings=("perfect",), perfect=[0.9, 0.9], lora=[mean, mean], erm=[0.1, 0.1])
+        files[-1].write_text(json.dumps(document))
+    paths = SimpleNamespace(tables=files, replicates=tmp_path / "replicates.json")
+    work(Replicates("toy", ["toy", "toy-1", "toy-2"], None), paths)
+    found = json.loads(paths.replicates.read_text())
+    assert found["comparisons"]["0.99"]["winner"] == "lora"
+    assert found["results"]["0.99"]["perfect"]["worst_group_accuracy"]["mean"] == pytest.approx(0.9)
+    assert "ceilings, not ranked: perfect" in capsys.readouterr().out
+
+
 def test_a_file_that_does_not_fit_the_schema_is_not_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -40,7 +40,7 @@ def test_the_terminal_names_the_winner_and_empty_groups() -> None:
             "dataset": "toy",
             "seeds": [0],
             "results": {"0.9": entries},
-            "comparisons": {"0.9": pairs(entries)},
+            "comparisons": {"0.9": pairs(entries, CONFIG)},
         }
         return terminal_table(document)
 
@@ -144,7 +144,11 @@ def test_the_second_test_set_stands_apart_and_ranks_nothing(document: dict) -> N
     assert entry["worst_group_accuracy"]["mean"] == 0.5
     (row,) = table_rows({"0.9": {"erm": entry}})
     assert row["shift_worst_group_accuracy"] == pytest.approx(0.3)
-    own = {**document, "results": {"0.9": {"erm": entry}}, "comparisons": {"0.9": pairs({"erm": entry})}}
+    own = {
+        **document,
+        "results": {"0.9": {"erm": entry}},
+        "comparisons": {"0.9": pairs({"erm": entry}, CONFIG)},
+    }
     schemas.check(own, schemas.published("worst_group"), "worst_group.json")
     assert "worst group on shift, the second test set: erm 0.300" in terminal_table(own)
     assert "shift" not in terminal_table(document)

@@ -63,6 +63,16 @@ def test_equal_methods_share_the_lead() -> None:
     assert "**erm** and **lora** share the best" in told and "not clearly ahead" in told
 
 
+def test_a_ceiling_is_named_and_does_not_lead() -> None:
+    document = result(ceilings=("perfect",), perfect=[0.9] * 3, lora=[0.9, 0.9, 0.9], erm=[0.1, 0.2, 0.1])
+    told = sentences(document)
+    assert told.startswith("**lora** has the best") and told.endswith("Ceilings, not ranked: perfect.")
+    assert "perfect" not in told.removesuffix("perfect.")
+    assert "ceilings, not ranked: perfect" in comparison.terminal_table(document)
+    based = {**document["config"]["methods"], "lora": {"base": "perfect"}}
+    assert results.ceilings({"methods": based}, based) == ["perfect", "lora"]
+
+
 def test_the_lead_over_several_ratios() -> None:
     document = result(ratios=(0.9, 0.99, "natural"), erm=[0.1, 0.2, 0.1], lora=[0.8, 0.7, 0.75])
     assert "and leads at every ratio." in sentences(document)

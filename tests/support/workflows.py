@@ -89,10 +89,13 @@ def copy_workflow(folder: Path) -> Workflow:
 
 
 def result(
-    dataset: str = "toy", ratios: tuple[float | str, ...] = (0.99,), **accuracies: list[float]
+    dataset: str = "toy",
+    ratios: tuple[float | str, ...] = (0.99,),
+    ceilings: tuple[str, ...] = (),
+    **accuracies: list[float],
 ) -> dict:
     """A `worst_group.json` of methods with these worst-group accuracies, one per seed, the same at every
-    ratio.
+    ratio; some of them may be ceilings.
     """
     from fairgen.evaluate import comparison, results
 
@@ -123,15 +126,17 @@ def result(
         )
 
     table = {str(ratio): {method: entry(values) for method, values in accuracies.items()} for ratio in ratios}
+    methods = {name: {"ceiling": True} if name in ceilings else {} for name in accuracies}
+    config = {"methods": methods, "dataset": {"format": "birds"}}
     return {
         "schema_version": results.SCHEMA_VERSION,
         "dataset": dataset,
         "seeds": list(range(len(next(iter(accuracies.values()))))),
         "config_sha256": "0" * 64,
-        "config": {"methods": {name: {} for name in accuracies}, "dataset": {"format": "birds"}},
+        "config": config,
         "versions": comparison.versions(),
         "results": table,
-        "comparisons": {ratio: comparison.pairs(methods) for ratio, methods in table.items()},
+        "comparisons": {ratio: comparison.pairs(entries, config) for ratio, entries in table.items()},
     }
 
 

@@ -191,6 +191,7 @@ def test_owner_is_the_first_method_that_changed_a_stage_or_an_earlier_one(config
     extended["methods"]["clustered-groupdro"] = {"base": "clustered", "finetune": {"kind": "groupdro"}}
     assert method_chain.owner(extended, "clustered-groupdro", "pretrain") == "clustered"
     assert method_chain.owner(extended, "clustered-groupdro", "finetune") == "clustered-groupdro"
+    extended["methods"]["clustered-groupdro"]["ceiling"] = True  # nor does this
     extended["methods"]["clustered-groupdro"]["adapt"] = {"process": "group"}  # changes no result
     assert method_chain.owner(extended, "clustered-groupdro", "adapt") == "clustered"
 
