@@ -169,6 +169,32 @@ def test_the_maps_table_has_intervals_that_are_cut_at_one(monkeypatch: pytest.Mo
     assert drawn.table([document], ["near"]).endswith("| near | `lora` | 0.975 (0.906 – 1.000) |")
 
 
+def test_a_studys_tables_pair_replicates_and_judge_the_claims(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.syspath_prepend(str(PROJECT / "benchmarks"))
+    import study
+
+    tables = []
+    for i, worse in enumerate((0.0, 0.01, 0.03)):
+        tables.append(tmp_path / f"{i}.json")
+        names = ("vanilla", "lora", "dreambooth", "clustered", "groupdro")
+        accuracies = {name: [0.5 + j / 10 - worse] * 2 for j, name in enumerate(names)}
+        tables[-1].write_text(json.dumps(result(ceilings=("perfect",), perfect=[1.0, 1.0], **accuracies)))
+    file = tmp_path / "replicates.json"
+    write(Replicates("toy", ["toy", "toy-1", "toy-2"], None), SimpleNamespace(tables=tables, replicates=file))
+    capsys.readouterr()
+    monkeypatch.setattr(sys, "argv", ["study.py", str(file)])
+    study.main()
+    told = capsys.readouterr().out
+    assert "bias ratio 0.99, ceilings, not ranked: perfect" in told
+    assert "| method | worst group | minus `groupdro` | toy | toy-1 | toy-2 |" in told
+    assert "-0.100 (-0.100 – -0.100) | 0.800 | 0.790 | 0.770 |" in told
+    assert told.index("`groupdro` |") < told.index("| `clustered`") < told.index("| `vanilla`")
+    assert "| 1. finetuned above vanilla | 0.99 | +0.200 (+0.200 – +0.200) | held |" in told
+    assert "| 2. clustered comparable with groupdro | 0.99 | -0.100 (-0.100 – -0.100) | not held |" in told
+
+
 def test_every_cluster_is_among_the_images_that_are_looked_at(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
