@@ -66,6 +66,62 @@ def test_a_rate_is_of_one_image(monkeypatch: pytest.MonkeyPatch) -> None:
     assert 1e-5 < seconds < 0.1 and work == pytest.approx(1.18e7, rel=0.01)
 
 
+def test_no_gpu_is_held_when_the_start_of_a_job_is_timed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The job would wait for it for ever."""
+    monkeypatch.syspath_prepend(str(PROJECT / "benchmarks"))
+    import common
+    import rates
+
+    from fairgen.core import devices
+
+    for name, value in (("asked", 0), ("held", []), ("visible", lambda: ["0"])):
+        monkeypatch.setattr(devices, name, value)
+    monkeypatch.setattr(devices, "lock_folder", lambda: tmp_path / "locks")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+
+    def drawn(folder: Path) -> None:
+        devices.acquire()
+        folder.mkdir()
+        (folder / "model_index.json").touch()
+
+    def apart(words: list[str], **options: object) -> None:
+        drawn(Path(words[-1]))
+        while devices.held:  # as the other process does at its end
+            devices.held.pop().close()
+
+    monkeypatch.setattr(common, "stable_diffusion", drawn)
+    monkeypatch.setattr(rates.subprocess, "run", apart)
+    made = rates.made("cuda", tmp_path / "base")
+    assert (made.model, made.resolution) == (str(tmp_path / "base"), 512)
+    assert devices.asked == 1 and not devices.held
+
+
+def test_a_rate_of_training_is_of_replayed_steps(base: Base, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What comes before them, the recording included, is in both of the runs that are compared."""
+    monkeypatch.syspath_prepend(str(PROJECT / "benchmarks"))
+    import common
+    import rates
+
+    from fairgen.generate import cuda_graphs, training
+
+    steps: list[int] = []
+    monkeypatch.setattr(training, "train", lambda given, *rest: steps.append(given.recipe.steps))
+    monkeypatch.setattr(rates.devices, "current", lambda: SimpleNamespace(type="cuda"))
+
+    def timed(runs: dict, repeats: int) -> dict:
+        for run in runs.values():
+            run()
+        return {name: common.Cost(10 + 0.5 * float(name), 0) for name in runs}
+
+    monkeypatch.setattr(common, "interleaved", timed)
+    rows = rates.training_benchmark.settings("lora", base, None).recipe
+    found = rates.training_image("lora", base, 20, 1)
+    assert steps == [cuda_graphs.WARM_UP + 1, cuda_graphs.WARM_UP + 21]
+    assert found == pytest.approx(0.5 / (rows.batch + rows.prior_batch))
+
+
 @pytest.mark.slow
 def test_scale_counts_what_sharing_saves(workflow: Workflow, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(PROJECT / "benchmarks"))
