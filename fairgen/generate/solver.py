@@ -49,8 +49,8 @@ def guided_steps(run: Sampler, solver: Solver) -> list[bool]:
     found = [solver.guidance > 1 and low <= level <= high for level in levels]
     if solver.guidance > 1 and not any(found):
         raise FairgenError(
-            f"solver.guidance_interval: [{low:g}, {high:g}] has none of the {len(levels)} steps in it, which go"
-            f" from {max(levels):.3g} to {min(levels):.3g}; widen it, or set guidance: 1 for none"
+            f"solver.guidance_interval: [{low:g}, {high:g}] has none of the {len(levels)} steps in it, which"
+            f" go from {max(levels):.3g} to {min(levels):.3g}; widen it, or set guidance: 1 for none"
         )
     return found
 

@@ -6,9 +6,11 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 from workflows import Workflow
 
@@ -17,6 +19,9 @@ from fairgen.commands import amounts, estimate, estimate_screen, measured, rates
 from fairgen.commands.estimate import Job
 from fairgen.commands.estimate_screen import Cost
 from fairgen.core import lineage, parquet
+from fairgen.generate.solver import Solver, guided_steps
+from fairgen.models import diffusion
+from fairgen.models.base_model import Base
 from fairgen.report import costs as timing
 from fairgen.workflow import stage_settings as table
 
@@ -169,6 +174,16 @@ def test_references_follow_the_settings(config: dict) -> None:
         # Stable Diffusion on a CPU
         own = rates.Reference("H200", 1, 9) if unknown else rates.Reference(None, 0, 9)
         assert own.seconds("adapt", {**full, "base": unknown or full["base"]}) is None
+
+
+@pytest.mark.parametrize("interval", [(0, 1), (0.6, 1), (0.2, 0.85), (0.4, 0.8)])
+def test_rows_are_those_that_a_solver_draws_with(base: Base, interval: tuple[float, float]) -> None:
+    """Two for a step with guidance; levels of noise lie closer than even at some steps."""
+    for kind, steps in (("dpmsolver++", 25), ("unipc", 8), ("euler", 10)):
+        own = Solver(kind, steps, 2.0, "", 1, guidance_interval=interval)
+        run, _ = diffusion.process(base).sampler(kind).begin(steps, torch.zeros(1, 4, 4, 4))
+        assert rates.guided(asdict(own)) == sum(guided_steps(run, own))
+        assert rates.guided(asdict(own) | {"guidance": 1.0}) == 0
 
 
 MEASURED = {
