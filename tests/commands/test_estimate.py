@@ -231,6 +231,21 @@ def test_rates_that_do_not_fit_are_told(
         assert told in capsys.readouterr().err
 
 
+def test_rates_fit_every_data_set_of_a_target(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, config: dict
+) -> None:
+    """Replicates may compute elsewhere than the data set that is named."""
+    monkeypatch.chdir(tmp_path)
+    Path("gpu.json").write_text(json.dumps(MEASURED))
+    jobs = [
+        Job("decode", {"dataset": name}, {"resolution": 32, "threads": 1}) for name in ("utkface", "birds")
+    ]
+    monkeypatch.setattr(estimate, "planned", lambda *words: jobs)
+    monkeypatch.setattr(estimate.project, "config", lambda files: config)
+    assert cli.main(["estimate", "results/utkface/replicates.json", "--rates", "gpu.json"]) == 1
+    assert "gpu.json: measured on the GPU, and jobs of birds compute on the CPU" in capsys.readouterr().err
+
+
 def test_a_base_without_rates_is_named(config: dict, tmp_path: Path) -> None:
     """No number of another architecture stands for one of flow matching, and a line says so."""
     own = json.loads(table.settings(config, "utkface", "adapt", "lora", "male-young"))
