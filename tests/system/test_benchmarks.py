@@ -6,6 +6,7 @@ import math
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -120,6 +121,26 @@ def test_a_rate_of_training_is_of_replayed_steps(base: Base, monkeypatch: pytest
     found = rates.training_image("lora", base, 20, 1)
     assert steps == [cuda_graphs.WARM_UP + 1, cuda_graphs.WARM_UP + 21]
     assert found == pytest.approx(0.5 / (rows.batch + rows.prior_batch))
+
+
+def test_a_part_that_hangs_ends_with_all_that_it_has_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A job that is left would hold the GPU of the parts after it."""
+    monkeypatch.syspath_prepend(str(PROJECT / "benchmarks"))
+    import card
+
+    place = card.Place(tmp_path, "cpu", tmp_path, 3.0)
+    pid = tmp_path / "pid"
+    with pytest.raises(RuntimeError, match="took longer than 3 s: sh"):
+        place.call("hangs", ["sh", "-c", f"sleep 600 & echo $! > {pid}; wait"])
+    with pytest.raises(ProcessLookupError):
+        for _ in range(100):  # until its end is known
+            os.kill(int(pid.read_text()), 0)
+            time.sleep(0.1)
+    place.call("ends", ["true"])
+    with pytest.raises(RuntimeError, match=r"exit status 1: \$ false"):
+        place.call("fails", ["false"])
 
 
 @pytest.mark.slow
