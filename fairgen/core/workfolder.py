@@ -231,7 +231,8 @@ def flocked(handle: IO[str], wait: bool = False) -> bool:
             raise
         raise FairgenError(
             f"{handle.name}: this file system has no locks ({error.strerror}), which keep jobs apart; mount"
-            " it with them (NFS: local_lock=flock, Lustre: flock), or run in a folder on another one"
+            " it with them (NFS: with its lock service, or for jobs of one machine local_lock=flock; Lustre:"
+            " flock), or run in a folder on another one"
         ) from error
     return True
 
