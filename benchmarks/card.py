@@ -3,8 +3,8 @@
     python benchmarks/card.py card               # on a machine with a GPU; figures into the folder card
     python benchmarks/card.py card --device cpu  # the same parts in miniature, to see that they run
 
-Parts, in this order, each with its own log in the folder; one that fails or takes too long does not keep the
-others from running. `card.json` has them all, with the GPU's name:
+Parts, in this order, each with its own log in the folder; one that fails, or has a command that takes longer
+than `--limit`, does not keep the others from running. `card.json` has them all, with the GPU's name:
 
 - birds: `birds` on `gpu: 1`, from drawings to worst_group. A job that trains is killed together with
   snakemake, and the same command goes on; then there must be nothing to do.
@@ -25,7 +25,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,7 @@ UTKFACE: dict[str, Any] = {  # few steps and images; everything else as in confi
 }
 FACES = ((3, 0), (30, 0), (3, 1), (30, 1))  # age and gender of a picture of each group
 EACH = 24  # pictures of a group
+LIMIT, LONG = 240.0, 3600.0  # seconds of a command on a GPU, and on the CPU
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,7 @@ class Place:
     out: Path
     device: str
     base: Path
+    limit: float  # seconds of a command
 
     @property
     def gpus(self) -> int:
@@ -91,19 +94,38 @@ class Place:
         return {**os.environ, "PYTHONPATH": str(common.PROJECT), "PYTHONUNBUFFERED": "1"}
 
     def call(self, name: str, words: list[str], folder: Path | None = None) -> None:
-        """Run a command into the part's log.
+        """Run a command into the part's log; what it has started ends with it, and lets go of the GPU.
 
         Raises:
-            RuntimeError: it failed; with the last of what it said.
+            RuntimeError: it failed, with the last of what it said, or took too long.
         """
-        log = self.out / f"{name}.log"
-        with log.open("a") as file:
-            print("$", *words, file=file, flush=True)
-            done = subprocess.run(
-                words, cwd=folder or common.PROJECT, env=self.environment(), stdout=file, stderr=file
-            )
-        if done.returncode:
-            raise RuntimeError(f"exit status {done.returncode}: {' '.join(log.read_text().split()[-60:])}")
+        log, running = self.out / f"{name}.log", None
+        try:
+            with log.open("a") as file:
+                print("$", *words, file=file, flush=True)
+                running = subprocess.Popen(
+                    words,
+                    cwd=folder or common.PROJECT,
+                    env=self.environment(),
+                    stdout=file,
+                    stderr=file,
+                    start_new_session=True,
+                )
+                status = running.wait(self.limit)
+        except subprocess.TimeoutExpired as error:
+            raise RuntimeError(f"took longer than {self.limit:g} s: {' '.join(words)}") from error
+        finally:
+            if running:
+                end(running)
+        if status:
+            raise RuntimeError(f"exit status {status}: {' '.join(log.read_text().split()[-60:])}")
+
+
+def end(running: subprocess.Popen[bytes]) -> None:
+    """Kill a process and all of its session."""
+    with suppress(ProcessLookupError):  # all of them have ended
+        os.killpg(running.pid, signal.SIGKILL)
+    running.wait()
 
 
 def workflow(place: Place, name: str, change: dict[str, Any]) -> Path:
@@ -136,13 +158,13 @@ def birds(place: Place) -> dict[str, Any]:
             words, cwd=folder, env=env, stdout=file, stderr=file, start_new_session=True
         )
         state: list[Path] = []
-        while running.poll() is None and not state:
+        began = time.monotonic()
+        while running.poll() is None and not state and time.monotonic() - began < place.limit:
             time.sleep(0.2)
             state = [*folder.glob("results/birds/*/*/adapters/*/.*.work/manifest.json")]
-        os.killpg(running.pid, signal.SIGKILL)
-        running.wait()
+        end(running)
     if not state:
-        raise RuntimeError("the run ended before a job could be killed at its training")
+        raise RuntimeError("there was no training at which a job could have been killed")
     place.call("birds", [*words[:3], "--unlock", target], folder)
     place.call("birds", words, folder)
     found = json.loads((folder / target).read_text())["results"]["0.95"]
@@ -237,7 +259,8 @@ def benchmark(place: Place, name: str, *more: str) -> dict[str, Any]:
 
 
 def tests(place: Place) -> dict[str, Any]:
-    """The tests of a GPU."""
+    """The tests of a GPU, in their own time: no part comes after them."""
+    place = replace(place, limit=LONG)
     place.call("tests", [sys.executable, "-m", "pytest", "-q", "tests/system/test_gpu.py"])
     return {"said": (place.out / "tests.log").read_text().strip().splitlines()[-1]}
 
@@ -265,10 +288,14 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
     parser.add_argument("--parts", nargs="+", choices=[*PARTS], default=[*PARTS])
+    parser.add_argument(
+        "--limit", type=float, help="seconds of a command, at most (default: 240; 3600 on the CPU)"
+    )
     options = parser.parse_args()
     out = options.out.resolve()
     out.mkdir(parents=True, exist_ok=True)
-    place = Place(out, options.device, out / "base")
+    limit = options.limit or (LIMIT if options.device == "cuda" else LONG)
+    place = Place(out, options.device, out / "base", limit)
     name = "the CPU"
     if place.gpus:
         smi = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]

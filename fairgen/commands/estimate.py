@@ -232,7 +232,8 @@ def run(options: Namespace) -> None:
             [job for job in jobs if job.wildcards["dataset"] == dataset],
         )
         images = images_of(config, dataset, results / "index.parquet" if same else None)
-        reference = Reference(card, dataset_block(config, dataset)["gpu"], images, own_rates)
+        rates = rates_of(options, config, dataset)
+        reference = Reference(card, dataset_block(config, dataset)["gpu"], images, rates)
         found += costs(own, past(Path("results/benchmarks", dataset), results), same, reference, config)
     draws = sum(job.settings["per_group"] for job in jobs if job.rule == "sample")
     gpus = dataset_block(config, parts[1])["gpu"]

@@ -13,6 +13,8 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from fairgen.commands.amounts import Amount, plus, times
 from fairgen.commands.cards import SPREAD, speed
 from fairgen.commands.measured import Measured
@@ -44,6 +46,8 @@ BASES = {
 }
 KNOWN = {"stable-diffusion-v1": 768, "stable-diffusion-2": 1024, "stable-diffusion-xl": 2048, "sdxl": 2048}
 PNG = (1.0, 2.5)  # bytes per pixel of a drawn image
+# the noise schedule of Stable Diffusion 1.x, 2.x and XL, and of the embedded base: time steps, β's ends
+TIMES, BETAS = 1000, (0.00085, 0.012)
 
 
 @cache
@@ -110,6 +114,17 @@ def work(base: dict[str, Any], device: str) -> float | None:
         return family[1] * size
     own = weights(base["model"])
     return own / 859.5e6 * size if own else None
+
+
+def guided(solver: dict[str, Any]) -> int:
+    """Steps of a run that have guidance, and so two rows for each image (`solver.guided_steps`)."""
+    low, high = solver.get("guidance_interval", (0, 1))
+    first, last = np.sqrt(BETAS)
+    clean = np.cumprod(1 - np.linspace(first, last, TIMES) ** 2)
+    steps = np.arange(TIMES, 0, -TIMES / solver["steps"])[: solver["steps"]].round().astype(int) - 1
+    noise, picture = np.sqrt(1 - clean[steps]), np.sqrt(clean[steps])
+    levels = noise / (noise + picture)
+    return int(((low <= levels) & (levels <= high)).sum()) if solver["guidance"] > 1 else 0
 
 
 @cache
@@ -207,10 +222,7 @@ class Reference:
         size, solver = work(s["base"], self.device), s["solver"]
         if size is None:
             return None
-        low, high = solver.get("guidance_interval", (0, 1))
-        rows = solver["steps"] * (
-            1 + (high - low if solver["guidance"] > 1 else 0)
-        )  # about, with an interval
+        rows = solver["steps"] + guided(solver)
         each = (rows * self.rate["row"] * (0.68 if solver.get("compile") else 1) + self.rate["decode"]) * size
         return plus(times(self.rate["start"], self.spread), times(count * each, self.scale))
 

@@ -100,7 +100,8 @@ def main(
     kept, done = job.work_folder(), False
     try:
         kept.lock(lambda said: print(f"fairgen {stage}: {said}", file=sys.stderr, flush=True))
-        made = kept.finished(job.stamp())
+        stamp = job.stamp()
+        made = kept.finished(stamp)
         own_log = open_log(job.options.log, made.get("log"))
         use_threads(job.options.settings.get("threads", 1))
         devices.ask(job.options.gpu)
@@ -111,7 +112,7 @@ def main(
             joblog.done()
         others = job.others(beside) if beside and not made else []
         if others:
-            outputs = job.finish(outputs, kept)
+            outputs = job.finish(outputs, kept, stamp)
             own_log.addFilter(progress_only)
             _work_off(others, lambda other, folder: other.make(work, settings, files, folder))
         for name, path in job.finals.items():
@@ -187,13 +188,15 @@ class Job:
             callback.end(done)
         return temporary
 
-    def finish(self, outputs: dict[str, Path], kept: WorkFolder) -> dict[str, Path]:
-        """Let whole outputs wait for their job, and the log, which snakemake removes before it starts one."""
+    def finish(self, outputs: dict[str, Path], kept: WorkFolder, stamp: dict[str, Any]) -> dict[str, Path]:
+        """Let whole outputs wait for their job, and the log, which snakemake removes before it starts one;
+        `stamp` is from before they were made.
+        """
         if self.options.log:
             copied = next(iter(outputs.values())).with_name("job.log")
             shutil.copyfile(self.options.log, copied)
             outputs = {**outputs, "log": copied}
-        return kept.finish(outputs, self.stamp())
+        return kept.finish(outputs, stamp)
 
     def others(self, beside: str) -> "list[Job]":
         """The jobs of the other numbers of an option that this process may do, from the next one on."""
@@ -226,12 +229,14 @@ def _work_off(jobs: Sequence[Job], make: Callable[[Job, WorkFolder], dict[str, P
             continue
         handler: logging.Handler | None = None
         try:
-            if not kept.finished(job.stamp()):
+            stamp = job.stamp()
+            # its own process may have ended just before the lock
+            if not job.there() and not kept.finished(stamp):
                 joblog.clock.restart()
                 handler = open_log(job.options.log)
                 outputs = make(job, kept)
                 joblog.done()
-                job.finish(outputs, kept)
+                job.finish(outputs, kept, stamp)
         except Exception as error:
             log.debug("failed", exc_info=error)
             warn(f"{next(iter(job.finals.values()))} is left to its own job ({one_line(error, None)})")

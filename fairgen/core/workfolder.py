@@ -123,13 +123,16 @@ class WorkFolder:
         return {name: self.folder / file for name, file in kept.items()}
 
     def finished(self, stamp: dict[str, Any]) -> dict[str, Path]:
-        """The outputs that `finish` has kept; none, and they go, if they are of another stamp."""
+        """The outputs that `finish` has kept; none, and they go, if they are of another stamp, or one of them
+        is gone: it was moved to its place by a job that was then killed.
+        """
         found = self._read() or {}
-        if "stamp" in found and found["stamp"] != stamp:
+        kept = {name: self.folder / file for name, file in found.get("done", {}).items()}
+        if found.get("stamp") == stamp and all(path.exists() for path in kept.values()):
+            return kept
+        if "stamp" in found:
             (self.folder / MANIFEST).unlink()
-        if found.get("stamp") != stamp:
-            return {}
-        return {name: self.folder / file for name, file in found["done"].items()}
+        return {}
 
     def part(self, name: str) -> "WorkFolder":
         """A folder inside this one for one phase of a job, kept and removed with this one."""
@@ -228,7 +231,8 @@ def flocked(handle: IO[str], wait: bool = False) -> bool:
             raise
         raise FairgenError(
             f"{handle.name}: this file system has no locks ({error.strerror}), which keep jobs apart; mount"
-            " it with them (NFS: local_lock=flock, Lustre: flock), or run in a folder on another one"
+            " it with them (NFS: with its lock service, or for jobs of one machine local_lock=flock; Lustre:"
+            " flock), or run in a folder on another one"
         ) from error
     return True
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fairgen import __version__
-from fairgen.core import parquet
+from fairgen.core import lineage, parquet
 from fairgen.core.markdown import clean, table
 
 COLUMNS = ["prompt", "negative_prompt", "steps", "guidance", "base", "adapter_hash"]
@@ -28,6 +28,8 @@ def generator_row(path: Path) -> dict[str, str]:
     """How one group's images were drawn."""
     rows, donor = parquet.rows(path, COLUMNS), parquet.facts(path)["borrowed_from"]
     found = {name: list(dict.fromkeys(str(r[name]) for r in rows)) for name in COLUMNS}
+    if interval := solver_of(path).get("guidance_interval"):
+        found["guidance"].append("at levels of noise from {:g} to {:g}, else none".format(*interval))
     adapters = [digest for digest in found.pop("adapter_hash") if digest]
     own = f"{len(adapters)} finetuned" if adapters else "the base model as it is"
     return {
@@ -35,6 +37,12 @@ def generator_row(path: Path) -> dict[str, str]:
         **{name: ", ".join(values) or "none" for name, values in found.items()},
         "generators": own + (f", those of {donor}" if donor else ""),
     }
+
+
+def solver_of(path: Path) -> dict[str, Any]:
+    """The settings that a group's images were drawn with, as far as the file records them."""
+    settings = (lineage.read(path) or {}).get("settings") or {}
+    return settings.get("solver") or {}
 
 
 def number(value: float | None, places: int = 3) -> str:

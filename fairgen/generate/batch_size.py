@@ -17,11 +17,15 @@ SHARE = 0.8  # of the free memory that a batch may take, for other jobs and scat
 FEW, MORE = 1, 3  # images whose memory is compared
 
 
-def fitting(each: int, free: int, count: int) -> int:
+def fitting(each: int, free: int, count: int, decoded: int = 0, at_once: int = 1) -> int:
     """How many of `count` images fit into free bytes at so many bytes each, in batches of one size or nearly
-    so.
+    so; the autoencoder then takes `decoded` bytes for each of up to `at_once` of them.
     """
-    most = max(1, min(MOST, int(SHARE * free / max(1, each))))
+    room = SHARE * free
+    most = min(MOST, room / max(1, each))
+    if decoded * at_once > room:
+        most = min(most, room / decoded)
+    most = max(1, int(most))
     return -(-count // -(-count // most))
 
 
@@ -41,19 +45,32 @@ def measured(
     solver: Solver,
     count: int,
 ) -> int:
-    """As many images as fit: on a GPU by what a guided step takes more for a few images than for one."""
+    """As many images as fit: on a GPU by what a guided step, and the autoencoder after the last one, take
+    more for a few images than for one; 1 where a few do not fit.
+    """
     if unet.device.type == "cpu":
         return min(ON_CPU, count)
     step, sampler = replace(solver, steps=1), diffusion.process(base).sampler(solver.scheduler)
 
-    def taken(images: int) -> int:
-        noise = initial_noise(unet, base, list(range(images)), autoencoder.scale(vae))
-        return peak(lambda: denoise(unet, sampler, noise, text, replace(step, guidance_interval=(0, 1))))
+    def noise(images: int) -> torch.Tensor:
+        return initial_noise(unet, base, list(range(images)), autoencoder.scale(vae))
 
-    taken(FEW)  # loads kernels and their work space
-    each = (taken(MORE) - taken(FEW)) // (MORE - FEW)
+    def taken(images: int) -> int:
+        given = noise(images), text, replace(step, guidance_interval=(0, 1))
+        return peak(lambda: denoise(unet, sampler, *given))
+
+    def decoding(images: int) -> int:
+        latents = noise(images).to(unet.device)
+        return peak(lambda: autoencoder.decode(vae, latents))
+
+    try:
+        taken(FEW), decoding(FEW)  # load kernels and their work space
+        each = (taken(MORE) - taken(FEW)) // (MORE - FEW)
+        decoded = decoding(FEW + 1) - decoding(FEW)
+    except torch.OutOfMemoryError:
+        return 1
     free = torch.cuda.mem_get_info()[0] + torch.cuda.memory_reserved() - torch.cuda.memory_allocated()
-    return fitting(each, free, count)
+    return fitting(each, free, count, decoded, autoencoder.at_once(base.resolution))
 
 
 def settled(

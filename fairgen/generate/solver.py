@@ -40,9 +40,19 @@ def initial_noise(unet: torch.nn.Module, base: base_model.Base, seeds: list[int]
 
 
 def guided_steps(run: Sampler, solver: Solver) -> list[bool]:
-    """Which steps of a run have guidance, and so twice the work."""
-    low, high = solver.guidance_interval
-    return [solver.guidance > 1 and low <= level <= high for level in run.levels()]
+    """Which steps of a run have guidance, and so twice the work.
+
+    Raises:
+        FairgenError: there is guidance, and its interval lies between the steps or beyond them.
+    """
+    (low, high), levels = solver.guidance_interval, run.levels()
+    found = [solver.guidance > 1 and low <= level <= high for level in levels]
+    if solver.guidance > 1 and not any(found):
+        raise FairgenError(
+            f"solver.guidance_interval: [{low:g}, {high:g}] has none of the {len(levels)} steps in it, which"
+            f" go from {max(levels):.3g} to {min(levels):.3g}; widen it, or set guidance: 1 for none"
+        )
+    return found
 
 
 @torch.inference_mode()

@@ -23,7 +23,7 @@ BLOCKS = ("ResnetBlock2D", "BasicTransformerBlock", "JointTransformerBlock")
 SHAPES = 256  # of blocks, in one process: PyTorch's limit is 8, and what is over it is not compiled
 FOLDER = "TORCHINDUCTOR_CACHE_DIR"  # environment variable: where the compiler keeps its code
 WRITING = 60  # seconds in which an empty library may still be written by another job
-OWN_CHOICE = "torchinductor_"  # how the name of the folder begins that it takes otherwise
+OWN_CHOICE = "torchinductor_"  # in the temporary folder, how the name begins of what it takes otherwise
 
 
 def regions(network: torch.nn.Module) -> list[torch.nn.Module]:
@@ -57,7 +57,8 @@ def use_cache_folder() -> None:
     Several jobs may write there at once: the compiler locks and renames its files.
     """
     # the compiler's import writes its own choice there
-    if not Path(os.environ.get(FOLDER, OWN_CHOICE)).name.startswith(OWN_CHOICE):
+    own_choice = str(Path(tempfile.gettempdir(), OWN_CHOICE))
+    if not os.environ.get(FOLDER, own_choice).startswith(own_choice):
         sweep(Path(os.environ[FOLDER]))
         return
     own = (user_cache.folder() / "inductor").absolute()

@@ -6,9 +6,11 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 from workflows import Workflow
 
@@ -17,6 +19,9 @@ from fairgen.commands import amounts, estimate, estimate_screen, measured, rates
 from fairgen.commands.estimate import Job
 from fairgen.commands.estimate_screen import Cost
 from fairgen.core import lineage, parquet
+from fairgen.generate.solver import Solver, guided_steps
+from fairgen.models import diffusion
+from fairgen.models.base_model import Base
 from fairgen.report import costs as timing
 from fairgen.workflow import stage_settings as table
 
@@ -171,6 +176,16 @@ def test_references_follow_the_settings(config: dict) -> None:
         assert own.seconds("adapt", {**full, "base": unknown or full["base"]}) is None
 
 
+@pytest.mark.parametrize("interval", [(0, 1), (0.6, 1), (0.2, 0.85), (0.4, 0.8)])
+def test_rows_are_those_that_a_solver_draws_with(base: Base, interval: tuple[float, float]) -> None:
+    """Two for a step with guidance; levels of noise lie closer than even at some steps."""
+    for kind, steps in (("dpmsolver++", 25), ("unipc", 8), ("euler", 10)):
+        own = Solver(kind, steps, 2.0, "", 1, guidance_interval=interval)
+        run, _ = diffusion.process(base).sampler(kind).begin(steps, torch.zeros(1, 4, 4, 4))
+        assert rates.guided(asdict(own)) == sum(guided_steps(run, own))
+        assert rates.guided(asdict(own) | {"guidance": 1.0}) == 0
+
+
 MEASURED = {
     "machine": "a card",
     "device": "gpu",
@@ -214,6 +229,21 @@ def test_rates_that_do_not_fit_are_told(
     ):
         assert cli.main(["estimate", "results/birds/worst_group.json", *words]) == 1
         assert told in capsys.readouterr().err
+
+
+def test_rates_fit_every_data_set_of_a_target(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, config: dict
+) -> None:
+    """Replicates may compute elsewhere than the data set that is named."""
+    monkeypatch.chdir(tmp_path)
+    Path("gpu.json").write_text(json.dumps(MEASURED))
+    jobs = [
+        Job("decode", {"dataset": name}, {"resolution": 32, "threads": 1}) for name in ("utkface", "birds")
+    ]
+    monkeypatch.setattr(estimate, "planned", lambda *words: jobs)
+    monkeypatch.setattr(estimate.project, "config", lambda files: config)
+    assert cli.main(["estimate", "results/utkface/replicates.json", "--rates", "gpu.json"]) == 1
+    assert "gpu.json: measured on the GPU, and jobs of birds compute on the CPU" in capsys.readouterr().err
 
 
 def test_a_base_without_rates_is_named(config: dict, tmp_path: Path) -> None:

@@ -219,3 +219,53 @@ def test_what_was_made_of_other_inputs_is_made_again(several: Several) -> None:
     several.run(1)
     assert several.did == ["0", "1", "2", "1", "2"]
     assert (several.folder / "1.out").read_text() == "1 of another"
+
+
+def test_what_changed_while_an_output_was_made_makes_it_again(
+    several: Several, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was read before that, so the job that takes it would have it of what was there before."""
+
+    def edit(files: list[Path]) -> None:
+        if len(several.did) == 2:
+            (several.folder / "given").write_text("another")
+
+    monkeypatch.setattr(lineage, "check_outputs", edit)
+    several.run(0, together=2)
+    several.run(1)
+    assert several.did[:3] == ["0", "1", "1"]
+    assert (several.folder / "1.out").read_text() == "1 of another"
+
+
+def test_a_job_that_ends_just_before_it_is_locked_is_not_done_again(
+    several: Several, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = WorkFolder.lock
+
+    def late(self: WorkFolder, waits: Callable[[str], object] | None) -> bool:
+        if waits is None and not several.there():
+            (several.folder / "1.out").write_text("1 of its own process")
+        return lock(self, waits)
+
+    monkeypatch.setattr(WorkFolder, "lock", late)
+    several.run(0, together=2)
+    assert several.did == ["0"]
+    assert several.there() == ["0.out", "1.out"]
+    assert not list(several.folder.glob(".*"))
+
+
+def test_a_job_that_was_killed_after_it_took_its_output_begins_again(
+    several: Several, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Snakemake has removed that output by then."""
+
+    def killed(self: WorkFolder, done: bool) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(job, "_work_off", lambda *words: patch.setattr(WorkFolder, "close", killed))
+        several.run(0)
+    (several.folder / "0.out").unlink()
+    several.run(0, together=1)
+    assert several.did == ["0", "0"]
+    assert several.there() == ["0.out"]

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -28,14 +29,19 @@ def test_compiled_code_lies_in_one_folder(tmp_path: Path, monkeypatch: pytest.Mo
     """The environment's, else the user's cache, else where PyTorch puts it."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.delenv("FAIRGEN_CACHE", raising=False)
-    monkeypatch.setenv(regions.FOLDER, str(tmp_path / "named"))
-    regions.use_cache_folder()
-    assert os.environ[regions.FOLDER] == str(tmp_path / "named")
+    for name in ("named", "torchinductor_cache"):
+        monkeypatch.setenv(regions.FOLDER, str(tmp_path / name))
+        regions.use_cache_folder()
+        assert os.environ[regions.FOLDER] == str(tmp_path / name)
     monkeypatch.delenv(regions.FOLDER)
     (tmp_path / "fairgen").touch()
     regions.use_cache_folder()
     assert regions.FOLDER not in os.environ
     (tmp_path / "fairgen").unlink()
+    regions.use_cache_folder()
+    assert Path(os.environ[regions.FOLDER]) == tmp_path / "fairgen/inductor"
+    # the compiler's import has been there before
+    monkeypatch.setenv(regions.FOLDER, f"{tempfile.gettempdir()}/torchinductor_somebody")
     regions.use_cache_folder()
     assert Path(os.environ[regions.FOLDER]) == tmp_path / "fairgen/inductor"
 

@@ -6,6 +6,7 @@ import math
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -67,6 +68,82 @@ def test_a_rate_is_of_one_image(monkeypatch: pytest.MonkeyPatch) -> None:
 
     seconds, work = rates.learnt_image("birds", 4, 1)
     assert 1e-5 < seconds < 0.1 and work == pytest.approx(1.18e7, rel=0.01)
+
+
+def test_no_gpu_is_held_when_the_start_of_a_job_is_timed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The job would wait for it for ever."""
+    monkeypatch.syspath_prepend(str(PROJECT / "benchmarks"))
+    import common
+    import rates
+
+    from fairgen.core import devices
+
+    for name, value in (("asked", 0), ("held", []), ("visible", lambda: ["0"])):
+        monkeypatch.setattr(devices, name, value)
+    monkeypatch.setattr(devices, "lock_folder", lambda: tmp_path / "locks")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+
+    def drawn(folder: Path) -> None:
+        devices.acquire()
+        folder.mkdir()
+        (folder / "model_index.json").touch()
+
+    def apart(words: list[str], **options: object) -> None:
+        drawn(Path(words[-1]))
+        while devices.held:  # as the other process does at its end
+            devices.held.pop().close()
+
+    monkeypatch.setattr(common, "stable_diffusion", drawn)
+    monkeypatch.setattr(rates.subprocess, "run", apart)
+    made = rates.made("cuda", tmp_path / "base")
+    assert (made.model, made.resolution) == (str(tmp_path / "base"), 512)
+    assert devices.asked == 1 and not devices.held
+
+
+def test_a_rate_of_training_is_of_replayed_steps(base: Base, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What comes before them, the recording included, is in both of the runs that are compared."""
+    monkeypatch.syspath_prepend(str(PROJECT / "benchmarks"))
+    import common
+    import rates
+
+    from fairgen.generate import cuda_graphs, training
+
+    steps: list[int] = []
+    monkeypatch.setattr(training, "train", lambda given, *rest: steps.append(given.recipe.steps))
+    monkeypatch.setattr(rates.devices, "current", lambda: SimpleNamespace(type="cuda"))
+
+    def timed(runs: dict, repeats: int) -> dict:
+        for run in runs.values():
+            run()
+        return {name: common.Cost(10 + 0.5 * float(name), 0) for name in runs}
+
+    monkeypatch.setattr(common, "interleaved", timed)
+    rows = rates.training_benchmark.settings("lora", base, None).recipe
+    found = rates.training_image("lora", base, 20, 1)
+    assert steps == [cuda_graphs.WARM_UP + 1, cuda_graphs.WARM_UP + 21]
+    assert found == pytest.approx(0.5 / (rows.batch + rows.prior_batch))
+
+
+def test_a_part_that_hangs_ends_with_all_that_it_has_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A job that is left would hold the GPU of the parts after it."""
+    monkeypatch.syspath_prepend(str(PROJECT / "benchmarks"))
+    import card
+
+    place = card.Place(tmp_path, "cpu", tmp_path, 3.0)
+    pid = tmp_path / "pid"
+    with pytest.raises(RuntimeError, match="took longer than 3 s: sh"):
+        place.call("hangs", ["sh", "-c", f"sleep 600 & echo $! > {pid}; wait"])
+    with pytest.raises(ProcessLookupError):
+        for _ in range(100):  # until its end is known
+            os.kill(int(pid.read_text()), 0)
+            time.sleep(0.1)
+    place.call("ends", ["true"])
+    with pytest.raises(RuntimeError, match=r"exit status 1: \$ false"):
+        place.call("fails", ["false"])
 
 
 @pytest.mark.slow
