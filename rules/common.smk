@@ -22,6 +22,7 @@ from fairgen.workflow import (
     preflight,
     project,
     report_inputs,
+    scopes,
     stage_settings,
     stages,
     validation,
@@ -112,7 +113,14 @@ def settings(stage):
         except FairgenError as error:
             stop(error)
 
-    return lambda wildcards: text(*(wildcards.get(name) for name in ("dataset", "method", "group", "ablation")))
+    def of(wildcards):
+        try:
+            scopes.check(config, stage, wildcards)
+        except FairgenError as error:
+            stop(error)
+        return text(*(wildcards.get(name) for name in ("dataset", "method", "group", "ablation")))
+
+    return of
 
 
 def code(stage, *chosen):

@@ -86,8 +86,6 @@ rule split:
         "results/logs/{dataset}/{scope}/split.log",
     benchmark:
         "results/benchmarks/{dataset}/{scope}/split.tsv"
-    wildcard_constraints:
-        scope=RATIO,
     priority: 1
     conda:
         "../envs/data.yaml"

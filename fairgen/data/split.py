@@ -1,13 +1,15 @@
 """Stage `split`: the biased training subset of one bias ratio, the validation and the test rows, and those of
 `shift`, a second test set, where the data have one.
 
-At ratio r, in (0, 1), every bias-conflicting group of a class is cut to n_aligned · (1 − r) / r images,
+The scope `any` has what no ratio cuts: training and validation rows of the aligned groups. At ratio r, in
+(0, 1), every bias-conflicting group of a class is cut to n_aligned · (1 − r) / r images,
 divided by the number of those groups. Subsets of different ratios are nested. Validation is cut likewise but
 never below a floor; test rows are not. The ratio `natural` keeps every image.
 """
 
 from collections import Counter
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 
@@ -15,6 +17,8 @@ from fairgen.core import job, parquet
 from fairgen.core.errors import FairgenError
 from fairgen.data import beside
 from fairgen.data.subset import SPLITS, cut
+
+ANY = "any"  # the scope of what all ratios share
 
 
 @dataclass(frozen=True)
@@ -68,14 +72,42 @@ def uncut(groups: dict[str, GroupRole]) -> list[str]:
 
 
 def ratio_of(scope: str) -> float | None:
-    """The bias ratio in a scope's name, `bias-0.99`; None for `bias-natural`, which cuts nothing."""
-    return None if scope == "bias-natural" else float(scope.removeprefix("bias-"))
+    """The bias ratio in a scope's name, `bias-0.99`; None for `bias-natural` and `any`, which cut nothing."""
+    return None if scope in (ANY, "bias-natural") else float(scope.removeprefix("bias-"))
+
+
+def of_any(rows: list[dict[str, Any]], groups: dict[str, GroupRole]) -> list[dict[str, Any]]:
+    """The rows that are the same at every ratio and from which generators are made."""
+    whole = {name for name, group in groups.items() if group.role == "aligned"}
+    return [r for r in rows if r["group"] in whole and r["split"] in ("train", "validation")]
+
+
+def check_counts(counts: dict[str, dict[str, int]]) -> None:
+    """There are validation rows to choose weights by, and test rows to report.
+
+    Raises:
+        FairgenError: there are none.
+    """
+    if not any(counts["validation"].values()):
+        raise FairgenError(
+            "no validation image is left, and weights are chosen by them; give index.fractions a larger"
+            " share for validation, the data set's own split some validation rows, or the groups more"
+            " images; large sets of near-identical images stay together (index.near)"
+        )
+    if not any(counts["test"].values()):
+        raise FairgenError(
+            "no test image is left, and nothing could be reported; give index.fractions a larger share for"
+            " test, the data set's own split some test rows, or the groups more images; large sets of"
+            " near-identical images stay together (index.near)"
+        )
 
 
 def work(settings: Split, files: Files) -> None:
     """Write the rows of one scope with the counts per split and group."""
     # each split is cut to the ratio; test rows are never cut
     rows, ratio = parquet.rows(files.index), ratio_of(files.scope)
+    if files.scope == ANY:
+        rows = of_any(rows, settings.groups)
     result, counts, short = [], {}, []
     for split in SPLITS:
         part = [r for r in rows if r["split"] == split]
@@ -94,18 +126,8 @@ def work(settings: Split, files: Files) -> None:
                 f"group {name} has no training image; an aligned group needs some: check the data set's split"
             )
     # without validation or test rows no weights could be chosen, or nothing be reported
-    if not any(counts["validation"].values()):
-        raise FairgenError(
-            "no validation image is left, and weights are chosen by them; give index.fractions a larger"
-            " share for validation, the data set's own split some validation rows, or the groups more"
-            " images; large sets of near-identical images stay together (index.near)"
-        )
-    if not any(counts["test"].values()):
-        raise FairgenError(
-            "no test image is left, and nothing could be reported; give index.fractions a larger share for"
-            " test, the data set's own split some test rows, or the groups more images; large sets of"
-            " near-identical images stay together (index.near)"
-        )
+    if files.scope != ANY:
+        check_counts(counts)
     # what could not be cut as asked is told
     for line in short:
         job.log.warning("fewer images than ratio %s asks for, all are kept: %s", ratio, line)

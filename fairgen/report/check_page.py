@@ -39,6 +39,7 @@ class Check:
     generators: dict[str, Generator]
     classifiers: int  # classifier runs of the whole comparison
     by_prompt: int  # images of each group that the base draws as it is
+    aligned: list[str]  # groups whose generators and images all ratios share
 
 
 def plan(counts: dict[str, int], settings: Check, generator: Generator) -> dict[str, str]:
@@ -91,8 +92,8 @@ def of_splits(
         splits: each ratio with the facts of its split.
         said: groups without rows in the data themselves, split by split, which the audit names.
     """
-    rows, problems, trained = [], [], 0
-    for ratio, facts in splits.items():
+    rows, problems, trained, shared = [], [], 0, set(settings.aligned)
+    for number, (ratio, facts) in enumerate(splits.items()):
         counts = {split: facts["counts"].get(split, {}) for split in MISSING}
         plans = [plan(counts["train"], settings, g) for g in settings.generators.values()]
         for g in settings.prompts:
@@ -110,7 +111,8 @@ def of_splits(
                 f"ratio {ratio}: it leaves all images of {', '.join(facts['uncut'])}, where no group has"
                 " role: conflicting"
             )
-        trained += sum(int(text.split()[0]) for p in plans for text in p.values() if text[0].isdigit())
+        own = [p[g] for p in plans for g in settings.prompts if not number or g not in shared]
+        trained += sum(int(text.split()[0]) for text in own if text[0].isdigit())
     return table(("ratio", "group", *MISSING, *settings.generators), rows), problems, trained
 
 
@@ -132,8 +134,9 @@ def page(
     """
     plans, short, trained = of_splits(settings, splits, audit["empty"])
     found = [*problems, *short, *ingest_report.warnings(audit)]
-    of_group = len(splits) * sum(g.per_group for g in settings.generators.values()) + settings.by_prompt
-    images = len(settings.prompts) * of_group
+    sets = len(settings.aligned) + len(splits) * (len(settings.prompts) - len(settings.aligned))
+    images = sets * sum(g.per_group for g in settings.generators.values())
+    images += len(settings.prompts) * settings.by_prompt
     amount = {
         "generators to train": trained,
         "images to draw": images,

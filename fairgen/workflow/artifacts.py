@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from fairgen.models.checkpoints import FILES, locate
-from fairgen.workflow import compared, method_chain, replicate_checks
+from fairgen.workflow import compared, method_chain, replicate_checks, scopes
 
 
 @functools.cache
@@ -47,10 +47,10 @@ class Paths:
         self, w: Any, stage: str, name: str, method: str | None = None, scope: str | None = None, **more: Any
     ) -> str:
         """Path of an artifact under the method and scope that own it."""
-        method = method or w.method
-        owner = method_chain.owner(self.config, method, stage)
-        scope = method_chain.scope(self.config, w.dataset, method, stage, scope or w.scope)
-        return f"results/{w.dataset}/{scope}/{owner}/{name}".format(**{**dict(w.items()), **more})
+        method, names = method or w.method, {**dict(w.items()), **more}
+        owner, group = method_chain.owner(self.config, method, stage), names.get("group")
+        scope = scopes.scope(self.config, w.dataset, method, stage, scope or w.scope, group)
+        return f"results/{w.dataset}/{scope}/{owner}/{name}".format(**names)
 
     def at(self, stage: str, name: str) -> Callable[[Any], str]:
         """Input function: the artifact of an earlier stage under its owner."""

@@ -27,7 +27,6 @@ CHAIN = {
 }
 # keys of a block that change no result: a method that sets nothing else owns nothing
 FREE = {"adapt": {"process"}}
-GENERATED = ("sample", "score", "filter", "pretrain")
 ON_ONE_SCALE = ("probability", "quantile")  # kinds of score that mean the same of every scorer
 # recipes that go on from trained weights; the others count their steps from the very start
 SECOND = ("head", "ffr", "dfr", "none")
@@ -181,18 +180,6 @@ def owner(config: Config, method: str, stage: str) -> str:
 def changes(name: str, given: Config) -> bool:
     """Whether what is given for a block can change a result."""
     return not given or bool(given.keys() - FREE.get(name, set()))
-
-
-def scope(config: Config, dataset: str, method: str, stage: str, wanted: str) -> str:
-    """`any` for what no bias ratio changes (the samples of an untouched base model), else the wanted
-    scope.
-    """
-    untouched = not finetunes(config, dataset, method) or extra(config, dataset, method) is not None
-    follows = block(config, dataset, method, "filter")["balance"] == "data" and stage in (
-        "filter",
-        "pretrain",
-    )
-    return "any" if stage in GENERATED and untouched and not follows else wanted
 
 
 def chosen(values: Config, key: str = "kind") -> Config:

@@ -13,6 +13,7 @@ from fairgen.workflow import compared
 from fairgen.workflow.generator_settings import GENERATING, adapt, base
 from fairgen.workflow.job_settings import Job, attributes, each, fields, network
 from fairgen.workflow.method_chain import Config, block, dataset_block, extra, recipe
+from fairgen.workflow.scopes import aligned
 from fairgen.workflow.stages import STAGES
 
 
@@ -157,6 +158,7 @@ def check(job: Job) -> Config:
         "base": base(job),
         "generators": compared.generators(job.config, job.dataset, shown["compare"]),
         "by_prompt": compared.by_prompt(job.config, job.dataset, shown["compare"]),
+        "aligned": aligned(job.config, job.dataset),
         "classifiers": prod(len(shown[k]) for k in ("ratios", "compare", "seeds")),
     }
 

@@ -56,6 +56,40 @@ def test_a_class_without_a_conflicting_group_is_told(tmp_path: Path) -> None:
 
 def test_scope_names_the_ratio() -> None:
     assert ratio_of("bias-0.995") == 0.995
+    assert ratio_of("bias-natural") is ratio_of("any") is None
+
+
+def test_what_all_ratios_share_is_in_the_split_of_each(tmp_path: Path) -> None:
+    """Training and validation rows of aligned groups, in the same order."""
+    groups = {"a": GroupRole("x", "aligned"), "b": GroupRole("x", "conflicting")}
+    empty = dict.fromkeys(("path", "target", "bias", "detail", "hash"), "")
+    rows = [
+        {
+            "id": (n * 7919) % 101,
+            "group": "ab"[n % 2],
+            "split": ("train", "validation", "test")[n % 3],
+            **empty,
+        }
+        for n in range(90)
+    ]
+    parquet.write(tmp_path / "index.parquet", pa.Table.from_pylist(rows), {"root": "data"})
+    found = {}
+    for scope in ("any", "bias-0.9", "bias-0.99", "bias-natural"):
+        file = tmp_path / f"{scope}.parquet"
+        work(Split(groups, 2, 5), SimpleNamespace(index=tmp_path / "index.parquet", split=file, scope=scope))
+        found[scope] = parquet.rows(file)
+    assert len(found["any"]) == 30
+    for scope in ("bias-0.9", "bias-0.99", "bias-natural"):
+        own = [r for r in found[scope] if r["group"] == "a" and r["split"] != "test"]
+        assert own == found["any"]
+        assert len(found[scope]) > len(own)
+
+
+def test_what_all_ratios_share_needs_no_test_rows(tmp_path: Path) -> None:
+    split_of(tmp_path, "train", scope="any")
+    assert {r["split"] for r in parquet.rows(tmp_path / "split.parquet")} == {"train"}
+    with pytest.raises(FairgenError, match="group a has no training image"):
+        split_of(tmp_path, "validation", scope="any")
 
 
 def test_a_split_without_validation_rows_stops_before_any_training(tmp_path: Path) -> None:
@@ -69,7 +103,7 @@ def test_a_split_without_test_rows_stops_before_any_training(tmp_path: Path) -> 
         split_of(tmp_path, "train", "validation")
 
 
-def split_of(tmp_path: Path, *splits: str) -> None:
+def split_of(tmp_path: Path, *splits: str, scope: str = "bias-0.9") -> None:
     """Split an index with a row of two groups in each of these splits."""
     groups = {"a": GroupRole("x", "aligned"), "b": GroupRole("y", "aligned")}
     rows = [
@@ -77,9 +111,7 @@ def split_of(tmp_path: Path, *splits: str) -> None:
         for i, (g, s) in enumerate((g, s) for g in "ab" for s in splits)
     ]
     parquet.write(tmp_path / "index.parquet", pa.Table.from_pylist(rows), {"root": "data"})
-    paths = SimpleNamespace(
-        index=tmp_path / "index.parquet", split=tmp_path / "split.parquet", scope="bias-0.9"
-    )
+    paths = SimpleNamespace(index=tmp_path / "index.parquet", split=tmp_path / "split.parquet", scope=scope)
     work(Split(groups, 10, 0), paths)
 
 

@@ -23,6 +23,7 @@ def settings(**changes: object) -> check_page.Check:
         "generators": {"clustered": GENERATOR},
         "classifiers": 6,
         "by_prompt": 7,
+        "aligned": ["a"],
     }
     given |= {
         "prompts": {"a": "a landbird on land [V]", "b": "a landbird on water [V]"},
@@ -112,6 +113,17 @@ def test_the_page_counts_the_work_and_lists_what_is_short(
         < text.index(check_page.DETAIL)
         < text.index("a landbird")
     )
+
+
+def test_what_ratios_share_counts_once() -> None:
+    """Of a 4 generators and 100 images once, of b 4 at 0.9 and none at 0.99, and 100 images of each."""
+    every = {"validation": {"a": 10, "b": 10}, "test": {"a": 10, "b": 10}}
+    facts = {
+        ratio: {"counts": {"train": {"a": 800, "b": own}, **every}, "short": [], "uncut": []}
+        for ratio, own in (("0.9", 89), ("0.99", 8))
+    }
+    text = check_page.page(settings(ratios=[0.9, 0.99]), facts, [], [], audit())
+    assert "8 generators to train, 314 images to draw, 6 classifier runs." in text
 
 
 def audit() -> dict:

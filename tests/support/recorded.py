@@ -17,8 +17,11 @@ from fairgen.models import adapters
 from fairgen.workflow import compared, method_chain
 
 METHODS = {"erm": [0.25, 0.5], "vanilla": [0.5, 0.5], "lora": [0.75, 1.0]}
-GROUP = {"donor": None, "role": "aligned", "target": "landbird", "bias": "land"}
-GROUPS = {name: {**GROUP, "prompt": f"a [V] {name}"} for name in "ab"}
+SCOPES = {"a": "any", "b": "bias-0.9"}  # of adapters and samples: a is aligned, and all ratios share its own
+GROUPS = {
+    "a": {"donor": None, "role": "aligned", "target": "landbird", "bias": "land", "prompt": "a [V] a"},
+    "b": {"donor": "a", "role": "conflicting", "target": "landbird", "bias": "water", "prompt": "a [V] b"},
+}
 
 
 def config() -> dict:
@@ -56,8 +59,8 @@ def write(folder: Path) -> Path:
     with job("5b", index):
         parquet.write(split, rows)
     sets = {
-        "vanilla": drawn(place, "any/vanilla", []),
-        "lora": drawn(place, "bias-0.9/lora", trained(place, split)),
+        "vanilla": drawn(place, "vanilla", [], dict.fromkeys("ab", "any"), "any"),
+        "lora": drawn(place, "lora", trained(place, split), SCOPES, "bias-0.9"),
     }
     with job("aa", sets["lora"], index):
         lineage.write_json(sets["lora"].with_name("audit.json"), {"groups": {"a": {"accepted": 0.5}}})
@@ -87,7 +90,7 @@ def of_data(path: Path, data: str) -> None:
 
 def trained(place: Path, split: Path) -> list[Path]:
     """Adapters of group a, with curves, and of b, which borrows."""
-    files = [place / f"bias-0.9/lora/adapters/{group}/0.safetensors" for group in "ab"]
+    files = [place / f"{SCOPES[group]}/lora/adapters/{group}/0.safetensors" for group in "ab"]
     of_training = {"images": 5, "loss": [0.5, 0.25], "prompt": "a V a", "reason": ""}
     of_training["settings"] = {"recipe": {"steps": 6}}
     facts = [of_training, {"images": 0, "reason": "borrows from a: 1 image is fewer than 20"}]
@@ -103,21 +106,22 @@ def trained(place: Path, split: Path) -> list[Path]:
     return files
 
 
-def drawn(place: Path, owner: str, parents: list[Path]) -> Path:
+def drawn(place: Path, owner: str, parents: list[Path], scopes: dict[str, str], scope: str) -> Path:
     """Three samples of each group, of which the filter keeps two; returns the selection."""
-    folder, columns = place / owner / "samples", ("id", "group", "cluster", "file", "score", "kept", "reason")
-    folder.mkdir(parents=True)
+    columns = ("id", "group", "cluster", "file", "score", "kept", "reason")
     files, rows = {}, []
     for number, group in enumerate("ab"):
+        folder = place / scopes[group] / owner / "samples"
+        folder.mkdir(parents=True, exist_ok=True)
         with job(f"{'fe' if parents else 'ef'}{number}", *parents):
             files[group] = write_samples(folder, group, [photo(10 * number + i, 32) for i in range(3)])
-        name = f"results/birds/{owner}/samples/{group}.parquet"
+        name = f"results/birds/{scopes[group]}/{owner}/samples/{group}.parquet"
         rows += [(f"{group}/{i}", group, 0, name, 0.25 * i, i > 0, "" if i else "low") for i in range(3)]
     with job("5e" if parents else "e5", *files.values()):
         facts = {"samples": {}, "groups": {g: {"kept": 2, "sampled": 3, "accepted": 2 / 3} for g in "ab"}}
         table = dict(zip(columns, map(list, zip(*rows, strict=True)), strict=True))
-        parquet.write(place / owner / "selection.parquet", table, facts)
-    return place / owner / "selection.parquet"
+        parquet.write(place / scope / owner / "selection.parquet", table, facts)
+    return place / scope / owner / "selection.parquet"
 
 
 def cell(folder: Path, hash: str, split: Path, selection: Path | None) -> Path:

@@ -39,7 +39,7 @@ def test_a_base_of_flow_matching_adapts_draws_and_is_scored(
     kept = parquet.rows(workflow.folder / SELECTION)
     assert len(kept) == 16
     assert sum(row["kept"] for row in kept) == 12
-    folder = (workflow.folder / SELECTION).parent
+    folder = workflow.folder / "results/birds/any" / (workflow.folder / SELECTION).parent.name
     samples = parquet.rows(folder / "samples/landbird-land.parquet")
     adapter = folder / "adapters/landbird-land/0.safetensors"
     facts = adapters.read_facts(adapter)

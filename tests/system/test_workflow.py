@@ -291,7 +291,8 @@ def test_the_notebook_runs_on_these_results(finished: Workflow, monkeypatch: pyt
 
 @pytest.mark.slow
 def test_groups_without_images_borrow_their_donors_generators(finished: Workflow) -> None:
-    folder = finished.folder / "results/birds/bias-0.999/clustered"
+    place = finished.folder / "results/birds"
+    folder, shared = (place / scope / "clustered" for scope in ("bias-0.999", "any"))
     facts = adapters.read_facts(folder / "adapters/landbird-water/0.safetensors")
     assert facts["reason"].startswith("borrows from landbird-land")
     rows = parquet.rows(
@@ -301,9 +302,9 @@ def test_groups_without_images_borrow_their_donors_generators(finished: Workflow
     for row in rows:
         assert row["prompt"] == "a V landbird on water"
         assert row["borrowed_from"] == "landbird-land"
-        assert "/adapters/landbird-land/" in row["adapter"]
+        assert "/any/clustered/adapters/landbird-land/" in row["adapter"]
     own = parquet.rows(
-        folder / "samples/landbird-land.parquet", ["prompt", "borrowed_from", "adapter_hash", "cluster"]
+        shared / "samples/landbird-land.parquet", ["prompt", "borrowed_from", "adapter_hash", "cluster"]
     )
     assert {(r["prompt"], r["borrowed_from"]) for r in own} == {("a V landbird on land", "")}
     assert len({r["adapter_hash"] for r in own}) == len({r["cluster"] for r in own}) > 1

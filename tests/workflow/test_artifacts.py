@@ -102,11 +102,30 @@ def test_sample_takes_one_file_of_a_shared_batch(config: dict) -> None:
     w = Wildcards(dataset="birds", scope="bias-0.9", method="shared", group="landbird-water")
     paths = Paths({**config, **methods})
     assert paths.own_adapters(w) == [f"{CELL}/shared/adapters/landbird-water.safetensors"]
-    assert paths.donor_adapters(w) == [f"{CELL}/shared/adapters/landbird-land.safetensors"]
+    assert paths.donor_adapters(w) == ["results/birds/any/shared/adapters/landbird-land.safetensors"]
     w.method = "clustered-lora"
     assert paths.own_adapters(w) == [
         f"{CELL}/clustered-lora/adapters/landbird-water/{i}.safetensors" for i in range(2)
     ]
+
+
+def test_ratios_share_the_generators_and_images_of_aligned_groups(config: dict) -> None:
+    """Of conflicting groups each ratio has its own; the rest of the chain sees both."""
+    paths = Paths(config)
+    w = Wildcards(dataset="birds", scope="bias-0.9", method="lora")
+    assert paths.samples(w) == [
+        f"{folder}/lora/samples/{group}.parquet"
+        for folder, group in (
+            ("results/birds/any", "landbird-land"),
+            (CELL, "landbird-water"),
+            (CELL, "waterbird-land"),
+            ("results/birds/any", "waterbird-water"),
+        )
+    ]
+    own = Wildcards(dataset="birds", scope="any", method="lora", group="landbird-land")
+    assert paths.own_adapters(own) == ["results/birds/any/lora/adapters/landbird-land/0.safetensors"]
+    assert paths.at("cluster", "clusters.parquet")(own) == "results/birds/any/vanilla/clusters.parquet"
+    assert paths.at("score", "scores.parquet")(w) == f"{CELL}/lora/scores.parquet"
 
 
 @pytest.mark.parametrize("there", [True, False])

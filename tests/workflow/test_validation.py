@@ -13,7 +13,7 @@ from workflows import PROJECT, Wildcards, Workflow
 
 from fairgen.core import schemas
 from fairgen.core.errors import FairgenError
-from fairgen.workflow import compared, config_file, method_chain, stages, validation
+from fairgen.workflow import compared, config_file, method_chain, scopes, stages, validation
 from fairgen.workflow import stage_settings as table
 from fairgen.workflow.artifacts import Paths
 
@@ -232,18 +232,41 @@ def test_blocks_are_layered(config: dict) -> None:
 
 
 def test_samples_of_an_untouched_base_are_shared_by_all_ratios(config: dict) -> None:
-    assert method_chain.scope(config, "birds", "vanilla", "pretrain", "bias-0.9") == "any"
-    assert method_chain.scope(config, "birds", "vanilla", "finetune", "bias-0.9") == "bias-0.9"
-    assert method_chain.scope(config, "birds", "lora", "sample", "bias-0.9") == "bias-0.9"
+    assert scopes.scope(config, "birds", "vanilla", "pretrain", "bias-0.9") == "any"
+    assert scopes.scope(config, "birds", "vanilla", "finetune", "bias-0.9") == "bias-0.9"
+    assert scopes.scope(config, "birds", "lora", "sample", "bias-0.9") == "bias-0.9"
+
+
+@pytest.mark.parametrize(
+    ("stage", "method", "group", "shared"),
+    [
+        ("adapt", "lora", "landbird-land", True),
+        ("adapt_shared", "lora", "waterbird-water", True),
+        ("adapt", "lora", "landbird-water", False),
+        ("sample", "clustered", "landbird-land", True),
+        ("sample", "clustered", "waterbird-land", False),
+        ("sample", "vanilla", "waterbird-land", True),
+        ("score_second", "vanilla", None, True),
+        ("filter", "lora", None, False),
+        ("finetune", "erm", None, False),
+    ],
+)
+def test_an_artifact_is_asked_for_where_it_lies(
+    config: dict, stage: str, method: str, group: str | None, shared: bool
+) -> None:
+    """Else it would be made twice, or, below `any`, from the aligned groups alone."""
+    wrong, right = ("bias-0.9", "any") if shared else ("any", "bias-0.9")
+    names = {"dataset": "birds", "method": method, **({"group": group} if group else {})}
+    scopes.check(config, stage, Wildcards(**names, scope=right))
+    place = "any/" if shared else "bias-<ratio>/"
+    with pytest.raises(FairgenError, match=f"results/birds/{wrong}/: .*ask for it below .*/{place}"):
+        scopes.check(config, stage, Wildcards(**names, scope=wrong))
 
 
 def test_a_filter_that_follows_the_data_is_made_for_each_ratio(config: dict) -> None:
     changed = copy.deepcopy(config)
     changed["methods"]["biased"] = {"base": "vanilla", "filter": {"balance": "data"}}
-    found = {
-        stage: method_chain.scope(changed, "birds", "biased", stage, "bias-0.9")
-        for stage in method_chain.GENERATED
-    }
+    found = {stage: scopes.scope(changed, "birds", "biased", stage, "bias-0.9") for stage in scopes.GENERATED}
     assert found == {"sample": "any", "score": "any", "filter": "bias-0.9", "pretrain": "bias-0.9"}
 
 
@@ -256,9 +279,9 @@ def test_stage_one_can_take_another_data_sets_images(config: dict, schema: dict)
     given = json.loads(table.settings(whole, "birds", "pretrain", "erm-extra"))
     assert given["extra"] == "birds-world"
     assert method_chain.owner(whole, "groupdro-extra", "pretrain") == "erm-extra"
-    assert {
-        method_chain.scope(whole, "birds", "groupdro-extra", "pretrain", f"bias-{r}") for r in (0.9, 0.99)
-    } == {"any"}
+    assert {scopes.scope(whole, "birds", "groupdro-extra", "pretrain", f"bias-{r}") for r in (0.9, 0.99)} == {
+        "any"
+    }
     w = Wildcards(dataset="birds", scope="any", method="erm-extra", seed="0")
     paths = Paths(whole)
     files = ("birds-world/index.parquet", "birds-world/pixels/32.safetensors", "birds/index.parquet")
