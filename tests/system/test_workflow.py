@@ -119,7 +119,10 @@ def test_ratios_share_what_does_not_depend_on_them(workflow: Workflow) -> None:
     assert two["finetune"] == 2 * one["finetune"]
     assert two["embed"] == one["embed"] == 1
     assert two["prior"] == one["prior"] == 4
-    assert two["sample"] == 2 * one["sample"] - 4  # vanilla's four are shared
+    # vanilla's four are shared, and two of each of three generators, which are of aligned groups
+    assert two["sample"] == 2 * one["sample"] - 4 - 3 * 2
+    assert (one["adapt"], two["adapt"]) == (16, 24)
+    assert (one["split"], two["split"]) == (2, 3)
     assert two["pretrain"] == 2 * one["pretrain"] - 3
 
 
@@ -181,13 +184,13 @@ def test_the_study_plans_every_method(workflow: Workflow, config: dict) -> None:
 
 
 ABLATIONS = {
-    "clusters": {"cluster": 4, "adapt": 4 * 15, "sample": 16, "filter": 4, "pretrain": 20, "finetune": 20},
-    "filter": {"cluster": 1, "adapt": 8, "sample": 4, "filter": 4, "pretrain": 20, "finetune": 20},
-    "loss": {"cluster": 1, "adapt": 8, "sample": 4, "filter": 1, "pretrain": 30, "finetune": 30},
-    "amount": {"cluster": 1, "adapt": 8, "sample": 8, "filter": 4, "pretrain": 20, "finetune": 20},
-    "weighting": {"cluster": 1, "adapt": 8, "sample": 4, "filter": 2, "pretrain": 15, "finetune": 15},
-    "order": {"cluster": 1, "adapt": 8, "sample": 4, "filter": 1, "pretrain": 5, "finetune": 20},
-    "balance": {"cluster": 1, "adapt": 8, "sample": 4, "filter": 2, "pretrain": 10, "finetune": 15},
+    "clusters": {"cluster": 8, "adapt": 4 * 15, "sample": 16, "filter": 4, "pretrain": 20, "finetune": 20},
+    "filter": {"cluster": 2, "adapt": 8, "sample": 4, "filter": 4, "pretrain": 20, "finetune": 20},
+    "loss": {"cluster": 2, "adapt": 8, "sample": 4, "filter": 1, "pretrain": 30, "finetune": 30},
+    "amount": {"cluster": 2, "adapt": 8, "sample": 8, "filter": 4, "pretrain": 20, "finetune": 20},
+    "weighting": {"cluster": 2, "adapt": 8, "sample": 4, "filter": 2, "pretrain": 15, "finetune": 15},
+    "order": {"cluster": 2, "adapt": 8, "sample": 4, "filter": 1, "pretrain": 5, "finetune": 20},
+    "balance": {"cluster": 2, "adapt": 8, "sample": 4, "filter": 3, "pretrain": 15, "finetune": 20},
     "extra-data": {
         "draw": 2,
         "index": 2,
@@ -197,7 +200,7 @@ ABLATIONS = {
         "pretrain": 15,
         "finetune": 35,
     },
-    "labels": {"cluster": 1, "adapt": 8, "sample": 4, "filter": 1, "pretrain": 5, "finetune": 35},
+    "labels": {"cluster": 2, "adapt": 8, "sample": 4, "filter": 1, "pretrain": 5, "finetune": 35},
 }
 
 
