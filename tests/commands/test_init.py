@@ -182,7 +182,7 @@ def test_the_entry_plans_a_run(
             "--dry-run", "--configfile", "shore.yaml", "--", f"results/{name}/worst_group.json"
         )
         assert done.returncode == 0, done.stdout + done.stderr
-        assert f"results/{name}/bias-natural/lora/adapters/crow-farm/0.safetensors" in done.stdout
+        assert f"results/{name}/any/lora/adapters/crow-farm/0.safetensors" in done.stdout
     text = Path("shore.yaml").read_text()
     assert cli.main(["init", "shore", "own"]) == 1
     assert Path("shore.yaml").read_text() == text
