@@ -45,7 +45,7 @@ def test_the_whole_chain_of_every_replicate_is_planned(workflow: Workflow) -> No
         }
     )
     plan = planned(workflow, target="results/birds/ablations/loss/replicates.json")
-    wanted = {"draw": 3, "cluster": 3, "adapt": 24, "pretrain": 6, "ablation": 3, "ablation_replicates": 1}
+    wanted = {"draw": 3, "cluster": 6, "adapt": 24, "pretrain": 6, "ablation": 3, "ablation_replicates": 1}
     assert {rule: plan.get(rule) for rule in wanted} == wanted
     assert not {"worst_group", "replicates"} & plan.keys()
 
