@@ -154,7 +154,7 @@ def test_scale_counts_what_sharing_saves(workflow: Workflow, monkeypatch: pytest
     config = {"ratios": [0.9, 0.99], "seeds": [0], "compare": ["vanilla", "lora"]}
     _, jobs = scale.plan(workflow.folder, config)
     alone, common = scale.sharing(workflow.folder, config)
-    assert [found["split"] for found in (jobs, common, alone)] == [3, 4, 6]  # lora also wants what ratios share
+    assert [found["split"] for found in (jobs, common, alone)] == [3, 4, 6]  # lora has two
     assert [found["embed"] for found in (jobs, common, alone)] == [1, 2, 2]  # vanilla needs no clusters
     assert [found["sample"] for found in (jobs, common, alone)] == [4 + 2 + 2 * 2, 16, 16]
     assert [found["finetune"] for found in (jobs, common, alone)] == [4, 4, 4]
