@@ -15,8 +15,10 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 
-from fairgen.evaluate import intervals, results
+from fairgen.core import markdown
+from fairgen.evaluate import results
 from fairgen.evaluate.plots import COLOURS, save
+from fairgen.report.ranking import spread
 from fairgen.report.replicated import Cell, cell
 
 
@@ -54,13 +56,12 @@ def plot(documents: list[dict[str, Any]], names: list[str], path: Path) -> None:
 def table(documents: list[dict[str, Any]], names: list[str]) -> str:
     """The same with every method, as Markdown: means with their intervals, cut to [0, 1] as in the files."""
     ratios = sorted(documents[0]["results"], key=float)
-    lines = [f"| distance | method | {' | '.join(ratios)} |", f"|---|---|{'---|' * len(ratios)}"]
+    rows = []
     for name, document in zip(names, documents, strict=True):
         for method in document["results"][ratios[0]]:
-            figures = [document["results"][r][method]["worst_group_accuracy"] for r in ratios]
-            shown = " | ".join(f"{f['mean']:.3f} ({intervals.shown(f)})" for f in figures)
-            lines.append(f"| {name} | `{method}` | {shown} |")
-    return "\n".join(lines)
+            figures = (document["results"][r][method]["worst_group_accuracy"] for r in ratios)
+            rows.append((name, f"`{method}`", *map(spread, figures)))
+    return markdown.table(("distance", "method", *ratios), rows)
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from fairgen.core.markdown import table
 from fairgen.evaluate import intervals, results
 from fairgen.report.ranking import ranked, spread
 from fairgen.report.replicated import claims
@@ -23,29 +24,25 @@ def lead(found: dict[str, Any] | None) -> str:
     return f"{found['mean']:+.3f} ({intervals.shown(found)})" if found else "–"
 
 
-def table(document: dict[str, Any], ratio: str) -> str:
+def methods(document: dict[str, Any], ratio: str) -> str:
     """The methods of a ratio."""
     minus = document["comparisons"][ratio][f"minus_{REFERENCE}"] or {}
-    names = document["replicates"]
-    lines = [
-        f"| method | worst group | minus `{REFERENCE}` | {' | '.join(names)} |",
-        f"|---|---|---|{'---|' * len(names)}",
-    ]
+    rows = []
     for method, entry in ranked(document["results"][ratio]):
         worst = entry["worst_group_accuracy"]
-        each = " | ".join(f"{value:.3f}" for value in worst["per_replicate"])
-        lines.append(f"| `{method}` | {spread(worst)} | {lead(minus.get(method))} | {each} |")
-    return "\n".join(lines)
+        each = (f"{value:.3f}" for value in worst["per_replicate"])
+        rows.append((f"`{method}`", spread(worst), lead(minus.get(method)), *each))
+    return table(("method", "worst group", f"minus `{REFERENCE}`", *document["replicates"]), rows)
 
 
 def judged(document: dict[str, Any], path: Path) -> str:
     """The claims, or why none can be judged."""
     found = claims(document, path)
-    lines = ["| claim | ratio | difference | verdict |", "|---|---|---|---|"]
-    for row in found.judged:
-        shown = f"{row.mean:+.3f} ({row.low:+.3f} – {row.high:+.3f})"
-        lines.append(f"| {row.claim} | {row.ratio} | {shown} | {row.verdict} |")
-    return "\n".join(lines) if found.judged else found.why
+    rows = (
+        (row.claim, row.ratio, f"{row.mean:+.3f} ({row.low:+.3f} – {row.high:+.3f})", row.verdict)
+        for row in found.judged
+    )
+    return table(("claim", "ratio", "difference", "verdict"), rows) if found.judged else found.why
 
 
 def main() -> None:
@@ -55,9 +52,9 @@ def main() -> None:
     parser.add_argument("file", type=Path, help="replicates.json")
     path = parser.parse_args().file
     document = results.load(path, "replicates")
-    for ratio, methods in document["results"].items():
-        aside = intervals.unranked(document["comparisons"][ratio], methods)
-        print(f"\nbias ratio {ratio}{f', {aside}' if aside else ''}\n\n{table(document, ratio)}")
+    for ratio, compared in document["results"].items():
+        aside = intervals.unranked(document["comparisons"][ratio], compared)
+        print(f"\nbias ratio {ratio}{f', {aside}' if aside else ''}\n\n{methods(document, ratio)}")
     print(f"\n{judged(document, path)}")
 
 

@@ -113,11 +113,15 @@ def settings(stage):
         except FairgenError as error:
             stop(error)
 
-    def of(wildcards):
+    @cache
+    def place(*names):
         try:
-            scopes.check(config, stage, wildcards)
+            scopes.check(config, stage, *names)
         except FairgenError as error:
             stop(error)
+
+    def of(wildcards):
+        place(*(wildcards.get(name) for name in ("dataset", "scope", "method", "group")))
         return text(*(wildcards.get(name) for name in ("dataset", "method", "group", "ablation")))
 
     return of

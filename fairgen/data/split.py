@@ -1,10 +1,10 @@
 """Stage `split`: the biased training subset of one bias ratio, the validation and the test rows, and those of
 `shift`, a second test set, where the data have one.
 
-The scope `any` has what no ratio cuts: training and validation rows of the aligned groups. At ratio r, in
-(0, 1), every bias-conflicting group of a class is cut to n_aligned · (1 − r) / r images,
+At ratio r, in (0, 1), every bias-conflicting group of a class is cut to n_aligned · (1 − r) / r images,
 divided by the number of those groups. Subsets of different ratios are nested. Validation is cut likewise but
-never below a floor; test rows are not. The ratio `natural` keeps every image.
+never below a floor; test rows are not. The ratio `natural` keeps every image. The scope `any` has what no
+ratio cuts: training and validation rows of the aligned groups.
 """
 
 from collections import Counter

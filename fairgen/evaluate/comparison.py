@@ -153,10 +153,7 @@ def terminal_table(document: dict[str, Any]) -> str:
                 f" {entry['worst_group']['by_mean']:<18}{known}"
             )
         lines += missing(empty_groups(methods))
-        found = document["comparisons"][ratio]
-        lines += filter(
-            None, [intervals.verdict(found, trial=bool(note)), intervals.unranked(found, methods)]
-        )
+        lines += intervals.said(document["comparisons"][ratio], methods, trial=bool(note))
         shifted = {name: e["shift"]["worst_group_accuracy"] for name, e in ranked if e["shift"]}
         if shifted:
             listed = ", ".join(f"{name} {figure['mean']:.3f}" for name, figure in shifted.items())

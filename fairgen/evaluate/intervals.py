@@ -145,3 +145,8 @@ def verdict(found: dict[str, Any], run: str = "seed", trial: bool = False) -> st
         )
     close = [n for n, d in found["leader_minus"].items() if not d["ci95"] or d["ci95"][0] <= 0]
     return f"no winner: {found['leader']} leads, but not clearly over {', '.join(close) or 'any other'}"
+
+
+def said(found: dict[str, Any], methods: Iterable[str], run: str = "seed", trial: bool = False) -> list[str]:
+    """The verdict, and what the ranking leaves aside, a line each."""
+    return [line for line in (verdict(found, run, trial), unranked(found, methods)) if line]

@@ -66,10 +66,7 @@ def terminal_table(document: dict[str, Any], trial: str = "") -> str:
             worst = entry["worst_group_accuracy"]
             lines.append(f"{name:<18}{worst['mean']:>12.3f}{intervals.shown(worst):>16}")
         lines += results.missing(document["empty_groups"][ratio])
-        found = document["comparisons"][ratio]
-        lines += filter(
-            None, [intervals.verdict(found, "replicate", bool(trial)), intervals.unranked(found, methods)]
-        )
+        lines += intervals.said(document["comparisons"][ratio], methods, "replicate", bool(trial))
     return "\n".join(lines)
 
 

@@ -35,8 +35,8 @@ def aside(document: dict[str, Any], ratio: str) -> str:
 
 def verdict(document: dict[str, Any], ratio: str) -> str:
     """Whether there is a winner at a ratio, as a sentence, and one more where there are ceilings."""
-    said = intervals.verdict(document["comparisons"][ratio], trial=bool(results.trial(document)))
-    return " ".join(filter(None, [sentence(said), aside(document, ratio)]))
+    found, methods = document["comparisons"][ratio], document["results"][ratio]
+    return " ".join(map(sentence, intervals.said(found, methods, trial=bool(results.trial(document)))))
 
 
 def sentence(words: str) -> str:

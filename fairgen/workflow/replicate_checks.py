@@ -39,8 +39,10 @@ def check_replicates(config: Config, name: str, ablation: str | None = None) -> 
             raise FairgenError(f"{where}: {other} has other groups, ratios or methods than {name}")
     chains: dict[str, str] = {}
     designs = {}
+    methods = compared.comparison(config, name, ablation)["compare"]
+    own = {other: {m: chain_of(config, other, m) for m in methods} for other in replicates}
     for other in replicates:
-        steps = chain_of(config, other, ablation)
+        steps = {stage: settings for chain in own[other].values() for stage, settings in chain.items()}
         designs[other] = without_seeds(steps)
         first = chains.setdefault(canonical(steps), other)
         if first != other:
@@ -49,8 +51,8 @@ def check_replicates(config: Config, name: str, ablation: str | None = None) -> 
                 " (datasets.<name>.options.seed of birds; settings.split.seed, cluster.seed, adapt.seed,"
                 " sample.seed), of stages that its table depends on"
             )
-    for method in compared.comparison(config, name, ablation)["compare"]:
-        check_runs(config, where, replicates, method)
+    for method in methods:
+        check_runs(config, where, method, {other: own[other][method] for other in replicates})
     for other in replicates[1:]:
         if found := differences(designs[replicates[0]], designs[other]):
             raise FairgenError(
@@ -59,16 +61,16 @@ def check_replicates(config: Config, name: str, ablation: str | None = None) -> 
             )
 
 
-def check_runs(config: Config, where: str, replicates: list[str], method: str) -> None:
-    """A method has runs of its own in every replicate: where nothing before the classifier differs for it,
-    classifier seeds do.
+def check_runs(config: Config, where: str, method: str, chains: dict[str, dict[str, Any]]) -> None:
+    """A method has runs of its own in every replicate, by its chain in each: where nothing before the
+    classifier differs for it, classifier seeds do.
 
     Raises:
         FairgenError: two replicates would count the same run.
     """
     seen: dict[tuple[str, int], str] = {}
-    for other in replicates:
-        steps = canonical(chain_of_method(config, other, method))
+    for other, chain in chains.items():
+        steps = canonical(chain)
         for seed in block(config, other, None, "seeds"):
             first = seen.setdefault((steps, seed), other)
             if first != other:
@@ -86,18 +88,10 @@ def shape(config: Config, dataset: str) -> list[Any]:
     return [groups, *(block(config, dataset, None, key) for key in ("ratios", "compare"))]
 
 
-def chain_of(config: Config, dataset: str, ablation: str | None = None) -> dict[str, Any]:
-    """The settings of every stage that a data set's table, or its ablation, depends on, method by method, but
-    for names and places that are its own.
+def chain_of(config: Config, dataset: str, shown: str) -> dict[str, Any]:
+    """The settings of every stage that one compared method depends on, but for names and places that are the
+    data set's own.
     """
-    found: dict[str, Any] = {}
-    for shown in compared.comparison(config, dataset, ablation)["compare"]:
-        found |= chain_of_method(config, dataset, shown)
-    return found
-
-
-def chain_of_method(config: Config, dataset: str, shown: str) -> dict[str, Any]:
-    """The settings of every stage that one compared method depends on, as `chain_of` has them."""
     found: dict[str, Any] = {"index": settings_of(config, dataset, "index", None)}
     if found["index"]["format"] == "birds":
         found["draw"] = settings_of(config, dataset, "draw", None)

@@ -2,8 +2,6 @@
 scope, `bias-<ratio>`. Pure functions of the config.
 """
 
-from typing import Any
-
 from fairgen.core.errors import FairgenError
 from fairgen.workflow.method_chain import Config, block, dataset_block, extra, finetunes
 
@@ -35,25 +33,21 @@ def scope(
     return ANY if stage in GENERATED and untouched and not follows else wanted
 
 
-def check(config: Config, stage: str, w: Any) -> None:
-    """A job's artifacts lie where other jobs look for them.
-
-    Args:
-        config: the whole config.
-        stage: of the job.
-        w: its wildcards.
+def check(
+    config: Config, stage: str, dataset: str, asked: str | None, method: str, group: str | None
+) -> None:
+    """A job's artifacts lie where other jobs look for them; `asked` is the scope that they are asked for in.
 
     Raises:
         FairgenError: they are asked for below a ratio though none changes them, or below `any` though each
             ratio has its own.
     """
-    names = dict(w.items())
-    stage, asked, group = LIKE.get(stage, stage), names.get("scope"), names.get("group")
+    stage = LIKE.get(stage, stage)
     if asked is None or stage not in ("adapt", *GENERATED, "finetune"):
         return
-    shared = scope(config, w.dataset, w.method, stage, "", group) == ANY
+    shared = scope(config, dataset, method, stage, "", group) == ANY
     if shared != (asked == ANY):
-        what = f"{stage} of {', '.join(filter(None, (w.method, group)))}"
+        what = f"{stage} of {', '.join(filter(None, (method, group)))}"
         why = "is the same at every bias ratio" if shared else "differs between bias ratios"
-        place = f"results/{w.dataset}/{ANY if shared else 'bias-<ratio>'}/"
-        raise FairgenError(f"results/{w.dataset}/{asked}/: {what} {why}; ask for it below {place}")
+        place = f"results/{dataset}/{ANY if shared else 'bias-<ratio>'}/"
+        raise FairgenError(f"results/{dataset}/{asked}/: {what} {why}; ask for it below {place}")

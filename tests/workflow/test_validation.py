@@ -256,11 +256,10 @@ def test_an_artifact_is_asked_for_where_it_lies(
 ) -> None:
     """Else it would be made twice, or, below `any`, from the aligned groups alone."""
     wrong, right = ("bias-0.9", "any") if shared else ("any", "bias-0.9")
-    names = {"dataset": "birds", "method": method, **({"group": group} if group else {})}
-    scopes.check(config, stage, Wildcards(**names, scope=right))
+    scopes.check(config, stage, "birds", right, method, group)
     place = "any/" if shared else "bias-<ratio>/"
     with pytest.raises(FairgenError, match=f"results/birds/{wrong}/: .*ask for it below .*/{place}"):
-        scopes.check(config, stage, Wildcards(**names, scope=wrong))
+        scopes.check(config, stage, "birds", wrong, method, group)
 
 
 def test_a_filter_that_follows_the_data_is_made_for_each_ratio(config: dict) -> None:
