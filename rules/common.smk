@@ -122,7 +122,7 @@ def settings(stage):
 
     def of(wildcards):
         place(*(wildcards.get(name) for name in ("dataset", "scope", "method", "group")))
-        return text(*(wildcards.get(name) for name in ("dataset", "method", "group", "ablation")))
+        return text(*(wildcards.get(name) for name in ("dataset", "method", "group", "ablation", "scope")))
 
     return of
 

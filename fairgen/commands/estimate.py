@@ -81,7 +81,7 @@ def planned(target: Path, configfiles: list[Path], config: Config) -> list[Job]:
         named = re.search(r"^ {4}wildcards: (.+)$", about, re.M)
         wildcards = dict(part.split("=", 1) for part in named[1].split(", ")) if named else {}
         if "dataset" in wildcards:
-            given = (wildcards.get(name) for name in ("method", "group", "ablation"))
+            given = (wildcards.get(name) for name in ("method", "group", "ablation", "scope"))
             size = {"resolution": int(wildcards["resolution"])} if "resolution" in wildcards else {}
             found.append(Job(rule, wildcards, of(wildcards["dataset"], rule, *given) | size))
     return found

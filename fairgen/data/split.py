@@ -16,9 +16,7 @@ import pyarrow as pa
 from fairgen.core import job, parquet
 from fairgen.core.errors import FairgenError
 from fairgen.data import beside
-from fairgen.data.subset import SPLITS, cut
-
-ANY = "any"  # the scope of what all ratios share
+from fairgen.data.subset import ANY, SPLITS, cut
 
 
 @dataclass(frozen=True)
@@ -31,11 +29,11 @@ class GroupRole:
 
 @dataclass(frozen=True)
 class Split:
-    """Which rows are kept."""
+    """Which rows are kept; the scope `any` cuts nothing, and has groups alone."""
 
     groups: dict[str, GroupRole]
-    validation_floor: int  # images per group below which validation is never cut
-    seed: int
+    validation_floor: int = 0  # images per group below which validation is never cut
+    seed: int = 0
 
 
 @dataclass(frozen=True)

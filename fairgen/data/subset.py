@@ -5,6 +5,7 @@ from typing import Any
 
 from fairgen.core.seeds import seed_of
 
+ANY = "any"  # the scope of what all bias ratios share
 SPLITS = ("train", "validation", "test", "shift")  # shift: a second test set, which few data have
 
 

@@ -13,6 +13,7 @@ class Job(OfDataset):
     method: str | None = None
     group: str | None = None
     ablation: str | None = None
+    scope: str | None = None
 
     def block(self, name: str) -> Any:
         """A block of the config, as the job's data set and method have it."""

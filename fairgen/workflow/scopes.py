@@ -3,9 +3,9 @@ scope, `bias-<ratio>`. Pure functions of the config.
 """
 
 from fairgen.core.errors import FairgenError
+from fairgen.data.subset import ANY
 from fairgen.workflow.method_chain import Config, block, dataset_block, extra, finetunes
 
-ANY = "any"
 GENERATED = ("sample", "score", "filter", "pretrain")
 OF_GROUPS = ("adapt", "sample")  # stages with artifacts of one group
 LIKE = {"adapt_shared": "adapt", "score_second": "score"}  # stages whose artifacts lie where another's do

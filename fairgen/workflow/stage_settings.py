@@ -9,6 +9,7 @@ from math import prod
 
 from fairgen.core.errors import FairgenError
 from fairgen.core.settings import canonical
+from fairgen.data.subset import ANY
 from fairgen.workflow import compared
 from fairgen.workflow.generator_settings import GENERATING, adapt, base
 from fairgen.workflow.job_settings import Job, attributes, each, fields, network
@@ -42,8 +43,9 @@ def decode(job: Job) -> Config:
 
 
 def split(job: Job) -> Config:
-    """The groups' classes and roles, which the ratio cuts by."""
-    return {"groups": fields(job.groups, "target", "role"), **job.block("split")}
+    """The groups' classes and roles, which the ratio cuts by, and how; what ratios share is not cut."""
+    cut = {} if job.scope == ANY else job.block("split")
+    return {"groups": fields(job.groups, "target", "role"), **cut}
 
 
 def embed(job: Job) -> Config:
@@ -173,8 +175,8 @@ BUILD: dict[str, Callable[[Job], Config]] = {
 
 
 def settings(config: Config, dataset: str, stage: str, *wildcards: str | None, **named: str | None) -> str:
-    """The canonical JSON that a stage's job gets; after the stage come its method, group and ablation, as
-    `Job` has them.
+    """The canonical JSON that a stage's job gets; after the stage come its method, group, ablation and
+    scope, as `Job` has them.
     """
     return canonical(
         {**BUILD[stage](Job(config, dataset, *wildcards, **named)), "threads": config["threads"]}

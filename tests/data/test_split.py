@@ -76,7 +76,8 @@ def test_what_all_ratios_share_is_in_the_split_of_each(tmp_path: Path) -> None:
     found = {}
     for scope in ("any", "bias-0.9", "bias-0.99", "bias-natural"):
         file = tmp_path / f"{scope}.parquet"
-        work(Split(groups, 2, 5), SimpleNamespace(index=tmp_path / "index.parquet", split=file, scope=scope))
+        settings = Split(groups) if scope == "any" else Split(groups, 2, 5)
+        work(settings, SimpleNamespace(index=tmp_path / "index.parquet", split=file, scope=scope))
         found[scope] = parquet.rows(file)
     assert len(found["any"]) == 30
     for scope in ("bias-0.9", "bias-0.99", "bias-natural"):

@@ -223,7 +223,7 @@ EDITS = [
     config("`methods.lora.pretrain.weights`, new", {"methods": {"lora": {"pretrain": {"weights": "score"}}}}),
     config("`threads`", {"threads": 2}),
     config("`index.max_rejected`", {"index": {"max_rejected": 0.1}}),
-    config("`split.seed`", {"split": {"seed": 1}}),
+    config("`split.seed`, `split.validation_floor`", {"split": {"seed": 1, "validation_floor": 60}}),
     own("`embed.batch`", {"embed": {"batch": 128}}),
     config("`cluster.iterations`", {"cluster": {"iterations": 30}}),
     own("`diffusion.dtype`", {"diffusion": {"dtype": "bfloat16"}}),
