@@ -223,8 +223,11 @@ class Reference:
         if size is None:
             return None
         rows = solver["steps"] + guided(solver)
-        each = (rows * self.rate["row"] * (0.68 if solver.get("compile") else 1) + self.rate["decode"]) * size
-        return plus(times(self.rate["start"], self.spread), times(count * each, self.scale))
+        # two more where the generators turn out to be borrowed
+        most = rows + (2 * solver["steps"] if s.get("borrowed_guidance") else 0)
+        row, decoded = self.rate["row"] * (0.68 if solver.get("compile") else 1), self.rate["decode"]
+        each = plus(times(row, (rows, most)), (decoded, decoded))
+        return plus(times(self.rate["start"], self.spread), times(count * size, each, self.scale))
 
     def adapting(self, s: dict[str, Any]) -> Amount:
         """Steps of an adapter; none for a group that borrows, which only its number of images tells."""
@@ -234,11 +237,8 @@ class Reference:
         if size is None:
             return None
         recipe = s["recipe"]
-        rows = (
-            recipe["steps"]
-            * recipe["accumulate"]
-            * (recipe["batch"] + (recipe["prior_batch"] if recipe["prior_weight"] else 0))
-        )
+        of_class = recipe["prior_batch"] if recipe["prior_weight"] else 0
+        rows = recipe["steps"] * recipe["accumulate"] * (recipe["batch"] + of_class)
         slower = (1.4 if recipe["gradient_checkpointing"] else 1) * (1.5 if recipe["text_lr"] else 1)
         found = plus(
             times(self.rate["start"], self.spread),

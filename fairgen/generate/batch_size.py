@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from fairgen.core import job
-from fairgen.generate.solver import Solver, denoise, initial_noise
+from fairgen.generate.solver import Composed, Solver, denoise, initial_noise
 from fairgen.models import autoencoder, base_model, diffusion
 from fairgen.models.conditioning import Conditioning
 
@@ -44,6 +44,7 @@ def measured(
     text: Conditioning,
     solver: Solver,
     count: int,
+    composed: Composed | None = None,
 ) -> int:
     """As many images as fit: on a GPU by what a guided step, and the autoencoder after the last one, take
     more for a few images than for one; 1 where a few do not fit.
@@ -57,7 +58,7 @@ def measured(
 
     def taken(images: int) -> int:
         given = noise(images), text, replace(step, guidance_interval=(0, 1))
-        return peak(lambda: denoise(unet, sampler, *given))
+        return peak(lambda: denoise(unet, sampler, *given, composed))
 
     def decoding(images: int) -> int:
         latents = noise(images).to(unet.device)
@@ -81,6 +82,7 @@ def settled(
     base: base_model.Base,
     text: Conditioning,
     count: int,
+    composed: Composed | None = None,
 ) -> Solver:
     """The solver with the size of its batches; `notes` keep a measured one for the job that goes on with the
     rest of at most `count` images of one generator.
@@ -88,6 +90,6 @@ def settled(
     if solver.batch:
         return solver
     if "batch" not in notes:
-        notes["batch"] = measured(unet, vae, base, text, solver, count)
+        notes["batch"] = measured(unet, vae, base, text, solver, count, composed)
         job.log.info("draws %d images at once", notes["batch"])
     return replace(solver, batch=notes["batch"])

@@ -19,7 +19,7 @@ from fairgen.core.seeds import seed_of
 from fairgen.core.workfolder import Resume
 from fairgen.generate import batch_size, resumable, text_adapters
 from fairgen.generate.prompts import instance_prompt, plain_prompt
-from fairgen.generate.solver import Solver, sample_images
+from fairgen.generate.solver import Composed, Solver, sample_images
 from fairgen.models import adapters, base_model, diffusion, text_encoders
 
 FIELDS = {
@@ -50,6 +50,8 @@ class Sample:
     base: base_model.Base
     prompts: dict[str, str]
     donors: dict[str, str | None]
+    # weight of the step from the donor's plain prompt to the group's, where its generators are borrowed
+    borrowed_guidance: float = 0
 
 
 @dataclass(frozen=True)
@@ -142,8 +144,15 @@ def rows(
     unet, vae = diffusion.load_denoiser(base, exact), diffusion.load_vae(base)
     if exact and base.dtype != "float32":
         devices.fast_float32()
+    lender, composed = settings.donors[group] if borrowed else None, None
+    if lender and settings.borrowed_guidance:
+        # the untouched base tells the group from its donor, in words without the token
+        words = [plain_prompt(settings.prompts[name]) for name in (group, lender)]
+        of_base = diffusion.load_denoiser(base, exact), text_encoders.encode_prompts(base, words)
+        composed = Composed(*of_base, settings.borrowed_guidance)
     most = max(source.count for source in chosen)
-    solver = batch_size.settled(solver, {} if notes is None else notes, unet, vae, base, plain, most)
+    asked = {} if notes is None else notes
+    solver = batch_size.settled(solver, asked, unet, vae, base, plain, most, composed)
     job.ready()
     # provenance of every image
     about = {
@@ -153,7 +162,7 @@ def rows(
         "steps": solver.steps,
         "guidance": solver.guidance,
         "base": f"{base.model}#{identity}",
-        "borrowed_from": settings.donors[group] if borrowed else "",
+        "borrowed_from": lender or "",
     }
     for source in chosen:
         # cluster by cluster, its adapter in the same networks
@@ -165,7 +174,9 @@ def rows(
                 text = text_adapters.encode(source.path, base, identity, prompts)
         file = {"adapter": str(source.path or ""), "adapter_hash": source.digest}
         seeds = [seed_of("sample", settings.seed, group, source.cluster, i) for i in range(source.count)]
-        drawn = images.encode_all(sample_images(unet, vae, base, text, seeds, solver, behind), solver.batch)
+        drawn = images.encode_all(
+            sample_images(unet, vae, base, text, seeds, solver, behind, composed), solver.batch
+        )
         for i, content in enumerate(drawn, behind):
             name = f"{group}/{source.cluster}/{i}"
             yield content, {"id": name, "cluster": source.cluster, "seed": seeds[i], **about, **file}

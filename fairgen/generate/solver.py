@@ -32,6 +32,28 @@ class Solver:
     guidance_interval: tuple[float, float] = (0, 1)
 
 
+@dataclass(frozen=True)
+class Composed:
+    """What a borrowed generator's answers are composed with (arXiv 2206.01714): the step that another
+    denoiser takes from the second row of its text to the first, so many times.
+    """
+
+    unet: torch.nn.Module
+    text: Conditioning
+    weight: float
+
+    def answer(self, model_input: torch.Tensor, step: torch.Tensor) -> torch.Tensor:
+        """What is added to the answer to noisy latents (n, c, h, w)."""
+        count = len(model_input)
+        rows = joined([self.text[i : i + 1].expand(count) for i in range(2)])
+        wanted, unwanted = diffusion.predict(self.unet, torch.cat([model_input] * 2), step, rows).chunk(2)
+        return self.weight * (wanted - unwanted)
+
+    def exact(self) -> "Composed":
+        """The same in float32."""
+        return dataclasses.replace(self, unet=copy.deepcopy(self.unet).float())
+
+
 def initial_noise(unet: torch.nn.Module, base: base_model.Base, seeds: list[int], scale: int) -> torch.Tensor:
     """One standard normal latent per seed, so that an image does not depend on its batch."""
     side = base.resolution // scale
@@ -57,7 +79,12 @@ def guided_steps(run: Sampler, solver: Solver) -> list[bool]:
 
 @torch.inference_mode()
 def denoise(
-    unet: torch.nn.Module, sampler: Sampler, noise: torch.Tensor, text: Conditioning, solver: Solver
+    unet: torch.nn.Module,
+    sampler: Sampler,
+    noise: torch.Tensor,
+    text: Conditioning,
+    solver: Solver,
+    composed: Composed | None = None,
 ) -> torch.Tensor:
     """Run the solver from noise; `text` has a row for the prompt and one for the negative prompt."""
     count, (run, latents) = len(noise), sampler.begin(solver.steps, noise.to(unet.device))
@@ -70,6 +97,8 @@ def denoise(
         if guided:
             wanted, unwanted = predicted.chunk(2)
             predicted = unwanted + solver.guidance * (wanted - unwanted)
+        if composed:
+            predicted = predicted + composed.answer(model_input[:count], step)
         latents = run.step(predicted, step, latents)
     return latents
 
@@ -82,13 +111,14 @@ def render(
     text: Conditioning,
     seeds: list[int],
     solver: Solver,
+    composed: Composed | None = None,
 ) -> np.ndarray:
     """One batch of images (n, h, w, 3) uint8; a compiled denoiser gets the last seed again and again up to a
     full batch.
     """
     padded = seeds + seeds[-1:] * (solver.batch - len(seeds) if solver.compile else 0)
     noise = initial_noise(unet, base, padded, autoencoder.scale(vae))
-    latents = denoise(unet, sampler, noise, text, solver)
+    latents = denoise(unet, sampler, noise, text, solver, composed)
     return autoencoder.decode(vae, latents[: len(seeds)])
 
 
@@ -108,6 +138,7 @@ def sample_images(
     seeds: list[int],
     solver: Solver,
     skip: int = 0,
+    composed: Composed | None = None,
 ) -> Iterator[np.ndarray]:
     """Yield one (h, w, 3) uint8 image per seed, without the first `skip`; batches are the same with and
     without them.
@@ -118,21 +149,22 @@ def sample_images(
         FairgenError: an image is not finite, or constant, even so.
     """
     sampler = diffusion.process(base).sampler(solver.scheduler)
-    unet.to(memory_format=diffusion.sampling_layout(unet))
-    if solver.compile:
-        compile_regions(unet)
+    for network in (unet, *([composed.unet] if composed else [])):
+        network.to(memory_format=diffusion.sampling_layout(network))
+        if solver.compile:
+            compile_regions(network)
     for i in range(skip - skip % solver.batch, len(seeds), solver.batch):
         batch = seeds[i : i + solver.batch]
-        pixels = render(unet, vae, base, sampler, text, batch, solver)
+        pixels = render(unet, vae, base, sampler, text, batch, solver, composed)
         bad = np.flatnonzero(constant(pixels))
         if len(bad) and base.dtype != "float32":
             job.log.warning(
                 "%d images are constant or not finite in %s; drawn again in float32", len(bad), base.dtype
             )
             again, plain = [batch[row] for row in bad], dataclasses.replace(solver, compile=False)
-            pixels[bad] = render(
-                copy.deepcopy(unet).float(), copy.deepcopy(vae).float(), base, sampler, text, again, plain
-            )
+            whole = copy.deepcopy(unet).float(), copy.deepcopy(vae).float()
+            exact = composed and composed.exact()
+            pixels[bad] = render(*whole, base, sampler, text, again, plain, exact)
             bad = bad[constant(pixels[bad])]
         if len(bad):
             raise FairgenError(

@@ -1,5 +1,6 @@
 """The settings of the stages that generate images, choose among them and audit them; see `stage_settings`."""
 
+from fairgen.workflow import method_chain
 from fairgen.workflow.job_settings import Job, each
 from fairgen.workflow.method_chain import Config, chosen
 
@@ -47,16 +48,22 @@ def adapt(job: Job) -> Config:
 
 
 def sample(job: Job) -> Config:
-    """How a group's images are drawn: with the base's guidance, or that of finetuned generators."""
+    """How a group's images are drawn: with the base's guidance, or that of finetuned generators, which a
+    group may borrow from its donor.
+    """
     found, adapted = job.block("sample"), job.block("adapt")
     own = {"guidance": found["guidance_adapted"]} if adapted["kind"] != "none" else {}
+    donors = each(job.own, "donor")
+    borrows = method_chain.may_borrow(job.config, job.dataset, job.trained)
+    lenders = [name for name in donors.values() if name and borrows]
+    left_out = ("guidance_adapted", *(() if lenders else ("borrowed_guidance",)))
     return {
-        **{k: v for k, v in found.items() if k != "guidance_adapted"},
+        **{k: v for k, v in found.items() if k not in left_out},
         "solver": solver({**found["solver"], **own}),
         "token": adapted["token"],
         "base": base(job),
-        "prompts": each(job.own, "prompt"),
-        "donors": each(job.own, "donor"),
+        "prompts": each({**job.own, **{name: job.groups[name] for name in lenders}}, "prompt"),
+        "donors": donors,
     }
 
 

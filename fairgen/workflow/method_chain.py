@@ -150,6 +150,12 @@ def preserves_prior(config: Config, dataset: str, method: str) -> bool:
     return found["kind"] != "none" and found[found["kind"]]["prior_weight"] > 0
 
 
+def may_borrow(config: Config, dataset: str, method: str) -> bool:
+    """Whether groups with few images are sampled from generators of others."""
+    found = block(config, dataset, method, "adapt")
+    return found["kind"] != "none" and found["borrow_below"] > 0
+
+
 def mixes(config: Config, dataset: str, method: str) -> bool:
     """Whether a method's recipe trains on real and synthetic images together, without stage 1."""
     return block(config, dataset, method, "finetune")["kind"] == "augment"
