@@ -16,10 +16,23 @@ from typing import Any
 import matplotlib.pyplot as plt
 
 from fairgen.core import markdown
+from fairgen.core.errors import FairgenError
 from fairgen.evaluate import results
 from fairgen.evaluate.plots import COLOURS, save
 from fairgen.report.ranking import spread
 from fairgen.report.replicated import Cell, cell
+
+
+def ratios_of(documents: list[dict[str, Any]]) -> list[str]:
+    """The ratios that every distance has, `natural` first.
+
+    Raises:
+        FairgenError: they have none in common.
+    """
+    common = set.intersection(*(set(document["results"]) for document in documents))
+    if not common:
+        raise FairgenError("the files have no bias ratio in common; make them by one config")
+    return sorted(common, key=lambda ratio: 0 if ratio == "natural" else float(ratio))
 
 
 def text(found: Cell) -> str:
@@ -32,7 +45,7 @@ def text(found: Cell) -> str:
 
 def plot(documents: list[dict[str, Any]], names: list[str], path: Path) -> None:
     """Draw the map: distances downwards, ratios from left to right."""
-    ratios = sorted(documents[0]["results"], key=float)
+    ratios = ratios_of(documents)
     methods = list(documents[0]["results"][ratios[0]])
     cells = [[cell(document, ratio) for ratio in ratios] for document in documents]
     figure, ax = plt.subplots(figsize=(2.1 * len(ratios) + 1, 1.25 * len(names) + 0.8))
@@ -55,7 +68,7 @@ def plot(documents: list[dict[str, Any]], names: list[str], path: Path) -> None:
 
 def table(documents: list[dict[str, Any]], names: list[str]) -> str:
     """The same with every method, as Markdown: means with their intervals, cut to [0, 1] as in the files."""
-    ratios = sorted(documents[0]["results"], key=float)
+    ratios = ratios_of(documents)
     rows = []
     for name, document in zip(names, documents, strict=True):
         for method in document["results"][ratios[0]]:
@@ -72,8 +85,14 @@ def main() -> None:
     parser.add_argument("--names", nargs="+", required=True, help="what the distances are called")
     parser.add_argument("--output", type=Path, required=True, help="the PNG")
     options = parser.parse_args()
-    documents = [results.load(path, "replicates") for path in options.files]
-    plot(documents, options.names, options.output)
+    try:
+        documents = [results.load(path, "replicates") for path in options.files]
+        for path, document in zip(options.files, documents, strict=True):
+            if document.get("trial"):
+                raise FairgenError(f"{path}: {document['trial']}")
+        plot(documents, options.names, options.output)
+    except FairgenError as error:
+        raise SystemExit(f"map: {error}") from error
     print(table(documents, options.names))
 
 

@@ -11,28 +11,19 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from fairgen.core.errors import FairgenError
 from fairgen.core.markdown import table
-from fairgen.evaluate import intervals, results
-from fairgen.report.ranking import ranked, spread
-from fairgen.report.replicated import claims
-
-REFERENCE = "groupdro"
+from fairgen.evaluate import results
+from fairgen.evaluate.claims import ONE_RATIO
+from fairgen.report.replicated import Table, claims, tables
 
 
-def lead(found: dict[str, Any] | None) -> str:
-    """A paired difference with its interval; a dash for the reference itself."""
-    return f"{found['mean']:+.3f} ({intervals.shown(found)})" if found else "–"
-
-
-def methods(document: dict[str, Any], ratio: str) -> str:
+def methods(found: Table) -> str:
     """The methods of a ratio."""
-    minus = document["comparisons"][ratio][f"minus_{REFERENCE}"] or {}
-    rows = []
-    for method, entry in ranked(document["results"][ratio]):
-        worst = entry["worst_group_accuracy"]
-        each = (f"{value:.3f}" for value in worst["per_replicate"])
-        rows.append((f"`{method}`", spread(worst), lead(minus.get(method)), *each))
-    return table(("method", "worst group", f"minus `{REFERENCE}`", *document["replicates"]), rows)
+    head = (
+        f"minus `{word.removeprefix('minus ')}`" if word.startswith("minus ") else word for word in found.head
+    )
+    return table(tuple(head), [(f"`{row[0]}`", *row[1:]) for row in found.rows])
 
 
 def judged(document: dict[str, Any], path: Path) -> str:
@@ -42,7 +33,8 @@ def judged(document: dict[str, Any], path: Path) -> str:
         (row.claim, row.ratio, f"{row.mean:+.3f} ({row.low:+.3f} – {row.high:+.3f})", row.verdict)
         for row in found.judged
     )
-    return table(("claim", "ratio", "difference", "verdict"), rows) if found.judged else found.why
+    shown = table(("claim", "ratio", "difference", "verdict"), rows) if found.judged else found.why
+    return f"{shown}\n\n{ONE_RATIO}" if found.judged and found.one_ratio else shown
 
 
 def main() -> None:
@@ -51,10 +43,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=shown)
     parser.add_argument("file", type=Path, help="replicates.json")
     path = parser.parse_args().file
-    document = results.load(path, "replicates")
-    for ratio, compared in document["results"].items():
-        aside = intervals.unranked(document["comparisons"][ratio], compared)
-        print(f"\nbias ratio {ratio}{f', {aside}' if aside else ''}\n\n{methods(document, ratio)}")
+    try:
+        document = results.load(path, "replicates")
+    except FairgenError as error:
+        raise SystemExit(f"study: {error}") from error
+    if document.get("trial"):
+        print(document["trial"])
+    for one in tables(document):
+        print("\n".join([f"\nbias ratio {one.ratio}", *filter(None, [one.aside]), "", methods(one)]))
     print(f"\n{judged(document, path)}")
 
 

@@ -41,14 +41,15 @@ def screen(found: list[Judgement]) -> str:
 
 
 def notes(document: dict[str, Any], ratios: Iterable[str]) -> list[str]:
-    """What has to be known beside the table: the groups without rows at its ratios, and that there is one
-    ratio only.
+    """What has to be known beside the table: the groups without rows at its ratios, replicates with the same
+    test rows, and that there is one ratio only.
     """
     ratios = list(ratios)
     none: dict[str, list[str]] = {split: [] for split in results.MISSING}
     empty = {ratio: none | document.get("empty_groups", {}).get(ratio, {}) for ratio in ratios}
     found = [f"bias ratio {ratio}, {line}" for ratio in ratios for line in results.missing(empty[ratio])]
-    return found + ([ONE_RATIO] if len(ratios) == 1 else [])
+    alike = [f"{' and '.join(pair)} have the same test rows" for pair in document.get("same_rows", [])]
+    return found + alike + ([ONE_RATIO] if len(ratios) == 1 else [])
 
 
 def run(options: Namespace) -> None:

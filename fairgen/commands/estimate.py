@@ -47,7 +47,7 @@ class Job:
 
 def arguments(parser: ArgumentParser) -> None:
     """The subcommand's command line."""
-    parser.add_argument("target", type=Path, help="for example results/utkface/worst_group.json")
+    parser.add_argument("targets", nargs="+", type=Path, help="for example results/utkface/worst_group.json")
     config_file.add_option(parser)
     parser.add_argument(
         "--card", choices=list(PEAK), help="the GPU that jobs will run on (default: this machine's)"
@@ -57,7 +57,7 @@ def arguments(parser: ArgumentParser) -> None:
     )
 
 
-def planned(target: Path, configfiles: list[Path], config: Config) -> list[Job]:
+def planned(targets: list[Path], configfiles: list[Path], config: Config) -> list[Job]:
     """Jobs that snakemake would run.
 
     Raises:
@@ -65,7 +65,7 @@ def planned(target: Path, configfiles: list[Path], config: Config) -> list[Job]:
     """
     extra = config_file.as_words(configfiles)
     words = ["--snakefile", str(project.called()), "--cores", "1", "--dry-run", *extra]
-    command = [*project.SNAKEMAKE, *words, "--", str(target)]
+    command = [*project.SNAKEMAKE, *words, "--", *map(str, targets)]
     done = subprocess.run(command, capture_output=True, text=True)
     said = done.stdout + done.stderr
     if done.returncode:
@@ -75,7 +75,9 @@ def planned(target: Path, configfiles: list[Path], config: Config) -> list[Job]:
         why = [line for line in told if not line.startswith("warning: ")] or [
             " ".join(lines[-3:]) or "snakemake gave no reason"
         ]
-        raise FairgenError("\n".join([f"{target} cannot be planned: {why[0]}", *why[1:]]))
+        raise FairgenError(
+            "\n".join([f"{' '.join(map(str, targets))} cannot be planned: {why[0]}", *why[1:]])
+        )
     found, of = [], cache(lambda *names: json.loads(settings(config, *names)))
     for rule, about in JOB.findall(said):
         named = re.search(r"^ {4}wildcards: (.+)$", about, re.M)
@@ -187,40 +189,44 @@ def this_card() -> str | None:
     )
 
 
-def rates_of(options: Namespace, config: Config, dataset: str) -> Measured | None:
+def rates_of(options: Namespace) -> Measured | None:
     """The rates of `--rates`, if they are given.
 
     Raises:
-        FairgenError: they are of another device than the data set's jobs, or a card is named too.
+        FairgenError: a card is named too.
     """
-    if not options.rates:
-        return None
-    if options.card:
+    if options.rates and options.card:
         raise FairgenError("give --card or --rates: measured rates are of one card")
-    found, gpus = measured.read(options.rates), dataset_block(config, dataset)["gpu"]
-    if (found.device == "gpu") != bool(gpus):
+    return measured.read(options.rates) if options.rates else None
+
+
+def check_device(rates: Measured, path: Path, config: Config, dataset: str) -> None:
+    """Refuse rates of another device than the data set's jobs.
+
+    Raises:
+        FairgenError: they are.
+    """
+    gpus = dataset_block(config, dataset)["gpu"]
+    if (rates.device == "gpu") != bool(gpus):
         raise FairgenError(
-            f"{options.rates}: measured on the {found.device.upper()}, and jobs of {dataset} compute on the"
+            f"{path}: measured on the {rates.device.upper()}, and jobs of {dataset} compute on the"
             f" {'GPU' if gpus else 'CPU'} (gpu: {gpus}); measure there with benchmarks/rates.py"
         )
-    return found
 
 
 def run(options: Namespace) -> None:
     """Print the estimate.
 
     Raises:
-        FairgenError: the target is no artifact of a data set, or snakemake refuses it.
+        FairgenError: a target is no artifact of a data set, or snakemake refuses it.
     """
-    parts = options.target.parts
-    if len(parts) < 3 or parts[0] != "results":
-        raise FairgenError(
-            f"{options.target}: give a file below results/<data set>, for example"
-            " results/birds/worst_group.json"
-        )
-    config = expanded(project.config(options.configfile))
-    own_rates = rates_of(options, config, parts[1])
-    jobs = planned(options.target, options.configfile, config)
+    for target in options.targets:
+        if len(target.parts) < 3 or target.parts[0] != "results":
+            raise FairgenError(
+                f"{target}: give files below results/<data set>, for example results/birds/worst_group.json"
+            )
+    config, rates = expanded(project.config(options.configfile)), rates_of(options)
+    jobs = planned(options.targets, options.configfile, config)
     if not jobs:
         print("Nothing to be done.")
         return
@@ -232,11 +238,12 @@ def run(options: Namespace) -> None:
             [job for job in jobs if job.wildcards["dataset"] == dataset],
         )
         images = images_of(config, dataset, results / "index.parquet" if same else None)
-        rates = rates_of(options, config, dataset)
+        if rates:
+            check_device(rates, options.rates, config, dataset)
         reference = Reference(card, dataset_block(config, dataset)["gpu"], images, rates)
         found += costs(own, past(Path("results/benchmarks", dataset), results), same, reference, config)
     draws = sum(job.settings["per_group"] for job in jobs if job.rule == "sample")
-    gpus = dataset_block(config, parts[1])["gpu"]
+    gpus = dataset_block(config, options.targets[0].parts[1])["gpu"]
     bases = dict.fromkeys(job.settings["base"]["model"] for job in jobs if "base" in job.settings)
-    named = f"measured on {own_rates.machine}" if own_rates else machine(gpus, card)
+    named = f"measured on {rates.machine}" if rates else machine(gpus, card)
     print(report(together(found), gpus, draws, named, [*filter(unrated, bases)]))

@@ -176,6 +176,8 @@ def lines(error: Any, name: str, told: set[str]) -> list[str]:
         ]
     if error.validator == "const":
         return [f"{dotted(path)}: this is {spoken(value)}{number(value) or f'; write {wanted} or a number'}"]
+    if error.validator == "minItems":
+        return [f"{dotted(path)}: {len(value)} given, and {wanted} at least are needed; add to them"]
     return [f"{dotted(path)}: {error.message}; change it"]
 
 

@@ -51,7 +51,8 @@ def judged(claim: str, ratio: str, difference: np.ndarray, bound: float = 0.0) -
 
 
 def judge(runs: Runs, finetuned: list[str], ours: str, margin: float) -> list[Judgement]:
-    """All claims: at each ratio, and over ratios where there are several; ratios come smallest first.
+    """All claims whose methods are there: at each ratio, and over ratios where there are several; ratios come
+    smallest first.
 
     Raises:
         FairgenError: a method would be compared with itself or counted twice, or the margin is none.
@@ -65,16 +66,20 @@ def judge(runs: Runs, finetuned: list[str], ours: str, margin: float) -> list[Ju
             f"finetuned {' '.join(finetuned)}: name each method once, and not vanilla, which they are"
             " compared with"
         )
-    gains = {r: np.mean([m[name] for name in finetuned], axis=0) - m["vanilla"] for r, m in runs.items()}
-    leads = {r: m[ours] - m["groupdro"] for r, m in runs.items()}
     first, last = next(iter(runs)), list(runs)[-1]
-    found = [judged(f"1. {GAIN}", ratio, gain) for ratio, gain in gains.items()]
-    if first != last:
-        found.append(judged(f"1. {GAIN}", "mean", np.mean(list(gains.values()), axis=0)))
-    found += [judged(f"2. {ours} {LEVEL}", ratio, lead, -margin) for ratio, lead in leads.items()]
-    found.append(judged(f"3. {ours} {AHEAD}", last, leads[last]))
-    if first != last:
-        found.append(judged(f"3. {ours} {AHEAD}, growing", f"{last} − {first}", leads[last] - leads[first]))
+    found = []
+    if {"vanilla", *finetuned} <= runs[first].keys():
+        gains = {r: np.mean([m[name] for name in finetuned], axis=0) - m["vanilla"] for r, m in runs.items()}
+        found += [judged(f"1. {GAIN}", ratio, gain) for ratio, gain in gains.items()]
+        if first != last:
+            found.append(judged(f"1. {GAIN}", "mean", np.mean(list(gains.values()), axis=0)))
+    if {ours, "groupdro"} <= runs[first].keys():
+        leads = {r: m[ours] - m["groupdro"] for r, m in runs.items()}
+        found += [judged(f"2. {ours} {LEVEL}", ratio, lead, -margin) for ratio, lead in leads.items()]
+        found.append(judged(f"3. {ours} {AHEAD}", last, leads[last]))
+        if first != last:
+            growth = leads[last] - leads[first]
+            found.append(judged(f"3. {ours} {AHEAD}, growing", f"{last} − {first}", growth))
     return found
 
 

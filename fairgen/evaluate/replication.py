@@ -6,6 +6,7 @@ each replicate's own table are over classifiers only. `replicates.schema.json` d
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from fairgen.core import job, lineage, schemas
@@ -70,6 +71,19 @@ def terminal_table(document: dict[str, Any], trial: str = "") -> str:
     return "\n".join(lines)
 
 
+def same_rows(tables: dict[str, Path]) -> list[tuple[str, str]]:
+    """The replicates, by their tables, that have the rows of another one in every split, after that one;
+    tables without a lineage say nothing of their rows.
+    """
+    first: dict[str, str] = {}
+    found = []
+    for name, path in tables.items():
+        digest = lineage.data_of(lineage.read(path)).get(name)
+        if digest and (known := first.setdefault(digest, name)) != name:
+            found.append((known, name))
+    return found
+
+
 def write(settings: Replicates, files: Files) -> None:
     """Gather the replicates' tables, write the published document, and print its summary.
 
@@ -77,6 +91,13 @@ def write(settings: Replicates, files: Files) -> None:
         FairgenError: a table is none, or the document does not fit its schema.
     """
     documents = [results.load(path) for path in files.tables]
+    alike = same_rows(dict(zip(settings.replicates, files.tables, strict=True)))
+    for one, other in alike:
+        job.warn(
+            f"{one} and {other} have the same rows in every split, so that both are tried on the same test"
+            " rows, and the interval does not speak about others: give each another index.seed, where the"
+            " data have no split of their own"
+        )
     trial = results.trial(documents[0])
     by_ratio = {ratio: summarise(documents, ratio) for ratio in documents[0]["results"]}
     document = {
@@ -85,6 +106,7 @@ def write(settings: Replicates, files: Files) -> None:
         **({"ablation": settings.ablation} if settings.ablation else {}),
         **({"trial": trial} if trial else {}),
         "replicates": settings.replicates,
+        "same_rows": [list(pair) for pair in alike],
         "config_sha256": [d["config_sha256"] for d in documents],
         "results": {ratio: found["methods"] for ratio, found in by_ratio.items()},
         "empty_groups": {ratio: found["empty_groups"] for ratio, found in by_ratio.items()},

@@ -145,7 +145,6 @@ def work(settings: Browse, files: Files) -> None:
     )
     curves = curves_section(training_curves.charts(trained), pages)
     sketches, left_out = training_curves.sketches(trained)
-    claims, where = replicated.read(files.replicates, settings.dataset)
     given = {
         "settings": settings,
         "version": __version__,
@@ -153,7 +152,7 @@ def work(settings: Browse, files: Files) -> None:
         **result_part(results.load(files.table)),
         **images_part(settings, files),
         **{"curves": curves, "sketches": sketches, "sketches_left_out": left_out},
-        **{"claims": claims, "map": where},
+        **replicated.read(files.replicates, settings.dataset),
         **costs_part(settings, files),
         **page_parts.inside(files.assets),
     }

@@ -1,12 +1,29 @@
-"""What replicates say: the paper's claims on one data set, and the map of which method is best where."""
+"""What replicates say: the table of a data set, the paper's claims on it, and the map of which method is best
+where.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from fairgen.core.errors import FairgenError
-from fairgen.evaluate import results
+from fairgen.evaluate import intervals, results
 from fairgen.evaluate.claims import FINETUNED, MARGIN, OURS, Judgement, judge, runs_of
+from fairgen.report.ranking import aside, ranked, spread
+
+REFERENCE = "groupdro"
+
+
+@dataclass(frozen=True)
+class Table:
+    """Worst-group accuracy of each method at a ratio, the best first: over the replicates, minus Group-DRO
+    where it is compared, and of each replicate.
+    """
+
+    ratio: str
+    aside: str  # methods that are not ranked, as a sentence
+    head: tuple[str, ...]
+    rows: list[tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -23,8 +40,8 @@ class Cell:
 
 @dataclass(frozen=True)
 class Claims:
-    """The claims on a data set: how many replicates judge them, each with its verdict, or why none can be
-    judged.
+    """The claims on a data set: how many replicates judge them, each with its verdict, and why those that
+    are not there cannot be judged.
     """
 
     replicates: int
@@ -42,6 +59,27 @@ class Map:
 
     ratios: list[str]
     rows: list[tuple[str, int, list[Cell | None]]]  # data set, its replicates, cells
+
+
+def tables(document: dict[str, Any]) -> list[Table]:
+    """The table of each ratio; figures as text."""
+    found = []
+    for ratio, compared in document["results"].items():
+        minus = document["comparisons"][ratio][f"minus_{REFERENCE}"]
+        rows = []
+        for method, entry in ranked(compared):
+            worst = entry["worst_group_accuracy"]
+            leads = [lead(minus.get(method))] if minus else []
+            rows.append((method, spread(worst), *leads, *(f"{v:.3f}" for v in worst["per_replicate"])))
+        leads = [f"minus {REFERENCE}"] if minus else []
+        head = ("method", "worst group", *leads, *document["replicates"])
+        found.append(Table(ratio, aside(document, ratio), head, rows))
+    return found
+
+
+def lead(found: dict[str, Any] | None) -> str:
+    """A paired difference with its interval; a dash for the reference itself."""
+    return f"{found['mean']:+.3f} ({intervals.shown(found)})" if found else "–"
 
 
 def cell(document: dict[str, Any], ratio: str) -> Cell:
@@ -62,11 +100,15 @@ def claims(document: dict[str, Any], path: Path) -> Claims:
     count = len(document["replicates"])
     if not finetuned:
         return Claims(count, [], f"no {', '.join(FINETUNED)} among the methods that it compares", [])
+    about = dict.fromkeys([*finetuned, OURS, "vanilla", REFERENCE])
+    absent = [name for name in about if name not in compared]
+    why = f"no {', '.join(absent)} among the methods that it compares" if absent else ""
     try:
-        runs = runs_of(document, dict.fromkeys([*finetuned, OURS, "vanilla", "groupdro"]), path)
+        runs = runs_of(document, [name for name in about if name in compared], path)
     except FairgenError as error:
         return Claims(count, [], str(error).removeprefix(f"{path}: "), finetuned)
-    return Claims(count, judge(runs, finetuned, OURS, MARGIN), "", finetuned, one_ratio=len(runs) == 1)
+    found = judge(runs, finetuned, OURS, MARGIN)
+    return Claims(count, found, why, finetuned, one_ratio=len(runs) == 1)
 
 
 def map_of(documents: list[dict[str, Any]]) -> Map | None:
@@ -87,8 +129,15 @@ def map_of(documents: list[dict[str, Any]]) -> Map | None:
     return Map(ratios, rows) if rows else None
 
 
-def read(files: list[Path], dataset: str) -> tuple[Claims | None, Map | None]:
-    """The claims of a data set, if its own replicates are among some files, and the map over all of them."""
+def read(files: list[Path], dataset: str) -> dict[str, Any]:
+    """The tables and the claims of a data set, if its own replicates are among some files, and the map over
+    all of them; as the page's template calls them.
+    """
     documents = [(path, results.load(path, "replicates")) for path in files]
     own = next(((path, found) for path, found in documents if found["dataset"] == dataset), None)
-    return claims(own[1], own[0]) if own else None, map_of([found for _, found in documents])
+    return {
+        "replicated": tables(own[1]) if own else [],
+        "trial": own[1].get("trial", "") if own else "",
+        "claims": claims(own[1], own[0]) if own else None,
+        "map": map_of([found for _, found in documents]),
+    }

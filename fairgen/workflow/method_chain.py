@@ -223,23 +223,32 @@ def expanded(config: Config) -> Config:
     the home folder.
 
     Raises:
-        FairgenError: that entry is unknown, or says `like` itself.
+        FairgenError: that entry is unknown, or they say `like` of each other.
     """
     config = at_home(config)
     given: Any = config.get("datasets")
-    datasets = {}
-    for name, data in given.items() if isinstance(given, dict) else ():
-        model = data.get("like") if isinstance(data, dict) else None
-        whole = given.get(model) if isinstance(model, str) else None
-        if model is not None and (not isinstance(whole, dict) or "like" in whole):
-            raise FairgenError(
-                f"config: datasets.{name}.like: '{model}' is no data set with a whole entry; name one that"
-                " has"
-            )
-        datasets[name] = (
-            {k: v for k, v in merged(given[model], data).items() if k != "like"} if model else data
-        )
+    datasets = {name: whole(given, name) for name in given} if isinstance(given, dict) else {}
     return {**config, "datasets": datasets} if datasets else config
+
+
+def whole(datasets: Config, name: str, after: tuple[str, ...] = ()) -> Any:
+    """A data set's entry merged over the one that it is like, which may be like another.
+
+    Raises:
+        FairgenError: that one is unknown, or like the first.
+    """
+    data = datasets[name]
+    model = data.get("like") if isinstance(data, dict) else None
+    if model is None:
+        return data
+    where = f"config: datasets.{name}.like"
+    if not isinstance(model, str) or not isinstance(datasets.get(model), dict):
+        known = [other for other, entry in datasets.items() if isinstance(entry, dict) and other != name]
+        raise FairgenError(f"{where}: '{model}' is no data set with an entry; {nearest(model, known)}")
+    if model in (name, *after):
+        raise FairgenError(f"{where}: {' → '.join((*after, name, model))} is a circle; break it here")
+    found = merged(whole(datasets, model, (*after, name)), data)
+    return {key: value for key, value in found.items() if key != "like"}
 
 
 def at_home(value: Any) -> Any:

@@ -157,6 +157,6 @@ def test_a_trial_claims_nothing(tmp_path: Path, capsys: pytest.CaptureFixture) -
     capsys.readouterr()
     assert main(["claims", str(files.replicates)]) == 1
     assert "replicates.json: A trial: the generator is fairgen's embedded" in capsys.readouterr().err
-    claims, where = replicated.read([files.replicates], "toy")
-    assert claims is not None and claims.judged == [] and claims.why == results.TRIAL
-    assert where is None
+    found = replicated.read([files.replicates], "toy")
+    assert found["claims"].judged == [] and found["claims"].why == found["trial"] == results.TRIAL
+    assert found["map"] is None

@@ -10,9 +10,10 @@ import torch
 from fairgen.core import images, parquet
 from fairgen.core.errors import FairgenError
 from fairgen.embedded import birds
+from fairgen.generate import sample
 from fairgen.generate.prompts import instance_prompt, plain_prompt
 from fairgen.generate.sample import FIELDS, Sample, Source, rows, shares, sources
-from fairgen.generate.solver import Solver, sample_images
+from fairgen.generate.solver import Composed, Solver, sample_images
 from fairgen.models import adapters, autoencoder, base_model, diffusion, lora, text_encoders
 
 NOISE = torch.zeros(1, 4, 8, 8)
@@ -132,6 +133,48 @@ def test_guidance_doubles_the_batch_only_where_it_is_on(
     for guidance in (1.0, 1.5):
         list(sample_images(*given, [1, 2, 3], Solver("unipc", 1, guidance, "", 3)))
     assert sizes == [3, 6]
+
+
+def test_what_is_composed_is_added_to_every_answer(base: base_model.Base) -> None:
+    """A denoiser composed with itself, from the negative prompt to the prompt, has that much more guidance;
+    from a prompt to the same one it stays what it is.
+    """
+    given, plain = parts(base), Solver("dpmsolver++", 4, 1.0, "", 2)
+    guided = dataclasses.replace(plain, guidance=3.0)
+    for solver in (plain, guided):
+        itself = Composed(given[0], given[3], 3.0 - solver.guidance)
+        wanted = list(sample_images(*given, [1, 2], guided))
+        for one, other in zip(sample_images(*given, [1, 2], solver, 0, itself), wanted, strict=True):
+            assert np.abs(one.astype(int) - other).max() <= 2
+    same = Composed(diffusion.load_denoiser(base), text_encoders.encode_prompts(base, ["a", "a"]), 2.0)
+    for one, other in zip(
+        sample_images(*given, [1, 2], plain, 0, same), sample_images(*given, [1, 2], plain), strict=True
+    ):
+        assert np.abs(one.astype(int) - other).max() <= 2
+        assert np.abs(one.astype(int) - wanted[0]).max() > 20
+
+
+def test_a_borrowed_generator_is_told_its_place_by_the_base(
+    base: base_model.Base, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the difference of the two groups' prompts, without the token; only where it is borrowed."""
+    given: list = []
+    monkeypatch.setattr(sample, "sample_images", lambda *rest: given.append(rest[-1]) or iter(()))
+    prompts = {"g": "a [V] duck on lake", "d": "a [V] duck on land"}
+    asked = Sample(1, 1, 0, Solver("unipc", 1, 2.0, "", 1), "V", base, prompts, {"g": "d"}, 3.0)
+    for settings, borrowed in (
+        (asked, True),
+        (asked, False),
+        (dataclasses.replace(asked, borrowed_guidance=0), True),
+    ):
+        list(rows(settings, "g", [Source(None, 0, 1)], borrowed, "base"))
+    composed, *others = given
+    assert others == [None, None]
+    wanted = text_encoders.encode_prompts(base, ["a duck on lake", "a duck on land"])
+    assert torch.equal(composed.text.states, wanted.states)
+    assert composed.weight == 3
+    same = zip(composed.unet.parameters(), diffusion.load_denoiser(base).parameters(), strict=True)
+    assert all(torch.equal(own, other) for own, other in same)
 
 
 def test_guidance_in_an_interval_of_noise(base: base_model.Base, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,8 @@ STRONG = {"vanilla": SAME, "groupdro": SAME, "lora": [0.80, 0.81, 0.79], "cluste
 
 def test_the_claims_are_those_of_the_own_replicates_with_the_methods_that_are_there(tmp_path: Path) -> None:
     files = [table(tmp_path, "other", 0.9, {"vanilla": SAME}), table(tmp_path, "birds", 0.95, STRONG)]
-    claims, where = replicated.read(files, "birds")
+    found = replicated.read(files, "birds")
+    claims, where = found["claims"], found["map"]
     assert claims is not None and claims.finetuned == ["lora", "clustered"] and claims.replicates == 3
     assert [(one.claim[0], one.verdict) for one in claims.judged] == [(n, "held") for n in "123"]
     assert where is not None and where.ratios == ["0.9", "0.95"]
@@ -23,19 +24,38 @@ def test_the_claims_are_those_of_the_own_replicates_with_the_methods_that_are_th
     assert own[1] is not None and (own[1].method, own[1].level) == ("clustered", []) and not own[1].alone
 
 
+def test_the_table_has_every_replicate_the_best_method_first(tmp_path: Path) -> None:
+    (one,) = replicated.read([table(tmp_path, "birds", 0.95, STRONG)], "birds")["replicated"]
+    assert (one.ratio, one.head[:3]) == ("0.95", ("method", "worst group", "minus groupdro"))
+    assert [row[0] for row in one.rows][:2] == ["clustered", "lora"]
+    assert one.rows[0][3:] == ("0.900", "0.910", "0.890")
+    assert one.rows[0][2].startswith("+0.200 (")
+    alone = {name: values for name, values in STRONG.items() if name != "groupdro"}
+    (one,) = replicated.read([table(tmp_path, "alone", 0.95, alone)], "alone")["replicated"]
+    assert one.head[:2] == ("method", "worst group") and "minus groupdro" not in one.head
+    assert [len(row) for row in one.rows] == [len(one.head)] * 3
+
+
 def test_what_cannot_be_judged_says_why(tmp_path: Path) -> None:
     few, natural = {"vanilla": SAME, "clustered": SAME}, table(tmp_path, "faces", "natural", STRONG)
-    claims, _ = replicated.read([table(tmp_path, "birds", 0.9, few)], "birds")
-    assert claims is not None and claims.judged == []
-    assert claims.why.startswith("no groupdro among the methods that it compares (vanilla, clustered)")
-    claims, where = replicated.read([natural], "faces")
-    assert claims is not None and "no bias ratio that is a number" in claims.why
-    assert where is not None and where.ratios == ["natural"]
-    claims, _ = replicated.read([table(tmp_path, "plain", 0.9, {"erm": SAME})], "plain")
-    assert claims is not None and claims.why.startswith("no lora, dreambooth, clustered among the methods")
+    claims = replicated.read([table(tmp_path, "birds", 0.9, few)], "birds")["claims"]
+    assert [(one.claim[0], one.verdict) for one in claims.judged] == [("1", "not held")]
+    assert claims.why == "no groupdro among the methods that it compares"
+    found = replicated.read([natural], "faces")
+    assert "no bias ratio that is a number" in found["claims"].why
+    assert found["map"].ratios == ["natural"]
+    claims = replicated.read([table(tmp_path, "plain", 0.9, {"erm": SAME})], "plain")["claims"]
+    assert claims.why.startswith("no lora, dreambooth, clustered among the methods")
+
+
+def test_the_first_claim_needs_no_clusters(tmp_path: Path) -> None:
+    few = {name: STRONG[name] for name in ("vanilla", "groupdro", "lora")}
+    claims = replicated.read([table(tmp_path, "birds", 0.9, few)], "birds")["claims"]
+    assert [(one.claim[0], one.verdict) for one in claims.judged] == [("1", "held")]
+    assert claims.why == "no clustered among the methods that it compares"
 
 
 def test_without_replicates_there_is_nothing(tmp_path: Path) -> None:
-    assert replicated.read([], "birds") == (None, None)
-    claims, where = replicated.read([table(tmp_path, "other", 0.9, STRONG)], "birds")
-    assert claims is None and where is not None
+    assert replicated.read([], "birds") == {"replicated": [], "trial": "", "claims": None, "map": None}
+    found = replicated.read([table(tmp_path, "other", 0.9, STRONG)], "birds")
+    assert found["claims"] is None and found["replicated"] == [] and found["map"] is not None

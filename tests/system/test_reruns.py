@@ -241,6 +241,7 @@ EDITS = [
     own("`adapt.lora.compile`", {"adapt": {"lora": {"compile": True}}}),
     config("`methods.lora.adapt.shared`, new", {"methods": {"lora": {"adapt": {"shared": True}}}}),
     config("`sample.seed`", {"sample": {"seed": 1}}),
+    config("`sample.borrowed_guidance`", {"sample": {"borrowed_guidance": 1}}),
     config("`sample.solver.guidance_interval`", {"sample": {"solver": {"guidance_interval": [0.2, 0.85]}}}),
     own("`score.batch`", {"score": {"batch": 128}}),
     own("`score.second`", {"score": {"second": "fairgen:embedded/weights/clip"}}),

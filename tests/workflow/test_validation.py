@@ -155,10 +155,10 @@ def test_schema_names_no_key_that_the_config_lacks(config: dict, schema: dict) -
         (("datasets", "birds", "settings", "filter", "treshold"), 1, "treshold"),
         (("datasets", "birds", "root"), "results/other", "results/birds"),
         (("datasets", "birds-r1"), {"like": "birdz"}, "'birdz' is no data set"),
-        (("datasets", "birds-r1"), {"like": "birds-r1"}, "'birds-r1' is no data set"),
+        (("datasets", "birds-r1"), {"like": "birds-r1"}, "birds-r1 → birds-r1 is a circle"),
         (("datasets", "birds-r1"), {"like": "birds"}, "write that instead of results/birds"),
-        (("replicates", "birds"), ["birds"], "too short"),
-        (("ablations", "loss"), ["clustered"], "ablations.loss.*too short"),
+        (("replicates", "birds"), ["birds"], "replicates.birds: 1 given, and 3 at least are needed"),
+        (("ablations", "loss"), ["clustered"], "ablations.loss: 1 given, and 2 at least"),
         (("ablations", "loss"), ["clustered", "clusterd"], "ablations.loss: unknown method 'clusterd'"),
         (("finetune", "none", "steps"), 5, "finetune.none"),
         (
@@ -295,6 +295,20 @@ def test_stage_one_can_take_another_data_sets_images(config: dict, schema: dict)
         FairgenError, match=r"methods.erm-extra.pretrain.extra: utkface has other classes than birds"
     ):
         table.settings(whole, "birds", "pretrain", "erm-extra")
+
+
+def test_an_entry_may_be_like_one_that_is_like_another(config: dict) -> None:
+    """As `fairgen init` writes a trial, of which there may be replicates."""
+    given = {
+        "faces-trial": {"like": "faces", "gpu": 0},
+        "faces-trial-r1": {"like": "faces-trial", "root": "r1"},
+    }
+    faces = {"root": "faces", "gpu": 1, "settings": {"seeds": [0]}}
+    found = method_chain.expanded({"datasets": {**given, "faces": faces}})["datasets"]
+    assert found["faces-trial-r1"] == {**faces, "root": "r1", "gpu": 0}
+    given["faces-trial"]["like"] = "faces-trial-r1"
+    with pytest.raises(FairgenError, match="faces-trial-r1 → faces-trial is a circle; break it here"):
+        method_chain.expanded({"datasets": given})
 
 
 def test_an_entry_like_another_states_only_its_differences(config: dict, schema: dict) -> None:
@@ -467,6 +481,21 @@ def test_finetuned_generators_have_a_guidance_of_their_own(config: dict) -> None
     )
 
 
+def test_only_a_group_that_may_borrow_is_told_how(config: dict) -> None:
+    """Its samples then follow its donor's prompt too."""
+
+    def found(method: str, group: str, of: dict = config) -> tuple[list, bool]:
+        settings = json.loads(table.settings(of, "birds", "sample", method, group))
+        return list(settings["prompts"]), "borrowed_guidance" in settings
+
+    assert found("lora", "landbird-water") == (["landbird-land", "landbird-water"], True)
+    assert found("lora", "landbird-land") == (["landbird-land"], False)
+    assert found("vanilla", "landbird-water") == (["landbird-water"], False)
+    never = copy.deepcopy(config)
+    never["adapt"]["borrow_below"] = 0
+    assert found("lora", "landbird-water", never) == (["landbird-water"], False)
+
+
 def test_an_interval_that_leaves_out_no_guidance_is_no_setting(config: dict, schema: dict) -> None:
     def solver(stage: str, method: str, found: dict) -> dict:
         return json.loads(table.settings(found, "birds", stage, method, "landbird-land"))["solver"]
@@ -607,7 +636,7 @@ def test_numbers_that_yaml_reads_as_text(text: str, written: str) -> None:
         ),
         (
             lambda c: c["datasets"].update(x=None, y={"like": "x"}),
-            "config: datasets.y.like: 'x' is no data set with a whole",
+            "config: datasets.y.like: 'x' is no data set with an entry; ",
         ),
         (
             lambda c: c["datasets"].update(y={"like": ["birds"]}),
