@@ -19,6 +19,7 @@ from fairgen.workflow import (
     config_file,
     failures,
     method_chain,
+    overlooked,
     preflight,
     project,
     report_inputs,
@@ -63,7 +64,7 @@ update_config(config, config_file.as_yaml(workflow.config_settings.config))
 paths = Paths(config)
 lineages = ancestry.Ancestry(workflow)
 lineage = lineages.params  # params function of a stage: what its artifacts belong to
-ancestry.make_again(lineages)
+overlooked.make_again(lineages)
 looking = report_inputs.ReportInputs(paths, lineages, asked.targets)
 failed = failures.watch()
 
