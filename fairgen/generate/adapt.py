@@ -65,6 +65,7 @@ def work(settings: Adapt, files: Files, kept: "Callable[[], Kept]" = nothing_kep
         captions,
         given.unseen[0],
         kept(),
+        given.companions,
     )
     text = text_adapters.state(encoders, settings.kind)
     adapters.write(files.adapter, unet, facts | given.facts(settings, given.sizes[0], found), text)

@@ -46,6 +46,7 @@ def work(settings: Adapt, files: Files) -> None:
         given.origins,
         given.captions,
         given.unseen,
+        given.companions,
     )
     found = {}
     for cluster, size, (state, told) in zip(clusters, given.sizes, trained, strict=True):

@@ -9,12 +9,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import torch
 
 from fairgen.core import devices
 from fairgen.generate.cuda_graphs import Replayed
-from fairgen.generate.latents import Latents
+from fairgen.generate.latents import Companion, Latents, Priors, latents_beside
 from fairgen.generate.recipe import Adapt
 from fairgen.models import base_model, diffusion, stacked_lora, text_encoders
 from fairgen.models.conditioning import Conditioning
@@ -30,7 +29,7 @@ class Kept:
 
     texts: dict[tuple[str, ...], Conditioning] = field(default_factory=dict)
     vae: Any = None
-    priors: list[Latents] | None = None
+    beside: list[Latents] | None = None
     unet: Any = None
     weights: Weights = field(default_factory=list)
     step: Replayed | None = None  # on a GPU
@@ -54,11 +53,13 @@ class Kept:
         """Let the autoencoder wait in the CPU's memory."""
         self.vae.to("cpu")
 
-    def class_latents(self, vae: torch.nn.Module, priors: Sequence[tuple[str, np.ndarray]]) -> list[Latents]:
-        """Latents of each set of class images."""
-        if self.priors is None:
-            self.priors = [Latents(vae, pixels) for _, pixels in priors]
-        return self.priors
+    def latents_beside(
+        self, vae: torch.nn.Module, priors: Priors, companions: Sequence[Companion]
+    ) -> list[Latents]:
+        """Latents of each set that is trained beside the cluster's own."""
+        if self.beside is None:
+            self.beside = latents_beside(vae, priors, companions)
+        return self.beside
 
     def denoiser(
         self, settings: Adapt, base: base_model.Base, seed: int, trainable: Trainable

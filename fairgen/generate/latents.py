@@ -3,6 +3,9 @@
 Image latents (moments, flipped ones included) and prompt states are encoded once, never per step.
 """
 
+from collections.abc import Sequence
+from typing import TypeAlias
+
 import numpy as np
 import torch
 
@@ -12,6 +15,11 @@ from fairgen.generate.captions import Captions
 from fairgen.generate.recipe import Recipe
 from fairgen.models import autoencoder
 from fairgen.models.conditioning import Conditioning, joined
+
+# sets of class images (n, h, w, 3) uint8 with their prompts
+Priors: TypeAlias = Sequence[tuple[str, np.ndarray]]
+# of another group: the prompt with the rare token, images (n, h, w, 3) uint8, and their origins (n, 4)
+Companion: TypeAlias = tuple[str, np.ndarray, np.ndarray]
 
 
 class Latents:
@@ -69,12 +77,25 @@ class Loader:
         return (clean, sizes), prompts
 
 
-def batch_sizes(recipe: Recipe, priors: int) -> tuple[list[int], torch.Tensor]:
-    """Rows that a batch takes of the cluster's images and of each set of class images, and each row's part of
-    the loss.
+def latents_beside(vae: torch.nn.Module, priors: Priors, companions: Sequence[Companion]) -> list[Latents]:
+    """Latents of each set of class images, which are as the base has drawn them, and of each companion's."""
+    of_class = [Latents(vae, pixels) for _, pixels in priors]
+    return of_class + [Latents(vae, pixels, origins) for _, pixels, origins in companions]
+
+
+def batch_sizes(recipe: Recipe, priors: int, companions: int = 0) -> tuple[list[int], torch.Tensor]:
+    """Rows that a batch takes of the cluster's images, of each set of class images, and of each companion's;
+    and each row's part of the loss. Companions together have as much of both as the cluster.
     """
-    each = max(1, recipe.prior_batch // max(1, priors))
-    parts = [(recipe.batch, 1.0), *[(each, recipe.prior_weight / max(1, priors))] * priors]
+
+    def shared(rows: int, weight: float, sets: int) -> list[tuple[int, float]]:
+        return [(max(1, rows // sets), weight / sets)] * sets if sets else []
+
+    parts = [
+        (recipe.batch, 1.0),
+        *shared(recipe.prior_batch, recipe.prior_weight, priors),
+        *shared(recipe.batch, 1.0, companions),
+    ]
     return [size for size, _ in parts], torch.cat(
         [torch.full((size,), weight / size) for size, weight in parts]
     )

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from fairgen.generate.held_out import Unseen
+    from fairgen.generate.latents import Companion
     from fairgen.models.base_model import Base
 
 
@@ -60,6 +61,7 @@ class Material:
     sizes: list[int]  # images of each cluster, the unread ones included
     captions: list[list[str]]  # of each cluster the prompts of its images by their captions; empty for none
     priors: "list[tuple[str, np.ndarray]]"  # prompt and class images
+    companions: "list[Companion]"
     unseen: "list[Unseen | None]"  # held-out images of each cluster, where they are looked at
     resume: Resume
 
@@ -101,6 +103,11 @@ def enough(files: list[str], settings: Adapt, name: str) -> list[str]:
         if len(files) <= most
         else random.Random(seed_of("images", settings.seed, name)).sample(files, most)
     )
+
+
+def is_trained(row: dict[str, Any], group: str) -> bool:
+    """Whether a row of the split is a training image of a group."""
+    return bool(row["group"] == group and row["split"] == "train")
 
 
 def material(settings: Adapt, files: ClusterFiles, assigned: dict[str, int], clusters: list[int]) -> Material:
@@ -153,6 +160,13 @@ def material(settings: Adapt, files: ClusterFiles, assigned: dict[str, int], clu
         (parquet.read(path, ["prompt"])["prompt"][0].as_py(), images.load_column(path, base.resolution))
         for path in files.prior
     ]
+    companions = []
+    for other in settings.companions:
+        listed = enough(
+            [r["path"] for r in split if is_trained(r, other)], settings, f"{files.group} {other}"
+        )
+        if listed:
+            companions.append((instance_prompt(settings.prompts[other], settings.token), *load(listed)))
     looked_at = settings.select == "held_out" or callback.current.looks
     others = [unseen(cluster) if looked_at else None for cluster in clusters]
     identity, texts = diffusion.identity(base), [text.encode() for text, _ in priors]
@@ -166,9 +180,11 @@ def material(settings: Adapt, files: ClusterFiles, assigned: dict[str, int], clu
             if settings.select == "held_out"
             else {}
         ),
+        **({"companions": digest(*(x for _, *own in companions for x in own))} if companions else {}),
         **({"captions": digest(*(x.encode() for own in captions for x in own))} if captions else {}),
     }
     prompt = instance_prompt(settings.prompts[files.group], settings.token)
     sizes = [len(listed) for listed in images_of]
     resume = Resume(files.work, inputs)
-    return Material(base, identity, prompt, pixels, origins, sizes, captions, priors, others, resume)
+    beside = (priors, companions)
+    return Material(base, identity, prompt, pixels, origins, sizes, captions, *beside, others, resume)

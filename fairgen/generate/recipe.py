@@ -54,11 +54,16 @@ class Adapt:
     # what is kept of a run: the weights of its last step, or of the look with the lowest loss on held-out
     # images (`held_out.LOOKS` of them)
     select: str = "last"
+    # groups whose images are trained along under their own prompts, so that the token does not come to mean
+    # the group's bias
+    companions: tuple[str, ...] = ()
 
 
 def recorded(settings: Adapt) -> dict[str, Any]:
-    """The settings as an adapter records them; `compile`, which was added later, only where it is used."""
+    """The settings as an adapter records them; what was added later only where it is used."""
     found = asdict(settings)
+    if not settings.companions:
+        del found["companions"]
     if not settings.recipe.compile:
         del found["recipe"]["compile"]
     return found

@@ -24,7 +24,7 @@ from fairgen.generate.captions import Captions, numbered
 from fairgen.generate.denoising import Noised, noised, precision, row_losses
 from fairgen.generate.held_out import Levels, Looks, Preview, Unseen
 from fairgen.generate.kept import Kept
-from fairgen.generate.latents import Latents, Loader, batch_sizes, conditions
+from fairgen.generate.latents import Companion, Latents, Loader, batch_sizes, conditions
 from fairgen.generate.recipe import Adapt
 from fairgen.generate.training_loop import Task, by_tenths, clip_gradients, fit
 from fairgen.models import architectures, base_model, diffusion, lora, text_encoders
@@ -59,6 +59,7 @@ def train(
     captions: Sequence[str] = (),
     unseen: Unseen | None = None,
     kept: Kept | None = None,
+    companions: Sequence[Companion] = (),
 ) -> tuple[torch.nn.Module, dict[str, Any]]:
     """Train one adapter.
 
@@ -78,6 +79,7 @@ def train(
         unseen: held-out images, if they are to be looked at.
         kept: what earlier trainings of the group in this process have left; this one leaves there what it
             makes. The UNet is then the same one each time.
+        companions: images of other groups, which are trained along under their own prompts.
 
     Returns:
         The trained UNet, and what there is to say of the run: `loss`, the mean of each tenth of it, and the
@@ -85,14 +87,14 @@ def train(
     """
     # all that stays the same is computed once: prompt states and image latents
     seed, kept = seed_of(settings.seed, name), kept or Kept()
-    prompts = [prompt for prompt, _ in (instance, *priors)]
+    prompts = [instance[0], *(one[0] for one in priors), *(one[0] for one in companions)]
     every, own = numbered(prompts, [captions] if captions else [])
     states = None if encoders else kept.states(base, every)
     process, vae = diffusion.process(base), kept.autoencoder(base)
     process.check(settings)
     job.ready()
-    sizes, loss_weight = batch_sizes(settings.recipe, len(priors))
-    sets = [Latents(vae, instance[1], origins), *kept.class_latents(vae, priors)]
+    sizes, loss_weight = batch_sizes(settings.recipe, len(priors), len(companions))
+    sets = [Latents(vae, instance[1], origins), *kept.latents_beside(vae, priors, companions)]
     loader = Loader(sets, sizes, seed, Captions(own[0], settings.captions) if own else None)
     levels = Levels(process, vae, unseen, settings, name) if unseen else None
     drawing = bool(callback.current.draws_at(settings.recipe.steps)) and not encoders

@@ -20,7 +20,7 @@ from fairgen.core.workfolder import Resume
 from fairgen.generate.captions import Captions, numbered
 from fairgen.generate.denoising import Noised, noised, row_losses
 from fairgen.generate.held_out import Levels, Looks, Preview, Unseen
-from fairgen.generate.latents import Latents, Loader, batch_sizes, conditions
+from fairgen.generate.latents import Companion, Latents, Loader, batch_sizes, conditions, latents_beside
 from fairgen.generate.recipe import Adapt
 from fairgen.generate.training import trainable
 from fairgen.generate.training_loop import Task, by_tenths, fit
@@ -52,6 +52,7 @@ def train(
     origins: Sequence[np.ndarray | None] | None = None,
     captions: Sequence[Sequence[str]] = (),
     unseen: Sequence[Unseen | None] = (),
+    companions: Sequence[Companion] = (),
 ) -> list[tuple[dict[str, torch.Tensor], dict[str, Any]]]:
     """Train the LoRA adapters of several clusters.
 
@@ -67,6 +68,7 @@ def train(
         captions: for each cluster the prompts of its images by their captions, "" for none; empty if no image
             has one.
         unseen: for each cluster held-out images, if they are to be looked at.
+        companions: images of other groups, as `training.train` has them.
 
     Returns:
         For each cluster its tensors, named as in a LoRA file, and what there is to say of the run, as
@@ -74,13 +76,14 @@ def train(
     """
     # prompt states, and each cluster's latents with the class images' common ones
     seeds = [seed_of(settings.seed, cluster) for cluster in clusters]
-    every, numbers_of = numbered([prompt, *(text for text, _ in priors)], captions)
+    words = [prompt, *(one[0] for one in priors), *(one[0] for one in companions)]
+    every, numbers_of = numbered(words, captions)
     prompts = text_encoders.encode_prompts(base, every)
     process, vae = diffusion.process(base), diffusion.load_vae(base)
     process.check(settings)
     job.ready()
-    sizes, loss_weight = batch_sizes(settings.recipe, len(priors))
-    common = [Latents(vae, pixels) for _, pixels in priors]
+    sizes, loss_weight = batch_sizes(settings.recipe, len(priors), len(companions))
+    common = latents_beside(vae, priors, companions)
     own = [
         Latents(vae, *given)
         for given in zip(clusters.values(), origins or [None] * len(clusters), strict=True)

@@ -35,16 +35,26 @@ def adapt(job: Job) -> Config:
     processes changes no setting of it, nor does a key with its neutral value.
     """
     found = chosen(job.block("adapt"))
+    others = companions(job) if found.pop("companions") else []
     found = {k: v for k, v in found.items() if k not in ("shared", "process")}
     found = {k: v for k, v in found.items() if k not in NEUTRAL or v != NEUTRAL[k]}
     if "recipe" in found:
         found["recipe"] = {k: v for k, v in found["recipe"].items() if (k, v) != ("compile", False)}
     return {
         **found,
+        **({"companions": others} if others else {}),
         "base": base(job),
-        "prompts": each(job.own, "prompt"),
+        "prompts": each({**job.own, **{name: job.groups[name] for name in others}}, "prompt"),
         "donors": each(job.own, "donor"),
     }
+
+
+def companions(job: Job) -> list[str]:
+    """The other aligned groups, for a group whose generators may be borrowed."""
+    lends = job.group in each(job.groups, "donor").values()
+    if not lends or not method_chain.may_borrow(job.config, job.dataset, job.trained):
+        return []
+    return [name for name, group in job.groups.items() if group["role"] == "aligned" and name != job.group]
 
 
 def sample(job: Job) -> Config:

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import miniatures
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 from adapting import RECIPE, adapt_settings, changed, forward
@@ -459,6 +460,35 @@ def test_the_stage_passes_the_sizes_of_its_files(base: base_model.Base, tmp_path
     paths = SimpleNamespace(split=tmp_path / "s.parquet", group="g", prior=[], work=None)
     given = material(settings, paths, {7: 0}, [0])
     assert [x.tolist() for x in given.origins] == [[[50, 100, 0, 16]]]
+
+
+def test_companions_are_the_training_images_of_other_groups(base: base_model.Base, tmp_path: Path) -> None:
+    """Under their own prompts, with the corners of their crops; held-out ones stay out."""
+    rows = []
+    for number, (group, split) in enumerate(
+        (("g", "train"), ("o", "train"), ("o", "validation"), ("x", "train"))
+    ):
+        Image.new("RGB", (40 + 10 * number, 40), (number, 0, 0)).save(tmp_path / f"{number}.png")
+        digest = hashlib.sha256((tmp_path / f"{number}.png").read_bytes()).hexdigest()
+        rows.append({"id": number, "path": f"{number}.png", "hash": digest, "group": group, "split": split})
+    parquet.write(tmp_path / "s.parquet", pa.Table.from_pylist(rows), {"root": str(tmp_path)})
+    prompts = {"g": "a [V] cat", "o": "a [V] dog", "x": "a [V] cow"}
+    settings = dataclasses.replace(adapt_settings("lora", base), prompts=prompts, companions=("o",))
+    paths = SimpleNamespace(split=tmp_path / "s.parquet", group="g", prior=[], work=None)
+    ((prompt, pixels, origins),) = material(settings, paths, {0: 0}, [0]).companions
+    assert (prompt, len(pixels), pixels[0, 0, 0, 0]) == ("a V dog", 1, 1)
+    assert origins.tolist() == [[40, 50, 0, 4]]
+    alone = dataclasses.replace(settings, companions=())
+    assert material(alone, paths, {0: 0}, [0]).companions == []
+
+
+def test_companions_together_count_as_much_as_the_clusters_own_images(base: base_model.Base) -> None:
+    recipe = changed(adapt_settings("full", base), batch=4, prior_weight=0.5, prior_batch=2).recipe
+    sizes, weight = batch_sizes(recipe, 1, 2)
+    assert sizes == [4, 2, 2, 2]
+    parts = [part.sum().item() for part in weight.split(sizes)]
+    assert parts == pytest.approx([1, 0.5, 0.5, 0.5])
+    assert batch_sizes(recipe, 1)[0] == [4, 2]
 
 
 @pytest.mark.parametrize("batch", [1, 3])

@@ -45,12 +45,19 @@ def priors(clusters: dict[str, np.ndarray]) -> list[tuple[str, np.ndarray]]:
     return [("a landbird on land", clusters["g/2"]), ("a landbird on water", clusters["g/0"])]
 
 
+@pytest.mark.parametrize("companion", [False, True])
 def test_adapters_of_a_shared_batch_are_those_of_separate_training(
-    base: base_model.Base, settings: Adapt, clusters: dict[str, np.ndarray], priors: list
+    base: base_model.Base,
+    settings: Adapt,
+    clusters: dict[str, np.ndarray],
+    priors: list,
+    companion: bool,
 ) -> None:
-    found = training_shared.train(settings, base, TEXT, clusters, priors, "g")
+    whole = np.tile([32, 32, 0, 0], (len(clusters["g/1"]), 1))
+    others = [("a V waterbird on water", clusters["g/1"][:, ::-1], whole)] if companion else []
+    found = training_shared.train(settings, base, TEXT, clusters, priors, "g", companions=others)
     for (name, pixels), (state, losses) in zip(clusters.items(), found, strict=True):
-        unet, alone = training.train(settings, base, (TEXT, pixels), priors, name)
+        unet, alone = training.train(settings, base, (TEXT, pixels), priors, name, companions=others)
         wanted = lora.lora_state(unet)
         assert state.keys() == wanted.keys()
         assert losses["loss"] == pytest.approx(alone["loss"], rel=1e-4)

@@ -232,6 +232,7 @@ EDITS = [
     config("`adapt.min_snr`", {"adapt": {"min_snr": 0}}),
     config("`adapt.crop`", {"adapt": {"crop": "top"}}),
     config("`adapt.captions`", {"adapt": {"captions": 0.9}}),
+    config("`adapt.companions`", {"adapt": {"companions": True}}),
     config("`adapt.select`", {"adapt": {"select": "held_out"}}),
     config("`adapt.process`", {"adapt": {"process": "group"}}),
     config("`monitor`: curves, sample images, a tracker", {"monitor": {"curves": False}}),

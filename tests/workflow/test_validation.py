@@ -496,6 +496,26 @@ def test_only_a_group_that_may_borrow_is_told_how(config: dict) -> None:
     assert found("lora", "landbird-water", never) == (["landbird-water"], False)
 
 
+def test_only_a_generator_that_may_be_borrowed_has_companions(config: dict) -> None:
+    """The other aligned groups, whose prompts its settings then hold; without them nothing is said."""
+
+    def found(group: str, of: dict) -> tuple[list, list]:
+        settings = json.loads(table.settings(of, "birds", "adapt", "lora", group))
+        return settings.get("companions", []), list(settings["prompts"])
+
+    asked = copy.deepcopy(config)
+    asked["adapt"]["companions"] = True
+    assert found("landbird-land", config) == ([], ["landbird-land"])
+    assert found("landbird-land", asked) == (["waterbird-water"], ["landbird-land", "waterbird-water"])
+    assert found("landbird-water", asked) == ([], ["landbird-water"])
+    plain, also = (
+        json.loads(table.settings(of, "birds", "adapt", "lora", "landbird-water")) for of in (config, asked)
+    )
+    assert plain == also
+    asked["adapt"]["borrow_below"] = 0
+    assert found("landbird-land", asked) == ([], ["landbird-land"])
+
+
 def test_an_interval_that_leaves_out_no_guidance_is_no_setting(config: dict, schema: dict) -> None:
     def solver(stage: str, method: str, found: dict) -> dict:
         return json.loads(table.settings(found, "birds", stage, method, "landbird-land"))["solver"]

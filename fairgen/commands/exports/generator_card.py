@@ -86,6 +86,7 @@ def page(facts: dict[str, Any], options: Namespace, folder: Path) -> str:
         "learning rate": recipe.get("lr"),
         "learning rate of the text encoders": recipe.get("text_lr"),
         "weight of class images": recipe.get("prior_weight"),
+        "trained along on": ", ".join(settings.get("companions", [])) or None,
         "resolution": settings.get("base", {}).get("resolution"),
         "seed": settings.get("seed"),
         "layout": options.layout,
