@@ -396,7 +396,7 @@ MATRIX = [  # after real jobs; test_reruns.py has the whole matrix, on stand-ins
      | {"worst_group": 1}),
     ({"seeds": [0]}, {"worst_group": 1}),
     ({"datasets": {"birds": {"gpu": 1}}}, {}),
-    (birds(split={"validation_floor": 11}), {"split": 2, "cluster": 2, "adapt": 8, "sample": 4, "score": 1}
+    (birds(split={"validation_floor": 11}), {"split": 1, "cluster": 1, "adapt": 4, "sample": 2, "score": 1}
      | {"filter": 1, "pretrain": 2, "finetune": 6, "metrics": 6, "worst_group": 1}),
 ]  # fmt: skip
 
