@@ -32,7 +32,7 @@ def ratios_of(documents: list[dict[str, Any]]) -> list[str]:
     common = set.intersection(*(set(document["results"]) for document in documents))
     if not common:
         raise FairgenError("the files have no bias ratio in common; make them by one config")
-    return sorted(common, key=lambda ratio: 0 if ratio == "natural" else float(ratio))
+    return results.in_order(common)
 
 
 def text(found: Cell) -> str:

@@ -105,24 +105,21 @@ wildcard_constraints:
 def settings(stage):
     """Params function: the stage's settings as canonical JSON, of wildcards only."""
 
-    @cache  # thousands of jobs share few settings
-    def text(*names):
-        try:
-            if asked.outer and asked.plans:  # its targets are known by their jobs
-                preflight.check(config, preflight.targets_of(stage, *names), asked.here, asked.runs)
-            return stage_settings.settings(config, names[0], stage, *names[1:])
-        except FairgenError as error:
-            stop(error)
+    @cache  # once, whatever the ratios
+    def look(dataset, method):
+        preflight.check(config, preflight.targets_of(stage, dataset, method), asked.here, asked.runs)
 
-    @cache
-    def place(*names):
+    @cache  # thousands of jobs share few settings
+    def text(dataset, method, group, ablation, scope):
         try:
-            scopes.check(config, stage, *names)
+            scopes.check(config, stage, dataset, scope, method, group)
+            if asked.outer and asked.plans:  # its targets are known by their jobs
+                look(dataset, method)
+            return stage_settings.settings(config, dataset, stage, method, group, ablation, scope)
         except FairgenError as error:
             stop(error)
 
     def of(wildcards):
-        place(*(wildcards.get(name) for name in ("dataset", "scope", "method", "group")))
         return text(*(wildcards.get(name) for name in ("dataset", "method", "group", "ablation", "scope")))
 
     return of

@@ -12,7 +12,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from fairgen.core import lineage
-from fairgen.evaluate.results import MISSING, empty_groups
+from fairgen.evaluate.results import MISSING, empty_groups, in_order
 
 # Okabe & Ito's colour-blind-safe palette (2008); the yellow, faint on white, comes last
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000", "#F0E442")
@@ -112,7 +112,7 @@ def plot_curve(document: dict[str, Any], path: Path) -> None:
     intervals.
     """
     results = document["results"]
-    ratios = sorted(results, key=lambda r: 0 if r == "natural" else float(r))
+    ratios = in_order(results)
     # ratios stand at their log-odds, `natural` on their left
     places, last = log_odds(ratios), results[ratios[-1]]
     first = ratios.index("natural") + 1 if "natural" in ratios else 0

@@ -75,6 +75,11 @@ def _said(methods: dict[str, Any], name: str | None, key: str, otherwise: bool) 
     return otherwise
 
 
+def in_order(ratios: Iterable[str]) -> list[str]:
+    """Bias ratios as text, the smallest first; `natural`, which cuts nothing, before them."""
+    return sorted(ratios, key=lambda ratio: 0 if ratio == "natural" else float(ratio))
+
+
 def load(path: Path, kind: str = "worst_group") -> dict[str, Any]:
     """Read a result file: `worst_group` or `replicates`.
 

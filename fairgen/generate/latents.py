@@ -77,6 +77,11 @@ class Loader:
         return (clean, sizes), prompts
 
 
+def prompts_beside(priors: Priors, companions: Sequence[Companion]) -> list[str]:
+    """Prompts of the sets that are trained beside the cluster's own, in the order of `latents_beside`."""
+    return [prompt for prompt, _ in priors] + [prompt for prompt, *_ in companions]
+
+
 def latents_beside(vae: torch.nn.Module, priors: Priors, companions: Sequence[Companion]) -> list[Latents]:
     """Latents of each set of class images, which are as the base has drawn them, and of each companion's."""
     of_class = [Latents(vae, pixels) for _, pixels in priors]

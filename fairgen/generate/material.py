@@ -105,11 +105,6 @@ def enough(files: list[str], settings: Adapt, name: str) -> list[str]:
     )
 
 
-def is_trained(row: dict[str, Any], group: str) -> bool:
-    """Whether a row of the split is a training image of a group."""
-    return bool(row["group"] == group and row["split"] == "train")
-
-
 def material(settings: Adapt, files: ClusterFiles, assigned: dict[str, int], clusters: list[int]) -> Material:
     """Read the images of some clusters, and the class images."""
     import numpy as np
@@ -162,10 +157,8 @@ def material(settings: Adapt, files: ClusterFiles, assigned: dict[str, int], clu
     ]
     companions = []
     for other in settings.companions:
-        listed = enough(
-            [r["path"] for r in split if is_trained(r, other)], settings, f"{files.group} {other}"
-        )
-        if listed:
+        of_other = [r["path"] for r in split if (r["group"], r["split"]) == (other, "train")]
+        if listed := enough(of_other, settings, f"{files.group} {other}"):
             companions.append((instance_prompt(settings.prompts[other], settings.token), *load(listed)))
     looked_at = settings.select == "held_out" or callback.current.looks
     others = [unseen(cluster) if looked_at else None for cluster in clusters]
@@ -186,5 +179,6 @@ def material(settings: Adapt, files: ClusterFiles, assigned: dict[str, int], clu
     prompt = instance_prompt(settings.prompts[files.group], settings.token)
     sizes = [len(listed) for listed in images_of]
     resume = Resume(files.work, inputs)
-    beside = (priors, companions)
-    return Material(base, identity, prompt, pixels, origins, sizes, captions, *beside, others, resume)
+    return Material(
+        base, identity, prompt, pixels, origins, sizes, captions, priors, companions, others, resume
+    )

@@ -144,7 +144,8 @@ def rows(
     unet, vae = diffusion.load_denoiser(base, exact), diffusion.load_vae(base)
     if exact and base.dtype != "float32":
         devices.fast_float32()
-    lender, composed = settings.donors[group] if borrowed else None, None
+    lender = settings.donors[group] if borrowed else None
+    composed = None
     if lender and settings.borrowed_guidance:
         # the untouched base tells the group from its donor, in words without the token
         words = [plain_prompt(settings.prompts[name]) for name in (group, lender)]

@@ -4,7 +4,7 @@ pixels.
 
 import copy
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,12 +42,15 @@ class Composed:
     text: Conditioning
     weight: float
 
-    def answer(self, model_input: torch.Tensor, step: torch.Tensor) -> torch.Tensor:
-        """What is added to the answer to noisy latents (n, c, h, w)."""
-        count = len(model_input)
+    def answers(self, count: int) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
+        """What is added, at each step, to the answer to so many noisy latents (n, c, h, w)."""
         rows = joined([self.text[i : i + 1].expand(count) for i in range(2)])
-        wanted, unwanted = diffusion.predict(self.unet, torch.cat([model_input] * 2), step, rows).chunk(2)
-        return self.weight * (wanted - unwanted)
+
+        def answer(noisy: torch.Tensor, step: torch.Tensor) -> torch.Tensor:
+            wanted, unwanted = diffusion.predict(self.unet, torch.cat([noisy, noisy]), step, rows).chunk(2)
+            return self.weight * (wanted - unwanted)
+
+        return answer
 
     def exact(self) -> "Composed":
         """The same in float32."""
@@ -90,6 +93,7 @@ def denoise(
     count, (run, latents) = len(noise), sampler.begin(solver.steps, noise.to(unet.device))
     dtype, prompt = eight_bits.dtype_of(unet), text[:1].expand(count)
     both = joined([prompt, text[1:].expand(count)]) if solver.guidance > 1 else prompt
+    added = composed.answers(count) if composed else None
     for step, guided in zip(run.steps, guided_steps(run, solver), strict=True):
         model_input = run.scaled(torch.cat([latents, latents]) if guided else latents, step)
         model_input = model_input.to(dtype, memory_format=diffusion.sampling_layout(unet))
@@ -97,8 +101,8 @@ def denoise(
         if guided:
             wanted, unwanted = predicted.chunk(2)
             predicted = unwanted + solver.guidance * (wanted - unwanted)
-        if composed:
-            predicted = predicted + composed.answer(model_input[:count], step)
+        if added:
+            predicted = predicted + added(model_input[:count], step)
         latents = run.step(predicted, step, latents)
     return latents
 

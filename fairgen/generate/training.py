@@ -24,7 +24,15 @@ from fairgen.generate.captions import Captions, numbered
 from fairgen.generate.denoising import Noised, noised, precision, row_losses
 from fairgen.generate.held_out import Levels, Looks, Preview, Unseen
 from fairgen.generate.kept import Kept
-from fairgen.generate.latents import Companion, Latents, Loader, batch_sizes, conditions
+from fairgen.generate.latents import (
+    Companion,
+    Latents,
+    Loader,
+    Priors,
+    batch_sizes,
+    conditions,
+    prompts_beside,
+)
 from fairgen.generate.recipe import Adapt
 from fairgen.generate.training_loop import Task, by_tenths, clip_gradients, fit
 from fairgen.models import architectures, base_model, diffusion, lora, text_encoders
@@ -51,7 +59,7 @@ def train(
     settings: Adapt,
     base: base_model.Base,
     instance: tuple[str, np.ndarray],
-    priors: list[tuple[str, np.ndarray]],
+    priors: Priors,
     name: str,
     resume: Resume | None = None,
     encoders: Encoders | None = None,
@@ -87,7 +95,7 @@ def train(
     """
     # all that stays the same is computed once: prompt states and image latents
     seed, kept = seed_of(settings.seed, name), kept or Kept()
-    prompts = [instance[0], *(one[0] for one in priors), *(one[0] for one in companions)]
+    prompts = [instance[0], *prompts_beside(priors, companions)]
     every, own = numbered(prompts, [captions] if captions else [])
     states = None if encoders else kept.states(base, every)
     process, vae = diffusion.process(base), kept.autoencoder(base)

@@ -20,7 +20,16 @@ from fairgen.core.workfolder import Resume
 from fairgen.generate.captions import Captions, numbered
 from fairgen.generate.denoising import Noised, noised, row_losses
 from fairgen.generate.held_out import Levels, Looks, Preview, Unseen
-from fairgen.generate.latents import Companion, Latents, Loader, batch_sizes, conditions, latents_beside
+from fairgen.generate.latents import (
+    Companion,
+    Latents,
+    Loader,
+    Priors,
+    batch_sizes,
+    conditions,
+    latents_beside,
+    prompts_beside,
+)
 from fairgen.generate.recipe import Adapt
 from fairgen.generate.training import trainable
 from fairgen.generate.training_loop import Task, by_tenths, fit
@@ -46,7 +55,7 @@ def train(
     base: base_model.Base,
     prompt: str,
     clusters: dict[str, np.ndarray],
-    priors: list[tuple[str, np.ndarray]],
+    priors: Priors,
     name: str,
     resume: Resume | None = None,
     origins: Sequence[np.ndarray | None] | None = None,
@@ -76,8 +85,7 @@ def train(
     """
     # prompt states, and each cluster's latents with the class images' common ones
     seeds = [seed_of(settings.seed, cluster) for cluster in clusters]
-    words = [prompt, *(one[0] for one in priors), *(one[0] for one in companions)]
-    every, numbers_of = numbered(words, captions)
+    every, numbers_of = numbered([prompt, *prompts_beside(priors, companions)], captions)
     prompts = text_encoders.encode_prompts(base, every)
     process, vae = diffusion.process(base), diffusion.load_vae(base)
     process.check(settings)

@@ -114,10 +114,7 @@ def claims(document: dict[str, Any], path: Path) -> Claims:
 def map_of(documents: list[dict[str, Any]]) -> Map | None:
     """The map over some data sets, without trials; None without any."""
     documents = [document for document in documents if not document.get("trial")]
-    ratios = sorted(
-        {ratio for document in documents for ratio in document["results"]},
-        key=lambda ratio: 0 if ratio == "natural" else float(ratio),
-    )
+    ratios = results.in_order({ratio for document in documents for ratio in document["results"]})
     rows = [
         (
             document["dataset"],

@@ -35,8 +35,8 @@ def adapt(job: Job) -> Config:
     processes changes no setting of it, nor does a key with its neutral value.
     """
     found = chosen(job.block("adapt"))
-    others = companions(job) if found.pop("companions") else []
-    found = {k: v for k, v in found.items() if k not in ("shared", "process")}
+    others = companions(job) if found["companions"] else []
+    found = {k: v for k, v in found.items() if k not in ("shared", "process", "companions")}
     found = {k: v for k, v in found.items() if k not in NEUTRAL or v != NEUTRAL[k]}
     if "recipe" in found:
         found["recipe"] = {k: v for k, v in found["recipe"].items() if (k, v) != ("compile", False)}
@@ -44,9 +44,14 @@ def adapt(job: Job) -> Config:
         **found,
         **({"companions": others} if others else {}),
         "base": base(job),
-        "prompts": each({**job.own, **{name: job.groups[name] for name in others}}, "prompt"),
+        "prompts": prompts(job, others),
         "donors": each(job.own, "donor"),
     }
+
+
+def prompts(job: Job, others: list[str]) -> Config:
+    """The prompts of the job's own group and of others."""
+    return each({**job.own, **{name: job.groups[name] for name in others}}, "prompt")
 
 
 def companions(job: Job) -> list[str]:
@@ -72,7 +77,7 @@ def sample(job: Job) -> Config:
         "solver": solver({**found["solver"], **own}),
         "token": adapted["token"],
         "base": base(job),
-        "prompts": each({**job.own, **{name: job.groups[name] for name in lenders}}, "prompt"),
+        "prompts": prompts(job, lenders),
         "donors": donors,
     }
 

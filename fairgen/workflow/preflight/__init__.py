@@ -98,7 +98,7 @@ def needs(config: Config, target: str) -> Iterator[tuple[str, list[str]]]:
         yield dataset, [part for part in parts[3:4] if part in config["methods"]]
 
 
-def targets_of(stage: str, dataset: str, method: str | None = None, *_: str | None) -> list[str]:
+def targets_of(stage: str, dataset: str, method: str | None) -> list[str]:
     """The target that stands for what a job of a stage needs, where no command line says so; none for most
     stages.
     """
