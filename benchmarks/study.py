@@ -13,7 +13,7 @@ from typing import Any
 
 from fairgen.core.errors import FairgenError
 from fairgen.core.markdown import table
-from fairgen.evaluate import results
+from fairgen.evaluate import intervals, results
 from fairgen.evaluate.claims import ONE_RATIO
 from fairgen.report.replicated import Table, claims, tables
 
@@ -50,7 +50,8 @@ def main() -> None:
     if document.get("trial"):
         print(document["trial"])
     for one in tables(document):
-        print("\n".join([f"\nbias ratio {one.ratio}", *filter(None, [one.aside]), "", methods(one)]))
+        aside = intervals.unranked(document["comparisons"][one.ratio], document["results"][one.ratio])
+        print(f"\nbias ratio {one.ratio}{f', {aside}' if aside else ''}\n\n{methods(one)}")
     print(f"\n{judged(document, path)}")
 
 
