@@ -44,7 +44,8 @@ from fairgen.generate import sample
 from fairgen.generate.prompts import plain_prompt
 from fairgen.models import diffusion, encoder
 from fairgen.workflow.artifacts import Paths
-from fairgen.workflow.method_chain import Config, expanded, merged
+from fairgen.workflow.expansion import expanded
+from fairgen.workflow.method_chain import Config, merged
 from fairgen.workflow.stage_settings import settings
 
 SEED, WORLD = 1009, "world"  # drawings that no study uses, nor the trials of docs/trials.md (1007, 1008)

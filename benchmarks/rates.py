@@ -38,7 +38,7 @@ from fairgen.models import autoencoder, classifier, diffusion, scorer
 from fairgen.models.base_model import Base
 from fairgen.models.clip import Clip
 from fairgen.workflow import stage_settings as table
-from fairgen.workflow.method_chain import expanded
+from fairgen.workflow.expansion import expanded
 
 # a base with random weights, made by another process: this one would hold the GPU that a job waits for
 MAKE = """

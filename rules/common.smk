@@ -17,6 +17,7 @@ from fairgen.core.settings import integral
 from fairgen.workflow import (
     ancestry,
     config_file,
+    expansion,
     failures,
     method_chain,
     overlooked,
@@ -72,7 +73,7 @@ try:
     schema = yaml.safe_load((RULES / "config.schema.yaml").read_text())
     for line in validation.validate(config, schema, requested(asked.targets)):
         print(f"fairgen: warning: {line} (of a data set that this call does not need)", file=sys.stderr)
-    config.update(integral(method_chain.expanded(config)))
+    config.update(integral(expansion.expanded(config)))
     tell_jobs(config, asked.plans)
     if asked.plans:
         preflight.check(config, asked.targets, asked.here, asked.runs)

@@ -28,7 +28,8 @@ from fairgen.data.formats.files import PICTURES
 from fairgen.data.subset import SPLITS
 from fairgen.report.costs import Past, past, settings_of, work_of
 from fairgen.workflow import config_file, project
-from fairgen.workflow.method_chain import Config, block, dataset_block, expanded
+from fairgen.workflow.expansion import expanded
+from fairgen.workflow.method_chain import Config, block, dataset_block
 from fairgen.workflow.preflight.machine import smi
 from fairgen.workflow.stage_settings import settings
 from fairgen.workflow.stages import STAGES

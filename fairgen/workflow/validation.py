@@ -12,7 +12,8 @@ from fairgen.core import schemas
 from fairgen.core.errors import FairgenError
 from fairgen.workflow import config_checks, replicate_checks
 from fairgen.workflow.compared import comparison
-from fairgen.workflow.method_chain import Config, block, chain, expanded, extra, recipe
+from fairgen.workflow.expansion import expanded
+from fairgen.workflow.method_chain import Config, block, chain, extra, recipe
 
 
 def validate(config: Config, schema: Config, needed: Iterable[str] = ()) -> list[str]:

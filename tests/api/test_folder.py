@@ -17,7 +17,7 @@ from fairgen.api.folder import Results, config_of
 from fairgen.core import parquet
 from fairgen.core.errors import FairgenError
 from fairgen.evaluate.replicates import Files, Replicates, work
-from fairgen.workflow import compared, method_chain
+from fairgen.workflow import compared, expansion, method_chain
 from fairgen.workflow.artifacts import Paths
 
 
@@ -75,7 +75,7 @@ def test_the_recorded_config_leads_to_the_workflows_own_places(config: dict, exa
     """
     for name in examples:
         config = method_chain.merged(config, yaml.safe_load((PROJECT / "examples" / name).read_text()))
-    config = method_chain.expanded(config)
+    config = expansion.expanded(config)
     identity = {"dataset": "birds", **compared.identity(config, "birds")}
     whole, ours = Paths(config), Paths(config_of(json.loads(json.dumps(identity))))
     methods = method_chain.block(config, "birds", None, "compare")

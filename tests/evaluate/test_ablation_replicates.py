@@ -11,7 +11,7 @@ from fairgen.core.errors import FairgenError
 from fairgen.core.job import main
 from fairgen.evaluate.ablation_replicates import work
 from fairgen.evaluate.replication import Files, Replicates
-from fairgen.workflow import method_chain
+from fairgen.workflow import expansion, method_chain
 from fairgen.workflow.artifacts import Paths
 
 
@@ -61,7 +61,7 @@ def test_replicates_whose_ablated_methods_differ_in_more_than_seeds_are_refused(
     entries = {
         f"birds-r{i}": {"like": "birds", "root": f"results/r{i}", "options": {"seed": 20 + i}} for i in (1,)
     }
-    whole = method_chain.expanded(
+    whole = expansion.expanded(
         method_chain.merged(
             config,
             {

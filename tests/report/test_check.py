@@ -10,7 +10,8 @@ from fairgen.core.errors import FairgenError
 from fairgen.models import base_model, scorer, text_encoders
 from fairgen.report import check_page
 from fairgen.workflow import compared
-from fairgen.workflow.method_chain import expanded, merged
+from fairgen.workflow.expansion import expanded
+from fairgen.workflow.method_chain import merged
 
 GENERATOR = check_page.Generator(k=4, min_images=10, borrow_below=20, token="V", per_group=100)
 

@@ -14,7 +14,7 @@ from workflows import PROJECT, result
 from fairgen.core import lineage, parquet
 from fairgen.evaluate.results import METRICS
 from fairgen.models import adapters
-from fairgen.workflow import compared, method_chain
+from fairgen.workflow import compared, expansion
 
 METHODS = {"erm": [0.25, 0.5], "vanilla": [0.5, 0.5], "lora": [0.75, 1.0]}
 SCOPES = {"a": "any", "b": "bias-0.9"}  # of adapters and samples: a is aligned, and all ratios share its own
@@ -30,7 +30,7 @@ def config() -> dict:
     found |= {"ratios": [0.9], "seeds": [0, 1], "compare": list(METHODS)}
     found["datasets"]["birds"]["groups"] = GROUPS
     found["datasets"]["birds"]["settings"]["methods"] = {"lora": {"adapt": {"lora": {"steps": 6}}}}
-    return method_chain.expanded(found)
+    return expansion.expanded(found)
 
 
 @contextmanager

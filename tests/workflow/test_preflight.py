@@ -19,7 +19,8 @@ from fairgen.core.errors import FairgenError
 from fairgen.models.pipelines import CLIP, NOT_THINKING
 from fairgen.workflow import command_line, preflight
 from fairgen.workflow.command_line import DEFAULT, Call, call, requested, tell_jobs
-from fairgen.workflow.method_chain import expanded, merged
+from fairgen.workflow.expansion import expanded
+from fairgen.workflow.method_chain import merged
 from fairgen.workflow.preflight import machine, places, probes, prompts
 from fairgen.workflow.preflight.findings import NOTE, Finding
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from fairgen.workflow.method_chain import expanded, merged
+from fairgen.workflow.expansion import expanded
+from fairgen.workflow.method_chain import merged
 from fairgen.workflow.preflight import beside
 from fairgen.workflow.preflight.findings import NOTE, WRONG, Case
 

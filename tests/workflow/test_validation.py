@@ -13,7 +13,7 @@ from workflows import PROJECT, Wildcards, Workflow
 
 from fairgen.core import schemas
 from fairgen.core.errors import FairgenError
-from fairgen.workflow import compared, config_file, method_chain, scopes, stages, validation
+from fairgen.workflow import compared, config_file, expansion, method_chain, scopes, stages, validation
 from fairgen.workflow import stage_settings as table
 from fairgen.workflow.artifacts import Paths
 
@@ -274,7 +274,7 @@ def test_stage_one_can_take_another_data_sets_images(config: dict, schema: dict)
         config, yaml.safe_load((PROJECT / "examples/birds-ablations.yaml").read_text())
     )
     validation.validate(study, schema)
-    whole = method_chain.expanded(study)
+    whole = expansion.expanded(study)
     given = json.loads(table.settings(whole, "birds", "pretrain", "erm-extra"))
     assert given["extra"] == "birds-world"
     assert method_chain.owner(whole, "groupdro-extra", "pretrain") == "erm-extra"
@@ -304,17 +304,17 @@ def test_an_entry_may_be_like_one_that_is_like_another(config: dict) -> None:
         "faces-trial-r1": {"like": "faces-trial", "root": "r1"},
     }
     faces = {"root": "faces", "gpu": 1, "settings": {"seeds": [0]}}
-    found = method_chain.expanded({"datasets": {**given, "faces": faces}})["datasets"]
+    found = expansion.expanded({"datasets": {**given, "faces": faces}})["datasets"]
     assert found["faces-trial-r1"] == {**faces, "root": "r1", "gpu": 0}
     given["faces-trial"]["like"] = "faces-trial-r1"
     with pytest.raises(FairgenError, match="faces-trial-r1 → faces-trial is a circle; break it here"):
-        method_chain.expanded({"datasets": given})
+        expansion.expanded({"datasets": given})
 
 
 def test_an_entry_like_another_states_only_its_differences(config: dict, schema: dict) -> None:
     study = method_chain.merged(config, yaml.safe_load((PROJECT / "examples/birds-study.yaml").read_text()))
     validation.validate(study, schema)
-    whole = method_chain.expanded(study)
+    whole = expansion.expanded(study)
     model, replicate = (whole["datasets"][name] for name in ("birds", "birds-r1"))
     assert "like" not in replicate
     assert replicate["groups"] == model["groups"]
@@ -916,7 +916,7 @@ def test_words_of_the_command_line_are_checked_as_typed(word: str, said: str | N
 
 def test_a_home_folder_is_found(config: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
-    whole = method_chain.expanded(
+    whole = expansion.expanded(
         method_chain.merged(
             config, {"datasets": {"utkface": {"root": "~/faces"}}, "diffusion": {"model": "~/sd"}}
         )
