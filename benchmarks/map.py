@@ -18,6 +18,7 @@ import matplotlib.pyplot as plt
 from fairgen.core import markdown
 from fairgen.core.errors import FairgenError
 from fairgen.evaluate import results
+from fairgen.evaluate.claims import notes
 from fairgen.evaluate.plots import COLOURS, save
 from fairgen.report.ranking import spread
 from fairgen.report.replicated import Cell, cell
@@ -39,14 +40,15 @@ def text(found: Cell) -> str:
     """A cell's words."""
     low, high = found.figure["ci95"]
     lines = [found.method, f"{found.figure['mean']:.2f}  [{low:.2f}, {high:.2f}]"]
-    level = f"level: {', '.join(found.level)}" if found.level else "ahead of all"
+    alone = "no other method" if found.alone else "ahead of all"
+    level = f"level: {', '.join(found.level)}" if found.level else alone
     return "\n".join([*lines, *textwrap.wrap(level, 26)])
 
 
 def plot(documents: list[dict[str, Any]], names: list[str], path: Path) -> None:
     """Draw the map: distances downwards, ratios from left to right."""
     ratios = ratios_of(documents)
-    methods = list(documents[0]["results"][ratios[0]])
+    methods = list(dict.fromkeys(m for document in documents for m in document["results"][ratios[0]]))
     cells = [[cell(document, ratio) for ratio in ratios] for document in documents]
     figure, ax = plt.subplots(figsize=(2.1 * len(ratios) + 1, 1.25 * len(names) + 0.8))
     for y, row in enumerate(cells):
@@ -63,7 +65,10 @@ def plot(documents: list[dict[str, Any]], names: list[str], path: Path) -> None:
     ax.spines[:].set_visible(False)
     ax.tick_params(length=0)
     figure.tight_layout()
-    save(figure, path)
+    try:
+        save(figure, path)
+    except OSError as error:
+        raise FairgenError(f"cannot write {path}: {error.strerror}; choose another --output") from error
 
 
 def table(documents: list[dict[str, Any]], names: list[str]) -> str:
@@ -77,8 +82,23 @@ def table(documents: list[dict[str, Any]], names: list[str]) -> str:
     return markdown.table(("distance", "method", *ratios), rows)
 
 
+def read(files: list[Path], names: list[str]) -> list[dict[str, Any]]:
+    """The replicates of each distance.
+
+    Raises:
+        FairgenError: a file is none, or of a trial, or the names are not one for each.
+    """
+    if len(files) != len(names):
+        raise FairgenError(f"--names: {len(names)} for {len(files)} files; give one for each, in their order")
+    documents = [results.load(path, "replicates") for path in files]
+    for path, document in zip(files, documents, strict=True):
+        if document.get("trial"):
+            raise FairgenError(f"{path}: {document['trial']}")
+    return documents
+
+
 def main() -> None:
-    """Draw the map and print its table."""
+    """Draw the map and print its table, and what has to be known beside it."""
     shown = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=shown)
     parser.add_argument("files", type=Path, nargs="+", help="replicates.json of each distance")
@@ -86,14 +106,14 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="the PNG")
     options = parser.parse_args()
     try:
-        documents = [results.load(path, "replicates") for path in options.files]
-        for path, document in zip(options.files, documents, strict=True):
-            if document.get("trial"):
-                raise FairgenError(f"{path}: {document['trial']}")
+        documents = read(options.files, options.names)
         plot(documents, options.names, options.output)
     except FairgenError as error:
         raise SystemExit(f"map: {error}") from error
     print(table(documents, options.names))
+    for name, document in zip(options.names, documents, strict=True):
+        for line in notes(document, ratios_of(documents)):
+            print(f"\n{name}: {line}")
 
 
 if __name__ == "__main__":

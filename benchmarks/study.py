@@ -14,7 +14,7 @@ from typing import Any
 from fairgen.core.errors import FairgenError
 from fairgen.core.markdown import table
 from fairgen.evaluate import intervals, results
-from fairgen.evaluate.claims import ONE_RATIO
+from fairgen.evaluate.claims import FINETUNED
 from fairgen.report.replicated import Table, claims, tables
 
 
@@ -27,14 +27,20 @@ def methods(found: Table) -> str:
 
 
 def judged(document: dict[str, Any], path: Path) -> str:
-    """The claims, or why none can be judged."""
+    """The claims, what judges the first one where that is not all of its methods, why others cannot be
+    judged, and what has to be known beside them.
+    """
     found = claims(document, path)
     rows = (
         (row.claim, row.ratio, f"{row.mean:+.3f} ({row.low:+.3f} – {row.high:+.3f})", row.verdict)
         for row in found.judged
     )
-    shown = table(("claim", "ratio", "difference", "verdict"), rows) if found.judged else found.why
-    return f"{shown}\n\n{ONE_RATIO}" if found.judged and found.one_ratio else shown
+    parts = [table(("claim", "ratio", "difference", "verdict"), rows)] if found.judged else []
+    if found.judged and found.finetuned != list(FINETUNED):
+        parts.append(f"finetuned: {', '.join(found.finetuned)}")
+    if found.why:
+        parts.append(f"not judged{' are the others' if found.judged else ''}: {found.why}")
+    return "\n\n".join([*parts, *found.notes])
 
 
 def main() -> None:
@@ -50,7 +56,7 @@ def main() -> None:
     if document.get("trial"):
         print(document["trial"])
     for one in tables(document):
-        aside = intervals.unranked(document["comparisons"][one.ratio], document["results"][one.ratio])
+        aside = intervals.aside(document["comparisons"][one.ratio], document["results"][one.ratio])
         print(f"\nbias ratio {one.ratio}{f', {aside}' if aside else ''}\n\n{methods(one)}")
     print(f"\n{judged(document, path)}")
 

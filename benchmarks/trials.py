@@ -7,15 +7,19 @@ After a run whose methods are the trials, in its folder:
 
 Each line is a method with the figures of the validation rows by which its weights were selected, mean over
 its seeds and the folders: the worst group and the balanced accuracy, or what a method that sees no group
-labels goes by. The best of the methods that share the part of their name before the last dash is marked.
+labels goes by. The best of the methods that share the part of their name before the last dash, and the
+figures, is marked.
 Every such family should have as many lines as any other.
 """
 
 import argparse
 import json
+import math
 from collections import defaultdict
 from pathlib import Path
 from statistics import mean
+
+from fairgen.core.errors import FairgenError
 
 # the figures of a selection, the first that a run has
 FIGURES = (
@@ -26,13 +30,42 @@ FIGURES = (
 
 
 def validation(folders: list[Path]) -> dict[str, dict[str, list[float]]]:
-    """Each method's figures by which its weights were selected, one for each of its runs."""
+    """Each method's figures by which its weights were selected, one for each of its runs.
+
+    Raises:
+        FairgenError: a folder has none, or a method's runs have not the same.
+    """
     found: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for path in sorted(file for folder in folders for file in folder.glob("*/seed-*/metrics.json")):
-        run = json.loads(path.read_text())
-        for name in next((names for names in FIGURES if names[0] in run), ()):
-            found[path.parent.parent.name][name].append(run[name])
+    for folder in folders:
+        files = sorted(folder.glob("*/seed-*/metrics.json"))
+        if not files:
+            raise FairgenError(
+                f"{folder} has no <method>/seed-<n>/metrics.json; give results/<dataset>/<scope>"
+            )
+        for path in files:
+            for name, value in selected_by(path).items():
+                found[path.parent.parent.name][name].append(value)
+    for method, own in found.items():
+        if len({len(values) for values in own.values()}) > 1 or tuple(own) not in FIGURES:
+            raise FairgenError(f"{method}: its runs were selected by other figures than each other")
     return found
+
+
+def selected_by(path: Path) -> dict[str, float]:
+    """The figures by which the weights of a run were selected; none if nothing was.
+
+    Raises:
+        FairgenError: the file is no `metrics.json`, or they are no numbers.
+    """
+    try:
+        run = json.loads(path.read_text())
+        names = next((names for names in FIGURES if names[0] in run), ())
+        figures = {name: float(run[name]) for name in names}
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise FairgenError(f"{path} has no figures of validation rows ({error!r}); make it again") from error
+    if not all(map(math.isfinite, figures.values())):
+        raise FairgenError(f"{path}: a figure of its validation rows is no number; make it again")
+    return figures
 
 
 def main() -> None:
@@ -42,19 +75,23 @@ def main() -> None:
     )
     parser.add_argument("folders", type=Path, nargs="+", help="results/<dataset>/<scope>")
     options = parser.parse_args()
-    runs = validation(options.folders)
+    try:
+        runs = validation(options.folders)
+    except FairgenError as error:
+        raise SystemExit(f"trials: {error}") from error
     figures = {name: [mean(values) for values in own.values()] for name, own in runs.items()}
-    best: dict[str, list[float]] = {}
+    # only what was selected by the same figures is compared
+    family = {name: (name.rpartition("-")[0], *own) for name, own in runs.items()}
+    best: dict[tuple[str, ...], list[float]] = {}
     for name, found in figures.items():
-        family = name.rpartition("-")[0]
-        best[family] = max(best.get(family, []), found)
+        best[family[name]] = max(best.get(family[name], []), found)
     for name, found in figures.items():
         shown = ", ".join(
             f"{key.removeprefix('validation_').replace('_', ' ')} {value:.3f}"
             for key, value in zip(runs[name], found, strict=True)
         )
         count = len(next(iter(runs[name].values())))
-        mark = "   best" if best[name.rpartition("-")[0]] == found else ""
+        mark = "   best" if best[family[name]] == found else ""
         print(f"{name:<24}{count} runs   {shown}{mark}")
 
 

@@ -220,6 +220,7 @@ class Results:
         margin: float = claims.MARGIN,
     ) -> list[claims.Judgement] | None:
         """The paper's claims, as `fairgen claims` judges them; None where `replicates.json` was not made.
+        Replicates with the same test rows, and groups without rows, are warned of.
 
         Raises:
             FairgenError: a method is not among those that the replicates compare, or they are of a trial.
@@ -228,6 +229,8 @@ class Results:
             return None
         methods = dict.fromkeys([*finetuned, ours, "vanilla", "groupdro"])
         runs = claims.runs_of(document, methods, self.path / REPLICATES)
+        for line in claims.notes(document, runs):
+            warnings.warn(f"{self.path / REPLICATES}: {line}", stacklevel=2)
         return claims.judge(runs, list(finetuned), ours, margin)
 
     def _replicates(self) -> dict[str, Any] | None:

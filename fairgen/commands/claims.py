@@ -4,14 +4,12 @@
 
 import json
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from fairgen.core.errors import FairgenError
 from fairgen.evaluate import results
-from fairgen.evaluate.claims import FINETUNED, MARGIN, ONE_RATIO, OURS, Judgement, judge, runs_of
+from fairgen.evaluate.claims import FINETUNED, MARGIN, OURS, Judgement, beside, judge, runs_of
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -40,18 +38,6 @@ def screen(found: list[Judgement]) -> str:
     return "\n".join(lines)
 
 
-def notes(document: dict[str, Any], ratios: Iterable[str]) -> list[str]:
-    """What has to be known beside the table: the groups without rows at its ratios, replicates with the same
-    test rows, and that there is one ratio only.
-    """
-    ratios = list(ratios)
-    none: dict[str, list[str]] = {split: [] for split in results.MISSING}
-    empty = {ratio: none | document.get("empty_groups", {}).get(ratio, {}) for ratio in ratios}
-    found = [f"bias ratio {ratio}, {line}" for ratio in ratios for line in results.missing(empty[ratio])]
-    alike = [f"{' and '.join(pair)} have the same test rows" for pair in document.get("same_rows", [])]
-    return found + alike + ([ONE_RATIO] if len(ratios) == 1 else [])
-
-
 def run(options: Namespace) -> None:
     """Print the table, and write it where that is asked for.
 
@@ -64,10 +50,12 @@ def run(options: Namespace) -> None:
     found = judge(runs, options.finetuned, options.ours, options.margin)
     name = " ".join(filter(None, (document["dataset"], document.get("ablation"))))
     count = len(document["replicates"])
-    print("\n".join([f"{name}, {count} whole-chain replicates\n", screen(found), *notes(document, runs)]))
+    told = beside(document, runs)
+    print("\n".join([f"{name}, {count} whole-chain replicates\n", screen(found), *told]))
     if options.json:
+        written = {"claims": [asdict(row) for row in found], "notes": told}
         try:
-            options.json.write_text(json.dumps({"claims": [asdict(row) for row in found]}, indent=1) + "\n")
+            options.json.write_text(json.dumps(written, indent=1) + "\n")
         except OSError as error:
             raise FairgenError(
                 f"cannot write {options.json}: {error.strerror}; choose another file with --json"

@@ -11,17 +11,15 @@ A claim is held if its whole interval is above the bound, not held if none of it
 is judged by itself: among many of them some will be wrong by chance.
 """
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from fairgen.core.errors import FairgenError
-from fairgen.evaluate import intervals
+from fairgen.evaluate import intervals, results
 
 Runs = dict[str, dict[str, np.ndarray]]  # ratio → method → worst-group accuracy, replicate by replicate
 GAIN, LEVEL, AHEAD = "finetuned above vanilla", "comparable with groupdro", "ahead of groupdro"
@@ -87,14 +85,11 @@ def runs_of(document: dict[str, Any], methods: Iterable[str], path: Path) -> Run
     """Worst-group accuracies of some methods at every ratio that is a number, smallest first.
 
     Raises:
-        FairgenError: a method is not in the table or lacks a replicate, a ratio is none, all are `natural`,
-            or it is a trial.
+        FairgenError: a method is not in the table or a ceiling, all ratios are `natural`, or it is a trial.
     """
     if document.get("trial"):
         raise FairgenError(f"{path}: {document['trial']}")
-    ratios = sorted(
-        (ratio for ratio in document["results"] if ratio != "natural"), key=partial(_number, path)
-    )
+    ratios = [ratio for ratio in results.in_order(document["results"]) if ratio != "natural"]
     if not ratios:
         raise FairgenError(
             f"{path}: it has no bias ratio that is a number, and the claims are about how results change with"
@@ -108,26 +103,26 @@ def runs_of(document: dict[str, Any], methods: Iterable[str], path: Path) -> Run
                 f"{path}: no {', '.join(absent)} among the methods that it compares ({', '.join(there)}); add"
                 " to compare in the config, or name others with --finetuned and --ours"
             )
+        ceilings = intervals.unranked(document["comparisons"][ratio], there)
+        if above := [name for name in methods if name in ceilings]:
+            raise FairgenError(
+                f"{path}: {', '.join(above)} only shows what could be had (ceiling: true), and no claim is"
+                " about it; name another method"
+            )
         found[ratio] = {m: np.array(there[m]["worst_group_accuracy"]["per_replicate"]) for m in methods}
-        for name, values in found[ratio].items():
-            if len(values) != len(document["replicates"]):
-                raise FairgenError(
-                    f"{path}: results.{ratio}.{name} has {len(values)} values for"
-                    f" {len(document['replicates'])} replicates, so they are not paired; make the file again"
-                )
     return found
 
 
-def _number(path: Path, ratio: str) -> float:
-    """A ratio's number.
-
-    Raises:
-        FairgenError: it is none in (0, 1).
+def notes(document: dict[str, Any], ratios: Iterable[str]) -> list[str]:
+    """What has to be known beside the figures: the groups without rows at some ratios, and replicates with
+    the same test rows.
     """
-    try:
-        found = float(ratio)
-    except ValueError:
-        found = math.nan
-    if not 0 < found < 1:
-        raise FairgenError(f"{path}: results.{ratio} is no bias ratio; make the file again")
-    return found
+    none: dict[str, list[str]] = {split: [] for split in results.MISSING}
+    empty = {ratio: none | document.get("empty_groups", {}).get(ratio, {}) for ratio in ratios}
+    found = [f"bias ratio {ratio}, {line}" for ratio in empty for line in results.missing(empty[ratio])]
+    return found + [f"{' and '.join(pair)} have the same test rows" for pair in document.get("same_rows", [])]
+
+
+def beside(document: dict[str, Any], runs: Runs) -> list[str]:
+    """What has to be known beside the claims: the same, and that there is one ratio only."""
+    return notes(document, runs) + ([ONE_RATIO] if len(runs) == 1 else [])

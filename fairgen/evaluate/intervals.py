@@ -110,20 +110,26 @@ def ranking(
         run: what a run is, `seed` or `replicate`.
         ceilings: methods that neither lead nor are led by another, unless there is no other one.
     """
-    ranked = {name: own for name, own in values.items() if name not in ceilings} or values
+    judged = {name: own for name, own in values.items() if name not in ceilings}
+    ranked = judged or values
     leader = max(ranked, key=lambda name: np.mean(ranked[name]))
     ahead = differences(ranked, leader, -1, run)
-    wins = bool(ahead) and all(d["ci95"] is not None and d["ci95"][0] > 0 for d in ahead.values())
+    clear = bool(ahead) and all(d["ci95"] is not None and d["ci95"][0] > 0 for d in ahead.values())
     minus = {
         f"minus_{name}": differences(values, name, run=run) if name in values else None for name in REFERENCES
     }
-    return {"leader": leader, "winner": leader if wins else None, "leader_minus": ahead, **minus}
+    return {"leader": leader, "winner": leader if judged and clear else None, "leader_minus": ahead, **minus}
 
 
-def unranked(found: dict[str, Any], methods: Iterable[str]) -> str:
-    """The methods that a ranking leaves aside, as a sentence; "" if there are none."""
-    aside = [name for name in methods if name not in (found["leader"], *found["leader_minus"])]
-    return f"ceilings, not ranked: {', '.join(aside)}" if aside else ""
+def unranked(found: dict[str, Any], methods: Iterable[str]) -> list[str]:
+    """The methods that a ranking leaves aside, which are ceilings."""
+    return [name for name in methods if name not in (found["leader"], *found["leader_minus"])]
+
+
+def aside(found: dict[str, Any], methods: Iterable[str]) -> str:
+    """The same as a sentence; "" if there are none."""
+    ceilings = unranked(found, methods)
+    return f"ceilings, not ranked: {', '.join(ceilings)}" if ceilings else ""
 
 
 def verdict(found: dict[str, Any], run: str = "seed", trial: bool = False) -> str:
@@ -144,9 +150,11 @@ def verdict(found: dict[str, Any], run: str = "seed", trial: bool = False) -> st
             f" {'is one' if runs[0] == 1 else f'are {runs[0]}'}"
         )
     close = [n for n, d in found["leader_minus"].items() if not d["ci95"] or d["ci95"][0] <= 0]
+    if runs and not close:
+        return "no winner is named: these methods only show what could be had"
     return f"no winner: {found['leader']} leads, but not clearly over {', '.join(close) or 'any other'}"
 
 
 def said(found: dict[str, Any], methods: Iterable[str], run: str = "seed", trial: bool = False) -> list[str]:
     """The verdict, and what the ranking leaves aside, a line each."""
-    return [line for line in (verdict(found, run, trial), unranked(found, methods)) if line]
+    return [line for line in (verdict(found, run, trial), aside(found, methods)) if line]

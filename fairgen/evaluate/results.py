@@ -7,6 +7,7 @@ from typing import Any
 
 from fairgen.core import schemas
 from fairgen.core.errors import FairgenError
+from fairgen.evaluate import consistency
 
 SCHEMA_VERSION = 3  # of worst_group.json
 REPLICATES_VERSION = 1  # of replicates.json
@@ -84,13 +85,14 @@ def load(path: Path, kind: str = "worst_group") -> dict[str, Any]:
     """Read a result file: `worst_group` or `replicates`.
 
     Raises:
-        FairgenError: there is no such file, it is no result, or one of another schema version.
+        FairgenError: there is no such file, it is no result, one of another schema version, or it contradicts
+            itself.
     """
     try:
         document = json.loads(path.read_text())
     except OSError as error:
         raise FairgenError(f"cannot read {path}: {error.strerror}; give the path of a {kind}.json") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise FairgenError(f"{path} is not JSON ({error}); give the path of a {kind}.json") from error
     found = document.get("schema_version") if isinstance(document, dict) else None
     if isinstance(document, dict) and ("replicates" in document) != (kind == "replicates"):
@@ -101,4 +103,5 @@ def load(path: Path, kind: str = "worst_group") -> dict[str, Any]:
             " with this version"
         )
     schemas.check(document, schemas.published(kind), str(path))
+    consistency.check(document, kind, str(path))
     return document

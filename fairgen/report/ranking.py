@@ -30,7 +30,7 @@ def labels(entry: dict[str, Any]) -> str:
 
 def aside(document: dict[str, Any], ratio: str) -> str:
     """Which methods are ceilings, as a sentence; "" if none is."""
-    return sentence(intervals.unranked(document["comparisons"][ratio], document["results"][ratio]))
+    return sentence(intervals.aside(document["comparisons"][ratio], document["results"][ratio]))
 
 
 def verdict(document: dict[str, Any], ratio: str) -> str:

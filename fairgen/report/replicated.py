@@ -8,7 +8,7 @@ from typing import Any
 
 from fairgen.core.errors import FairgenError
 from fairgen.evaluate import intervals, results
-from fairgen.evaluate.claims import FINETUNED, MARGIN, OURS, Judgement, judge, runs_of
+from fairgen.evaluate.claims import FINETUNED, MARGIN, OURS, Judgement, beside, judge, notes, runs_of
 from fairgen.report.ranking import aside, ranked, spread
 
 REFERENCE = "groupdro"
@@ -50,7 +50,7 @@ class Claims:
     finetuned: list[str]
     ours: str = OURS
     margin: float = MARGIN
-    one_ratio: bool = False  # so that nothing is said of growth with the bias
+    notes: tuple[str, ...] = ()  # what has to be known beside them
 
 
 @dataclass(frozen=True)
@@ -97,18 +97,19 @@ def claims(document: dict[str, Any], path: Path) -> Claims:
     """The claims with the methods that they are about by default, as far as these are compared."""
     compared = next(iter(document["results"].values()))
     finetuned = [name for name in FINETUNED if name in compared]
-    count = len(document["replicates"])
+    count, known = len(document["replicates"]), tuple(notes(document, document["results"]))
     if not finetuned:
-        return Claims(count, [], f"no {', '.join(FINETUNED)} among the methods that it compares", [])
+        why = f"no {', '.join(FINETUNED)} among the methods that it compares"
+        return Claims(count, [], why, [], notes=known)
     about = dict.fromkeys([*finetuned, OURS, "vanilla", REFERENCE])
     absent = [name for name in about if name not in compared]
     why = f"no {', '.join(absent)} among the methods that it compares" if absent else ""
     try:
         runs = runs_of(document, [name for name in about if name in compared], path)
     except FairgenError as error:
-        return Claims(count, [], str(error).removeprefix(f"{path}: "), finetuned)
+        return Claims(count, [], str(error).removeprefix(f"{path}: "), finetuned, notes=known)
     found = judge(runs, finetuned, OURS, MARGIN)
-    return Claims(count, found, why, finetuned, one_ratio=len(runs) == 1)
+    return Claims(count, found, why, finetuned, notes=tuple(beside(document, runs)))
 
 
 def map_of(documents: list[dict[str, Any]]) -> Map | None:

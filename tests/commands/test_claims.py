@@ -10,6 +10,7 @@ from workflows import result
 from fairgen.cli import main
 from fairgen.evaluate import results
 from fairgen.evaluate.claims import judge
+from fairgen.evaluate.intervals import ranking
 from fairgen.evaluate.replicates import Files, Replicates, work
 from fairgen.report import replicated
 
@@ -84,8 +85,6 @@ def test_the_terminal_shows_a_table(tmp_path: Path, capsys: pytest.CaptureFixtur
         ({0.9: WHOLE}, ["--finetuned", "lora", "vanilla"], "not vanilla, which they are compared with"),
         ({0.9: WHOLE}, ["--margin", "nan"], "margin nan is no difference of accuracies"),
         ({0.9: WHOLE}, ["--margin", "2"], "margin 2.0 is no difference of accuracies"),
-        ({0.9: WHOLE, 9: WHOLE}, [], "results.9 is no bias ratio"),
-        ({0.9: WHOLE, "x": WHOLE}, [], "results.x is no bias ratio"),
         ({0.9: WHOLE}, ["--json", "nowhere/claims.json"], "cannot write nowhere/claims.json: No such file"),
     ],
 )
@@ -107,16 +106,15 @@ def test_seeds_of_one_chain_are_refused(tmp_path: Path, capsys: pytest.CaptureFi
     assert "replicates.json is no worst_group.json" in capsys.readouterr().err
 
 
-def test_methods_that_lack_a_replicate_are_not_paired(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    """Of one method, and of all of them alike."""
-    path = written(tmp_path, {0.9: WHOLE})
+def test_no_claim_is_about_a_ceiling(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    path = written(tmp_path, {0.9: {**WHOLE, "perfect": STRONG}})
     document = json.loads(path.read_text())
-    for changed in (["lora"], WHOLE):
-        for name in changed:
-            document["results"]["0.9"][name]["worst_group_accuracy"]["per_replicate"] = [0.7] * 4
-        path.write_text(json.dumps(document))
-        assert main(["claims", str(path)]) == 1
-        assert " has 4 values for 3 replicates, so they are not paired" in capsys.readouterr().err
+    values = {m: r["worst_group_accuracy"]["per_replicate"] for m, r in document["results"]["0.9"].items()}
+    document["comparisons"]["0.9"] = ranking(values, "replicate", ["perfect"])
+    path.write_text(json.dumps(document))
+    assert main(["claims", str(path)]) == 0
+    assert main(["claims", str(path), "--ours", "perfect"]) == 1
+    assert "perfect only shows what could be had (ceiling: true)" in capsys.readouterr().err
 
 
 def test_rounding_is_no_growth() -> None:

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from fairgen.evaluate.intervals import (
+    aside,
     differences,
     over_runs,
     ranking,
     shown,
     student,
-    unranked,
     verdict,
     wilson,
     wilson_minimum,
@@ -118,6 +118,8 @@ def test_a_ceiling_is_shown_and_leads_nothing() -> None:
     found = ranking(values, ceilings=["perfect"])
     assert (found["leader"], found["winner"], found["leader_minus"].keys()) == ("x", "x", {"erm"})
     assert found["minus_erm"].keys() == {"perfect", "x"}
-    assert unranked(found, values) == "ceilings, not ranked: perfect"
-    alone = ranking({"perfect": [0.9], "other": [0.8]}, ceilings=["perfect", "other"])
-    assert (alone["leader"], unranked(alone, ["perfect", "other"])) == ("perfect", "")
+    assert aside(found, values) == "ceilings, not ranked: perfect"
+    both = {"perfect": [0.9, 0.9, 0.9], "other": [0.8, 0.8, 0.8]}
+    alone = ranking(both, ceilings=list(both))
+    assert (alone["leader"], alone["winner"], aside(alone, both)) == ("perfect", None, "")
+    assert verdict(alone) == "no winner is named: these methods only show what could be had"

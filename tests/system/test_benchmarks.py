@@ -231,7 +231,20 @@ def test_the_map_shows_the_best_method_and_those_level_with_it(
     level, ahead = (drawn.cell(json.loads(file.read_text()), "0.9") for file in files)
     assert (level.method, level.level) == ("groupdro", ["lora"])
     assert (ahead.method, ahead.level) == ("lora", [])
-    assert "| far | `lora` | 0.80" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "| far | `lora` | 0.80" in told
+    assert "toy and toy-1 have the same test rows" not in told
+    document = json.loads(files[1].read_text())
+    files[1].write_text(json.dumps(document | {"same_rows": [["toy", "toy-1"]]}))
+    drawn.main()
+    assert "far: toy and toy-1 have the same test rows" in capsys.readouterr().out
+    for wrong, line in (
+        ([*words[:2], "--names", "near", *words[5:]], "--names: 1 for 2 files"),
+        ([*words[:-1], str(tmp_path / "none/map.png")], "choose another --output"),
+    ):
+        monkeypatch.setattr(sys, "argv", ["map.py", *wrong])
+        with pytest.raises(SystemExit, match=line):
+            drawn.main()
     with Image.open(output) as picture:
         assert min(picture.size) > 200
 
@@ -243,6 +256,8 @@ def test_the_maps_table_has_intervals_that_are_cut_at_one(monkeypatch: pytest.Mo
 
     figure = intervals.over_runs([0.98, 0.945, 1.0], "replicate")
     document = {"results": {"0.9": {"lora": {"worst_group_accuracy": figure}}}}
+    comparison = {"0.9": {"leader": "lora", "leader_minus": {}}}
+    assert "no other method" in drawn.text(drawn.cell(document | {"comparisons": comparison}, "0.9"))
     assert drawn.table([document], ["near"]).endswith("| near | `lora` | 0.975 (0.906 – 1.000) |")
 
 
@@ -270,6 +285,23 @@ def test_a_studys_tables_pair_replicates_and_judge_the_claims(
     assert told.index("`groupdro` |") < told.index("| `clustered`") < told.index("| `vanilla`")
     assert "| 1. finetuned above vanilla | 0.99 | +0.200 (+0.200 – +0.200) | held |" in told
     assert "| 2. clustered comparable with groupdro | 0.99 | -0.100 (-0.100 – -0.100) | not held |" in told
+    assert "one bias ratio: whether the lead grows" in told
+    assert "finetuned: " not in told
+
+    values = {"vanilla": [0.5, 0.6, 0.7], "lora": [0.8, 0.9, 0.9], "groupdro": [0.5, 0.5, 0.6]}
+    for i, path in enumerate(tables):
+        path.write_text(json.dumps(result(**{name: [own[i]] for name, own in values.items()})))
+    write(Replicates("toy", ["toy", "toy-1", "toy-2"], None), SimpleNamespace(tables=tables, replicates=file))
+    document = json.loads(file.read_text()) | {"same_rows": [["toy", "toy-1"]]}
+    document["empty_groups"]["0.99"]["test"] = ["waterbird-land"]
+    file.write_text(json.dumps(document))
+    capsys.readouterr()
+    study.main()
+    told = capsys.readouterr().out
+    assert "finetuned: lora\n" in told  # which judges the first claim alone
+    assert "not judged are the others: no clustered among the methods" in told
+    assert "toy and toy-1 have the same test rows" in told
+    assert "group waterbird-land: no test image" in told
 
 
 def test_every_cluster_is_among_the_images_that_are_looked_at(
@@ -309,6 +341,16 @@ def test_trials_are_ranked_by_the_validation_figures_of_their_own_selection(
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines if line.endswith("best")] == ["erm-b", "jtt-a"]
     assert "2 runs   worst group 0.400, balanced 0.700" in lines[0]
+    (tmp_path / "erm-b/seed-0/metrics.json").write_text('{"validation_average": 0.99}')
+    trials.main()  # another figure than that of erm-a, so the two are not compared
+    assert sum(line.endswith("best") for line in capsys.readouterr().out.splitlines()) == 3
+    for text in ("{", "null", '{"validation_average": NaN}', '{"validation_worst_group": 0.3}'):
+        (tmp_path / "erm-b/seed-0/metrics.json").write_text(text)
+        with pytest.raises(SystemExit, match=r"trials: .*erm-b.*make it again"):
+            trials.main()
+    monkeypatch.setattr(sys, "argv", ["trials.py", str(tmp_path / "none")])
+    with pytest.raises(SystemExit, match="none has no <method>/seed"):
+        trials.main()
 
 
 PUBLISHED = {"sd15": 0.8595, "sd21": 0.8659, "xl": 2.5675, "sd35": 2.24, "klein": 3.88, "z-image": 6.16}
