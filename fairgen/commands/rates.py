@@ -238,7 +238,8 @@ class Reference:
             return None
         recipe = s["recipe"]
         of_class = recipe["prior_batch"] if recipe["prior_weight"] else 0
-        of_others = recipe["batch"] if s.get("companions") else 0
+        others = len(s.get("companions", []))
+        of_others = others * max(1, recipe["batch"] // max(1, others))
         rows = recipe["steps"] * recipe["accumulate"] * (recipe["batch"] + of_class + of_others)
         slower = (1.4 if recipe["gradient_checkpointing"] else 1) * (1.5 if recipe["text_lr"] else 1)
         found = plus(

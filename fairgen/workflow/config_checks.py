@@ -67,9 +67,18 @@ def check_root(dataset: str, data: Config) -> None:
         )
 
 
+def check_drawings(dataset: str, data: Config) -> None:
+    """Drawings of the base's own world have no second test set."""
+    if data["format"] == "birds" and data["options"]["stream"] == "world" and data["options"]["shift"]:
+        raise FairgenError(
+            f"config: datasets.{dataset}.options.shift: drawings of stream: world have no second test set;"
+            " set shift: 0"
+        )
+
+
 def check_groups(dataset: str, groups: Config) -> None:
-    """Every donor is an aligned group of the same class, and no two groups are the same (target, bias)
-    pair.
+    """Every donor is an aligned group of the same class that has none itself, and no two groups are the same
+    (target, bias) pair.
     """
     seen: dict[tuple[str, str], str] = {}
     found = []
@@ -81,6 +90,11 @@ def check_groups(dataset: str, groups: Config) -> None:
             found.append(
                 f"{where}.donor: '{donor}' has another target; name an aligned group of target"
                 f" {group['target']}"
+            )
+        elif donor is not None and groups[donor]["donor"] is not None:
+            found.append(
+                f"{where}.donor: '{donor}' may borrow itself, from '{groups[donor]['donor']}', so it might"
+                f" have no generator to lend; set donor: null for {donor}"
             )
         first = seen.setdefault((group["target"], group["bias"]), name)
         if first != name:

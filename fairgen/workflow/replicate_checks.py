@@ -12,6 +12,7 @@ from fairgen.workflow.method_chain import (
     Config,
     block,
     dataset_block,
+    extra,
     finetunes,
     preserves_prior,
     stage_one,
@@ -36,7 +37,10 @@ def check_replicates(config: Config, name: str, ablation: str | None = None) -> 
                 f" an entry {other} that says `like: {name}`"
             )
         if shape(config, other) != shape(config, name):
-            raise FairgenError(f"{where}: {other} has other groups, ratios or methods than {name}")
+            raise FairgenError(
+                f"{where}: {other} has other groups, ratios or methods than {name}, or another number of"
+                " classifier seeds"
+            )
     chains: dict[str, str] = {}
     designs = {}
     methods = compared.comparison(config, name, ablation)["compare"]
@@ -83,25 +87,45 @@ def check_runs(config: Config, where: str, method: str, chains: dict[str, dict[s
 
 
 def shape(config: Config, dataset: str) -> list[Any]:
-    """A data set's groups, ratios and compared methods."""
-    groups = list(dataset_block(config, dataset)["groups"])
-    return [groups, *(block(config, dataset, None, key) for key in ("ratios", "compare"))]
+    """A data set's groups, ratios and compared methods, and how many classifier seeds."""
+    groups, seeds = list(dataset_block(config, dataset)["groups"]), block(config, dataset, None, "seeds")
+    return [groups, *(block(config, dataset, None, key) for key in ("ratios", "compare")), len(seeds)]
 
 
 def chain_of(config: Config, dataset: str, shown: str) -> dict[str, Any]:
     """The settings of every stage that one compared method depends on, but for names and places that are the
     data set's own.
     """
-    found: dict[str, Any] = {"index": settings_of(config, dataset, "index", None)}
-    if found["index"]["format"] == "birds":
-        found["draw"] = settings_of(config, dataset, "draw", None)
-    found["index"] = {k: v for k, v in found["index"].items() if k not in ("dataset", "root")}
+    found = origin(config, dataset)
     split = settings_of(config, dataset, "split", None)
     cut = any(ratio != "natural" for ratio in block(config, dataset, None, "ratios"))
     found["split"] = split if cut else without_seeds(split)
     for method in starts(config, dataset, shown):
+        if other := extra(config, dataset, method):
+            found[f"extra of {method}"] = origin(config, other)
         for stage in stages_of(config, dataset, method):
             found[f"{stage} of {method}"] = settings_of(config, dataset, stage, method)
+    return found
+
+
+def origin(config: Config, dataset: str) -> dict[str, Any]:
+    """How a data set's rows come about, but for its name and place."""
+    index = settings_of(config, dataset, "index", None)
+    found: dict[str, Any] = {"index": {k: v for k, v in index.items() if k not in ("dataset", "root")}}
+    if index["format"] == "birds":
+        found["draw"] = settings_of(config, dataset, "draw", None)
+    return found
+
+
+def same_drawings(config: Config, name: str) -> list[tuple[str, str]]:
+    """The replicates of a data set that draw the same images as one before them, after that one."""
+    first: dict[str, str] = {}
+    found = []
+    for other in compared.replicates(config, name):
+        options = dataset_block(config, other)["options"]
+        if dataset_block(config, other)["format"] == "birds":
+            known = first.setdefault(canonical(options), other)
+            found += [(known, other)] if known != other else []
     return found
 
 

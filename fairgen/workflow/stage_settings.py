@@ -78,7 +78,7 @@ def stage_one_groups(job: Job) -> Config:
     classes.
 
     Raises:
-        FairgenError: that data set is unknown, is this one itself, or has other classes.
+        FairgenError: that data set is unknown, is this one or draws the same, or has other classes.
     """
     name = extra(job.config, job.dataset, job.trained)
     if not name:
@@ -88,12 +88,24 @@ def stage_one_groups(job: Job) -> Config:
             f"config: methods.{job.method}.pretrain.extra: stage 1 would see {name}'s own images, uncut; name"
             f" another data set, or leave {job.method} out of its comparison"
         )
+    if drawn_alike(job.data, dataset_block(job.config, name)):
+        raise FairgenError(
+            f"config: methods.{job.method}.pretrain.extra: {name} draws with the seed of {job.dataset}, so"
+            " that what the ratio leaves out of training, or much the same, would come back; give it another"
+            f" (datasets.{name}.options.seed)"
+        )
     found = dataset_block(job.config, name)["groups"]
     if set(each(found, "target").values()) != set(job.classes):
         raise FairgenError(
             f"config: methods.{job.method}.pretrain.extra: {name} has other classes than {job.dataset}"
         )
     return found
+
+
+def drawn_alike(one: Config, other: Config) -> bool:
+    """Whether two data sets are drawn from the same random numbers; their looks may be nearer or farther."""
+    drawn = one["format"] == other["format"] == "birds"
+    return drawn and all(one["options"][key] == other["options"][key] for key in ("stream", "seed"))
 
 
 def finetune(job: Job) -> Config:

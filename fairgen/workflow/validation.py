@@ -106,6 +106,7 @@ def of_datasets(config: Config, names: list[str]) -> Iterator[Check]:
     for name in names:
         data = config["datasets"][name]
         yield Check(config_checks.check_root, (name, data))
+        yield Check(config_checks.check_drawings, (name, data))
         yield Check(config_checks.check_labels, (config, name))
         yield Check(config_checks.check_compare, (config, name))
         yield Check(config_checks.check_overrides, (config, name))

@@ -159,6 +159,9 @@ def test_references_follow_the_settings(config: dict) -> None:
     )
     assert card.seconds("adapt", lora)[0] == pytest.approx(0.8 * (25 + 500 * 0.045))
     assert card.seconds("adapt", full)[0] == pytest.approx(0.8 * (25 + 800 * 0.070))
+    for others, rows in ((1, 2), (3, 3)):  # beside a cluster's two and two of the class: one at least of each
+        along = card.seconds("adapt", {**full, "companions": ["a"] * others})
+        assert along[0] == pytest.approx(0.8 * (25 + 800 * 0.070 * (4 + rows) / 4)), others
     more = {**full, "recipe": {**full["recipe"], "steps": 1600}}
     assert card.seconds("adapt", more)[1] - card.seconds("adapt", full)[1] == pytest.approx(2.0 * 800 * 0.070)
     slow = rates.Reference("A100", 1, 1000).seconds("adapt", full)

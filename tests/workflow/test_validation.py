@@ -290,6 +290,9 @@ def test_stage_one_can_take_another_data_sets_images(config: dict, schema: dict)
     before = compared.config_hash(whole, "birds", "extra-data")
     whole["datasets"]["birds-world"]["options"]["train"] = 9
     assert compared.config_hash(whole, "birds", "extra-data") != before
+    whole["datasets"]["birds-world"]["options"] |= {"stream": "user", "seed": 7, "distance": 0.4}
+    with pytest.raises(FairgenError, match="birds-world draws with the seed of birds, so that what the"):
+        table.settings(whole, "birds", "pretrain", "erm-extra")
     whole["methods"]["erm-extra"]["pretrain"]["extra"] = "utkface"
     with pytest.raises(
         FairgenError, match=r"methods.erm-extra.pretrain.extra: utkface has other classes than birds"
@@ -865,6 +868,48 @@ def test_a_misspelt_word_hides_no_other_mistake(config: dict, schema: dict) -> N
     }
 
 
+@pytest.mark.parametrize(
+    ("group", "edit", "line"),
+    [
+        (
+            "landbird-land",
+            {"donor": "landbird-land"},
+            "landbird-land.donor: 'landbird-land' may borrow itself",
+        ),
+        (
+            "landbird-land",
+            {"donor": "landbird-water"},
+            "landbird-water.donor: 'landbird-land' may borrow itself, from 'landbird-water', so it might have"
+            " no generator to lend; set donor: null for landbird-land",
+        ),
+    ],
+)
+def test_a_donor_has_generators_of_its_own(
+    config: dict, schema: dict, group: str, edit: dict, line: str
+) -> None:
+    wrong = copy.deepcopy(config)
+    wrong["datasets"]["birds"]["groups"]["landbird-water"]["role"] = "aligned"
+    wrong["datasets"]["birds"]["groups"][group] |= edit
+    with pytest.raises(FairgenError, match=line):
+        validation.validate(wrong, schema)
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        ({"size": 33}, "birds.options.size: 33 is not a multiple of 2"),
+        ({"size": 4}, "birds.options.size: 4 is less than the minimum of 8"),
+        ({"stream": "world"}, "birds.options.shift: drawings of stream: world have no second test set"),
+    ],
+)
+def test_options_that_no_drawing_has_are_refused(
+    config: dict, schema: dict, options: dict, line: str
+) -> None:
+    wrong = method_chain.merged(config, {"datasets": {"birds": {"options": options}}})
+    with pytest.raises(FairgenError, match=line):
+        validation.validate(wrong, schema)
+
+
 def test_mistakes_in_data_sets_that_are_not_asked_for_stop_nothing(config: dict, schema: dict) -> None:
     wrong = copy.deepcopy(config)
     wrong["datasets"]["celeba"]["groups"]["blond-male"]["donor"] = "nobody"
@@ -998,13 +1043,13 @@ def test_stage_one_never_takes_the_data_sets_own_images(config: dict, schema: di
         (
             ["clustered", "erm"],
             ["natural"],
-            [{"adapt": {"seed": 1}, "seeds": [3, 4]}, {"adapt": {"seed": 2}, "seeds": [4, 5]}],
+            [{"adapt": {"seed": 1}, "seeds": [3, 5, 4]}, {"adapt": {"seed": 2}, "seeds": [4, 6, 7]}],
             "erm with classifier seed 4 is the same run in r2 and r1",
         ),
         (
             ["clustered", "erm"],
             ["natural"],
-            [{"adapt": {"seed": 1}, "seeds": [3, 4]}, {"adapt": {"seed": 2}, "seeds": [5, 6]}],
+            [{"adapt": {"seed": 1}, "seeds": [3, 4, 5]}, {"adapt": {"seed": 2}, "seeds": [6, 7, 8]}],
             None,
         ),
         (["erm"], [0.9], [{"split": {"seed": 1}}, {"split": {"seed": 2}}], None),

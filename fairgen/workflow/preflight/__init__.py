@@ -22,7 +22,7 @@ CHECKS: tuple[Callable[[Case], Iterator[Finding]], ...] = (
     *(process.finetuning, process.drawing),
     *(beside.asked, beside.columns),
     *(prompts.tokens_placed, prompts.told_apart, prompts.lengths),
-    *(plan.quotas, plan.opinions, plan.shares, plan.recipes),
+    *(plan.quotas, plan.opinions, plan.shares, plan.recipes, plan.lending),
 )
 ON_MACHINE: tuple[Callable[[Case], Iterator[Finding]], ...] = (machine.devices, machine.room, machine.disk)
 # artifacts of the whole comparison, by their stems
@@ -60,6 +60,9 @@ def findings(config: Config, targets: list[str], here: bool) -> Iterator[Finding
             yield from one(case)
         questions += [question for question in probes.questions(case) if question not in questions]
     yield from probes.ask(questions)
+    repeated = (target.split("/")[1] for target in targets if target.endswith("/replicates.json"))
+    for dataset in dict.fromkeys(repeated):
+        yield from plan.replicated(config, dataset)
 
 
 def wanted(config: Config, targets: list[str]) -> Iterator[Case]:

@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 from importlib.util import find_spec
 
-from fairgen.workflow.method_chain import ON_ONE_SCALE
+from fairgen.workflow.method_chain import ON_ONE_SCALE, Config
 from fairgen.workflow.preflight.findings import NOTE, Case, Finding
+from fairgen.workflow.replicate_checks import same_drawings
 
 
 def quotas(case: Case) -> Iterator[Finding]:
@@ -68,3 +69,24 @@ def recipes(case: Case) -> Iterator[Finding]:
                 f"config: adapt.{kind}.optimizer: adamw8bit of {methods} on {case.dataset} needs"
                 " bitsandbytes; `pip install bitsandbytes`, or set adamw"
             )
+
+
+def lending(case: Case) -> Iterator[Finding]:
+    """Companions are trained along where generators may be borrowed."""
+    for methods, (adapt,) in case.sharing(case.adapting, "adapt"):
+        if adapt["companions"] and not adapt["borrow_below"]:
+            yield Finding(
+                f"config: adapt.companions: true of {methods} on {case.dataset} changes nothing while no"
+                " generator is borrowed (adapt.borrow_below: 0)",
+                NOTE,
+            )
+
+
+def replicated(config: Config, dataset: str) -> Iterator[Finding]:
+    """Replicates that fairgen draws are tried on test rows of their own."""
+    for one, other in same_drawings(config, dataset):
+        yield Finding(
+            f"config: replicates.{dataset}: {other} draws the same images as {one}, so that both are tried on"
+            f" the same test rows; give it a seed of its own (datasets.{other}.options.seed)",
+            NOTE,
+        )
