@@ -201,14 +201,14 @@ def rates_of(options: Namespace) -> Measured | None:
     return measured.read(options.rates) if options.rates else None
 
 
-def check_device(rates: Measured, path: Path, config: Config, dataset: str) -> None:
-    """Refuse rates of another device than the data set's jobs.
+def check_device(rates: Measured | None, path: Path, config: Config, dataset: str) -> None:
+    """Refuse rates of another device than the data set's jobs, if there are any.
 
     Raises:
         FairgenError: they are.
     """
     gpus = dataset_block(config, dataset)["gpu"]
-    if (rates.device == "gpu") != bool(gpus):
+    if rates and (rates.device == "gpu") != bool(gpus):
         raise FairgenError(
             f"{path}: measured on the {rates.device.upper()}, and jobs of {dataset} compute on the"
             f" {'GPU' if gpus else 'CPU'} (gpu: {gpus}); measure there with benchmarks/rates.py"
@@ -227,6 +227,8 @@ def run(options: Namespace) -> None:
                 f"{target}: give files below results/<data set>, for example results/birds/worst_group.json"
             )
     config, rates = expanded(project.config(options.configfile)), rates_of(options)
+    for target in options.targets:  # before a plan, which may take a minute
+        check_device(rates, options.rates, config, target.parts[1])
     jobs = planned(options.targets, options.configfile, config)
     if not jobs:
         print("Nothing to be done.")
@@ -239,8 +241,7 @@ def run(options: Namespace) -> None:
             [job for job in jobs if job.wildcards["dataset"] == dataset],
         )
         images = images_of(config, dataset, results / "index.parquet" if same else None)
-        if rates:
-            check_device(rates, options.rates, config, dataset)
+        check_device(rates, options.rates, config, dataset)
         reference = Reference(card, dataset_block(config, dataset)["gpu"], images, rates)
         found += costs(own, past(Path("results/benchmarks", dataset), results), same, reference, config)
     draws = sum(job.settings["per_group"] for job in jobs if job.rule == "sample")

@@ -221,7 +221,9 @@ def test_measured_rates_stand_as_they_are(config: dict, tmp_path: Path) -> None:
 def test_rates_that_do_not_fit_are_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
+    """Before anything is planned."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(estimate, "planned", lambda *words: pytest.fail("planned"))
     Path("gpu.json").write_text(json.dumps(MEASURED))
     Path("odd.json").write_text(json.dumps({**MEASURED, "step": 0, "seconds": {"lora": 1}}))
     for words, told in (
