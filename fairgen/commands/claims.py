@@ -50,7 +50,7 @@ def run(options: Namespace) -> None:
     found = judge(runs, options.finetuned, options.ours, options.margin)
     name = " ".join(filter(None, (document["dataset"], document.get("ablation"))))
     count = len(document["replicates"])
-    told = beside(document, runs)
+    told = beside(document, runs, found)
     print("\n".join([f"{name}, {count} whole-chain replicates\n", screen(found), *told]))
     if options.json:
         written = {"claims": [asdict(row) for row in found], "notes": told}

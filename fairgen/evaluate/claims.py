@@ -123,6 +123,9 @@ def notes(document: dict[str, Any], ratios: Iterable[str]) -> list[str]:
     return found + [f"{' and '.join(pair)} have the same test rows" for pair in document.get("same_rows", [])]
 
 
-def beside(document: dict[str, Any], runs: Runs) -> list[str]:
-    """What has to be known beside the claims: the same, and that there is one ratio only."""
-    return notes(document, runs) + ([ONE_RATIO] if len(runs) == 1 else [])
+def beside(document: dict[str, Any], runs: Runs, found: list[Judgement]) -> list[str]:
+    """What has to be known beside the claims that were judged: the same, and that one ratio judges half of
+    the third.
+    """
+    half = len(runs) == 1 and any(row.claim.startswith("3.") for row in found)
+    return notes(document, runs) + ([ONE_RATIO] if half else [])

@@ -109,7 +109,7 @@ def claims(document: dict[str, Any], path: Path) -> Claims:
     except FairgenError as error:
         return Claims(count, [], str(error).removeprefix(f"{path}: "), finetuned, notes=known)
     found = judge(runs, finetuned, OURS, MARGIN)
-    return Claims(count, found, why, finetuned, notes=tuple(beside(document, runs)))
+    return Claims(count, found, why, finetuned, notes=tuple(beside(document, runs, found)))
 
 
 def map_of(documents: list[dict[str, Any]]) -> Map | None:

@@ -1,5 +1,6 @@
 """Claims and map from tables over replicates."""
 
+import json
 from pathlib import Path
 
 from looked_at import table
@@ -53,6 +54,16 @@ def test_the_first_claim_needs_no_clusters(tmp_path: Path) -> None:
     claims = replicated.read([table(tmp_path, "birds", 0.9, few)], "birds")["claims"]
     assert [(one.claim[0], one.verdict) for one in claims.judged] == [("1", "held")]
     assert claims.why == "no clustered among the methods that it compares"
+
+
+def test_what_has_to_be_known_stands_beside_the_claims(tmp_path: Path) -> None:
+    """Also where none can be judged."""
+    for values in (STRONG, {"erm": SAME}):
+        path = table(tmp_path, "birds", 0.9, values)
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"same_rows": [["a", "b"]]}))
+        notes = replicated.read([path], "birds")["claims"].notes
+        assert notes[0] == "a and b have the same test rows"
+        assert len(notes) == (2 if values is STRONG else 1)  # of one ratio, half of the third claim
 
 
 def test_without_replicates_there_is_nothing(tmp_path: Path) -> None:

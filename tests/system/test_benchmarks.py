@@ -299,6 +299,7 @@ def test_a_studys_tables_pair_replicates_and_judge_the_claims(
     study.main()
     told = capsys.readouterr().out
     assert "finetuned: lora\n" in told  # which judges the first claim alone
+    assert "one bias ratio" not in told
     assert "not judged are the others: no clustered among the methods" in told
     assert "toy and toy-1 have the same test rows" in told
     assert "group waterbird-land: no test image" in told
