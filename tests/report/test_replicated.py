@@ -58,10 +58,10 @@ def test_the_first_claim_needs_no_clusters(tmp_path: Path) -> None:
 
 def test_what_has_to_be_known_stands_beside_the_claims(tmp_path: Path) -> None:
     """Also where none can be judged."""
-    for values in (STRONG, {"erm": SAME}):
-        path = table(tmp_path, "birds", 0.9, values)
+    for name, values in (("birds", STRONG), ("plain", {"erm": SAME})):
+        path = table(tmp_path, name, 0.9, values)
         path.write_text(json.dumps(json.loads(path.read_text()) | {"same_rows": [["a", "b"]]}))
-        notes = replicated.read([path], "birds")["claims"].notes
+        notes = replicated.read([path], name)["claims"].notes
         assert notes[0] == "a and b have the same test rows"
         assert len(notes) == (2 if values is STRONG else 1)  # of one ratio, half of the third claim
 
