@@ -55,11 +55,15 @@ def prompts(job: Job, others: list[str]) -> Config:
 
 
 def companions(job: Job) -> list[str]:
-    """The other aligned groups, for a group whose generators may be borrowed."""
-    lends = job.group in each(job.groups, "donor").values()
-    if not lends or not method_chain.may_borrow(job.config, job.dataset, job.trained):
-        return []
-    return [name for name, group in job.groups.items() if group["role"] == "aligned" and name != job.group]
+    """The other aligned groups, for a group whose generators may be borrowed, and for a conflicting one,
+    which has few images of its own.
+    """
+    lends = (
+        method_chain.may_borrow(job.config, job.dataset, job.trained)
+        and job.group in each(job.groups, "donor").values()
+    )
+    aligned = [name for name, group in job.groups.items() if group["role"] == "aligned"]
+    return [name for name in aligned if name != job.group] if lends or job.group not in aligned else []
 
 
 def sample(job: Job) -> Config:

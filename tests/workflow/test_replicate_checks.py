@@ -59,12 +59,3 @@ def test_the_same_drawings_are_noted(
     )
     preflight.check(expanded(study), ["results/birds/worst_group.json"])
     assert "draws the same" not in capsys.readouterr().err
-
-
-def test_companions_without_borrowers_are_noted(config: dict) -> None:
-    case = preflight.Case(merged(config, {"adapt": {"companions": True}}), "birds", ("lora",))
-    assert list(plan.lending(case)) == []
-    never = merged(config, {"adapt": {"companions": True, "borrow_below": 0}})
-    (found,) = plan.lending(preflight.Case(never, "birds", ("lora",)))
-    assert found.kind == "note"
-    assert found.text.startswith("config: adapt.companions: true of lora on birds changes nothing")

@@ -22,7 +22,7 @@ CHECKS: tuple[Callable[[Case], Iterator[Finding]], ...] = (
     *(process.finetuning, process.drawing),
     *(beside.asked, beside.columns),
     *(prompts.tokens_placed, prompts.told_apart, prompts.lengths),
-    *(plan.quotas, plan.opinions, plan.shares, plan.recipes, plan.lending),
+    *(plan.quotas, plan.opinions, plan.shares, plan.recipes),
 )
 ON_MACHINE: tuple[Callable[[Case], Iterator[Finding]], ...] = (machine.devices, machine.room, machine.disk)
 # artifacts of the whole comparison, by their stems

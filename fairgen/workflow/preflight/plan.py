@@ -71,17 +71,6 @@ def recipes(case: Case) -> Iterator[Finding]:
             )
 
 
-def lending(case: Case) -> Iterator[Finding]:
-    """Companions are trained along where generators may be borrowed."""
-    for methods, (adapt,) in case.sharing(case.adapting, "adapt"):
-        if adapt["companions"] and not adapt["borrow_below"]:
-            yield Finding(
-                f"config: adapt.companions: true of {methods} on {case.dataset} changes nothing while no"
-                " generator is borrowed (adapt.borrow_below: 0)",
-                NOTE,
-            )
-
-
 def replicated(config: Config, dataset: str) -> Iterator[Finding]:
     """Replicates that fairgen draws are tried on test rows of their own."""
     for one, other in same_drawings(config, dataset):
