@@ -207,8 +207,10 @@ def check_device(rates: Measured | None, path: Path, config: Config, dataset: st
     Raises:
         FairgenError: they are.
     """
+    if not rates:
+        return
     gpus = dataset_block(config, dataset)["gpu"]
-    if rates and (rates.device == "gpu") != bool(gpus):
+    if (rates.device == "gpu") != bool(gpus):
         raise FairgenError(
             f"{path}: measured on the {rates.device.upper()}, and jobs of {dataset} compute on the"
             f" {'GPU' if gpus else 'CPU'} (gpu: {gpus}); measure there with benchmarks/rates.py"
