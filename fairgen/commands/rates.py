@@ -19,6 +19,7 @@ from fairgen.commands.amounts import Amount, plus, times
 from fairgen.commands.cards import SPREAD, speed
 from fairgen.commands.measured import Measured
 from fairgen.core import safetensors_header
+from fairgen.generate.recipe import rows_each
 from fairgen.models.checkpoints import locate
 from fairgen.models.lora import LORA_TARGETS
 from fairgen.models.pipelines import guess
@@ -239,7 +240,7 @@ class Reference:
         recipe = s["recipe"]
         of_class = recipe["prior_batch"] if recipe["prior_weight"] else 0
         others = len(s.get("companions", []))
-        of_others = others * max(1, recipe["batch"] // max(1, others))
+        of_others = others * rows_each(recipe["batch"], others) if others else 0
         rows = recipe["steps"] * recipe["accumulate"] * (recipe["batch"] + of_class + of_others)
         slower = (1.4 if recipe["gradient_checkpointing"] else 1) * (1.5 if recipe["text_lr"] else 1)
         found = plus(

@@ -7,7 +7,6 @@ from typing import Any
 
 from fairgen.core import schemas
 from fairgen.core.errors import FairgenError
-from fairgen.evaluate import consistency
 
 SCHEMA_VERSION = 3  # of worst_group.json
 REPLICATES_VERSION = 1  # of replicates.json
@@ -88,6 +87,8 @@ def load(path: Path, kind: str = "worst_group") -> dict[str, Any]:
         FairgenError: there is no such file, it is no result, one of another schema version, or it contradicts
             itself.
     """
+    from fairgen.evaluate import consistency  # its scipy is only for who reads a result
+
     try:
         document = json.loads(path.read_text())
     except OSError as error:

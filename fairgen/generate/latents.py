@@ -12,7 +12,7 @@ import torch
 from fairgen.core import crops
 from fairgen.core.batches import Batches
 from fairgen.generate.captions import Captions
-from fairgen.generate.recipe import Recipe
+from fairgen.generate.recipe import Recipe, rows_each
 from fairgen.models import autoencoder
 from fairgen.models.conditioning import Conditioning, joined
 
@@ -94,7 +94,7 @@ def batch_sizes(recipe: Recipe, priors: int, companions: int = 0) -> tuple[list[
     """
 
     def shared(rows: int, weight: float, sets: int) -> list[tuple[int, float]]:
-        return [(max(1, rows // sets), weight / sets)] * sets if sets else []
+        return [(rows_each(rows, sets), weight / sets)] * sets if sets else []
 
     parts = [
         (recipe.batch, 1.0),

@@ -32,6 +32,11 @@ class Recipe:
     targets: tuple[str, ...] = ()  # names of the layers with LoRA; none: those that are usual for the base
 
 
+def rows_each(rows: int, sets: int) -> int:
+    """Rows that a batch takes of each of some sets that share `rows`: one at least."""
+    return max(1, rows // sets)
+
+
 @dataclass(frozen=True)
 class Adapt:
     """The base, the rare token, the kind of adapter with its recipe, and the prompts of the groups."""

@@ -117,18 +117,6 @@ def origin(config: Config, dataset: str) -> dict[str, Any]:
     return found
 
 
-def same_drawings(config: Config, name: str) -> list[tuple[str, str]]:
-    """The replicates of a data set that draw the same images as one before them, after that one."""
-    first: dict[str, str] = {}
-    found = []
-    for other in compared.replicates(config, name):
-        options = dataset_block(config, other)["options"]
-        if dataset_block(config, other)["format"] == "birds":
-            known = first.setdefault(canonical(options), other)
-            found += [(known, other)] if known != other else []
-    return found
-
-
 def stages_of(config: Config, dataset: str, method: str) -> list[str]:
     """The stages of a method that may depend on its settings and can change its result."""
     stages = ["finetune"]

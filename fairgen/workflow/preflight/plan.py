@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from importlib.util import find_spec
 
-from fairgen.workflow.method_chain import ON_ONE_SCALE, Config
+from fairgen.workflow.compared import replicates
+from fairgen.workflow.method_chain import ON_ONE_SCALE, Config, dataset_block
 from fairgen.workflow.preflight.findings import NOTE, Case, Finding
-from fairgen.workflow.replicate_checks import same_drawings
+from fairgen.workflow.stage_settings import drawn_alike
 
 
 def quotas(case: Case) -> Iterator[Finding]:
@@ -73,9 +74,13 @@ def recipes(case: Case) -> Iterator[Finding]:
 
 def replicated(config: Config, dataset: str) -> Iterator[Finding]:
     """Replicates that fairgen draws are tried on test rows of their own."""
-    for one, other in same_drawings(config, dataset):
-        yield Finding(
-            f"config: replicates.{dataset}: {other} draws the same images as {one}, so that both are tried on"
-            f" the same test rows; give it a seed of its own (datasets.{other}.options.seed)",
-            NOTE,
-        )
+    names = replicates(config, dataset)
+    for number, other in enumerate(names):
+        own = dataset_block(config, other)
+        alike = (name for name in names[:number] if drawn_alike(dataset_block(config, name), own))
+        if one := next(alike, None):
+            yield Finding(
+                f"config: replicates.{dataset}: {other} draws the same images as {one}, so that both are"
+                f" tried on the same test rows; give it a seed of its own (datasets.{other}.options.seed)",
+                NOTE,
+            )
