@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from fairgen.core import lineage
+from fairgen.core import records
 from fairgen.models import adapter_facts, adapters
 from fairgen.monitor import curves as of_training
 
@@ -48,7 +48,7 @@ def curves(artifact: Path) -> pd.DataFrame | None:
     Raises:
         FairgenError: they are damaged.
     """
-    record = lineage.read(artifact)
+    record = records.read(artifact)
     found = of_training.read(artifact, record["hash"]) if record else None
     if found is None:
         return None

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from fairgen.core import lineage, schemas
+from fairgen.core import records, schemas
 from fairgen.core.errors import FairgenError
 
 RECORD = {"type": "object", "properties": {key: {"type": "string"} for key in ("hash", "sources", "data")}}
@@ -16,7 +16,7 @@ def check_record(file: Path, document: dict[str, Any]) -> None:
     Raises:
         FairgenError: it is not.
     """
-    if wrong := schemas.problems(document.get(lineage.KEY, {}), RECORD, f"{file}: {lineage.KEY}"):
+    if wrong := schemas.problems(document.get(records.KEY, {}), RECORD, f"{file}: {records.KEY}"):
         raise FairgenError(f"{wrong[0]}: the file was changed; make it again")
 
 
@@ -32,4 +32,4 @@ def contents(file: Path) -> dict[str, Any]:
             raise ValueError("no block of keys")
     except ValueError as error:
         raise FairgenError(f"{file} is damaged ({error}); call snakemake again") from error
-    return {key: value for key, value in found.items() if key != lineage.KEY}
+    return {key: value for key, value in found.items() if key != records.KEY}

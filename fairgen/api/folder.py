@@ -18,7 +18,7 @@ from fairgen.api.adapter import Adapter
 from fairgen.api.documents import check_record, contents
 from fairgen.api.result import Result
 from fairgen.api.selection import Selection
-from fairgen.core import lineage, parquet
+from fairgen.core import parquet, records
 from fairgen.core.belonging import Belonging
 from fairgen.core.errors import FairgenError
 from fairgen.evaluate import claims, results
@@ -112,7 +112,7 @@ class Results:
 
     @cached_property
     def _belonging(self) -> Belonging:
-        record = self.result.document.get(lineage.KEY, {})
+        record = self.result.document.get(records.KEY, {})
         return Belonging(self.path / TABLE, record, self.strict, TAKEN)
 
     def _known(self, path: Path) -> Path:

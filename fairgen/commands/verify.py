@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fairgen.core import lineage
+from fairgen.core import records
 from fairgen.core.errors import FairgenError, shortened
 from fairgen.core.workfolder import differences
 from fairgen.workflow import ancestry, config_file, project
@@ -109,7 +109,7 @@ def value(settings: Any, dotted: str) -> str:
     return shortened(json.dumps(settings, ensure_ascii=False), SHORT)
 
 
-def own_difference(found: lineage.Record, made: "Made") -> tuple[str, ...]:
+def own_difference(found: records.Record, made: "Made") -> tuple[str, ...]:
     """What of an artifact's own settings and code differs from the present ones."""
     if "settings" not in found:
         return ()
@@ -122,9 +122,9 @@ def own_difference(found: lineage.Record, made: "Made") -> tuple[str, ...]:
 def difference(path: str, made: "Made") -> tuple[str, ...] | None:
     """What differs in an artifact; None if it is what the workflow means."""
     known = Path(path)
-    if known.suffix not in lineage.READERS or not known.exists():
+    if known.suffix not in records.READERS or not known.exists():
         return None
-    found = lineage.read(known)
+    found = records.read(known)
     if not found:
         return (NO_RECORD,)
     return None if found["hash"] == made.hash else own_difference(found, made)
@@ -136,8 +136,8 @@ def states(there: list[tuple[str, "Made"]]) -> Iterator[Finding]:
     """
     first: dict[str, tuple[str, str]] = {}
     for path, made in there:
-        found = lineage.read(Path(path)) if Path(path).suffix in lineage.READERS else None
-        for name, digest in lineage.data_of(found).items():
+        found = records.read(Path(path)) if Path(path).suffix in records.READERS else None
+        for name, digest in records.data_of(found).items():
             wanted, source = first.setdefault(name, (digest, path))
             if wanted != digest:
                 yield Finding(path, made.rule, (f"other files of data set {name} than {source} has seen",))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from fairgen.core import lineage
+from fairgen.core import records
 from fairgen.core.errors import FairgenError
 
 
@@ -23,19 +23,19 @@ class Belonging:
     """
 
     table: Path
-    record: lineage.Record
+    record: records.Record
     strict: bool = True
     otherwise: str = ""
 
     @cached_property
     def sources(self) -> frozenset[str] | None:
         """Lineages of all that it was made from, and its own; None where it does not say."""
-        found = lineage.sources_of(self.record)
+        found = records.sources_of(self.record)
         return None if found is None else found | {str(self.record.get("hash"))}
 
     def knows(self, path: Path) -> bool:
         """Whether it was made from a file, or does not say from what."""
-        return self.sources is None or (lineage.read(path) or {}).get("hash") in self.sources
+        return self.sources is None or (records.read(path) or {}).get("hash") in self.sources
 
     def known(self, path: Path) -> Path:
         """A file that it was made from.
@@ -57,14 +57,14 @@ class Belonging:
             FairgenError: it is not there, or was made from another.
         """
         found, wanted = there(path), there(source) if source else self.record
-        if self.sources is not None and wanted.get("hash") not in (lineage.sources_of(found) or ()):
+        if self.sources is not None and wanted.get("hash") not in (records.sources_of(found) or ()):
             self._say(path, f"was not made from {source or self.table}")
         else:
             self._same_data(path, found, wanted, source or self.table)
         return path
 
-    def _same_data(self, path: Path, found: lineage.Record, wanted: lineage.Record, other: Path) -> None:
-        if differ := lineage.other_data(found, wanted):
+    def _same_data(self, path: Path, found: records.Record, wanted: records.Record, other: Path) -> None:
+        if differ := records.other_data(found, wanted):
             self._tell(
                 f"{path} and {other} were made from different states of the data set {differ[0]}, whose files"
                 " have changed between them; a run makes anew what is behind"
@@ -82,7 +82,7 @@ class Belonging:
         warnings.warn(text, stacklevel=5)
 
 
-def there(path: Path) -> lineage.Record:
+def there(path: Path) -> records.Record:
     """What a file records; nothing where it cannot be read.
 
     Raises:
@@ -90,4 +90,4 @@ def there(path: Path) -> lineage.Record:
     """
     if not path.exists():
         raise FairgenError(f"{path} is not there; make it, or copy the whole folder of results")
-    return lineage.read(path) or {}
+    return records.read(path) or {}

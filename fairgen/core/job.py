@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias, get_type_hints
 
-from fairgen.core import callback, devices, joblog, lineage
+from fairgen.core import callback, devices, joblog, lineage, records
 from fairgen.core.joblog import log, log_failure, one_line, open_log, ready, warn
 from fairgen.core.settings import read
 from fairgen.core.workfolder import WorkFolder, place
@@ -215,7 +215,7 @@ class Job:
     def there(self) -> bool:
         """Whether its outputs are in their places, as this job would make them."""
         wanted = self.options.lineage.get("hash", "")
-        recorded = ((lineage.read(path) or {}).get("hash", "") for path in self.finals.values())
+        recorded = ((records.read(path) or {}).get("hash", "") for path in self.finals.values())
         return all(path.exists() for path in self.finals.values()) and set(recorded) == {wanted}
 
 

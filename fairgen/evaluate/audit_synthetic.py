@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from fairgen.core import job, lineage
+from fairgen.core import job, lineage, records
 from fairgen.core.html import render
 from fairgen.core.markdown import clean, table
 from fairgen.evaluate import data_card
@@ -81,7 +81,7 @@ def page(dataset: str, audits: list[dict[str, Any]]) -> str:
 def work(settings: AuditSynthetic, files: Files) -> None:
     """Gather the audits."""
     audits = [
-        {k: v for k, v in json.loads(path.read_text()).items() if k != lineage.KEY} for path in files.audits
+        {k: v for k, v in json.loads(path.read_text()).items() if k != records.KEY} for path in files.audits
     ]
     document: dict[str, Any] = {"schema_version": SCHEMA_VERSION, "dataset": settings.dataset, "results": {}}
     for audit in audits:

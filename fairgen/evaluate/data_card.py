@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fairgen import __version__
-from fairgen.core import lineage, parquet
+from fairgen.core import parquet, records
 from fairgen.core.markdown import clean, table
 
 COLUMNS = ["prompt", "negative_prompt", "steps", "guidance", "base", "adapter_hash"]
@@ -41,7 +41,7 @@ def generator_row(path: Path) -> dict[str, str]:
 
 def solver_of(path: Path) -> dict[str, Any]:
     """The settings that a group's images were drawn with, as far as the file records them."""
-    settings = (lineage.read(path) or {}).get("settings") or {}
+    settings = (records.read(path) or {}).get("settings") or {}
     return settings.get("solver") or {}
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fairgen.core import job, lineage, schemas
+from fairgen.core import job, lineage, records, schemas
 from fairgen.evaluate import intervals, results
 
 
@@ -78,7 +78,7 @@ def same_rows(tables: dict[str, Path]) -> list[tuple[str, str]]:
     first: dict[str, str] = {}
     found = []
     for name, path in tables.items():
-        digest = lineage.data_of(lineage.read(path)).get(name)
+        digest = records.data_of(records.read(path)).get(name)
         if digest and (known := first.setdefault(digest, name)) != name:
             found.append((known, name))
     return found

@@ -11,7 +11,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from fairgen.core import job, lineage
+from fairgen.core import job, lineage, records
 from fairgen.evaluate.comparison import WorstGroup, compare, table_rows, terminal_table
 
 
@@ -33,7 +33,7 @@ def work(settings: WorstGroup, files: Files) -> None:
         writer.writeheader()
         writer.writerows(rows)
     digest = hashlib.sha256(Path(files.csv).read_bytes()).hexdigest()
-    lineage.write_json(files.table, {**document, lineage.BESIDE: digest})
+    lineage.write_json(files.table, {**document, records.BESIDE: digest})
     print(terminal_table(document))
 
 

@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 import pyarrow as pa
 
-from fairgen.core import images, job, lineage, parquet
+from fairgen.core import images, job, parquet, records
 from fairgen.core.ahead import ahead
 from fairgen.generate.prompts import plain_prompt
 from fairgen.models import scorer
@@ -46,6 +46,6 @@ def score(settings: Score, files: Files, key: str) -> None:
             .append_column("file", file)
             .replace_schema_metadata()
         )
-    made = {str(path): (lineage.read(path) or {}).get("hash", "") for path in files.samples}
+    made = {str(path): (records.read(path) or {}).get("hash", "") for path in files.samples}
     facts = {"groups": groups, "scale": model.scale, "model": settings.model, "samples": made}
     parquet.write(files.scores, pa.concat_tables(parts), facts)

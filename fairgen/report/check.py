@@ -9,7 +9,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from fairgen.core import job, lineage, parquet
+from fairgen.core import job, lineage, parquet, records
 from fairgen.report.check_page import Check, page, prompt_lengths
 
 
@@ -30,7 +30,7 @@ def work(settings: Check, files: Files) -> None:
         str(ratio): parquet.facts(path) for ratio, path in zip(settings.ratios, files.splits, strict=True)
     }
     text = page(settings, splits, prompts, problems, json.loads(Path(files.facts).read_text()))
-    lineage.write_text(files.page, text + "\n" + lineage.without(Path(files.audit).read_text()))
+    lineage.write_text(files.page, text + "\n" + records.without(Path(files.audit).read_text()))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fairgen.core import lineage
+from fairgen.core import records
 from fairgen.core.settings import canonical
 
 # rules whose files have a folder
@@ -81,7 +81,7 @@ def rule_of(path: Path) -> str:
 
 def settings_of(artifact: Path) -> dict[str, Any] | None:
     """The settings that an artifact was made with; None if it does not say."""
-    return (lineage.read(artifact) or {}).get("settings")
+    return (records.read(artifact) or {}).get("settings")
 
 
 def past(benchmarks: Path, results: Path) -> dict[str, list[Past]]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fairgen.core import job, lineage
+from fairgen.core import job, lineage, records
 from fairgen.core.html import Picture, render
 from fairgen.core.markdown import clean, table
 from fairgen.evaluate import results
@@ -76,7 +76,7 @@ def work(settings: Pages, files: Files) -> None:
         files.cover, render(front, f"{settings.dataset}: what was compared, and what came out")
     )
     lineage.write_text(files.result, render(result_page(document), f"Result on {settings.dataset}"))
-    audit = lineage.without(Path(files.markdown).read_text())
+    audit = records.without(Path(files.markdown).read_text())
     lineage.write_text(files.audit, render(audit, f"Audit of {settings.dataset}"))
     for place, picture, title in (
         (files.clusters, files.map, "Clusters"),

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fairgen.core import job, lineage
+from fairgen.core import job, records
 from fairgen.core.errors import FairgenError
 from fairgen.monitor import curves
 from fairgen.report.charts import Series
@@ -112,7 +112,7 @@ def runs(
     patterns += [f"seed-{seed}/model.safetensors" for seed in sorted(seeds)]
     for pattern in patterns:
         for artifact in sorted(path for path in folder.glob(pattern) if curves.beside(path).is_file()):
-            own = (lineage.read(artifact) or {}).get("hash", "")
+            own = (records.read(artifact) or {}).get("hash", "")
             if made_from is None or own in made_from:
                 place = str(artifact.relative_to(folder).with_suffix(""))
                 yield from ((place, run) for run in whole_runs(artifact, own))

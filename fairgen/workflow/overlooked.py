@@ -7,11 +7,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from fairgen.core import lineage
+from fairgen.core import records
 from fairgen.workflow.ancestry import Ancestry
 
 INDEX = "index.parquet"  # what was read of the user's files
-Reader = Callable[[Any], lineage.Record | None]
+Reader = Callable[[Any], records.Record | None]
 
 
 def make_again(known: Ancestry) -> None:
@@ -35,7 +35,7 @@ def _watching(check: Callable[[Any], Any], known: Ancestry) -> Callable[[Any], A
         await check(dag)
         if dag.workflow.is_main_process:
             _force(dag, [path async for path in unmade(dag)], "the last attempt failed or was cut short")
-            read = cache(lambda path: lineage.read(Path(path)))
+            read = cache(lambda path: records.read(Path(path)))
             found = [path async for path in foreign(dag, known, read)]
             _force(dag, found, "of another config or code, or damaged")
             found = [path async for path in behind(dag, read)]
@@ -71,24 +71,24 @@ async def foreign(dag: Any, known: Ancestry, read: Reader) -> Any:
         if job.rule in known.stages.values() and not seen:
             wanted = known.made(job.rule, job.wildcards_dict).hash
             for path in job.output:
-                readable = Path(path).suffix in lineage.READERS and await path.exists()
+                readable = Path(path).suffix in records.READERS and await path.exists()
                 if readable and (read(path) or {}).get("hash") != wanted:
                     yield path
 
 
 async def behind(dag: Any, read: Reader) -> Any:
     """Yield outputs that come of another state of a data set than its index, which was made anew alone."""
-    records = {}
+    known = {}
     for job in dag.jobs:
         for path in job.output:
-            if Path(path).suffix in lineage.READERS and await path.exists():
-                records[path] = read(path)
+            if Path(path).suffix in records.READERS and await path.exists():
+                known[path] = read(path)
     current: dict[str, str] = {}
-    for path, record in records.items():
+    for path, record in known.items():
         if Path(path).name == INDEX:
-            current |= lineage.data_of(record)
-    for path, record in records.items():
-        if any(current.get(name, digest) != digest for name, digest in lineage.data_of(record).items()):
+            current |= records.data_of(record)
+    for path, record in known.items():
+        if any(current.get(name, digest) != digest for name, digest in records.data_of(record).items()):
             yield path
 
 
@@ -98,16 +98,16 @@ async def unmade(dag: Any) -> Any:
     A user may delete an intermediate file to save space: then its record is older than its consumers, and it
     is not missed.
     """
-    records = dag.workflow.persistence
+    persistence = dag.workflow.persistence
     for job in dag.jobs:
         lost = [path for path in job.output if not await path.exists()]
-        if lost and (_begun(records, lost) or _later(records, lost, consumers(dag, job))):
+        if lost and (_begun(persistence, lost) or _later(persistence, lost, consumers(dag, job))):
             for path in lost:
                 yield path
 
 
-def _begun(records: Any, paths: list[Any]) -> bool:
-    return bool(records._filter_incomplete_keys([records._get_key(path) for path in paths]))
+def _begun(persistence: Any, paths: list[Any]) -> bool:
+    return bool(persistence._filter_incomplete_keys([persistence._get_key(path) for path in paths]))
 
 
 def consumers(dag: Any, job: Any) -> Iterable[Any]:
@@ -115,7 +115,8 @@ def consumers(dag: Any, job: Any) -> Iterable[Any]:
     return [path for other in dag.depending[job] for path in other.output]
 
 
-def _later(records: Any, paths: list[Any], consumers: Iterable[Any]) -> bool:
-    ends = [found.endtime for path in paths if (found := records.metadata(path)) and found.endtime]
-    starts = [found.starttime for path in consumers if (found := records.metadata(path)) and found.starttime]
+def _later(persistence: Any, paths: list[Any], consumers: Iterable[Any]) -> bool:
+    made, used = (list(filter(None, map(persistence.metadata, some))) for some in (paths, consumers))
+    ends = [record.endtime for record in made if record.endtime]
+    starts = [record.starttime for record in used if record.starttime]
     return bool(ends and starts) and max(ends) > min(starts)

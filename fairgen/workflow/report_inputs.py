@@ -5,7 +5,7 @@ clusters, its own assets, and what is there of replicates.
 from pathlib import Path
 from typing import Any
 
-from fairgen.core import lineage
+from fairgen.core import records
 from fairgen.workflow import compared
 from fairgen.workflow.ancestry import Ancestry
 from fairgen.workflow.artifacts import Paths, named
@@ -59,7 +59,7 @@ class ReportInputs:
         return [path for path in files if path in self.targets or self._is_present(path)]
 
     def _is_present(self, path: str) -> bool:
-        found = lineage.read(Path(path))
+        found = records.read(Path(path))
         made = self.lineages.of(path) if found else None
         return bool(found and made and made.hash == found["hash"])
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from commands import command
 
-from fairgen.core import job, lineage, parquet
+from fairgen.core import job, lineage, parquet, records
 from fairgen.core.fingerprint import SEEN, fingerprint, sources
 from fairgen.core.settings import canonical
 from fairgen.core.workfolder import WorkFolder
@@ -95,7 +95,7 @@ def test_an_edit_of_other_stages_or_of_comments_stops_no_job(tmp_path: Path) -> 
     ):
         done = of_split(tmp_path, code, seen)
         assert done.returncode == 0, done.stderr
-        assert lineage.read(tmp_path / "split.parquet")["code"] == code
+        assert records.read(tmp_path / "split.parquet")["code"] == code
 
 
 def test_code_edited_while_a_job_runs_spoils_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ import pytest
 import torch
 from workflows import TINY, Workflow, copy_workflow, planned
 
-from fairgen.core import job, lineage, parquet
+from fairgen.core import job, lineage, parquet, records
 from fairgen.core.errors import FairgenError
 from fairgen.evaluate import plots
 from fairgen.models import adapters, classifier
@@ -56,7 +56,7 @@ def write_all(folder: Path) -> dict[str, Path]:
     classifier.save(files["full.safetensors"], network, {"gradient_steps": 1})
     files["a.csv"].write_text("figure\n1.5\n")
     digest = hashlib.sha256(files["a.csv"].read_bytes()).hexdigest()
-    lineage.write_json(files["a.json"], {"figure": 1.5, lineage.BESIDE: digest})
+    lineage.write_json(files["a.json"], {"figure": 1.5, records.BESIDE: digest})
     lineage.write_text(files["a.md"], "# page\n\n<!-- lineage 77 -->\nmore\n")
     lineage.write_text(files["a.html"], "<p>é</p>\n")
     plots.save(plt.figure(figsize=(1, 1)), files["a.png"])
@@ -65,9 +65,9 @@ def write_all(folder: Path) -> dict[str, Path]:
 
 def test_every_kind_of_artifact_records_its_lineage(tmp_path: Path, begun: None) -> None:
     files = write_all(tmp_path)
-    assert {path.suffix for path in files.values()} == lineage.READERS.keys()
+    assert {path.suffix for path in files.values()} == records.READERS.keys()
     for path in files.values():
-        found = lineage.read(path)
+        found = records.read(path)
         assert found["hash"] == "00ff", path
         if path.suffix in (".parquet", ".safetensors", ".json"):
             assert (found["stage"], found["code"], found["settings"]) == ("toy", "c0de", {"steps": 3}), path
@@ -75,7 +75,7 @@ def test_every_kind_of_artifact_records_its_lineage(tmp_path: Path, begun: None)
     lineage.check_outputs(list(files.values()))
     assert parquet.facts(files["table.parquet"]) == {"counts": 1}
     assert adapters.read_facts(files["empty.safetensors"]) == {"images": 0}
-    assert lineage.without(files["a.md"].read_text()) == "# page\n\n<!-- lineage 77 -->\nmore\n"
+    assert records.without(files["a.md"].read_text()) == "# page\n\n<!-- lineage 77 -->\nmore\n"
 
 
 def test_the_same_content_has_the_same_bytes(tmp_path: Path, begun: None) -> None:
@@ -85,7 +85,7 @@ def test_the_same_content_has_the_same_bytes(tmp_path: Path, begun: None) -> Non
 
 
 def test_without_a_lineage_nothing_is_recorded(tmp_path: Path) -> None:
-    assert [lineage.read(path) for path in write_all(tmp_path).values()] == [None] * 10
+    assert [records.read(path) for path in write_all(tmp_path).values()] == [None] * 10
 
 
 def test_damaged_files_record_nothing(tmp_path: Path, begun: None) -> None:
@@ -94,7 +94,7 @@ def test_damaged_files_record_nothing(tmp_path: Path, begun: None) -> None:
         short = [whole[:-3], whole + b"x"] if path.suffix in (".safetensors", ".csv") else []
         for damaged in (*short, whole[:20], b"text of another program\n" * 9, b""):
             path.write_bytes(damaged)
-            assert lineage.read(path) is None, path
+            assert records.read(path) is None, path
 
 
 def test_an_output_without_its_lineage_is_noticed(tmp_path: Path, begun: None) -> None:
@@ -130,9 +130,9 @@ def test_inputs_of_two_states_of_a_data_set_are_refused(tmp_path: Path, begun: N
         parquet.write(made[name], {"id": [1]})
     lineage.begin({**GIVEN, "inputs": {"of": ["0123"] * 3}}, "toy", {})
     lineage.check_inputs({"of": [made["index"], made["same"], made["other"]]})
-    assert lineage.data_of(lineage.current.record()).keys() == {"birds", "more"}
+    assert records.data_of(lineage.current.record()).keys() == {"birds", "more"}
     for path in write_all(tmp_path).values():  # also as the hash alone
-        assert lineage.data_of(lineage.read(path)) == lineage.data_of(lineage.current.record()), path
+        assert records.data_of(records.read(path)) == records.data_of(lineage.current.record()), path
     lineage.begin({**GIVEN, "inputs": {"of": ["0123"] * 2}}, "toy", {})
     with pytest.raises(FairgenError, match=r"different states of the data set birds.* --forcerun index"):
         lineage.check_inputs({"of": [made["index"], made["changed"]]})
@@ -146,12 +146,12 @@ def test_an_artifact_records_all_that_it_comes_from(tmp_path: Path, begun: None)
     lineage.begin({**GIVEN, "hash": "4567", "inputs": {"index": ["0123"]}}, "toy", {})
     lineage.check_inputs({"index": [index]})
     lineage.write_json(split, {})
-    assert lineage.read(split)["sources"] == "0123"
+    assert records.read(split)["sources"] == "0123"
     lineage.begin({**GIVEN, "inputs": {"index": ["0123"], "split": ["4567"]}}, "toy", {})
     lineage.check_inputs({"index": [index], "split": [split], "model": [tmp_path / "of no rule.bin"]})
     for path in write_all(tmp_path).values():
         if path.suffix in (".parquet", ".safetensors", ".json"):
-            assert lineage.read(path)["sources"] == "0123 4567", path
+            assert records.read(path)["sources"] == "0123 4567", path
 
 
 def test_artifacts_have_the_permissions_of_other_files(tmp_path: Path, begun: None) -> None:
@@ -228,7 +228,7 @@ def test_an_index_of_changed_files_leaves_behind_what_was_made_before(edited: Wo
     table = parquet.read(path)
     record = json.loads(table.schema.metadata[b"lineage"])
     assert (
-        record["data"].startswith("birds=") and lineage.read(edited.folder / SPLIT)["data"] == record["data"]
+        record["data"].startswith("birds=") and records.read(edited.folder / SPLIT)["data"] == record["data"]
     )
     record["data"] = "birds=0dd"
     metadata = {**table.schema.metadata, b"lineage": json.dumps(record).encode()}

@@ -12,7 +12,7 @@ import numpy as np
 from pictures import photo
 from workflows import PROJECT, result
 
-from fairgen.core import images, lineage, parquet, safetensors_file
+from fairgen.core import images, parquet, records, safetensors_file
 from fairgen.evaluate import replication
 from fairgen.generate.sample import FIELDS
 from fairgen.monitor import curves
@@ -94,7 +94,7 @@ def write_curves(
     for step, value in enumerate(values, 1):
         curves.add(run, step, value, None, 0.1)
         run["looks"] += [{"step": step, figure: value}] if figure else []
-    own = (lineage.read(artifact) or {}).get("hash", "")
+    own = (records.read(artifact) or {}).get("hash", "")
     curves.write(curves.beside(artifact), {"lineage": own, "runs": [curves.told(run)]})
 
 

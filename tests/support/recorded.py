@@ -11,7 +11,7 @@ from audited import write_samples
 from pictures import photo
 from workflows import PROJECT, result
 
-from fairgen.core import lineage, parquet
+from fairgen.core import lineage, parquet, records
 from fairgen.evaluate.results import METRICS
 from fairgen.models import adapters
 from fairgen.workflow import compared, expansion
@@ -39,7 +39,7 @@ def job(hash: str, *parents: Path) -> Iterator[None]:
     given = {
         "hash": hash,
         "code": "c0de",
-        "inputs": {"of": [(lineage.read(p) or {})["hash"] for p in parents]},
+        "inputs": {"of": [(records.read(p) or {})["hash"] for p in parents]},
     }
     lineage.begin(given, "toy", {})
     lineage.check_inputs({"of": list(parents)})
@@ -79,7 +79,7 @@ def of_data(path: Path, data: str) -> None:
     """Let a file say another state of the data that it comes of."""
     if path.suffix == ".json":
         document = json.loads(path.read_text())
-        document[lineage.KEY]["data"] = data
+        document[records.KEY]["data"] = data
         path.write_text(json.dumps(document))
         return
     table = parquet.read(path)

@@ -12,7 +12,7 @@ import random
 import time
 from pathlib import Path
 
-from fairgen.core import lineage
+from fairgen.core import lineage, records
 from fairgen.core.workfolder import WorkFolder, place
 
 UNTRACKED = ("log", "workers", "gpu")  # options of the machine
@@ -32,12 +32,12 @@ def write(path: Path, content: str) -> None:
         safetensors_file.save(path, {}, {"content": content})
     elif path.suffix == ".json":
         beside = hashlib.sha256(CSV.encode()).hexdigest()
-        lineage.write_json(path, {"content": content, lineage.BESIDE: beside})
+        lineage.write_json(path, {"content": content, records.BESIDE: beside})
     elif path.suffix == ".png":
         from PIL import Image, PngImagePlugin
 
         about = PngImagePlugin.PngInfo()
-        about.add_text(lineage.KEY, lineage.current.hash)
+        about.add_text(records.KEY, lineage.current.hash)
         Image.new("RGB", (1, 1)).save(path, pnginfo=about)
     elif path.suffix == ".csv":
         path.write_text(CSV)

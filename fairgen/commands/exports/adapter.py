@@ -17,7 +17,7 @@ from fairgen.commands.exports import (
     record,
 )
 from fairgen.commands.exports.bases import adapted
-from fairgen.core import lineage, parquet
+from fairgen.core import parquet, records
 from fairgen.core.errors import FairgenError
 from fairgen.models import adapter_facts, adapters
 
@@ -73,7 +73,7 @@ def recorded(path: Path) -> set[str]:
     file, cluster = adapters.place(path)
     group = file.stem if cluster else file.parent.name
     samples = file.parents[1 if cluster else 2] / "samples" / f"{group}.parquet"
-    made, own = lineage.sources_of(lineage.read(samples)) if samples.is_file() else None, lineage.read(file)
+    made, own = records.sources_of(records.read(samples)) if samples.is_file() else None, records.read(file)
     if not made or not own or own["hash"] not in made:
         return set()
     slot = int(cluster or file.stem) if (cluster or file.stem).isdecimal() else 0

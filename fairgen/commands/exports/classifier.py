@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fairgen.commands.exports import card, classifier_card, finite, public, record
-from fairgen.core import lineage, schemas
+from fairgen.core import records, schemas
 from fairgen.core.errors import FairgenError
 from fairgen.models.classifier import Classifier, Network, load, metadata
 
@@ -44,7 +44,7 @@ def about(options: Namespace) -> Trained:
     finite.check(path, network.state_dict())
     digest = record.sha256(path)
     found = measured(path, digest)
-    made = lineage.read(path) or {}
+    made = records.read(path) or {}
     known = network.net.pretrained_cfg
     told = classifier_card.Told(
         *(

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fairgen.commands.exports import card, croissant, dataset_card, public, record
-from fairgen.core import lineage, parquet, schemas
+from fairgen.core import lineage, parquet, records, schemas
 from fairgen.core.belonging import Belonging
 from fairgen.core.errors import FairgenError
 
@@ -106,7 +106,7 @@ def labels(path: Path, groups: list[str]) -> Labels:
     if not index.is_file():
         raise FairgenError(f"{index} is missing, which says the class and bias value of each group; {AGAIN}")
     check_index(path, index)
-    settings = (lineage.read(index) or {}).get("settings", {})
+    settings = (records.read(index) or {}).get("settings", {})
     found = {row["group"]: row for row in parquet.rows(index, ["group", "target", "bias"])}
     found |= settings.get("groups", {})  # those without a real image, too
     if lost := [group for group in groups if group not in found]:
@@ -116,7 +116,7 @@ def labels(path: Path, groups: list[str]) -> Labels:
 
 def belongs(path: Path) -> Belonging:
     """What a selection records."""
-    return Belonging(path, lineage.read(path) or {})
+    return Belonging(path, records.read(path) or {})
 
 
 def check_index(path: Path, index: Path) -> None:

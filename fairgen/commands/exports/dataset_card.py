@@ -11,7 +11,7 @@ from typing import Any
 
 from fairgen import __version__
 from fairgen.commands.exports import card, public
-from fairgen.core import lineage, parquet
+from fairgen.core import parquet, records
 from fairgen.core.belonging import Belonging
 from fairgen.core.errors import FairgenError
 from fairgen.core.markdown import clean, table
@@ -85,7 +85,7 @@ def audit(told: Told) -> dict[str, Any] | None:
         FairgenError: it is damaged, or of another selection.
     """
     path = told.selection.with_name("audit.json")
-    own_hash, made = (lineage.read(told.selection) or {}).get("hash"), lineage.read(path)
+    own_hash, made = (records.read(told.selection) or {}).get("hash"), records.read(path)
     try:
         found = json.loads(path.read_text("utf-8"))
         own = {g: {name: f[name] for name in ("kept", "sampled")} for g, f in found["groups"].items()}
@@ -96,9 +96,9 @@ def audit(told: Told) -> dict[str, Any] | None:
     if not own_hash or not made:
         return None
     wanted = {g: {name: f[name] for name in ("kept", "sampled")} for g, f in told.facts["groups"].items()}
-    if own != wanted or own_hash not in (lineage.sources_of(made) or ()):
+    if own != wanted or own_hash not in (records.sources_of(made) or ()):
         raise FairgenError(f"{path} is of another selection than {told.selection}; run the workflow again")
-    Belonging(told.selection, lineage.read(told.selection) or {}).about(path)
+    Belonging(told.selection, records.read(told.selection) or {}).about(path)
     return public.facts(found)
 
 
@@ -118,11 +118,11 @@ def columns(told: Told, features: dict[str, Any]) -> dict[str, str]:
 
 def filtering(told: Told, found: dict[str, Any] | None) -> str:
     """How the images were chosen, and how many of each group there are."""
-    rule = (lineage.read(told.selection) or {}).get("settings", {})
+    rule = (records.read(told.selection) or {}).get("settings", {})
     scores = told.selection.with_name("scores.parquet")
     scorer = (found or {}).get("scorer")
     if not scorer and scores.is_file():
-        Belonging(told.selection, lineage.read(told.selection) or {}).known(scores)
+        Belonging(told.selection, records.read(told.selection) or {}).known(scores)
         scorer = parquet.facts(scores)["model"]
     scorer = scorer or "not recorded"
     kept = Counter(row["group"] for row in told.rows if row["kept"])
@@ -203,7 +203,7 @@ def page(told: Told, options: Namespace, features: dict[str, Any], counts: dict[
     dataset, _, method = told.where
     found = audit(told)
     rows = ((f"`{name}`", words) for name, words in columns(told, features).items())
-    made = lineage.read(told.selection) or {}
+    made = records.read(told.selection) or {}
     splits = ", ".join(f"`{name}` {count}" for name, count in counts.items())
     parts = [
         f"# Synthetic images of {clean(dataset)}, {clean(method)}",

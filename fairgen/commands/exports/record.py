@@ -10,7 +10,7 @@ from typing import Any
 
 from fairgen import __version__
 from fairgen.commands.exports.card import CARD
-from fairgen.core import lineage, schemas
+from fairgen.core import records, schemas
 from fairgen.core.errors import FairgenError
 
 RECORD = "fairgen.json"
@@ -56,7 +56,7 @@ def write(folder: Path, kind: str, source: Path, repository: str, more: dict[str
         repository: model or dataset, as the hub has them.
         more: other facts.
     """
-    made = lineage.read(source.with_name(source.name.partition("#")[0]))
+    made = records.read(source.with_name(source.name.partition("#")[0]))
     document = {
         "fairgen": __version__,
         "kind": kind,
