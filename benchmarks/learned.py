@@ -15,6 +15,9 @@ space that cannot see style can judge none. Then, for every group of a method:
   vanilla's. Learnt: at most half of that.
 - accepted: share that passes the CLIP filter. Learnt: at least 0.8.
 - looks: the shares of the looks among the images with the token; the data have 0.4, 0.3, 0.2, 0.1.
+- coverage (of density and coverage, same features): share of 320 fresh drawings of the group with one of
+  the images nearer than their fifth neighbour, beside that of the group's training images, line "real". It
+  tells a generator that draws little else than its few training images, and is not judged.
 
 Groups that borrow a generator, or have fewer than 50 training images, are shown and not judged.
 """
@@ -49,6 +52,8 @@ from fairgen.workflow.method_chain import Config, merged
 from fairgen.workflow.stage_settings import settings
 
 SEED, WORLD = 1009, "world"  # drawings that no study uses, nor the trials of docs/trials.md (1007, 1008)
+FRESH = range(400, 720)  # indices of a group's drawings that coverage is of, after the probe's
+NEIGHBOURS = 5
 FEWEST = 50  # training images of a group that is judged
 HELD = {
     "style": (0.8, 1.0),
@@ -108,6 +113,11 @@ def drawn(file: Path, count: int) -> np.ndarray:
     return np.stack([np.asarray(image_decoding.decode(one or b"")) for one in content])
 
 
+def coverage(fresh: torch.Tensor, seen: torch.Tensor) -> float:
+    """Share of fresh drawings, features (n, d), with one of some images, (m, d), in their neighbourhood."""
+    return fidelity.density_coverage(fresh, seen, NEIGHBOURS)[1]
+
+
 class Wildcards(SimpleNamespace):
     """Wildcards as snakemake hands them to input functions."""
 
@@ -127,6 +137,14 @@ class Run:
     def dataset(self) -> str:
         """The data set's name."""
         return self.folder.parent.name
+
+    def fresh(self, group: str) -> np.ndarray:
+        """Drawings (n, h, w, 3) of a group that no run has seen, under the law of its training images."""
+        data = self.config["datasets"][self.dataset]
+        own, options = data["groups"][group], data["options"]
+        law = SEED, "train", own["target"], own["bias"]
+        size, distance = options["size"], options["distance"]
+        return np.stack([birds.users(*law, i, size, distance).pixels for i in FRESH])
 
     def wildcards(self, method: str, group: str) -> "Wildcards":
         """Those of a method's group."""
@@ -159,10 +177,13 @@ class Run:
 def judged(run: Run, probe: Probe, methods: list[str], count: int) -> Iterator[dict[str, Any]]:
     """One row of figures for each group of each method."""
     real = read_real(run.folder.parent / "index.parquet", run.folder.parent / "embeddings.parquet")
-    sizes = Counter(r["group"] for r in parquet.rows(run.folder / "split.parquet") if r["split"] == "train")
+    split = [r for r in parquet.rows(run.folder / "split.parquet") if r["split"] == "train"]
+    sizes, kept = Counter(r["group"] for r in split), {r["id"] for r in split}
     for group in run.config["datasets"][run.dataset]["groups"]:
         own = real.features[[r["place"] for r in real.rows if r["group"] == group]]
-        reference = None
+        fresh, reference = probe.features(run.fresh(group)), None
+        trained = real.features[[r["place"] for r in real.rows if r["group"] == group and r["id"] in kept]]
+        yield {"method": "real", "group": group, "images": sizes[group], "coverage": coverage(fresh, trained)}
         for method in methods:
             seen = probe.features(run.drawn(method, group, count))
             looks = probe.looks(seen)
@@ -170,6 +191,7 @@ def judged(run: Run, probe: Probe, methods: list[str], count: int) -> Iterator[d
             accepted = parquet.facts(run.place("filter", "selection.parquet", method, group))["groups"][group]
             row = {"method": method, "group": group, "images": sizes[group], "distance": distance}
             row |= {"style": 1 - looks[WORLD] / len(seen), "accepted": accepted["accepted"]}
+            row |= {"coverage": coverage(fresh, seen)}
             row |= {"looks": {name: round(looks[name] / len(seen), 3) for name in LOOKS}}
             if method == methods[0]:
                 reference = distance
@@ -185,9 +207,9 @@ def judged(run: Run, probe: Probe, methods: list[str], count: int) -> Iterator[d
 def line(row: dict[str, Any]) -> str:
     """A row as text."""
     named = [f"{row['method']:<16}{row['group']:<18}{row['images']:>5}"]
-    for key in ("style", "style_without", "distance", "distance_ratio", "accepted"):
+    for key in ("style", "style_without", "distance", "distance_ratio", "accepted", "coverage"):
         named.append(f"{row[key]:>9.3f}" if key in row else f"{'–':>9}")
-    looks = " ".join(f"{share:.2f}" for share in row["looks"].values())
+    looks = " ".join(f"{share:.2f}" for share in row.get("looks", {}).values())
     verdict = ""
     if "judged" in row:
         verdict = "not judged" if not row["judged"] else ", ".join(row["failed"]) or "learnt"
@@ -212,8 +234,8 @@ def main() -> None:
     torch.set_num_threads(1)
     own = common.given(settings(run.config, run.dataset, "embed"))
     probe = fit(encoder.load(read(encoder.Encoder, own["encoder"])))
-    columns = ("real", 5), ("style", 9), ("without", 9), ("distance", 9), ("ratio", 9), ("accepted", 9)
-    head = f"{'method':<16}{'group':<18}" + "".join(f"{name:>{wide}}" for name, wide in columns)
+    columns = "style", "without", "distance", "ratio", "accepted", "coverage"
+    head = f"{'method':<16}{'group':<18}{'real':>5}" + "".join(f"{name:>9}" for name in columns)
     print(f"{head}   {' '.join(LOOKS)}")
     rows = []
     for row in judged(run, probe, options.methods, options.images):

@@ -321,6 +321,20 @@ def test_every_cluster_is_among_the_images_that_are_looked_at(
     assert len(learned.drawn(file, 99)) == 54
 
 
+def test_a_generator_of_few_images_covers_few_drawings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten images again and again, of hundreds, are near few fresh ones, however real each of them is."""
+    monkeypatch.syspath_prepend(str(PROJECT / "benchmarks"))
+    import learned
+    import torch
+
+    points = torch.nn.functional.normalize(
+        torch.randn(700, 8, generator=torch.Generator().manual_seed(0)), dim=1
+    )
+    fresh, others = points[:300], points[300:]
+    assert learned.coverage(fresh, others) > 0.9
+    assert learned.coverage(fresh, others[:10].repeat(40, 1)) < 0.4
+
+
 def test_trials_are_ranked_by_the_validation_figures_of_their_own_selection(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
