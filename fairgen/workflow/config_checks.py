@@ -15,6 +15,8 @@ from fairgen.workflow.method_chain import (
     Config,
     block,
     dataset_block,
+    differs,
+    stage_of,
     stage_one,
     starts,
     synthetic,
@@ -41,19 +43,19 @@ def check_methods(config: Config, listed: list[str], key: str) -> None:
 
 
 def check_overrides(config: Config, dataset: str) -> None:
-    """What a data set says of a method is in blocks that the method changes anyway, so that what it shares
-    with its base stays shared.
+    """What a data set says of a method is in blocks that the method changes, or that come after one, so that
+    what it shares with its base stays shared.
     """
     key = f"datasets.{dataset}.settings.methods"
     given = config["datasets"][dataset]["settings"].get("methods", {})
     check_methods(config, list(given), key)
     tell(
         [
-            f"config: {key}.{method}.{name}: methods.{method} does not change {name} itself, so it has that"
-            f" of its base; write it under datasets.{dataset}.settings, or make a method of its own"
+            f"config: {key}.{method}.{name}: methods.{method} changes neither {name} nor what comes before, so"
+            f" it has that of its base; write it under datasets.{dataset}.settings, or make a method of its own"
             for method, blocks in given.items()
             for name in blocks
-            if name in ("base", "synthetic", "ceiling") or name not in config["methods"][method]
+            if not (stage := stage_of(name)) or not differs(config, method, stage)
         ]
     )
 

@@ -173,13 +173,21 @@ def stage_one(config: Config, dataset: str, method: str) -> bool:
 
 def owner(config: Config, method: str, stage: str) -> str:
     """The first method in the chain of bases that changed this stage or an earlier one."""
+    names = chain(config, method)
+    return next((name for name in names if differs(config, name, stage)), names[-1])
+
+
+def differs(config: Config, method: str, stage: str) -> bool:
+    """Whether a method itself changes this stage or an earlier one, so that it shares neither with its base."""
     stages = list(CHAIN)
     watched = {name for s in stages[: stages.index(stage) + 1] for name in CHAIN[s]}
-    for name in (names := chain(config, method)):
-        given = config["methods"][name]
-        if any(changes(block, given[block]) for block in watched & given.keys()):
-            return name
-    return names[-1]
+    given = config["methods"][method]
+    return any(changes(block, given[block]) for block in watched & given.keys())
+
+
+def stage_of(block: str) -> str | None:
+    """The stage of a method's chain that first uses a block; None of one that no stage uses."""
+    return next((stage for stage, blocks in CHAIN.items() if block in blocks), None)
 
 
 def changes(name: str, given: Config) -> bool:

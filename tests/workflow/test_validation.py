@@ -141,8 +141,8 @@ def test_schema_names_no_key_that_the_config_lacks(config: dict, schema: dict) -
         ),
         (
             ("datasets", "birds", "settings", "methods"),
-            {"clustered": {"filter": {"quota": 10}}},
-            "datasets.birds.settings.methods.clustered.filter: .*write it under datasets.birds.settings",
+            {"clustered-groupdro": {"filter": {"quota": 10}}},
+            "datasets.birds.settings.methods.clustered-groupdro.filter: .*write it under datasets.birds.settings",
         ),
         (
             ("datasets", "birds", "settings", "methods"),
@@ -497,6 +497,19 @@ def test_only_a_group_that_may_borrow_is_told_how(config: dict) -> None:
     never = copy.deepcopy(config)
     never["adapt"]["borrow_below"] = 0
     assert found("lora", "landbird-water", never) == (["landbird-water"], False)
+
+
+def test_a_data_set_may_say_how_a_methods_own_generators_draw(config: dict, schema: dict) -> None:
+    """They are trained by its own settings, so that it shares no images with its base anyway."""
+    asked = copy.deepcopy(config)
+    asked["datasets"]["birds"]["settings"]["methods"] = {"dreambooth": {"sample": {"guidance_adapted": 3}}}
+    validation.validate(asked, schema)
+
+    def guidance(method: str) -> float:
+        found = table.settings(asked, "birds", "sample", method, "landbird-land")
+        return json.loads(found)["solver"]["guidance"]
+
+    assert guidance("dreambooth") == guidance("clustered") == 3 != guidance("lora")
 
 
 def test_a_generator_that_may_be_borrowed_or_has_few_images_has_companions(config: dict) -> None:
