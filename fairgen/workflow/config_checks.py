@@ -51,8 +51,9 @@ def check_overrides(config: Config, dataset: str) -> None:
     check_methods(config, list(given), key)
     tell(
         [
-            f"config: {key}.{method}.{name}: methods.{method} changes neither {name} nor what comes before, so"
-            f" it has that of its base; write it under datasets.{dataset}.settings, or make a method of its own"
+            f"config: {key}.{method}.{name}: methods.{method} changes neither {name} nor what comes before,"
+            f" so it has that of its base; write it under datasets.{dataset}.settings, or make a method of"
+            " its own"
             for method, blocks in given.items()
             for name in blocks
             if not (stage := stage_of(name)) or not differs(config, method, stage)

@@ -178,7 +178,7 @@ def owner(config: Config, method: str, stage: str) -> str:
 
 
 def differs(config: Config, method: str, stage: str) -> bool:
-    """Whether a method itself changes this stage or an earlier one, so that it shares neither with its base."""
+    """Whether a method itself changes this stage or an earlier one: it shares neither with its base."""
     stages = list(CHAIN)
     watched = {name for s in stages[: stages.index(stage) + 1] for name in CHAIN[s]}
     given = config["methods"][method]
