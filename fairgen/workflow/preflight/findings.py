@@ -58,18 +58,26 @@ class Case(OfDataset):
         return block(self.config, self.dataset, method, name)
 
     def sharing(self, methods: list[str], *names: str) -> list[tuple[str, list[Any]]]:
-        """The blocks of these names that some methods see, each combination once, with the methods that see
-        it in words.
+        """What some methods see under these keys, blocks (`filter`) or values in them (`sample.floor`): each
+        combination once, with the methods that see it in words.
         """
         found: list[tuple[list[str], list[Any]]] = []
         for method in methods:
-            blocks = [self.block(name, method) for name in names]
-            same = next((listed for listed, known in found if known == blocks), None)
+            seen = [self.value(name, method) for name in names]
+            same = next((listed for listed, known in found if known == seen), None)
             if same is None:
-                found.append(([method], blocks))
+                found.append(([method], seen))
             else:
                 same.append(method)
-        return [(", ".join(listed), blocks) for listed, blocks in found]
+        return [(", ".join(listed), seen) for listed, seen in found]
+
+    def value(self, key: str, method: str) -> Any:
+        """A block as a method sees it, or a value in one."""
+        name, *inner = key.split(".")
+        found = self.block(name, method)
+        for part in inner:
+            found = found[part]
+        return found
 
 
 def settled(found: Iterable[Finding], fetchable: str) -> Iterator[Finding]:

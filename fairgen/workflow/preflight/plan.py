@@ -11,8 +11,8 @@ from fairgen.workflow.stage_settings import drawn_alike
 
 def quotas(case: Case) -> Iterator[Finding]:
     """A group cannot keep more images than are drawn of it, nor than the threshold lets through."""
-    for methods, (found, sample) in case.sharing(case.drawing, "filter", "sample"):
-        by, threshold, quota, drawn = found["by"], found["threshold"], found["quota"], sample["per_group"]
+    for methods, (found, drawn) in case.sharing(case.drawing, "filter", "sample.per_group"):
+        by, threshold, quota = found["by"], found["threshold"], found["quota"]
         where = f"of {methods} on {case.dataset}"
         if by != "cosine" and threshold > 1:
             yield Finding(
@@ -32,11 +32,11 @@ def quotas(case: Case) -> Iterator[Finding]:
 
 def opinions(case: Case) -> Iterator[Finding]:
     """A second scorer is asked by a rule that means something to it."""
-    for methods, (found, score) in case.sharing(case.drawing, "filter", "score"):
-        if score["second"] and found["by"] not in ON_ONE_SCALE:
+    for methods, (by, second) in case.sharing(case.drawing, "filter.by", "score.second"):
+        if second and by not in ON_ONE_SCALE:
             yield Finding(
-                f"config: score.second: {score['second']} is not asked about the samples of {methods} on"
-                f" {case.dataset}, whose filter.by is {found['by']}; its acceptance is shown for probability"
+                f"config: score.second: {second} is not asked about the samples of {methods} on"
+                f" {case.dataset}, whose filter.by is {by}; its acceptance is shown for probability"
                 " and quantile",
                 NOTE,
             )
@@ -44,12 +44,13 @@ def opinions(case: Case) -> Iterator[Finding]:
 
 def shares(case: Case) -> Iterator[Finding]:
     """Every cluster's generator draws some images."""
-    for methods, (cluster, sample) in case.sharing(case.adapting, "cluster", "sample"):
-        k, least = cluster["k"], max(1, sample["floor"]) * cluster["k"]
-        if least > sample["per_group"]:
+    keys = "cluster.k", "sample.floor", "sample.per_group"
+    for methods, (k, floor, drawn) in case.sharing(case.adapting, *keys):
+        least = max(1, floor) * k
+        if least > drawn:
             yield Finding(
                 f"config: sample.floor: {k} clusters of {methods} on {case.dataset} draw {least} images at"
-                f" least, over sample.per_group = {sample['per_group']}; lower cluster.k or sample.floor, or"
+                f" least, over sample.per_group = {drawn}; lower cluster.k or sample.floor, or"
                 " raise sample.per_group",
                 NOTE,
             )

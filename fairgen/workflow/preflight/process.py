@@ -56,11 +56,11 @@ def drawing(case: Case) -> Iterator[Finding]:
             f" take {max(1, round(side / own.multiple)) * own.multiple}"
         )
     recipes = [case.block("adapt", method) for method in case.adapting]
-    asked = [("sample", methods, block) for methods, (block,) in case.sharing(case.drawing, "sample")]
+    drawn = case.sharing(case.drawing, "sample.solver.scheduler")
+    asked = [("sample", methods, scheduler) for methods, (scheduler,) in drawn]
     if any(recipe[recipe["kind"]]["prior_weight"] for recipe in recipes):
-        asked.append(("prior", "class images", case.block("prior")))
-    for name, methods, block in asked if own.flow else ():
-        scheduler = block["solver"]["scheduler"]
+        asked.append(("prior", "class images", case.block("prior")["solver"]["scheduler"]))
+    for name, methods, scheduler in asked if own.flow else ():
         if scheduler != EULER:
             yield Finding(
                 f"config: {name}.solver.scheduler: {scheduler}, for {methods} on {case.dataset}, is for"
