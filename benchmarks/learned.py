@@ -180,9 +180,10 @@ def judged(run: Run, probe: Probe, methods: list[str], count: int) -> Iterator[d
     split = [r for r in parquet.rows(run.folder / "split.parquet") if r["split"] == "train"]
     sizes, kept = Counter(r["group"] for r in split), {r["id"] for r in split}
     for group in run.config["datasets"][run.dataset]["groups"]:
-        own = real.features[[r["place"] for r in real.rows if r["group"] == group]]
+        listed = [r for r in real.rows if r["group"] == group]
+        own = real.features[[r["place"] for r in listed]]
+        trained = real.features[[r["place"] for r in listed if r["id"] in kept]]
         fresh, reference = probe.features(run.fresh(group)), None
-        trained = real.features[[r["place"] for r in real.rows if r["group"] == group and r["id"] in kept]]
         yield {"method": "real", "group": group, "images": sizes[group], "coverage": coverage(fresh, trained)}
         for method in methods:
             seen = probe.features(run.drawn(method, group, count))

@@ -19,7 +19,6 @@ from typing import Any
 from fairgen.core import records
 from fairgen.core.errors import FairgenError
 from fairgen.core.fingerprint import unchanged
-from fairgen.core.records import Record
 
 
 @dataclass(frozen=True)
@@ -31,14 +30,14 @@ class Lineage:
     hash: str = ""
     code: str = ""  # fingerprint of the stage's code
     stage: str = ""
-    settings: Record = field(default_factory=dict)
+    settings: records.Record = field(default_factory=dict)
     # hashes of the files of an option; "" for what has none
     inputs: dict[str, list[str]] = field(default_factory=dict)
     modules: list[str] = field(default_factory=list)  # what `code` is the fingerprint of
     sources: str = ""  # hashes of all that it is made from, directly or not
     data: str = ""  # `name=digest` of the data sets that it comes of, as their indices were read
 
-    def record(self) -> Record:
+    def record(self) -> records.Record:
         """What its artifacts say."""
         known = {"hash": self.hash, "stage": self.stage, "code": self.code, "settings": self.settings}
         return {**known, "sources": self.sources, **({"data": self.data} if self.data else {})}
@@ -51,7 +50,7 @@ class Lineage:
 current = Lineage()  # of this process's job
 
 
-def begin(given: Record, stage: str, settings: Record) -> None:
+def begin(given: records.Record, stage: str, settings: records.Record) -> None:
     """Take the job's lineage, as the workflow gives it on the command line."""
     global current
     current = Lineage(stage=stage, settings=settings, **given)
@@ -136,7 +135,7 @@ def check_inputs(files: dict[str, list[Path]]) -> None:
     current = replace(current, sources=" ".join(sorted(found)), data=told)
 
 
-def check_file(path: Path, wanted: str) -> Record | None:
+def check_file(path: Path, wanted: str) -> records.Record | None:
     """Refuse one file, or return what it records; see `check_inputs`."""
     found = records.read(path) if wanted else None
     if wanted and not found:

@@ -51,6 +51,13 @@ def test_what_is_asked_for_and_not_named_is_one_line(
     assert text.startswith(line)
 
 
+def test_a_mistake_of_methods_of_two_kinds_is_one_line(config: dict) -> None:
+    own = {"settings": {"adapt": {"captions": 0.9, "lora": {"text_lr": 0}, "full": {"text_lr": 0}}}}
+    given = expanded(merged(config, {"datasets": {"birds": own}}))
+    (found,) = beside.asked(Case(given, "birds", ("lora", "dreambooth")))
+    assert found.text.startswith("config: adapt.captions: 0.9 for lora, dreambooth on birds")
+
+
 def test_captions_are_not_for_trained_text_encoders(config: dict) -> None:
     ((_, text),) = told(config, {"captions": 0.9}, {"caption": "text"}, 1.0e-4)
     assert text.startswith(

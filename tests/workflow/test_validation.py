@@ -142,7 +142,8 @@ def test_schema_names_no_key_that_the_config_lacks(config: dict, schema: dict) -
         (
             ("datasets", "birds", "settings", "methods"),
             {"clustered-groupdro": {"filter": {"quota": 10}}},
-            "methods.clustered-groupdro.filter: .*write it under datasets.birds.settings",
+            "datasets.birds.settings.methods.clustered-groupdro.filter: .*write it under"
+            " datasets.birds.settings",
         ),
         (
             ("datasets", "birds", "settings", "methods"),
@@ -464,7 +465,7 @@ def test_a_data_sets_own_settings_of_a_method_belong_to_its_config(config: dict)
     changed["datasets"]["birds"]["settings"]["methods"]["clustered"]["cluster"]["k"] = 7
     assert compared.config_hash(changed, "birds") != compared.config_hash(config, "birds")
     own = compared.effective(changed, "birds")["dataset"]["settings"]["methods"]
-    assert own["clustered"] == {"cluster": {"k": 7}}
+    assert own == {"dreambooth": {"sample": {"guidance_adapted": 1.4}}, "clustered": {"cluster": {"k": 7}}}
     changed["datasets"]["birds"]["settings"]["methods"]["jtt"] = {"pretrain": {"steps": 9}}  # not compared
     assert compared.effective(changed, "birds")["dataset"]["settings"]["methods"] == own
 

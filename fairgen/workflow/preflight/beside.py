@@ -15,22 +15,24 @@ LOOKED_AT = 1000  # rows of a table
 
 def asked(case: Case) -> Iterator[Finding]:
     """What a method asks for, the data set names; captions are not for text encoders that are trained."""
-    for methods, (adapt,) in case.sharing(case.adapting, "adapt"):
-        lacks = f"{methods} on {case.dataset}, and datasets.{case.dataset} names no"
-        if adapt["captions"] and "caption" not in case.data:
+    unnamed = f"on {case.dataset}, and datasets.{case.dataset} names no"
+    for methods, (captions,) in case.sharing(case.adapting, "adapt.captions"):
+        if captions and "caption" not in case.data:
             yield Finding(
-                f"config: adapt.captions: {adapt['captions']:g} for {lacks} caption; write there which"
+                f"config: adapt.captions: {captions:g} for {methods} {unnamed} caption; write there which"
                 " attribute of the data holds the captions, or set captions: 0"
             )
+    for methods, (crop,) in case.sharing(case.adapting, "adapt.crop"):
+        if crop == "box" and "box" not in case.data:
+            yield Finding(
+                f"config: adapt.crop: box for {methods} {unnamed} box; write there the attributes of its"
+                " left, top, width and height, or set crop: centre"
+            )
+    for methods, (adapt,) in case.sharing(case.adapting, "adapt"):
         if adapt["captions"] and adapt[adapt["kind"]]["text_lr"]:
             yield Finding(
                 f"config: adapt.captions: captions are encoded once, and adapt.{adapt['kind']}.text_lr of"
                 f" {methods} trains the text encoders; set one of them to 0"
-            )
-        if adapt["crop"] == "box" and "box" not in case.data:
-            yield Finding(
-                f"config: adapt.crop: box for {lacks} box; write there the attributes of its left, top, width"
-                " and height, or set crop: centre"
             )
 
 

@@ -58,9 +58,9 @@ def lengths(case: Case) -> Iterator[Finding]:
     plain = {where: plain_prompt(text) for where, text in groups.items()}
     words = {case.block("adapt", method)["token"] for method in case.adapting}
     asked = [(where, instance_prompt(text, word)) for where, text in groups.items() for word in sorted(words)]
+    asked.append(("prior.solver.negative_prompt", case.block("prior")["solver"]["negative_prompt"]))
     for _, (negative,) in case.sharing(case.drawing, "sample.solver.negative_prompt"):
         asked.append(("sample.solver.negative_prompt", negative))
-    asked.append(("prior.solver.negative_prompt", case.block("prior")["solver"]["negative_prompt"]))
     base = base_folder(case.block("diffusion"))
     readers = [
         (place, text, [*plain.items(), *asked]) for place, text in (tokenizers_of(base) if base else ())
