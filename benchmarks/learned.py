@@ -16,43 +16,42 @@ space that cannot see style can judge none. Then, for every group of a method:
 - accepted: share that passes the CLIP filter. Learnt: at least 0.8.
 - looks: the shares of the looks among the images with the token; the data have 0.4, 0.3, 0.2, 0.1.
 - coverage (of density and coverage, same features): share of 320 fresh drawings of the group with one of
-  the images nearer than their fifth neighbour, beside that of the group's training images, line "real". It
-  tells a generator that draws little else than its few training images, and is not judged.
+  the images nearer than their fifth neighbour. It grows with the number of images, so the line "fresh" has
+  that of as many other drawings as there are images of a generator: what one that has learnt the group whole
+  would have. The line "real" has that of the training images, of which there may be fewer. It is not judged.
 
-Groups that borrow a generator, or have fewer than 50 training images, are shown and not judged.
+Groups that borrow a generator, or have fewer than 50 training images, are shown and not judged. What was
+drawn or trained with other settings than the present config's is refused.
 """
 
 import argparse
 import json
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import common
 import numpy as np
 import torch
 import yaml
+from drawn_run import Run, drawn
 
-from fairgen.core import image_decoding, parquet
-from fairgen.core.evenly import evenly
+from fairgen.core import parquet
+from fairgen.core.errors import FairgenError
 from fairgen.core.settings import read
 from fairgen.embedded import birds, world
 from fairgen.embedded.looks import LOOKS
 from fairgen.evaluate import audit_features, fidelity
 from fairgen.evaluate.audit import read_real
-from fairgen.generate import sample
-from fairgen.generate.prompts import plain_prompt
-from fairgen.models import diffusion, encoder
-from fairgen.workflow.artifacts import Paths
+from fairgen.models import encoder
 from fairgen.workflow.expansion import expanded
-from fairgen.workflow.method_chain import Config, merged
+from fairgen.workflow.method_chain import merged
 from fairgen.workflow.stage_settings import settings
 
 SEED, WORLD = 1009, "world"  # drawings that no study uses, nor the trials of docs/trials.md (1007, 1008)
-FRESH = range(400, 720)  # indices of a group's drawings that coverage is of, after the probe's
+FRESH = 400, 320  # first index and number of a group's drawings that coverage is of, after the probe's
 NEIGHBOURS = 5
 FEWEST = 50  # training images of a group that is judged
 HELD = {
@@ -104,74 +103,9 @@ def fit(model: encoder.Features) -> Probe:
     return probe
 
 
-def drawn(file: Path, count: int) -> np.ndarray:
-    """Up to `count` images (n, h, w, 3) of a file of samples, at equal steps: they lie cluster by cluster, so
-    that the first ones would hardly show the last cluster.
-    """
-    chosen = evenly(range(parquet.count(file)), count)
-    content = (content for _, content in parquet.image_bytes(file, chosen))
-    return np.stack([np.asarray(image_decoding.decode(one or b"")) for one in content])
-
-
 def coverage(fresh: torch.Tensor, seen: torch.Tensor) -> float:
     """Share of fresh drawings, features (n, d), with one of some images, (m, d), in their neighbourhood."""
     return fidelity.density_coverage(fresh, seen, NEIGHBOURS)[1]
-
-
-class Wildcards(SimpleNamespace):
-    """Wildcards as snakemake hands them to input functions."""
-
-    def items(self) -> Any:
-        """Names and values."""
-        return vars(self).items()
-
-
-@dataclass(frozen=True)
-class Run:
-    """A finished run: its config, data set, scope and folder."""
-
-    config: Config
-    folder: Path
-
-    @property
-    def dataset(self) -> str:
-        """The data set's name."""
-        return self.folder.parent.name
-
-    def fresh(self, group: str) -> np.ndarray:
-        """Drawings (n, h, w, 3) of a group that no run has seen, under the law of its training images."""
-        data = self.config["datasets"][self.dataset]
-        own, options = data["groups"][group], data["options"]
-        law = SEED, "train", own["target"], own["bias"]
-        size, distance = options["size"], options["distance"]
-        return np.stack([birds.users(*law, i, size, distance).pixels for i in FRESH])
-
-    def wildcards(self, method: str, group: str) -> "Wildcards":
-        """Those of a method's group."""
-        return Wildcards(dataset=self.dataset, scope=self.folder.name, method=method, group=group)
-
-    def place(self, stage: str, name: str, method: str, group: str) -> Path:
-        """An artifact of a method's group."""
-        return Path(Paths(self.config).place(self.wildcards(method, group), stage, name))
-
-    def drawn(self, method: str, group: str, count: int) -> np.ndarray:
-        """Some of the images of a group that the run has drawn."""
-        return drawn(self.place("sample", "samples/{group}.parquet", method, group), count)
-
-    def without_token(self, method: str, group: str, count: int) -> tuple[np.ndarray, bool]:
-        """Images of the same generators and seeds without the token, and whether they are borrowed."""
-        wanted = read(
-            sample.Sample, common.given(settings(self.config, self.dataset, "sample", method, group))
-        )
-        plain = {name: plain_prompt(prompt) for name, prompt in wanted.prompts.items()}
-        wanted = replace(wanted, per_group=count, prompts=plain)
-        paths, where = Paths(self.config), self.wildcards(method, group)
-        own, donors = (
-            [Path(file) for file in files(where)] for files in (paths.own_adapters, paths.donor_adapters)
-        )
-        chosen, borrowed = sample.sources(own, donors, count, 1, group)
-        rows = sample.rows(wanted, group, chosen, borrowed, diffusion.identity(wanted.base))
-        return np.stack([np.asarray(image_decoding.decode(content)) for content, _ in rows]), borrowed
 
 
 def judged(run: Run, probe: Probe, methods: list[str], count: int) -> Iterator[dict[str, Any]]:
@@ -183,13 +117,15 @@ def judged(run: Run, probe: Probe, methods: list[str], count: int) -> Iterator[d
         listed = [r for r in real.rows if r["group"] == group]
         own = real.features[[r["place"] for r in listed]]
         trained = real.features[[r["place"] for r in listed if r["id"] in kept]]
-        fresh, reference = probe.features(run.fresh(group)), None
-        yield {"method": "real", "group": group, "images": sizes[group], "coverage": coverage(fresh, trained)}
+        fresh, reference = probe.features(run.fresh(SEED, group, *FRESH)), None
+        others = probe.features(run.fresh(SEED, group, sum(FRESH), count))
+        for name, images, known in (("real", sizes[group], trained), ("fresh", count, others)):
+            yield {"method": name, "group": group, "images": images, "coverage": coverage(fresh, known)}
         for method in methods:
-            seen = probe.features(run.drawn(method, group, count))
+            seen = probe.features(drawn(run.samples(method, group), count))
             looks = probe.looks(seen)
             distance = fidelity.kernel_distance(own, seen, 50, 100, 0)["mean"]
-            accepted = parquet.facts(run.place("filter", "selection.parquet", method, group))["groups"][group]
+            accepted = parquet.facts(run.selection(method, group))["groups"][group]
             row = {"method": method, "group": group, "images": sizes[group], "distance": distance}
             row |= {"style": 1 - looks[WORLD] / len(seen), "accepted": accepted["accepted"]}
             row |= {"coverage": coverage(fresh, seen)}
@@ -232,6 +168,10 @@ def main() -> None:
     for extra in options.configfile:
         config = merged(config, yaml.safe_load(extra.read_text()))
     run = Run(expanded(config), options.folder)
+    try:
+        run.check(options.methods)
+    except FairgenError as error:
+        raise SystemExit(f"learned: {error}") from error
     torch.set_num_threads(1)
     own = common.given(settings(run.config, run.dataset, "embed"))
     probe = fit(encoder.load(read(encoder.Encoder, own["encoder"])))

@@ -19,6 +19,7 @@ from fairgen.workflow import (
     config_file,
     expansion,
     failures,
+    hidden,
     method_chain,
     overlooked,
     preflight,
@@ -49,6 +50,9 @@ try:
     for file in () if asked.outer else (*config_files, *workflow.configfiles):
         config_file.check(Path(file))
     config_file.check_words(asked.config)
+    words = workflow.config_settings.config
+    typed = {} if asked.outer else project.given(workflow.configfiles, words)
+    ordered = {} if asked.outer else project.given([*config_files, *workflow.configfiles], words)
 except FairgenError as error:
     stop(error)
 
@@ -60,7 +64,8 @@ for file in config_files:
 
 if asked.outer:  # what it says goes over fairgen's own
     config = project.completed(RULES.parent, config)
-update_config(config, config_file.as_yaml(workflow.config_settings.config))
+update_config(config, config_file.as_yaml(words))
+config.update(project.in_order(config, ordered))
 
 paths = Paths(config)
 lineages = ancestry.Ancestry(workflow)
@@ -76,6 +81,8 @@ try:
     config.update(integral(expansion.expanded(config)))
     tell_jobs(config, asked.plans)
     if asked.plans:
+        for line in hidden.hidden(typed, config, validation.used(config, requested(asked.targets))):
+            print(f"fairgen: warning: {line}", file=sys.stderr)
         preflight.check(config, asked.targets, asked.here, asked.runs)
 except FairgenError as error:
     stop(error)

@@ -20,7 +20,7 @@ class Adapter:
     cluster: int
     kind: str  # lora or full
     steps: int
-    images: int  # that it was trained on
+    images: int  # of its cluster; with `adapt.companions` it was trained on other groups' too
     losses: tuple[float, ...]  # means over equal parts of the training
     prompt: str
     reason: str  # why there is none: too few images, so the group borrows its donor's

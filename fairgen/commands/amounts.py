@@ -20,6 +20,16 @@ def plus(*amounts: Amount) -> Amount:
     return (sum(a[0] for a in known), sum(a[1] for a in known)) if len(known) == len(amounts) else None
 
 
+def span(values: list[float]) -> Range:
+    """The range of some numbers."""
+    return min(values), max(values)
+
+
+def either(one: Amount, other: Amount) -> Amount:
+    """What may be one or the other; unknown if one is."""
+    return span([*one, *other]) if one and other else None
+
+
 def text(amount: Amount, scale: float = 1.0) -> str:
     """A range to two digits; one number where its ends are alike."""
     if amount is None:

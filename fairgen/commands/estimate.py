@@ -10,40 +10,28 @@ import os
 import re
 import subprocess
 from argparse import ArgumentParser, Namespace
-from dataclasses import dataclass
 from functools import cache
 from itertools import takewhile
 from pathlib import Path
-from typing import Any
 
 from fairgen.commands import measured
-from fairgen.commands.amounts import Amount, plus
 from fairgen.commands.cards import PEAK
-from fairgen.commands.estimate_screen import Cost, machine, report, together
+from fairgen.commands.estimate_screen import machine, report, together
+from fairgen.commands.finished import past
 from fairgen.commands.measured import Measured
 from fairgen.commands.rates import Reference, unrated
+from fairgen.commands.reckoning import Job, costs, same_data
 from fairgen.core import parquet
 from fairgen.core.errors import FairgenError
 from fairgen.data.formats.files import PICTURES
 from fairgen.data.subset import SPLITS
-from fairgen.report.costs import Past, past, settings_of, work_of
 from fairgen.workflow import config_file, project
 from fairgen.workflow.expansion import expanded
-from fairgen.workflow.method_chain import Config, block, dataset_block
+from fairgen.workflow.method_chain import Config, dataset_block
 from fairgen.workflow.preflight.machine import smi
 from fairgen.workflow.stage_settings import settings
-from fairgen.workflow.stages import STAGES
 
 JOB = re.compile(r"^(?:local)?rule (\w+):\n((?: {4}.*\n)+)", re.M)
-
-
-@dataclass(frozen=True)
-class Job:
-    """A planned job: its rule and wildcards, and the settings that it would get."""
-
-    rule: str
-    wildcards: dict[str, str]
-    settings: dict[str, Any]
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -88,84 +76,6 @@ def planned(targets: list[Path], configfiles: list[Path], config: Config) -> lis
             size = {"resolution": int(wildcards["resolution"])} if "resolution" in wildcards else {}
             found.append(Job(rule, wildcards, of(wildcards["dataset"], rule, *given) | size))
     return found
-
-
-def same_data(config: Config, dataset: str, results: Path) -> bool:
-    """Whether the index, and the drawings of birds, that lie there are of the config's data."""
-    files = {"index": results / "index.parquet", "draw": results / "drawings.parquet"}
-    if dataset_block(config, dataset)["format"] != "birds":
-        del files["draw"]
-    found = {stage: settings_of(path) if path.is_file() else None for stage, path in files.items()}
-    return all(
-        s is not None and work_of(s) == work_of(json.loads(settings(config, dataset, stage)))
-        for stage, s in found.items()
-    )
-
-
-def like(job: Job, before: dict[str, list[Past]], data: bool) -> list[Past]:
-    """Finished jobs that did the same work.
-
-    Args:
-        job: the planned one.
-        before: finished jobs of its data set by rule.
-        data: whether they were of the same data.
-    """
-    if not data and STAGES[job.rule].of_data:
-        return []
-    return [one for one in before.get(job.rule, []) if work_of(one.settings) == work_of(job.settings)]
-
-
-def costs(
-    jobs: list[Job], before: dict[str, list[Past]], data: bool, reference: Reference, config: Config
-) -> list[Cost]:
-    """Time and size of all jobs of each rule.
-
-    Args:
-        jobs: planned, of one data set.
-        before: finished jobs of that data set by rule.
-        data: whether they were of the same data.
-        reference: for jobs of which no like one is among them.
-        config: the expanded config.
-    """
-    sampled = [
-        *(job.settings for job in jobs if job.rule == "sample"),
-        *(one.settings for one in before.get("sample", [])),
-    ]
-    alike = len({s["per_group"] for s in sampled}) == 1
-    found: dict[str, list[tuple[Amount, Amount, str]]] = {}
-    for job in jobs:
-        known = like(job, before, data) if not STAGES[job.rule].of_samples or alike else []
-        if known:
-            times, sizes = [one.seconds for one in known], [one.megabytes for one in known]
-            own: tuple[Amount, Amount, str] = (min(times), max(times)), (min(sizes), max(sizes)), "like jobs"
-        else:
-            drawn, adapters = extent(job, config)
-            seconds = reference.seconds(job.rule, job.settings, drawn, adapters)
-            own = (
-                seconds,
-                reference.megabytes(job.rule, job.settings, adapters),
-                "reference" if seconds else "not known",
-            )
-        found.setdefault(job.rule, []).append(own)
-    return [
-        Cost(
-            rule,
-            len(own),
-            plus(*(o[0] for o in own)),
-            plus(*(o[1] for o in own)),
-            ", ".join(dict.fromkeys(o[2] for o in own)),
-        )
-        for rule, own in found.items()
-    ]
-
-
-def extent(job: Job, config: Config) -> tuple[int, int]:
-    """Images of the synthetic set that a job looks at, and adapters that it trains together."""
-    dataset, method = job.wildcards["dataset"], job.wildcards.get("method")
-    per_group, k = (
-        block(config, dataset, method, name)[key] for name, key in (("sample", "per_group"), ("cluster", "k"))
-    )
-    return per_group * len(dataset_block(config, dataset)["groups"]), k if job.rule == "adapt_shared" else 1
 
 
 def images_of(config: Config, dataset: str, index: Path | None) -> int | None:

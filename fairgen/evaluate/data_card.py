@@ -26,16 +26,23 @@ class Recipe:
 
 def generator_row(path: Path) -> dict[str, str]:
     """How one group's images were drawn."""
-    rows, donor = parquet.rows(path, COLUMNS), parquet.facts(path)["borrowed_from"]
+    rows, facts = parquet.rows(path, [*COLUMNS, "borrowed_guidance"]), parquet.facts(path)
     found = {name: list(dict.fromkeys(str(r[name]) for r in rows)) for name in COLUMNS}
     if interval := solver_of(path).get("guidance_interval"):
         found["guidance"].append("at levels of noise from {:g} to {:g}, else none".format(*interval))
     adapters = [digest for digest in found.pop("adapter_hash") if digest]
-    own = f"{len(adapters)} finetuned" if adapters else "the base model as it is"
+    weight = next((r["borrowed_guidance"] for r in rows if r["borrowed_guidance"]), None)
+    said = [f"{len(adapters)} finetuned" if adapters else "the base model as it is"]
+    if donor := facts["borrowed_from"]:
+        said.append(f"those of {donor}")
+    if weight:
+        said.append(f"with {weight} times the base's step from that group's prompt to this one")
+    if beside := facts.get("companions"):
+        said.append(f"trained along on images of {' and '.join(beside)}")
     return {
         "group": path.stem,
         **{name: ", ".join(values) or "none" for name, values in found.items()},
-        "generators": own + (f", those of {donor}" if donor else ""),
+        "generators": ", ".join(said),
     }
 
 

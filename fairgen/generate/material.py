@@ -11,7 +11,7 @@ from fairgen.core.errors import FairgenError
 from fairgen.core.seeds import seed_of
 from fairgen.core.workfolder import Resume, digest
 from fairgen.generate.prompts import instance_prompt
-from fairgen.generate.recipe import Adapt, recorded
+from fairgen.generate.recipe import Adapt, recorded, rows_each
 
 if TYPE_CHECKING:
     import numpy as np
@@ -91,13 +91,12 @@ def held_out_ids(clusters: Path, group: str, cluster: int, select: str) -> tuple
     return (own, "cluster") if own else (every, "group")
 
 
-def enough(files: list[str], settings: Adapt, name: str) -> list[str]:
-    """The images that a training of so many steps can see: all, or a random part of more.
+def enough(files: list[str], settings: Adapt, name: str, rows: int) -> list[str]:
+    """The images that a training can see with so many rows of them in a batch: all, or a random part of more.
 
     It draws their mirror images as well, so of a part it sees about three quarters.
     """
-    recipe = settings.recipe
-    most = recipe.steps * recipe.accumulate * recipe.batch
+    most = settings.recipe.steps * settings.recipe.accumulate * rows
     return (
         files
         if len(files) <= most
@@ -118,8 +117,10 @@ def material(settings: Adapt, files: ClusterFiles, assigned: dict[str, int], clu
     split, root = parquet.rows(files.split), Path(parquet.facts(files.split)["root"])
     row_of = {r["path"]: r for r in split}
     images_of = [[r["path"] for r in split if assigned.get(r["id"]) == cluster] for cluster in clusters]
+    rows = settings.recipe.batch
     seen = [
-        enough(listed, settings, f"{files.group}/{c}") for c, listed in zip(clusters, images_of, strict=True)
+        enough(listed, settings, f"{files.group}/{c}", rows)
+        for c, listed in zip(clusters, images_of, strict=True)
     ]
     hashes = {path: r["hash"] for path, r in row_of.items()}
 
@@ -155,13 +156,13 @@ def material(settings: Adapt, files: ClusterFiles, assigned: dict[str, int], clu
         (parquet.read(path, ["prompt"])["prompt"][0].as_py(), images.load_column(path, base.resolution))
         for path in files.prior
     ]
-    companions = []
+    companions, others = [], len(settings.companions)
     for other in settings.companions:
         of_other = [r["path"] for r in split if (r["group"], r["split"]) == (other, "train")]
-        if listed := enough(of_other, settings, f"{files.group} {other}"):
+        if listed := enough(of_other, settings, f"{files.group} {other}", rows_each(rows, others)):
             companions.append((instance_prompt(settings.prompts[other], settings.token), *load(listed)))
     looked_at = settings.select == "held_out" or callback.current.looks
-    others = [unseen(cluster) if looked_at else None for cluster in clusters]
+    held = [unseen(cluster) if looked_at else None for cluster in clusters]
     identity, texts = diffusion.identity(base), [text.encode() for text, _ in priors]
     inputs = {
         "base": identity,
@@ -169,7 +170,7 @@ def material(settings: Adapt, files: ClusterFiles, assigned: dict[str, int], clu
         "prior": digest(*texts, *(x for _, x in priors)),
         # what a step is chosen by; images that are looked at for curves decide nothing
         **(
-            {"held_out": digest(*(x for own in others if own for x in (own.pixels, own.origins)))}
+            {"held_out": digest(*(x for own in held if own for x in (own.pixels, own.origins)))}
             if settings.select == "held_out"
             else {}
         ),
@@ -180,5 +181,5 @@ def material(settings: Adapt, files: ClusterFiles, assigned: dict[str, int], clu
     sizes = [len(listed) for listed in images_of]
     resume = Resume(files.work, inputs)
     return Material(
-        base, identity, prompt, pixels, origins, sizes, captions, priors, companions, others, resume
+        base, identity, prompt, pixels, origins, sizes, captions, priors, companions, held, resume
     )

@@ -35,6 +35,7 @@ FIELDS = {
     "adapter": pa.string(),
     "adapter_hash": pa.string(),
     "borrowed_from": pa.string(),
+    "borrowed_guidance": pa.float64(),
 }
 
 
@@ -118,6 +119,12 @@ def sources(
     )
 
 
+def companions(chosen: list[Source]) -> list[str]:
+    """The groups on whose images the generators were trained along."""
+    made = [adapters.read_facts(source.path).get("settings", {}) for source in chosen if source.path]
+    return sorted({name for settings in made for name in settings.get("companions", ())})
+
+
 def rows(
     settings: Sample,
     group: str,
@@ -164,6 +171,7 @@ def rows(
         "guidance": solver.guidance,
         "base": f"{base.model}#{identity}",
         "borrowed_from": lender or "",
+        "borrowed_guidance": composed.weight if composed else 0.0,
     }
     for source in chosen:
         # cluster by cluster, its adapter in the same networks
@@ -197,7 +205,11 @@ def work(settings: Sample, files: Files) -> None:
         lambda skip, notes: rows(settings, group, chosen, borrowed, identity, skip, notes),
     )
     told = counted(drawn, settings.per_group, f"sample {group}", "image")
-    facts = {"borrowed_from": settings.donors[group] if borrowed else "", "sources": len(chosen)}
+    facts = {
+        "borrowed_from": settings.donors[group] if borrowed else "",
+        "sources": len(chosen),
+        "companions": companions(chosen),
+    }
     parquet.write_images(files.samples, told, FIELDS, facts)
 
 

@@ -86,7 +86,7 @@ def effective(config: Config, dataset: str, name: str | None = None) -> Config:
     data = {k: v for k, v in dataset_block(config, dataset).items() if k != "gpu"}
     given = data["settings"].get("methods", {})  # which `deciding` leaves out
     data["settings"] = deciding(data["settings"])
-    if own := {m: deciding(v) for m, v in given.items() if m in used}:
+    if own := {m: kept for m, v in given.items() if m in used and (kept := deciding(v))}:
         data["settings"]["methods"] = own
     others = sorted({other for method in used if (other := extra(config, dataset, method))})
     found |= {"extra": {other: dataset_block(config, other) for other in others}} if others else {}

@@ -49,16 +49,18 @@ def check_overrides(config: Config, dataset: str) -> None:
     key = f"datasets.{dataset}.settings.methods"
     given = config["datasets"][dataset]["settings"].get("methods", {})
     check_methods(config, list(given), key)
-    tell(
-        [
-            f"config: {key}.{method}.{name}: methods.{method} changes neither {name} nor what comes before,"
-            f" so it has that of its base; write it under datasets.{dataset}.settings, or make a method of"
-            " its own"
-            for method, blocks in given.items()
-            for name in blocks
-            if not (stage := stage_of(name)) or not differs(config, method, stage)
-        ]
-    )
+    found = []
+    for method, name in ((method, name) for method, blocks in given.items() for name in blocks):
+        stage, where = stage_of(name), f"config: {key}.{method}.{name}"
+        if not stage:
+            found.append(f"{where}: no data set can say that of a method; make a method of its own")
+        elif not differs(config, method, stage):
+            found.append(
+                f"{where}: methods.{method} changes neither {name} nor what comes before, so it shares its"
+                f" {stage} with others; write it under datasets.{dataset}.settings, or make a method of its"
+                " own"
+            )
+    tell(found)
 
 
 def check_root(dataset: str, data: Config) -> None:

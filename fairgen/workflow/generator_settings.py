@@ -67,11 +67,12 @@ def companions(job: Job) -> list[str]:
 
 
 def sample(job: Job) -> Config:
-    """How a group's images are drawn: with the base's guidance, or that of finetuned generators, which a
-    group may borrow from its donor.
+    """How a group's images are drawn: with the base's guidance, or that of generators finetuned in this way,
+    which a group may borrow from its donor.
     """
     found, adapted = job.block("sample"), job.block("adapt")
-    own = {"guidance": found["guidance_adapted"]} if adapted["kind"] != "none" else {}
+    kind = adapted["kind"]
+    own = {} if kind == "none" else {"guidance": found["guidance_adapted"][kind]}
     donors = each(job.own, "donor")
     borrows = method_chain.may_borrow(job.config, job.dataset, job.trained)
     lenders = [name for name in donors.values() if name and borrows]

@@ -91,6 +91,27 @@ def config(given: list[Path]) -> dict[str, Any]:
     return found
 
 
+def given(files: list[Path], words: dict[str, Any]) -> dict[str, Any]:
+    """What config files say, those that are there, and the values of `--config` over them."""
+    from snakemake.utils import update_config
+
+    found: dict[str, Any] = {}
+    for path in filter(Path.is_file, map(Path, files)):
+        update_config(found, yaml.safe_load(path.read_text(encoding="utf-8")))
+    update_config(found, config_file.as_yaml(words))
+    return found
+
+
+def in_order(found: Any, order: Any) -> Any:
+    """A config with its keys in the order of another. Snakemake puts what the command line has first, and the
+    order of the groups is that of the classes.
+    """
+    if not isinstance(found, dict) or not isinstance(order, dict):
+        return found
+    names = [*(name for name in order if name in found), *(name for name in found if name not in order)]
+    return {name: in_order(found[name], order.get(name)) for name in names}
+
+
 def completed(workflow: Path, given: dict[str, Any]) -> dict[str, Any]:
     """What another workflow gives its module as a config, merged over the workflow's own."""
     from snakemake.utils import update_config

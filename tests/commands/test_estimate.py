@@ -15,14 +15,15 @@ from PIL import Image
 from workflows import Workflow
 
 from fairgen import cli
-from fairgen.commands import amounts, estimate, estimate_screen, measured, rates
-from fairgen.commands.estimate import Job
+from fairgen.commands import amounts, estimate, estimate_screen, measured, rates, reckoning
+from fairgen.commands import finished as of_before
 from fairgen.commands.estimate_screen import Cost
+from fairgen.commands.reckoning import Job
 from fairgen.core import lineage, parquet
 from fairgen.generate.solver import Solver, guided_steps
-from fairgen.models import diffusion
+from fairgen.models import adapters, diffusion
 from fairgen.models.base_model import Base
-from fairgen.report import costs as timing
+from fairgen.report.costs import rule_of
 from fairgen.workflow import stage_settings as table
 
 
@@ -39,7 +40,7 @@ from fairgen.workflow import stage_settings as table
     ],
 )
 def test_the_rule_behind_a_benchmark_file(path: str, rule: str) -> None:
-    assert timing.rule_of(Path(path)) == rule
+    assert rule_of(Path(path)) == rule
 
 
 @pytest.fixture
@@ -63,12 +64,23 @@ class Finished:
         """What a job gets."""
         return json.loads(table.settings(config or self.config, "birds", stage, method, None))
 
-    def job(self, name: str, stage: str, settings: dict, seconds: float, benchmark: str) -> None:
-        """One finished job."""
+    def job(
+        self,
+        name: str,
+        stage: str,
+        settings: dict,
+        seconds: float,
+        benchmark: str,
+        facts: dict | None = None,
+    ) -> None:
+        """One finished job; `facts` are those of what it wrote."""
         (self.results / name).parent.mkdir(parents=True, exist_ok=True)
         lineage.current = lineage.Lineage("0123", "45", stage, settings)
         try:
-            parquet.write(self.results / name, {"id": [1]})
+            if name.endswith(".safetensors"):
+                adapters.write_empty(self.results / name, facts or {})
+            else:
+                parquet.write(self.results / name, {"id": [1]}, facts or {})
         finally:
             lineage.current = lineage.Lineage()
         path = self.benchmarks / benchmark
@@ -78,11 +90,16 @@ class Finished:
     def costs(self, *jobs: Job) -> dict[str, Cost]:
         """The estimate of some planned jobs, by rule."""
         before, same = (
-            timing.past(self.benchmarks, self.results),
-            estimate.same_data(self.config, "birds", self.results),
+            of_before.past(self.benchmarks, self.results),
+            reckoning.same_data(self.config, "birds", self.results),
         )
         reference = rates.Reference(None, 0, None)
-        return {c.rule: c for c in estimate.costs(list(jobs), before, same, reference, self.config)}
+        return {c.rule: c for c in reckoning.costs(list(jobs), before, same, reference, self.config)}
+
+    def of_group(self, rule: str, scope: str, group: str = "landbird-water") -> Job:
+        """A job of `lora` on a group."""
+        found = json.loads(table.settings(self.config, "birds", rule, "lora", group))
+        return Job(rule, {"dataset": "birds", "method": "lora", "scope": scope, "group": group}, found)
 
     def planned(self, rule: str, method: str | None = None) -> Job:
         """A job of the present config."""
@@ -93,7 +110,8 @@ class Finished:
 
 def test_only_times_of_like_settings_are_taken(finished: Finished) -> None:
     """The seed costs nothing; a tiny run's steps say nothing about the default's."""
-    own = finished.settings("sample", "lora")
+    planned = finished.of_group("sample", "any", "landbird-land")  # it never borrows
+    own = planned.settings
     tiny = {**own, "per_group": 12, "solver": {**own["solver"], "steps": 3}}
     finished.job(
         "bias-0.9/lora/samples/a.parquet", "sample", {**own, "seed": 5}, 40, "bias-0.9/lora/samples/a.tsv"
@@ -102,17 +120,53 @@ def test_only_times_of_like_settings_are_taken(finished: Finished) -> None:
         "bias-0.9/lora/samples/b.parquet", "sample", {**own, "prompts": {}}, 60, "bias-0.9/lora/samples/b.tsv"
     )
     finished.job("bias-0.9/lora/samples/c.parquet", "sample", tiny, 1, "bias-0.9/lora/samples/c.tsv")
-    cost = finished.costs(*[finished.planned("sample", "lora")] * 4)["sample"]
+    cost = finished.costs(*[planned] * 4)["sample"]
     assert (cost.jobs, cost.seconds, cost.source) == (4, (160, 240), "like jobs")
     vanilla = finished.costs(finished.planned("sample", "vanilla"))["sample"]  # another guidance
     assert vanilla.source == "reference"
     assert 4 < vanilla.seconds[0] < vanilla.seconds[1] < 200
 
 
+@pytest.mark.parametrize(
+    ("rule", "file", "facts"),
+    [
+        ("adapt", "lora/adapters/landbird-water/0", ({"images": 0}, {"images": 9})),
+        (
+            "sample",
+            "lora/samples/landbird-water",
+            ({"borrowed_from": "landbird-land"}, {"borrowed_from": ""}),
+        ),
+    ],
+)
+def test_times_of_a_group_that_borrowed_say_little_of_another_ratio(
+    finished: Finished, rule: str, file: str, facts: tuple[dict, dict]
+) -> None:
+    """There it may have images of its own: as long as a training, or without the base beside it. Only how
+    many companions there are costs time, not which.
+    """
+    suffix = "safetensors" if rule == "adapt" else "parquet"
+
+    def ran(scope: str, seconds: float, said: dict) -> None:
+        own = finished.of_group(rule, scope).settings
+        own |= {"companions": [*reversed(own["companions"])]} if rule == "adapt" else {}
+        finished.job(f"{scope}/{file}.{suffix}", rule, own, seconds, f"{scope}/{file}.tsv", said)
+
+    def cost(scope: str) -> Cost:
+        return finished.costs(finished.of_group(rule, scope))[rule]
+
+    reference = cost("bias-0.95").seconds
+    ran("bias-0.999", 2, facts[0])
+    assert (cost("bias-0.999").seconds, cost("bias-0.999").source) == ((2, 2), "like jobs")
+    assert cost("bias-0.95").seconds == (min(2, reference[0]), reference[1])
+    assert cost("bias-0.95").source == "reference"
+    ran("bias-0.9", 70, facts[1])
+    assert (cost("bias-0.95").seconds, cost("bias-0.95").source) == ((2, 70), "like jobs")
+
+
 def test_an_artifact_without_lineage_tells_no_time(finished: Finished) -> None:
     finished.job("embeddings.parquet", "embed", {}, 40, "embed.tsv")
     parquet.write(finished.results / "embeddings.parquet", {"id": [1]})
-    assert timing.past(finished.benchmarks, finished.results) == {}
+    assert of_before.past(finished.benchmarks, finished.results) == {}
 
 
 def test_times_that_depend_on_the_data_are_of_the_same_data(finished: Finished, config: dict) -> None:

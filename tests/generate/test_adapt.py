@@ -225,11 +225,12 @@ def test_an_empty_slot_imports_nothing_heavy(tmp_path: Path, stage: str) -> None
 def test_a_training_reads_no_more_images_than_it_can_see(base: base_model.Base) -> None:
     settings = changed(adapt_settings("lora", base), steps=3, batch=4, accumulate=2)
     files = [f"{i}.png" for i in range(30)]
-    found = enough(files, settings, "g/0")
+    found = enough(files, settings, "g/0", 4)
     assert len(set(found)) == 24
     assert set(found) < set(files)
-    assert found == enough(files, settings, "g/0") != enough(files, settings, "g/1")
-    assert enough(files[:24], settings, "g/0") == files[:24]
+    assert found == enough(files, settings, "g/0", 4) != enough(files, settings, "g/1", 4)
+    assert enough(files[:24], settings, "g/0", 4) == files[:24]
+    assert len(enough(files, settings, "g other", 2)) == 12  # of a companion's, of which a batch takes two
 
 
 def test_the_running_mean_takes_the_place_of_the_weights() -> None:

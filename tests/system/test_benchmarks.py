@@ -4,6 +4,7 @@ import dataclasses
 import json
 import math
 import os
+import re
 import subprocess
 import sys
 import time
@@ -16,7 +17,8 @@ from PIL import Image
 from workflows import PROJECT, Workflow, result
 
 from fairgen.commands import measured
-from fairgen.core import images, parquet
+from fairgen.core import images, lineage, parquet
+from fairgen.core.errors import FairgenError
 from fairgen.evaluate import intervals
 from fairgen.evaluate.replication import Replicates, write
 from fairgen.models.base_model import Base
@@ -310,15 +312,43 @@ def test_every_cluster_is_among_the_images_that_are_looked_at(
 ) -> None:
     """Samples lie cluster by cluster: 30 of the first, 24 of the second; of the first 40 only ten."""
     monkeypatch.syspath_prepend(str(PROJECT / "benchmarks"))
-    import learned
+    import drawn_run
 
     pictures = [np.full((8, 8, 3), 200 * (i >= 30), np.uint8) for i in range(54)]
     file = tmp_path / "samples.parquet"
     parquet.write_images(file, ((images.encode_png(pixels), {}) for pixels in pictures), {}, {})
-    seen = learned.drawn(file, 40)
+    seen = drawn_run.drawn(file, 40)
     assert len(seen) == 40
     assert int((seen[:, 0, 0, 0] > 0).sum()) == 18
-    assert len(learned.drawn(file, 99)) == 54
+    assert len(drawn_run.drawn(file, 99)) == 54
+
+
+@pytest.mark.parametrize(
+    ("dataset", "method", "told"),
+    [
+        ("nests", "vanilla", "nests is no drawn data set of this config"),
+        ("utkface", "vanilla", "utkface is no drawn data set of this config"),
+        ("birds", "erm", "erm is no method of this config that draws images"),
+        ("birds", "vanilla", "landbird-land.parquet is not there; run the workflow"),
+        ("birds", "lora", "landbird-land.parquet was made with other settings than the config has now"),
+    ],
+)
+def test_what_another_config_has_made_is_not_judged(
+    config: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dataset: str, method: str, told: str
+) -> None:
+    monkeypatch.syspath_prepend(str(PROJECT / "benchmarks"))
+    monkeypatch.chdir(tmp_path)
+    import drawn_run
+
+    run = drawn_run.Run(config, Path(f"results/{dataset}/bias-0.95"))
+    drawn = run.samples("lora", "landbird-land") if dataset == "birds" else None
+    if drawn:
+        settings = {"guidance": 1.3}
+        monkeypatch.setattr(lineage, "current", lineage.Lineage("00", "11", "sample", settings))
+        drawn.parent.mkdir(parents=True)
+        parquet.write(drawn, {"id": ["a"]})
+    with pytest.raises(FairgenError, match=re.escape(told)):
+        run.check([method])
 
 
 def test_a_generator_of_few_images_covers_few_drawings(monkeypatch: pytest.MonkeyPatch) -> None:

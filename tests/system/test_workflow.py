@@ -298,18 +298,17 @@ def test_groups_without_images_borrow_their_donors_generators(finished: Workflow
     folder, shared = (place / scope / "clustered" for scope in ("bias-0.999", "any"))
     facts = adapters.read_facts(folder / "adapters/landbird-water/0.safetensors")
     assert facts["reason"].startswith("borrows from landbird-land")
-    rows = parquet.rows(
-        folder / "samples/landbird-water.parquet", ["prompt", "borrowed_from", "adapter", "cluster"]
-    )
+    drawn = folder / "samples/landbird-water.parquet"
+    assert parquet.facts(drawn)["companions"] == ["waterbird-water"]  # of landbird-land's generators
+    rows = parquet.rows(drawn, ["prompt", "borrowed_from", "borrowed_guidance", "adapter", "cluster"])
     assert len(rows) == 24
     for row in rows:
         assert row["prompt"] == "a V landbird on water"
-        assert row["borrowed_from"] == "landbird-land"
+        assert (row["borrowed_from"], row["borrowed_guidance"]) == ("landbird-land", 1)
         assert "/any/clustered/adapters/landbird-land/" in row["adapter"]
-    own = parquet.rows(
-        shared / "samples/landbird-land.parquet", ["prompt", "borrowed_from", "adapter_hash", "cluster"]
-    )
-    assert {(r["prompt"], r["borrowed_from"]) for r in own} == {("a V landbird on land", "")}
+    columns = ["prompt", "borrowed_from", "borrowed_guidance", "adapter_hash", "cluster"]
+    own = parquet.rows(shared / "samples/landbird-land.parquet", columns)
+    assert {tuple(r[name] for name in columns[:3]) for r in own} == {("a V landbird on land", "", 0)}
     assert len({r["adapter_hash"] for r in own}) == len({r["cluster"] for r in own}) > 1
 
 

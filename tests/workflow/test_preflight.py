@@ -58,7 +58,7 @@ def edited(config: dict, *edits: tuple[tuple[str, ...], Any]) -> dict:
         place = changed
         for key in path[:-1]:
             place = place.setdefault(key, {})
-        place[path[-1]] = value
+        place[path[-1]] = copy.deepcopy(value)
     return expanded(changed)
 
 
@@ -126,7 +126,7 @@ GROUP = (*BIRDS, "groups", "landbird-land", "prompt")
         ),
         (
             [own(sample={"solver": {"negative_prompt": "x " * 30}})],
-            "config: sample.solver.negative_prompt: 'x x",
+            "config: sample.solver.negative_prompt of vanilla, lora, dreambooth, clustered: 'x x",
         ),
         (
             [own(score={"second": "./nowhere"})],
@@ -349,6 +349,55 @@ def test_a_method_s_own_solver_counts_not_the_one_that_no_method_has(
     assert told(edited(merged(config, every), own(**merged(klein, unipc)))) == []
 
 
+def test_prompts_that_are_too_long_are_each_told(config: dict) -> None:
+    """Also where two methods have one each."""
+    given = {m: {"sample": {"solver": {"negative_prompt": f"{m} " * 40}}} for m in ("lora", "dreambooth")}
+    said = told(edited(merged(config, {"methods": given})))
+    assert [line.split(": ")[1] for line in said] == [
+        "sample.solver.negative_prompt of lora",
+        "sample.solver.negative_prompt of dreambooth, clustered",
+    ]
+
+
+BY_RANK = own(filter={"by": "quantile", "threshold": 0.1})
+
+
+@pytest.mark.parametrize(
+    ("edits", "why"),
+    [
+        ([], ["filter.by: probability", "adapt.companions of lora, dreambooth, clustered", "may borrow"]),
+        ([BY_RANK], ["adapt.companions of lora, dreambooth, clustered", "landbird-water may borrow"]),
+        ([BY_RANK, ((*BIRDS, "settings", "adapt", "companions"), False)], ["landbird-water may borrow"]),
+        ([BY_RANK, (("adapt", "borrow_below"), 0)], ["adapt.companions of lora, dreambooth, clustered"]),
+        (
+            [BY_RANK, ((*BIRDS, "settings", "adapt", "companions"), False), (("adapt", "borrow_below"), 0)],
+            [],
+        ),
+    ],
+)
+def test_groups_that_only_their_prompts_tell_apart_have_different_ones(
+    config: dict, edits: list, why: list[str]
+) -> None:
+    """Else generators of a conflicting group would learn, or be led to, the images of an aligned one."""
+    said = told(edited(config, *edits, (GROUP, "a [V] Landbird on water")))
+    assert len(said) == bool(why)
+    for line in said:
+        assert line.startswith(
+            "config: datasets.birds.groups.landbird-water.prompt: it is that of landbird-land, and "
+        )
+        assert all(part in line for part in why)
+        assert ("companions" in line, "borrow" in line, "filter.by" in line) == tuple(
+            any(word in part for part in why) for word in ("companions", "borrow", "filter.by")
+        )
+
+
+def test_conflicting_groups_may_have_the_same_prompt_where_it_decides_nothing(
+    config: dict,
+) -> None:
+    same = ((*BIRDS, "groups", "landbird-water", "prompt"), "a [V] waterbird on land")
+    assert told(edited(config, BY_RANK, same)) == []
+
+
 def test_a_prompt_that_qwen_cannot_read_is_one_line(config: dict, flow_folders: dict) -> None:
     """Its 512 tokens hold a chat's frame too; one fewer is enough."""
     klein = {**FLOW, "diffusion": {"model": str(flow_folders["klein"])}}
@@ -360,7 +409,9 @@ def test_a_prompt_that_qwen_cannot_read_is_one_line(config: dict, flow_folders: 
 
     assert said(room) == []
     (line,) = said(room + 1)
-    assert line.startswith("config: sample.solver.negative_prompt: 'xxx")
+    assert line.startswith(
+        "config: sample.solver.negative_prompt of vanilla, lora, dreambooth, clustered: 'xxx"
+    )
     assert f"has {NOT_THINKING.tokens + 1} tokens, and " in line
 
 

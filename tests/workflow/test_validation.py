@@ -147,8 +147,8 @@ def test_schema_names_no_key_that_the_config_lacks(config: dict, schema: dict) -
         ),
         (
             ("datasets", "birds", "settings", "methods"),
-            {"clustered": {"base": "lora"}},
-            "datasets.birds.settings.methods.clustered.base",
+            {"clustered": {"synthetic": False}},
+            "datasets.birds.settings.methods.clustered.synthetic: no data set can say that of a method",
         ),
         (("methods", "lora", "base"), "vanila", "vanila"),
         (("methods", "vanilla", "base"), "lora", "circle"),
@@ -465,20 +465,23 @@ def test_a_data_sets_own_settings_of_a_method_belong_to_its_config(config: dict)
     changed["datasets"]["birds"]["settings"]["methods"]["clustered"]["cluster"]["k"] = 7
     assert compared.config_hash(changed, "birds") != compared.config_hash(config, "birds")
     own = compared.effective(changed, "birds")["dataset"]["settings"]["methods"]
-    assert own == {"dreambooth": {"sample": {"guidance_adapted": 1.4}}, "clustered": {"cluster": {"k": 7}}}
+    assert own == {"clustered": {"cluster": {"k": 7}}}
     changed["datasets"]["birds"]["settings"]["methods"]["jtt"] = {"pretrain": {"steps": 9}}  # not compared
     assert compared.effective(changed, "birds")["dataset"]["settings"]["methods"] == own
+    known = compared.config_hash(changed, "birds")
+    changed["datasets"]["birds"]["settings"]["methods"]["lora"] = {"adapt": {"process": "group"}}  # no result
+    assert compared.config_hash(changed, "birds") == known
 
 
 def test_finetuned_generators_have_a_guidance_of_their_own(config: dict) -> None:
     changed = copy.deepcopy(config)
-    changed["sample"]["guidance_adapted"] = 1
+    changed["sample"]["guidance_adapted"] = {"lora": 1, "full": 3}
     changed["datasets"]["birds"]["settings"]["sample"].pop("guidance_adapted", None)
     found = {
         m: json.loads(table.settings(changed, "birds", "sample", m, "landbird-land"))["solver"]
-        for m in ("vanilla", "lora")
+        for m in ("vanilla", "lora", "dreambooth", "clustered-lora")
     }
-    assert found["lora"]["guidance"] == 1
+    assert [found[m]["guidance"] for m in ("lora", "dreambooth", "clustered-lora")] == [1, 3, 1]
     assert (
         found["vanilla"]
         == json.loads(table.settings(config, "birds", "sample", "vanilla", "landbird-land"))["solver"]
@@ -503,7 +506,9 @@ def test_only_a_group_that_may_borrow_is_told_how(config: dict) -> None:
 def test_a_data_set_may_say_how_a_methods_own_generators_draw(config: dict, schema: dict) -> None:
     """They are trained by its own settings, so that it shares no images with its base anyway."""
     asked = copy.deepcopy(config)
-    asked["datasets"]["birds"]["settings"]["methods"] = {"dreambooth": {"sample": {"guidance_adapted": 3}}}
+    asked["datasets"]["birds"]["settings"]["methods"] = {
+        "dreambooth": {"sample": {"guidance_adapted": {"full": 3}}}
+    }
     validation.validate(asked, schema)
 
     def guidance(method: str) -> float:
@@ -542,7 +547,7 @@ def test_an_interval_that_leaves_out_no_guidance_is_no_setting(config: dict, sch
     assert "guidance_interval" not in solver("sample", "vanilla", config)
     assert solver("sample", "vanilla", changed)["guidance_interval"] == [0.2, 0.85]
     assert solver("prior", "lora", changed) == solver("prior", "lora", config)
-    changed["datasets"]["birds"]["settings"]["sample"]["guidance_adapted"] = 1
+    changed["datasets"]["birds"]["settings"]["sample"]["guidance_adapted"] = {"lora": 1, "full": 1}
     assert "guidance_interval" not in solver("sample", "lora", changed)
     changed["sample"]["solver"]["guidance_interval"] = [0.8, 0.2]
     with pytest.raises(FairgenError, match=r"^config: sample\.solver\.guidance_interval: \[0\.8, 0\.2\]"):

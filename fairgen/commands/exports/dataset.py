@@ -22,7 +22,10 @@ from fairgen.core.errors import FairgenError
 
 KEPT, REJECTED = "train", "rejected"  # names of the splits
 SHARD = 500 << 20  # bytes of images in a file, as the hub likes them
-COLUMNS = ("id", "cluster", "prompt", "negative_prompt", "seed", "steps", "guidance", "base", "adapter_hash")
+COLUMNS = (
+    *("id", "cluster", "prompt", "negative_prompt", "seed", "steps", "guidance"),
+    *("base", "adapter_hash", "borrowed_from", "borrowed_guidance"),
+)
 LABELS = ("group", "target", "bias")
 ANY = "any"  # the folder of what no ratio, and so no index, changes
 AGAIN = "give the selection.parquet of a finished run, from the folder that the run was started in"

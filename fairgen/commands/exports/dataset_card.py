@@ -29,7 +29,7 @@ COLUMNS = {
     "target": "the class, which a classifier is to learn",
     "bias": "the value that should not matter for it",
     "id": "group, cluster and number of the image",
-    "cluster": "the part of its group that the generator was trained on",
+    "cluster": "the part of its group, or of the one it was borrowed from, that the generator was trained on",
     "prompt": "prompt, with its rare token",
     "negative_prompt": "what guidance leads away from",
     "seed": "of this image alone",
@@ -37,6 +37,9 @@ COLUMNS = {
     "guidance": "g in u + g·(c − u); 1 is none",
     "base": "base model, with a hash of its weights",
     "adapter_hash": "of the finetuned generator; empty: the base as it is",
+    "borrowed_from": "the group whose generator drew the image; empty: its own",
+    "borrowed_guidance": "w in w·(b − d) on top of the guidance: the untouched base's answers to the prompts"
+    " of the group (b) and of the one it was borrowed from (d), without the token; 0 is none",
     "score": "of the filter: see below",
     "kept": "whether the filter kept it",
     "reason": "why it did not",

@@ -4,6 +4,7 @@ read to the end.
 
 import json
 from collections.abc import Iterator
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,9 @@ from fairgen.generate.prompts import PLACE, instance_prompt, plain_prompt
 from fairgen.models import tokenizer_file
 from fairgen.models.families import FAMILIES
 from fairgen.models.pipelines import CLIP, T5, Text
+from fairgen.workflow import generator_settings
+from fairgen.workflow.job_settings import Job
+from fairgen.workflow.method_chain import may_borrow
 from fairgen.workflow.preflight.findings import Case, Finding
 from fairgen.workflow.preflight.places import base_folder, image_text_folder, layout, read
 
@@ -33,18 +37,43 @@ def tokens_placed(case: Case) -> Iterator[Finding]:
 
 
 def told_apart(case: Case) -> Iterator[Finding]:
-    """Groups whose prompts are the same share the scorer's probability, so that it says nothing."""
-    if not any(case.block("filter", method)["by"] == "probability" for method in case.drawing):
-        return
-    seen: dict[str, str] = {}
+    """No two groups have the same prompt where something tells them apart by it alone."""
+    alike: dict[str, list[str]] = {}
     for name, group in case.groups.items():
-        first = seen.setdefault(plain_prompt(group["prompt"]).lower(), name)
-        if first != name:
+        alike.setdefault(plain_prompt(group["prompt"]).lower(), []).append(name)
+    for first, name in (pair for names in alike.values() for pair in combinations(names, 2)):
+        if reasons := [*needing(case, first, name)]:
+            why, instead = zip(*reasons, strict=True)
             yield Finding(
                 f"config: datasets.{case.dataset}.groups.{name}.prompt: it is that of {first}, and"
-                " filter.by: probability tells groups apart by their prompts; reword it, or set filter.by:"
-                " cosine"
+                f" {', and '.join(why)}; reword it, or set {', '.join(instead)}"
             )
+
+
+def needing(case: Case, one: str, other: str) -> Iterator[tuple[str, str]]:
+    """Yield why two groups' prompts must differ, and what could be set instead."""
+    if any(case.block("filter", method)["by"] == "probability" for method in case.drawing):
+        yield "filter.by: probability tells groups apart by their prompts", "filter.by: cosine"
+    pair = {one: other, other: one}
+    beside = [m for m in case.adapting if any(lent in beside_of(case, m, own) for own, lent in pair.items())]
+    if beside:
+        yield (
+            f"adapt.companions of {', '.join(beside)} trains generators of one group along on the other's"
+            " images, which they would draw for it",
+            "adapt.companions: false",
+        )
+    borrower = next((name for name, lender in pair.items() if case.groups[name]["donor"] == lender), None)
+    if borrower and any(may_borrow(case.config, case.dataset, method) for method in case.adapting):
+        yield (
+            f"{borrower} may borrow the other's generators, which the prompt alone leads to its images",
+            f"donor: null for {borrower}",
+        )
+
+
+def beside_of(case: Case, method: str, group: str) -> list[str]:
+    """The groups on whose images a method trains a group's generators along."""
+    companions = case.block("adapt", method)["companions"]
+    return generator_settings.companions(Job(case.config, case.dataset, method, group)) if companions else []
 
 
 def lengths(case: Case) -> Iterator[Finding]:
@@ -59,8 +88,8 @@ def lengths(case: Case) -> Iterator[Finding]:
     words = {case.block("adapt", method)["token"] for method in case.adapting}
     asked = [(where, instance_prompt(text, word)) for where, text in groups.items() for word in sorted(words)]
     asked.append(("prior.solver.negative_prompt", case.block("prior")["solver"]["negative_prompt"]))
-    for _, (negative,) in case.sharing(case.drawing, "sample.solver.negative_prompt"):
-        asked.append(("sample.solver.negative_prompt", negative))
+    for methods, (negative,) in case.sharing(case.drawing, "sample.solver.negative_prompt"):
+        asked.append((f"sample.solver.negative_prompt of {methods}", negative))
     base = base_folder(case.block("diffusion"))
     readers = [
         (place, text, [*plain.items(), *asked]) for place, text in (tokenizers_of(base) if base else ())

@@ -1,0 +1,72 @@
+"""Values of the command line that a data set goes over are told; the order of a config's keys."""
+
+import json
+
+import pytest
+import yaml
+from workflows import Workflow
+
+from fairgen.workflow import project
+from fairgen.workflow.expansion import expanded
+from fairgen.workflow.hidden import hidden
+from fairgen.workflow.method_chain import merged
+
+STEPS = {"pretrain": {"steps": 9}}
+
+
+@pytest.mark.parametrize(
+    ("given", "line"),
+    [
+        (STEPS, "config: pretrain.steps: 9, as the command line has it, changes nothing on birds, whose own"),
+        ({"methods": {"clustered": {"cluster": {"k": 8}}}}, "config: methods.clustered.cluster.k: 8, as "),
+        ({"classifier": {"args": {}}}, "config: classifier.args: {}, as the command line has it,"),
+    ],
+)
+def test_a_value_that_the_data_set_has_itself_changes_nothing(config: dict, given: dict, line: str) -> None:
+    whole = expanded(merged(config, given))
+    (said,) = hidden(given, whole, ["birds"])
+    assert said.startswith(line)
+    assert said.endswith(f"give it as datasets.birds.settings.{line.split(': ')[1]}")
+    assert [*hidden(given, whole, ["utkface"])] == []
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"pretrain": {"weights": "score"}},  # not among the birds' own
+        {"pretrain": {"steps": 300}},  # what they have
+        {"methods": {"lora": {"adapt": {"kind": "full"}}}, "ratios": [0.9], "threads": 2},
+        merged(STEPS, {"datasets": {"birds": {"settings": {"pretrain": {"steps": 7}}}}}),  # meant so
+    ],
+)
+def test_what_counts_or_is_meant_so_is_not_told(config: dict, given: dict) -> None:
+    assert [*hidden(given, expanded(merged(config, given)), ["birds"])] == []
+
+
+def test_keys_are_in_the_order_of_the_files(config: dict) -> None:
+    """Snakemake puts the command line's first, and the order of groups is that of the classes."""
+    groups = config["datasets"]["birds"]["groups"]
+    turned = {**config, "datasets": {"birds": {"groups": dict(reversed(groups.items())), "own": 1}}}
+    found = project.in_order(turned, config)
+    assert [*found["datasets"]["birds"]["groups"]] == [*groups]
+    assert found == turned
+
+
+def test_snakemake_tells_what_is_hidden_and_keeps_the_order_of_classes(workflow: Workflow) -> None:
+    """An edit of one group's prompt on the command line trains no classifier of real data again."""
+    group = {"waterbird-water": {"prompt": "a [V] waterbird on the water"}}
+    (workflow.folder / "own.yaml").write_text(yaml.safe_dump({"datasets": {"birds": {"groups": group}}}))
+    target = "results/birds/bias-0.99/erm/seed-0/metrics.json"
+    words = ["--dry-run", "--printshellcmds", "--configfile", "own.yaml", "--config", json_words(STEPS)]
+    done = workflow.run(*words, "--", target)
+    assert done.returncode == 0, done.stderr
+    assert '"classes":["landbird","waterbird"]' in done.stdout + done.stderr
+    assert '"classes":["waterbird"' not in done.stdout + done.stderr
+    told = [line for line in done.stderr.splitlines() if line.startswith("fairgen: warning: ")]
+    assert [line.split(": ")[3] for line in told] == ["pretrain.steps"]
+
+
+def json_words(block: dict) -> str:
+    """A block as a word of `--config`."""
+    ((name, value),) = block.items()
+    return f"{name}={json.dumps(value)}"
