@@ -36,6 +36,7 @@ from fairgen.workflow.command_line import (
     check_module,
     check_writable,
     requested,
+    share_gpus,
     stop,
     tell_jobs,
     use_this_python,
@@ -81,9 +82,12 @@ try:
     config.update(integral(expansion.expanded(config)))
     tell_jobs(config, asked.plans)
     if asked.plans:
-        for line in hidden.hidden(typed, config, validation.used(config, requested(asked.targets))):
+        needed = validation.used(config, requested(asked.targets))
+        for line in hidden.hidden(typed, config, needed):
             print(f"fairgen: warning: {line}", file=sys.stderr)
         preflight.check(config, asked.targets, asked.here, asked.runs)
+        if asked.here and any(config["datasets"][name]["gpu"] for name in needed):
+            share_gpus(workflow)
 except FairgenError as error:
     stop(error)
 

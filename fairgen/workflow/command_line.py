@@ -18,6 +18,7 @@ from fairgen.core.errors import FairgenError
 from fairgen.core.fingerprint import SEEN, sources
 from fairgen.core.progress import BARS
 from fairgen.workflow.names import RESERVED
+from fairgen.workflow.preflight import machine
 from fairgen.workflow.project import importable
 
 DEFAULT = ("results/birds/worst_group.json",)  # what `rule all` compares
@@ -130,6 +131,13 @@ def call(outer: bool) -> Call:
     if options.get("logger"):  # a plugin draws where bars of jobs would be
         os.environ[BARS] = "0"
     return Call(targets, plans, plans and not options.get("dryrun"), here, typed, outer)
+
+
+def share_gpus(workflow: Any) -> None:
+    """Let snakemake hand out this machine's GPUs, as `--resources gpu=N` does, where that is not said."""
+    found = machine.gpus() if "gpu" not in workflow.global_resources else None
+    if found:
+        workflow.register_resource("gpu", len(found))
 
 
 def check_module(prefix: str | None) -> None:

@@ -1,6 +1,10 @@
-"""Values of the command line that a data set goes over are told; the order of a config's keys."""
+"""What the rules make of the command line beside the targets: values that a data set goes over are told, keys
+keep the order of the files, and the machine's GPUs are handed out.
+"""
 
 import json
+import os
+from pathlib import Path
 
 import pytest
 import yaml
@@ -64,6 +68,28 @@ def test_snakemake_tells_what_is_hidden_and_keeps_the_order_of_classes(workflow:
     assert '"classes":["waterbird"' not in done.stdout + done.stderr
     told = [line for line in done.stderr.splitlines() if line.startswith("fairgen: warning: ")]
     assert [line.split(": ")[3] for line in told] == ["pretrain.steps"]
+
+
+@pytest.mark.parametrize(
+    ("words", "gpu", "told"),
+    [((), 1, '"gpu", 2'), (("--resources", "gpu=1"), 1, '"gpu", 1'), ((), 0, "")],
+)
+def test_the_gpus_of_the_machine_are_handed_out(
+    workflow: Workflow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple, gpu: int, told: str
+) -> None:
+    """Where it has two, no more jobs than that are begun, unless the command line says otherwise."""
+    smi = tmp_path / "bin/nvidia-smi"
+    smi.parent.mkdir()
+    smi.write_text("#!/bin/sh\necho 81559\necho 81559\n")
+    smi.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{smi.parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    workflow.edit({"datasets": {"birds": {"gpu": gpu, "options": {"train": 60, "test": 5, "shift": 0}}}})
+    done = workflow.run("results/birds/index.parquet", *words)
+    assert done.returncode == 0, done.stderr
+    provided = [line for line in done.stderr.splitlines() if line.startswith("Provided resources: ")]
+    assert len(provided) == bool(told)
+    assert all(told in line for line in provided)
 
 
 def json_words(block: dict) -> str:
