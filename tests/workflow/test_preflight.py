@@ -105,7 +105,7 @@ GROUP = (*BIRDS, "groups", "landbird-land", "prompt")
             " clustered on birds",
         ),
         (
-            [own(filter={"by": "quantile", "threshold": 0.5})],
+            [own(filter={"by": "quantile", "threshold": 0.5, "allow_shortfall": False})],
             "config: filter.quota: 400 images of vanilla, lora, dreambooth, clustered on birds are more than",
         ),
         (

@@ -10,7 +10,9 @@ from fairgen.workflow.stage_settings import drawn_alike
 
 
 def quotas(case: Case) -> Iterator[Finding]:
-    """A group cannot keep more images than are drawn of it, nor than the threshold lets through."""
+    """A group cannot keep more images than are drawn of it, nor, if it may not have fewer, than the threshold
+    lets through.
+    """
     for methods, (found, drawn) in case.sharing(case.drawing, "filter", "sample.per_group"):
         by, threshold, quota = found["by"], found["threshold"], found["quota"]
         where = f"of {methods} on {case.dataset}"
@@ -20,14 +22,17 @@ def quotas(case: Case) -> Iterator[Finding]:
             )
             continue
         passed = sum((i + 0.5) / drawn >= threshold for i in range(drawn)) if by == "quantile" else drawn
-        if quota > passed and not found["allow_shortfall"]:
+        fewer = found["allow_shortfall"]
+        if quota > (drawn if fewer else passed):
             of = f"{drawn} images of sample.per_group" + (
-                f" of which {passed} pass filter.threshold" if passed < drawn else ""
+                f" of which {passed} pass filter.threshold" if passed < drawn and not fewer else ""
             )
-            yield Finding(
-                f"config: filter.quota: {quota} images {where} are more than the {of}; lower it, raise"
-                " sample.per_group, or set filter.allow_shortfall: true"
+            instead = (
+                "lower it, or raise sample.per_group"
+                if fewer
+                else "lower it, raise sample.per_group, or set filter.allow_shortfall: true"
             )
+            yield Finding(f"config: filter.quota: {quota} images {where} are more than the {of}; {instead}")
 
 
 def opinions(case: Case) -> Iterator[Finding]:
