@@ -40,7 +40,7 @@ def text(found: Cell) -> str:
     """A cell's words."""
     low, high = found.figure["ci95"]
     lines = [found.method, f"{found.figure['mean']:.2f}  [{low:.2f}, {high:.2f}]"]
-    alone = "no other method" if found.alone else "ahead of all"
+    alone = "no other is ranked" if found.alone else "ahead of all"
     level = f"level: {', '.join(found.level)}" if found.level else alone
     return "\n".join([*lines, *textwrap.wrap(level, 26)])
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from fairgen.core.errors import FairgenError
 from fairgen.core.markdown import table
-from fairgen.evaluate import intervals, results
+from fairgen.evaluate import results
 from fairgen.evaluate.claims import FINETUNED
 from fairgen.report.replicated import Table, claims, tables
 
@@ -56,8 +56,7 @@ def main() -> None:
     if document.get("trial"):
         print(document["trial"])
     for one in tables(document):
-        aside = intervals.aside(document["comparisons"][one.ratio], document["results"][one.ratio])
-        print(f"\nbias ratio {one.ratio}{f', {aside}' if aside else ''}\n\n{methods(one)}")
+        print(f"\nbias ratio {one.ratio}\n\n{methods(one)}\n\n{one.verdict}")
     print(f"\n{judged(document, path)}")
 
 

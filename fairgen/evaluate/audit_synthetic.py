@@ -21,7 +21,7 @@ between the groups of one
 `audit.encoder` (mean ± sd over random
   blocks). 0: no difference seen. Not comparable with KID on Inception features.
 - **precision**, **recall**: share of generated images near real ones, and of real images near generated ones.
-- **density**: how many real images have a generated one in their neighbourhood, in parts of what real \
+- **density**: in how many neighbourhoods of real images a generated one lies, in parts of what real \
 images would; may exceed 1.
 - **coverage**: share of real images with a generated one in their neighbourhood; about 0.97 (5 neighbours) \
 is all that two equal

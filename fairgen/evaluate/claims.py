@@ -21,11 +21,13 @@ import numpy as np
 from fairgen.core.errors import FairgenError
 from fairgen.evaluate import intervals, results
 
+NATURAL = "natural"  # the ratio of data that are not cut
 Runs = dict[str, dict[str, np.ndarray]]  # ratio → method → worst-group accuracy, replicate by replicate
 GAIN, LEVEL, AHEAD = "finetuned above vanilla", "comparable with groupdro", "ahead of groupdro"
 FINETUNED, OURS, MARGIN = ("lora", "dreambooth", "clustered"), "clustered", 0.05  # unless told otherwise
-EXACT = 1e-9  # what is smaller is rounding: accuracies are shares of a few hundred rows
 ONE_RATIO = "one bias ratio: whether the lead grows with the bias, the other half of claim 3, is not judged"
+NO_RATIO = "no bias ratio is a number: claim 3, about how the lead changes with it, is not judged"
+RESPLIT = "replicates are other splits of the same images: they share rows, and intervals are wider for it"
 
 
 @dataclass(frozen=True)
@@ -41,16 +43,26 @@ class Judgement:
     verdict: str
 
 
-def judged(claim: str, ratio: str, difference: np.ndarray, bound: float = 0.0) -> Judgement:
-    """Judge paired differences (replicates,) against a bound."""
-    low, high = intervals.student(difference.tolist(), (-2.0, 2.0)) or (-2.0, 2.0)
-    verdict = "held" if low > bound + EXACT else "not held" if high <= bound + EXACT else "undecided"
+def judged(
+    claim: str,
+    ratio: str,
+    difference: np.ndarray,
+    bound: float = 0.0,
+    resplit: float = 0.0,
+    within: tuple[float, float] = intervals.DIFFERENCE,
+) -> Judgement:
+    """Judge paired differences (replicates,) against a bound; `resplit` as for `intervals.student`."""
+    low, high = intervals.student(difference.tolist(), within, resplit) or within
+    over = bound + intervals.EXACT
+    verdict = "held" if low > over else "not held" if high <= over else "undecided"
     return Judgement(claim, ratio, float(difference.mean()), low, high, bound, verdict)
 
 
-def judge(runs: Runs, finetuned: list[str], ours: str, margin: float) -> list[Judgement]:
+def judge(
+    runs: Runs, finetuned: list[str], ours: str, margin: float, resplit: float = 0.0
+) -> list[Judgement]:
     """All claims whose methods are there: at each ratio, and over ratios where there are several; ratios come
-    smallest first.
+    smallest first, before them `natural`, which knows no growth.
 
     Raises:
         FairgenError: a method would be compared with itself or counted twice, or the margin is none.
@@ -64,39 +76,36 @@ def judge(runs: Runs, finetuned: list[str], ours: str, margin: float) -> list[Ju
             f"finetuned {' '.join(finetuned)}: name each method once, and not vanilla, which they are"
             " compared with"
         )
-    first, last = next(iter(runs)), list(runs)[-1]
+    one, numbers = next(iter(runs.values())), [ratio for ratio in runs if ratio != NATURAL]
     found = []
-    if {"vanilla", *finetuned} <= runs[first].keys():
+    if {"vanilla", *finetuned} <= one.keys():
         gains = {r: np.mean([m[name] for name in finetuned], axis=0) - m["vanilla"] for r, m in runs.items()}
-        found += [judged(f"1. {GAIN}", ratio, gain) for ratio, gain in gains.items()]
-        if first != last:
-            found.append(judged(f"1. {GAIN}", "mean", np.mean(list(gains.values()), axis=0)))
-    if {ours, "groupdro"} <= runs[first].keys():
+        found += [judged(f"1. {GAIN}", ratio, gain, resplit=resplit) for ratio, gain in gains.items()]
+        if len(runs) > 1:
+            mean = np.mean(list(gains.values()), axis=0)
+            found.append(judged(f"1. {GAIN}", "mean", mean, resplit=resplit))
+    if {ours, "groupdro"} <= one.keys():
         leads = {r: m[ours] - m["groupdro"] for r, m in runs.items()}
-        found += [judged(f"2. {ours} {LEVEL}", ratio, lead, -margin) for ratio, lead in leads.items()]
-        found.append(judged(f"3. {ours} {AHEAD}", last, leads[last]))
-        if first != last:
-            growth = leads[last] - leads[first]
-            found.append(judged(f"3. {ours} {AHEAD}, growing", f"{last} − {first}", growth))
+        found += [judged(f"2. {ours} {LEVEL}", r, lead, -margin, resplit) for r, lead in leads.items()]
+        if numbers:
+            first, last = numbers[0], numbers[-1]
+            found.append(judged(f"3. {ours} {AHEAD}", last, leads[last], resplit=resplit))
+        if len(numbers) > 1:
+            name, growth = f"3. {ours} {AHEAD}, growing", leads[last] - leads[first]
+            found.append(judged(name, f"{last} − {first}", growth, 0.0, resplit, (-2.0, 2.0)))
     return found
 
 
 def runs_of(document: dict[str, Any], methods: Iterable[str], path: Path) -> Runs:
-    """Worst-group accuracies of some methods at every ratio that is a number, smallest first.
+    """Worst-group accuracies of some methods at every ratio, smallest first, before them `natural`.
 
     Raises:
-        FairgenError: a method is not in the table or a ceiling, all ratios are `natural`, or it is a trial.
+        FairgenError: a method is not in the table or a ceiling, or it is a trial.
     """
     if document.get("trial"):
         raise FairgenError(f"{path}: {document['trial']}")
-    ratios = [ratio for ratio in results.in_order(document["results"]) if ratio != "natural"]
-    if not ratios:
-        raise FairgenError(
-            f"{path}: it has no bias ratio that is a number, and the claims are about how results change with"
-            " it; set ratios in the config"
-        )
     found: Runs = {}
-    for ratio in ratios:
+    for ratio in results.in_order(document["results"]):
         there = document["results"][ratio]
         if absent := [name for name in methods if name not in there]:
             raise FairgenError(
@@ -120,12 +129,14 @@ def notes(document: dict[str, Any], ratios: Iterable[str]) -> list[str]:
     none: dict[str, list[str]] = {split: [] for split in results.MISSING}
     empty = {ratio: none | document.get("empty_groups", {}).get(ratio, {}) for ratio in ratios}
     found = [f"bias ratio {ratio}, {line}" for ratio in empty for line in results.missing(empty[ratio])]
-    return found + [f"{' and '.join(pair)} have the same test rows" for pair in document.get("same_rows", [])]
+    found += [f"{' and '.join(pair)} have the same test rows" for pair in document.get("same_rows", [])]
+    return found + ([RESPLIT] if document.get("resplit") else [])
 
 
 def beside(document: dict[str, Any], runs: Runs, found: list[Judgement]) -> list[str]:
     """What has to be known beside the claims that were judged: the same, and that one ratio judges half of
-    the third.
+    the third, and none nothing of it.
     """
-    half = len(runs) == 1 and any(row.claim.startswith("3.") for row in found)
-    return notes(document, runs) + ([ONE_RATIO] if half else [])
+    asked, numbers = any(row.claim.startswith("2.") for row in found), runs.keys() - {NATURAL}
+    few = {0: NO_RATIO, 1: ONE_RATIO}.get(len(numbers)) if asked else None
+    return notes(document, runs) + ([few] if few else [])

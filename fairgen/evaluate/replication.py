@@ -30,9 +30,21 @@ class Files(job.Files):
     replicates: job.Output
 
 
-def summarise(documents: list[dict[str, Any]], ratio: str) -> dict[str, Any]:
+def resplits(documents: list[dict[str, Any]]) -> float:
+    """Test rows for each training row where replicates are other splits of the same images; 0 for drawings of
+    their own, and where the data have a split (`same_rows`).
+    """
+    data = [document["config"]["dataset"] for document in documents]
+    if any(one["format"] == results.ITS_WORLD or one["root"] != data[0]["root"] for one in data):
+        return 0.0
+    index = {**documents[0]["config"]["index"], **data[0]["settings"].get("index", {})}
+    train, _, test = index["fractions"]
+    return test / train
+
+
+def summarise(documents: list[dict[str, Any]], ratio: str, resplit: float = 0.0) -> dict[str, Any]:
     """Each method's worst-group accuracy over the replicates and over each one's seeds, and the paired
-    comparison.
+    comparison; `resplit` as for `intervals.student`.
     """
     seeds = {
         method: [d["results"][ratio][method]["worst_group_accuracy"] for d in documents]
@@ -40,7 +52,10 @@ def summarise(documents: list[dict[str, Any]], ratio: str) -> dict[str, Any]:
     }
     means = {method: [figure["mean"] for figure in own] for method, own in seeds.items()}
     methods = {
-        method: {"worst_group_accuracy": intervals.over_runs(own, "replicate"), "over_seeds": seeds[method]}
+        method: {
+            "worst_group_accuracy": intervals.over_runs(own, "replicate", intervals.SHARE, resplit),
+            "over_seeds": seeds[method],
+        }
         for method, own in means.items()
     }
     found = [results.empty_groups(d["results"][ratio]) for d in documents]
@@ -49,7 +64,7 @@ def summarise(documents: list[dict[str, Any]], ratio: str) -> dict[str, Any]:
     return {
         "methods": methods,
         "empty_groups": empty,
-        "comparison": intervals.ranking(means, "replicate", ceilings),
+        "comparison": intervals.ranking(means, "replicate", ceilings, resplit),
     }
 
 
@@ -99,7 +114,8 @@ def write(settings: Replicates, files: Files) -> None:
             " data have no split of their own"
         )
     trial = results.trial(documents[0])
-    by_ratio = {ratio: summarise(documents, ratio) for ratio in documents[0]["results"]}
+    resplit = 0.0 if alike else resplits(documents)
+    by_ratio = {ratio: summarise(documents, ratio, resplit) for ratio in documents[0]["results"]}
     document = {
         "schema_version": results.REPLICATES_VERSION,
         "dataset": settings.dataset,
@@ -107,6 +123,7 @@ def write(settings: Replicates, files: Files) -> None:
         **({"trial": trial} if trial else {}),
         "replicates": settings.replicates,
         "same_rows": [list(pair) for pair in alike],
+        "resplit": resplit,
         "config_sha256": [d["config_sha256"] for d in documents],
         "results": {ratio: found["methods"] for ratio, found in by_ratio.items()},
         "empty_groups": {ratio: found["empty_groups"] for ratio, found in by_ratio.items()},

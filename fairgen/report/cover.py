@@ -141,8 +141,8 @@ def leading(document: dict[str, Any]) -> str:
 
 
 def ahead(comparison: dict[str, Any], methods: dict[str, Any]) -> str:
-    """Second sentence: whether the leader is clearly ahead of the baselines and of the next method, by paired
-    intervals.
+    """Second sentence: whether the leader is ahead of the baselines and of the next method, by paired
+    intervals over seeds, which say nothing of other generators.
     """
     others = sorted(
         comparison["leader_minus"], key=lambda name: -methods[name]["worst_group_accuracy"]["mean"]
@@ -154,7 +154,7 @@ def ahead(comparison: dict[str, Any], methods: dict[str, Any]) -> str:
     seeds = len(minus[others[0]]["per_seed"])
     if seeds < intervals.FEWEST:
         return (
-            f"Whether {leader} is clearly ahead of another method cannot be said: that takes at least"
+            f"Whether {leader} is ahead of another method cannot be said: that takes at least"
             f" {intervals.FEWEST} seeds, and there {'is one' if seeds == 1 else f'are {seeds}'}."
         )
 
@@ -167,16 +167,16 @@ def ahead(comparison: dict[str, Any], methods: dict[str, Any]) -> str:
 
     # named are the methods of the paper's comparison, and the next one
     asked = [name for name in dict.fromkeys([*intervals.REFERENCES, others[0]]) if name in minus]
-    clear = [name for name in others if minus[name]["ci95"][0] > 0]
+    clear = [name for name in others if intervals.clear(minus[name])]
     unclear = [name for name in others if name not in clear]
     behind = listed(gap(name) for name in asked if name in clear)
-    by = f"By paired 95 % intervals over seeds {leader} is"
+    by = f"By paired 95 % intervals over seeds, which vary the classifier alone, {leader} is"
     if not unclear:
-        return f"{by} clearly ahead of {'every other method, also of ' if len(others) > 1 else ''}{behind}."
+        return f"{by} ahead of {'every other method, also of ' if len(others) > 1 else ''}{behind}."
     # what is not clear is said too
     yet = listed(map(gap, unclear))
     return (
-        f"{by} clearly ahead of {behind}, but not of {yet}."
+        f"{by} ahead of {behind}, but not clearly of {yet}."
         if behind
         else f"{by} not clearly ahead of {yet}."
     )

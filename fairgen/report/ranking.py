@@ -34,9 +34,13 @@ def aside(document: dict[str, Any], ratio: str) -> str:
 
 
 def verdict(document: dict[str, Any], ratio: str) -> str:
-    """Whether there is a winner at a ratio, as a sentence, and one more where there are ceilings."""
+    """Whether there is a winner at a ratio, over seeds or over replicates, as a sentence, and one more where
+    there are ceilings.
+    """
     found, methods = document["comparisons"][ratio], document["results"][ratio]
-    return " ".join(map(sentence, intervals.said(found, methods, trial=bool(results.trial(document)))))
+    repeated = "replicates" in document
+    run, trial = ("replicate", document.get("trial")) if repeated else ("seed", results.trial(document))
+    return " ".join(map(sentence, intervals.said(found, methods, run, bool(trial))))
 
 
 def sentence(words: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from fairgen.core.errors import FairgenError
 from fairgen.evaluate import intervals, results
 from fairgen.evaluate.claims import FINETUNED, MARGIN, OURS, Judgement, beside, judge, notes, runs_of
-from fairgen.report.ranking import aside, ranked, spread
+from fairgen.report.ranking import ranked, spread, verdict
 
 REFERENCE = "groupdro"
 
@@ -21,7 +21,7 @@ class Table:
     """
 
     ratio: str
-    aside: str  # methods that are not ranked, as a sentence
+    verdict: str  # whether a method wins, and which are not ranked, as sentences
     head: tuple[str, ...]
     rows: list[tuple[str, ...]]
 
@@ -73,7 +73,7 @@ def tables(document: dict[str, Any]) -> list[Table]:
             rows.append((method, spread(worst), *leads, *(f"{v:.3f}" for v in worst["per_replicate"])))
         leads = [f"minus {REFERENCE}"] if minus else []
         head = ("method", "worst group", *leads, *document["replicates"])
-        found.append(Table(ratio, aside(document, ratio), head, rows))
+        found.append(Table(ratio, verdict(document, ratio), head, rows))
     return found
 
 
@@ -86,11 +86,10 @@ def cell(document: dict[str, Any], ratio: str) -> Cell:
     """What the replicates say of one ratio."""
     comparison = document["comparisons"][ratio]
     leader = comparison["leader"]
-    level = [
-        name for name, lead in comparison["leader_minus"].items() if not lead["ci95"] or lead["ci95"][0] <= 0
-    ]
-    methods = document["results"][ratio]
-    return Cell(leader, methods[leader]["worst_group_accuracy"], level, alone=len(methods) == 1)
+    others = comparison["leader_minus"]
+    level = [name for name, lead in others.items() if not intervals.clear(lead)]
+    figure = document["results"][ratio][leader]["worst_group_accuracy"]
+    return Cell(leader, figure, level, alone=not others)
 
 
 def claims(document: dict[str, Any], path: Path) -> Claims:
@@ -108,7 +107,7 @@ def claims(document: dict[str, Any], path: Path) -> Claims:
         runs = runs_of(document, [name for name in about if name in compared], path)
     except FairgenError as error:
         return Claims(count, [], str(error).removeprefix(f"{path}: "), finetuned, notes=known)
-    found = judge(runs, finetuned, OURS, MARGIN)
+    found = judge(runs, finetuned, OURS, MARGIN, document.get("resplit", 0.0))
     return Claims(count, found, why, finetuned, notes=tuple(beside(document, runs, found)))
 
 

@@ -8,6 +8,7 @@ import pytest
 from workflows import result
 
 from fairgen.cli import main
+from fairgen.core.errors import FairgenError
 from fairgen.evaluate import results
 from fairgen.evaluate.claims import judge
 from fairgen.evaluate.intervals import ranking
@@ -50,10 +51,57 @@ def test_planted_claims_are_judged_by_their_intervals(tmp_path: Path) -> None:
     path = written(tmp_path, {0.999: high, 0.9: low, "natural": low})
     found = verdicts(path)
     assert set(found.values()) == {"held"}
-    assert {ratio for _, ratio in found} == {"0.9", "0.999", "mean", "0.999 − 0.9"}
+    assert {ratio for _, ratio in found} == {"natural", "0.9", "0.999", "mean", "0.999 − 0.9"}
+    assert {claim for claim, ratio in found if ratio == "natural"} == {"1", "2"}  # which knows no growth
     assert verdicts(path, "--margin", "0.03")["2", "0.9"] == "not held"
     swapped = verdicts(written(tmp_path, {0.999: low, 0.9: high}))
     assert swapped["3", "0.999"] == swapped["3", "0.999 − 0.9"] == "not held"
+
+
+def test_data_that_are_not_cut_judge_the_first_two_claims(
+    tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    path = written(tmp_path, {"natural": {**PLAIN, "groupdro": WEAK}})
+    assert verdicts(path) == {("1", "natural"): "held", ("2", "natural"): "held"}
+    assert "no bias ratio is a number: claim 3, " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("change", "resplit"),
+    [
+        ({"format": "folder", "root": "data/own"}, 0.125),
+        (
+            {"format": "folder", "root": "data/own", "settings": {"index": {"fractions": [0.6, 0.1, 0.3]}}},
+            0.5,
+        ),
+        ({"format": "birds", "root": "results/birds"}, 0),
+    ],
+)
+def test_other_splits_of_the_same_images_are_told_and_judged_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: dict, resplit: float
+) -> None:
+    data = {"settings": {}, **change}
+    config = {
+        "index": {"fractions": [0.8, 0.1, 0.1]},
+        "dataset": data,
+        "methods": {"erm": {"synthetic": False}},
+    }
+    tables = []
+    for i in range(3):
+        found = result(ratios=(0.9,), erm=[0.5 + 0.1 * i], groupdro=[0.5 + 0.12 * i])
+        tables.append(tmp_path / f"{i}.json")
+        tables[-1].write_text(json.dumps(found | {"config": config}))
+    path = tmp_path / "replicates.json"
+    work(Replicates("own", ["a", "b", "c"], None), Files(work=None, tables=tables, replicates=path))
+    document = results.load(path, "replicates")
+    assert document["resplit"] == resplit
+    low, high = document["results"]["0.9"]["erm"]["worst_group_accuracy"]["ci95"]
+    assert (high - low) / 2 == pytest.approx(4.3027 * 0.1 * (1 / 3 + resplit) ** 0.5, abs=1e-4)
+    assert len(replicated.claims(document, path).notes) == bool(resplit)
+    document["resplit"] = resplit + 0.1
+    path.write_text(json.dumps(document))
+    with pytest.raises(FairgenError, match="the figures over replicates are not those of their values"):
+        results.load(path, "replicates")
 
 
 def test_an_interval_on_both_sides_decides_nothing(tmp_path: Path) -> None:
@@ -78,7 +126,6 @@ def test_the_terminal_shows_a_table(tmp_path: Path, capsys: pytest.CaptureFixtur
     ("ratios", "words", "line"),
     [
         ({0.9: PLAIN}, [], "no dreambooth, groupdro among the methods that it compares (erm, vanilla, "),
-        ({"natural": PLAIN}, [], "it has no bias ratio that is a number"),
         ({0.9: PLAIN}, ["--ours", "ours"], "no dreambooth, ours, groupdro among the methods"),
         ({0.9: WHOLE}, ["--ours", "groupdro"], "ours groupdro would be compared with itself"),
         ({0.9: WHOLE}, ["--finetuned", "lora", "lora"], "finetuned lora lora: name each method once"),
@@ -148,7 +195,9 @@ def test_a_trial_claims_nothing(tmp_path: Path, capsys: pytest.CaptureFixture) -
     for i in range(3):
         tables.append(tmp_path / f"{i}.json")
         table = result(ratios=(0.9,), **{name: [values[i]] for name, values in WHOLE.items()})
-        table["config"] |= {"diffusion": {"model": results.EMBEDDED}, "dataset": {"format": "folder"}}
+        data = {"format": "folder", "root": "own", "settings": {}}
+        table["config"] |= {"diffusion": {"model": results.EMBEDDED}, "dataset": data}
+        table["config"]["index"] = {"fractions": [0.8, 0.1, 0.1]}
         tables[-1].write_text(json.dumps(table))
     files = Files(work=None, tables=tables, replicates=tmp_path / "replicates.json")
     work(Replicates("toy", ["toy", "toy-1", "toy-2"], None), files)

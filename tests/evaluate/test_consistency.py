@@ -10,7 +10,7 @@ import pytest
 from workflows import result
 
 from fairgen.core.errors import FairgenError
-from fairgen.evaluate import results
+from fairgen.evaluate import intervals, results
 from fairgen.evaluate.replicates import Files, Replicates, work
 
 VALUES = {"erm": [0.5, 0.6, 0.55], "lora": [0.7, 0.8, 0.9], "groupdro": [0.6, 0.7, 0.5]}
@@ -78,8 +78,8 @@ def nobody(document: dict[str, Any]) -> None:
 
 
 BOTH = [
-    (mean, "results.0.9.lora: the figures over "),
-    (interval, "results.0.9.lora: the figures over "),
+    (mean, "results.0.9.lora.worst_group_accuracy: the figures over "),
+    (interval, "results.0.9.lora.worst_group_accuracy: the figures over "),
     (comparison, "comparisons.0.9.leader_minus does not follow from results"),
     (leader, "comparisons.0.9.leader does not follow from results"),
     (winner, "comparisons.0.9.winner does not follow from results"),
@@ -104,10 +104,16 @@ def refused(document: dict[str, Any], folder: Path, kind: str) -> str:
     ("change", "line"),
     [
         *BOTH,
-        (per_run([0.99] * 3, "per_replicate"), "lora: the figures over replicates are not those of their"),
+        (
+            per_run([0.99] * 3, "per_replicate"),
+            "worst_group_accuracy: the figures over repl",
+        ),
         (per_run([0.7] * 4, "per_replicate"), "lora has 4 values for 3 replicates"),
         (lambda d: lora(d)["over_seeds"].reverse(), "per_replicate has other values than over_seeds"),
-        (lambda d: lora(d)["over_seeds"][0]["per_seed"].append(0.1), "figures of over_seeds are not those"),
+        (
+            lambda d: lora(d)["over_seeds"][0]["per_seed"].append(0.1),
+            ".over_seeds.0: the figures over seeds are",
+        ),
     ],
 )
 def test_replicates_that_contradict_themselves_are_refused(
@@ -118,7 +124,47 @@ def test_replicates_that_contradict_themselves_are_refused(
     assert line in refused(changed, tmp_path, "replicates")
 
 
-@pytest.mark.parametrize(("change", "line"), [*BOTH, (per_run([0.7], "per_seed"), "1 values for 3 seeds")])
+def beside(*path: str) -> Callable[[dict[str, Any]], None]:
+    """The mean of another figure."""
+
+    def change(document: dict[str, Any]) -> None:
+        found = lora(document)
+        for key in path:
+            found = found[key]
+        found["mean"] += 0.01
+
+    return change
+
+
+def group(document: dict[str, Any]) -> None:
+    own = [value - 0.1 for value in VALUES["lora"]]
+    lora(document)["groups"]["a"]["accuracy"] = intervals.over_runs(own)
+
+
+def named(document: dict[str, Any]) -> None:
+    group(document)
+    own = lora(document)
+    own["worst_group_accuracy"] = own["groups"]["a"]["accuracy"]
+    own["worst_group"]["by_mean"] = "b"
+
+
+def unranked(document: dict[str, Any]) -> None:
+    values = {m: r["worst_group_accuracy"]["per_seed"] for m, r in document["results"]["0.9"].items()}
+    document["comparisons"]["0.9"] = intervals.ranking(values, ceilings=["groupdro"])
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        *BOTH,
+        (per_run([0.7], "per_seed"), "1 values for 3 seeds"),
+        (beside("balanced_accuracy"), "results.0.9.lora.balanced_accuracy: the figures over seeds are not"),
+        (beside("groups", "a", "accuracy"), "results.0.9.lora.groups.a.accuracy: the figures over seeds"),
+        (group, "results.0.9.lora.worst_group_accuracy: it is not that of the worst group"),
+        (named, "results.0.9.lora.worst_group.by_mean: b is not the worst group"),
+        (unranked, "comparisons.0.9: it leaves other methods aside than the ceilings of its config"),
+    ],
+)
 def test_a_comparison_that_contradicts_itself_is_refused(tmp_path: Path, change: Callable, line: str) -> None:
     document = result(ratios=(0.9,), **VALUES)
     path = tmp_path / "worst_group.json"

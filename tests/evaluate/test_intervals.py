@@ -92,17 +92,41 @@ def test_two_runs_have_no_interval_and_no_winner() -> None:
     assert found["winner"] is None
     assert verdict(found) == "no winner is named: intervals need at least three seeds, there are 2"
     assert verdict(ranking({"x": [0.9], "y": [0.1]})).endswith("there is one")
-    assert verdict(ranking({"x": [0.9]})) == "no winner: x leads, but not clearly over any other"
+    assert verdict(ranking({"x": [0.9]})) == "no winner is named: no other method is ranked beside x"
 
 
 def test_a_winner_needs_its_paired_interval_above_zero() -> None:
     clear = ranking({"x": [0.9, 0.9, 0.9], "y": [0.1, 0.2, 0.1]})
     assert (clear["leader"], clear["winner"]) == ("x", "x")
     assert clear["leader_minus"]["y"]["per_seed"] == pytest.approx([0.8, 0.7, 0.8])
-    assert verdict(clear).startswith("x wins")
+    assert verdict(clear).startswith("x is ahead on this chain: its paired 95 % interval over seeds is above")
+    values = {"x": [0.9, 0.9, 0.9], "y": [0.1, 0.2, 0.1]}
+    assert verdict(ranking(values, "replicate"), "replicate").startswith("x wins: its paired 95 % interval")
     unclear = ranking({"x": [0.9, 0.1, 0.9], "y": [0.5, 0.5, 0.5]}, "replicate")
     assert (unclear["leader"], unclear["winner"]) == ("x", None)
     assert verdict(unclear, "replicate") == "no winner: x leads, but not clearly over y"
+
+
+def test_a_lead_of_rounding_alone_wins_nothing() -> None:
+    """0.8 − (0.7 + 0.8 + 0.9) / 3 is 2e-16."""
+    means = {"x": [0.8] * 3, "y": [(0.7 + 0.8 + 0.9) / 3 - 2e-16] * 3}
+    found = ranking(means, "replicate")
+    assert found["leader"] == "x"
+    assert found["winner"] is None
+    assert verdict(found, "replicate") == "no winner: x leads, but not clearly over y"
+
+
+def test_other_splits_of_the_same_rows_widen_an_interval() -> None:
+    """By √(1 + R·n_test/n_train): 17 % for three runs and an eighth, 27 % for five."""
+    for runs, wider in ((3, 1.1726), (5, 1.2748)):
+        values = [0.5 + 0.01 * i for i in range(runs)]
+        own, shared = over_runs(values), over_runs(values, resplit=0.125)
+        assert own and shared
+        halves = [found["ci95"][1] - found["mean"] for found in (own, shared)]
+        assert halves[1] / halves[0] == pytest.approx(wider, abs=1e-4)
+        assert own | {"ci95": None} == shared | {"ci95": None}
+    found = ranking({"x": [0.6, 0.62, 0.61], "y": [0.5, 0.5, 0.55]}, "replicate", resplit=2)
+    assert (found["leader"], found["winner"]) == ("x", None)
 
 
 def test_differences_to_the_references_are_paired() -> None:
