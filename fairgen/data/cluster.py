@@ -14,7 +14,7 @@ import numpy as np
 
 from fairgen.core import job, parquet
 from fairgen.core.errors import FairgenError
-from fairgen.data.kmeans import agreements, clusters_for, kmeans, nearest
+from fairgen.data.kmeans import agreements, clusters, nearest
 
 
 @dataclass(frozen=True)
@@ -55,9 +55,9 @@ def work(settings: Cluster, files: Files) -> None:
     for group in sorted({r["group"] for r in rows}):
         # k-means inside each group, with fewer clusters where it has few images
         own = [r for r in rows if r["group"] == group]
-        k = clusters_for(len(own), settings.k, settings.min_images)
         features = vectors[[place[r["id"]] for r in own]]
-        label = kmeans(features, k, settings.seed, settings.iterations)
+        label = clusters(features, settings.k, settings.min_images, settings.seed, settings.iterations)
+        k = int(label.max()) + 1
         unseen = [r["id"] for r in parts["validation"] if r["group"] == group and r["id"] in place]
         closest = nearest(features, label, vectors[[place[i] for i in unseen]])
         reason = (

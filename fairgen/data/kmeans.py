@@ -1,12 +1,23 @@
-"""Spherical k-means (faiss), how many clusters a group can carry, and their agreement with what else is known
-of the images.
+"""Spherical k-means (faiss) with clusters of so many images at least, and their agreement with what else is
+known of the images.
 """
 
 import numpy as np
 
 
+def clusters(vectors: np.ndarray, k: int, min_images: int, seed: int, iterations: int) -> np.ndarray:
+    """The cluster numbers (n,) of vectors (n, d), the largest cluster first: k clusters, or as many fewer as
+    it takes for each to have `min_images`; one in any case.
+    """
+    for fewer in range(clusters_for(len(vectors), k, min_images), 1, -1):
+        label = kmeans(vectors, fewer, seed, iterations)
+        if np.bincount(label, minlength=fewer).min() >= min_images:
+            return label
+    return np.zeros(len(vectors), dtype=np.int64)
+
+
 def clusters_for(count: int, k: int, min_images: int) -> int:
-    """How many clusters `count` images can carry, at least one."""
+    """How many clusters `count` images can carry at most, at least one."""
     return max(1, min(k, count // min_images))
 
 

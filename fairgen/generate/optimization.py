@@ -32,12 +32,11 @@ def adamw(
 
 
 def lr_schedule(optimizer: torch.optim.Optimizer, recipe: Recipe) -> torch.optim.lr_scheduler.LRScheduler:
-    """One of diffusers' schedules over the whole run."""
+    """One of diffusers' schedules over the whole run; its plain constant one would know no warmup."""
     from diffusers.optimization import get_scheduler
 
-    return get_scheduler(
-        recipe.schedule, optimizer, num_warmup_steps=recipe.warmup, num_training_steps=recipe.steps
-    )
+    name = "constant_with_warmup" if recipe.schedule == "constant" else recipe.schedule
+    return get_scheduler(name, optimizer, num_warmup_steps=recipe.warmup, num_training_steps=recipe.steps)
 
 
 class RunningMean:

@@ -51,7 +51,7 @@ class Adapt:
     prompts: dict[str, str]
     donors: dict[str, str | None]
     seed: int
-    # of flow matching: none, logit_normal, mode, cosmap or sigma_sqrt (arXiv 2403.03206, section 3.1)
+    # of flow matching: none, logit_normal, mode or cosmap (arXiv 2403.03206, section 3.1)
     weighting: str = "none"
     shift: float = 1.0  # of its time steps: sσ / (1 + (s − 1)σ) on top of the base's own
     crop: str = "centre"  # which square of an image is seen: centre, top or box

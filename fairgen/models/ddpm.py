@@ -112,21 +112,22 @@ class Ddpm:
 
         Steps are spaced from the last training step on (arXiv 2305.08891, section 3.3): the spacing that most
         folders ask for starts a ten-step run at step 900 of 1,000 with pure noise, and the images come out
-        pale.
+        pale. It is an argument, for diffusers drops from a config what the folder does not state, as that of
+        Stable Diffusion 1.5 does not state its spacing.
         """
-        config = {**self.schedule.config, "timestep_spacing": "trailing"}
+        config, spaced = self.schedule.config, {"timestep_spacing": "trailing"}
         if kind == "unipc":
             with lean():
                 from diffusers.schedulers.scheduling_unipc_multistep import UniPCMultistepScheduler
 
-            return Sampler(UniPCMultistepScheduler.from_config(config))
+            return Sampler(UniPCMultistepScheduler.from_config(config, **spaced))
         if kind == "euler":
             with lean():
                 from diffusers.schedulers.scheduling_euler_discrete import EulerDiscreteScheduler
 
-            return Sampler(EulerDiscreteScheduler.from_config(config))
+            return Sampler(EulerDiscreteScheduler.from_config(config, **spaced))
         with lean():
             from diffusers.schedulers.scheduling_dpmsolver_multistep import DPMSolverMultistepScheduler
 
-        options = {"algorithm_type": "dpmsolver++", "solver_order": 2}
+        options = {"algorithm_type": "dpmsolver++", "solver_order": 2, **spaced}
         return Sampler(DPMSolverMultistepScheduler.from_config(config, **options))

@@ -54,8 +54,6 @@ def quantiles(weighting: str, count: int, generator: torch.Generator) -> torch.T
 
 def loss_weights(weighting: str, sigma: torch.Tensor) -> torch.Tensor:
     """The weight of each σ in the loss: 1 for the schemes that choose among the time steps instead."""
-    if weighting == "sigma_sqrt":
-        return sigma**-2.0
     if weighting == "cosmap":
         return 2 / (torch.pi * (1 - 2 * sigma + 2 * sigma**2))
     return torch.ones_like(sigma)

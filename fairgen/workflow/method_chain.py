@@ -203,23 +203,43 @@ def chosen(values: Config, key: str = "kind") -> Config:
 
 
 def recipe(config: Config, dataset: str, method: str) -> Config:
-    """The method's `finetune` block; after stage 1, a recipe that counts from the very start keeps the steps
-    that are left.
+    """The method's `finetune` block; after stage 1, or another method that it starts from, a recipe that
+    counts from the very start keeps the steps that are left.
 
     Raises:
         FairgenError: no step is left.
     """
     found = chosen(block(config, dataset, method, "finetune"))
-    if found["kind"] in SECOND or not stage_one(config, dataset, method):
+    spent = behind(config, dataset, method)
+    if found["kind"] in SECOND or not spent:
         return found
-    steps = {key: found["recipe"][key] for key in ("identify_steps", "steps") if key in found["recipe"]}
-    total, spent = sum(steps.values()), block(config, dataset, method, "pretrain")["steps"]
-    left = total - spent
+    steps = steps_of(found)
+    left = sum(steps.values()) - spent
     if left < len(steps):
-        raise FairgenError(
-            f"config: finetune.{found['kind']}.steps: stage 1 of {method} takes pretrain.steps = {spent} of"
-            f" the {total} steps of {found['kind']} on {dataset} and leaves too few; raise it"
+        before = (
+            f"what {method} starts from, {found['start']}, takes"
+            if found["start"]
+            else (f"stage 1 of {method} takes pretrain.steps =")
         )
-    scaled = {key: max(1, n * left // total) for key, n in steps.items()}
+        raise FairgenError(
+            f"config: finetune.{found['kind']}.steps: {before} {spent} of the {sum(steps.values())} steps of"
+            f" {found['kind']} on {dataset} and leaves too few; raise it"
+        )
+    scaled = {key: max(1, n * left // sum(steps.values())) for key, n in steps.items()}
     scaled["steps"] += left - sum(scaled.values())
     return {**found, "recipe": {**found["recipe"], **scaled}}
+
+
+def behind(config: Config, dataset: str, method: str) -> int:
+    """Gradient steps that a method's recipe finds behind the weights that it goes on from."""
+    if stage_one(config, dataset, method):
+        return int(block(config, dataset, method, "pretrain")["steps"])
+    _, *before = starts(config, dataset, method)  # a circle of them is told here
+    if not before:
+        return 0
+    return behind(config, dataset, before[0]) + sum(steps_of(recipe(config, dataset, before[0])).values())
+
+
+def steps_of(found: Config) -> Config:
+    """The gradient steps of a chosen recipe by their keys; of one that takes none, nothing."""
+    return {key: found["recipe"][key] for key in ("identify_steps", "steps") if key in found["recipe"]}

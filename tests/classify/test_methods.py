@@ -335,6 +335,23 @@ def test_george_takes_a_small_class_as_one_cluster() -> None:
     assert len(few.centres) == 1
 
 
+@pytest.mark.parametrize("few", [50, 20])
+def test_george_finds_a_small_group_that_lies_apart(few: int) -> None:
+    """As small as conflicting groups are at 0.95 and 0.98, of which the noise of the others is no part."""
+    generator = np.random.default_rng(0)
+    points = generator.normal(0, 0.5, (1000, 8)) + 5
+    points[:few, 0] += 6
+    found = george.split_class(points.astype(np.float32), recipe(george, max_clusters=3, min_images=10), 0)
+    label = found(points.astype(np.float32))
+    assert set(label[:few]) == {1} and set(label[few:]) == {0}
+
+
+def test_george_makes_no_cluster_of_fewer_images_than_asked() -> None:
+    points = np.random.default_rng(0).normal(0, 0.1, (200, 8)).astype(np.float32)
+    points[:3] += 9
+    assert len(george.split_class(points, recipe(george, max_clusters=2, min_images=10), 0).centres) == 1
+
+
 def test_augment_lifts_every_group_to_the_largest() -> None:
     """Real 6, 1, 0, 4; synthetic 3 of each but the last: 6, 4, 3 and 4 + 2."""
     rows, drawn = (

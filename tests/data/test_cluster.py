@@ -10,7 +10,7 @@ from fairgen.core import parquet
 from fairgen.core.errors import FairgenError
 from fairgen.data.cluster import Cluster, work
 from fairgen.data.embed import check_finite
-from fairgen.data.kmeans import agreement, agreements, clusters_for, kmeans, nearest
+from fairgen.data.kmeans import agreement, agreements, clusters, clusters_for, kmeans, nearest
 
 
 def test_planted_clusters_are_found_largest_first() -> None:
@@ -55,6 +55,17 @@ def test_held_out_images_are_named_by_cluster(tmp_path: Path) -> None:
 
 def test_small_groups_get_fewer_clusters() -> None:
     assert [clusters_for(n, 4, 10) for n in (3, 19, 25, 400)] == [1, 1, 2, 4]
+
+
+def test_no_cluster_is_smaller_than_asked() -> None:
+    """Three far images of 200 are a cluster of k-means' own, and of no generator's."""
+    angles = np.concatenate([np.linspace(0, 0.05, 197), [3.0, 3.05, 3.1]])
+    vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+    assert np.bincount(kmeans(vectors, 2, 0, 25)).tolist() == [197, 3]
+    for k in (2, 3, 4):
+        assert np.bincount(clusters(vectors, k, 3, 0, 25)).min() >= 3
+        assert np.bincount(clusters(vectors, k, 10, 0, 25)).min() >= 10
+    assert clusters(vectors, 2, 10, 0, 25).tolist() == [0] * 200
 
 
 def test_agreement_is_zero_for_independent_labels_and_none_without_classes() -> None:

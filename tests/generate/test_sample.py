@@ -1,11 +1,14 @@
 """Sampling: quotas, sources, and images that do not depend on their batch."""
 
 import dataclasses
+import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from workflows import PROJECT
 
 from fairgen.core import images, parquet
 from fairgen.core.errors import FairgenError
@@ -175,6 +178,20 @@ def test_a_borrowed_generator_is_told_its_place_by_the_base(
     assert composed.weight == 3
     same = zip(composed.unet.parameters(), diffusion.load_denoiser(base).parameters(), strict=True)
     assert all(torch.equal(own, other) for own, other in same)
+
+
+@pytest.mark.parametrize("kind", ["dpmsolver++", "unipc", "euler"])
+@pytest.mark.parametrize("stated", ["leading", None])
+def test_steps_begin_at_the_last_training_step_whatever_the_folder_states(
+    base: base_model.Base, tmp_path: Path, kind: str, stated: str | None
+) -> None:
+    """Stable Diffusion 1.5's folder states no spacing, and diffusers then takes each solver's own."""
+    folder = shutil.copytree(PROJECT / "fairgen/embedded/weights/diffusion", tmp_path / "base")
+    file = folder / "scheduler/scheduler_config.json"
+    config = {k: v for k, v in json.loads(file.read_text()).items() if k != "timestep_spacing"}
+    file.write_text(json.dumps(config | ({"timestep_spacing": stated} if stated else {})))
+    run, _ = diffusion.process(dataclasses.replace(base, model=str(folder))).sampler(kind).begin(4, NOISE)
+    assert run.steps.round().long().tolist() == [999, 749, 499, 249]
 
 
 def test_guidance_in_an_interval_of_noise(base: base_model.Base, monkeypatch: pytest.MonkeyPatch) -> None:

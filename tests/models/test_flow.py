@@ -77,7 +77,6 @@ def test_weights_of_the_schemes() -> None:
     sigma = torch.tensor([0.25, 0.5, 1.0])
     for name in ("none", "logit_normal", "mode"):
         assert flow.loss_weights(name, sigma).tolist() == [1, 1, 1]
-    assert flow.loss_weights("sigma_sqrt", sigma).tolist() == pytest.approx([16, 4, 1])
     cosmap = [2 / torch.pi / x for x in (0.625, 0.5, 1)]
     assert flow.loss_weights("cosmap", sigma).tolist() == pytest.approx(cosmap)
 
@@ -133,7 +132,7 @@ def test_latents_come_back_from_the_denoisers_scale(flow_folders: dict, architec
     assert autoencoder.scale(vae) == 8
 
 
-@pytest.mark.parametrize("weighting", ["sigma_sqrt", "cosmap"])
+@pytest.mark.parametrize("weighting", ["none", "cosmap"])
 def test_prior_preservation_weighs_each_row_by_its_own_step(
     flow_folders: dict, monkeypatch: pytest.MonkeyPatch, weighting: str
 ) -> None:

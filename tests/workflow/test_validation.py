@@ -412,11 +412,17 @@ def test_every_method_takes_the_same_total_of_gradient_steps(config: dict, datas
     crossed = copy.deepcopy(config)
     kinds = [kind for kind in config["finetune"] if kind not in ("kind", "start")]
     crossed["methods"] |= {f"lora-{kind}": {"base": "lora", "finetune": {"kind": kind}} for kind in kinds}
+    quarter = {"kind": "erm", "erm": {"steps": budget // 4}}
+    crossed["methods"] |= {
+        "begun": {"synthetic": False, "finetune": quarter},
+        "gone-on": {"synthetic": False, "finetune": {"kind": "groupdro", "start": "begun"}},
+        "refit": {"synthetic": False, "finetune": {"kind": "dfr", "start": "gone-on"}},
+    }
     for method in crossed["methods"]:
         found = gradient_steps(crossed, dataset, method)
         if method in ("clustered-dfr", "lora-dfr", "lora-none"):
             found += method_chain.block(crossed, dataset, method, "finetune")["head"]["steps"]
-        assert found == budget, method
+        assert found == (budget // 4 if method == "begun" else budget), method
 
 
 def test_steps_that_stage_one_leaves_nothing_of_are_an_error(config: dict, schema: dict) -> None:
@@ -427,6 +433,17 @@ def test_steps_that_stage_one_leaves_nothing_of_are_an_error(config: dict, schem
     with pytest.raises(
         FairgenError, match=r"finetune\.groupdro\.steps: .* pretrain\.steps = 2500 of the 2500"
     ):
+        validation.validate(wrong, schema)
+
+
+def test_a_start_that_leaves_no_step_is_an_error(config: dict, schema: dict) -> None:
+    wrong = copy.deepcopy(config)
+    wrong["methods"]["again"] = {"synthetic": False, "finetune": {"kind": "groupdro", "start": "erm"}}
+    wrong["compare"] = ["erm", "again"]
+    line = (
+        r"finetune\.groupdro\.steps: what again starts from, erm, takes 350 of the 350 steps of groupdro on"
+    )
+    with pytest.raises(FairgenError, match=line):
         validation.validate(wrong, schema)
 
 

@@ -4,8 +4,7 @@ Group-DRO.
 As in the paper, a first network is trained by ERM, its features are clustered inside each class, the number
 of clusters of a class is the one of the best silhouette, and a second network is trained anew by Group-DRO on
 the clusters. Weights are selected by the worst cluster of the validation rows, so no group label is used.
-Ours: spherical k-means on features centred inside the class, where the paper has Gaussian mixtures on
-projected features and splits clusters further.
+Ours: k-means, where the paper has Gaussian mixtures on projected features and splits clusters further.
 """
 
 import copy
@@ -13,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from sklearn.cluster import KMeans
 from sklearn.metrics import silhouette_score
 
 from fairgen.classify.examples import Examples
@@ -21,11 +21,11 @@ from fairgen.classify.model_selection import Best
 from fairgen.classify.problem import Problem
 from fairgen.classify.training import first_network
 from fairgen.core.seeds import seed_of
-from fairgen.data.kmeans import agreement, clusters_for, kmeans
+from fairgen.data.kmeans import agreement, clusters_for
 from fairgen.models.classifier import Network, embed
 
 LABELS = ()
-ITERATIONS = 25  # of k-means
+RUNS = 3  # of k-means, from other starts
 JUDGED = 2000  # rows of a class that the silhouette looks at; it takes all their pairs
 
 
@@ -45,36 +45,36 @@ class Recipe(groupdro.Recipe):
 
 @dataclass(frozen=True)
 class Clusters:
-    """The clusters of one class: the mean of its features (d,), and a unit vector (k, d) for each cluster."""
+    """The clusters of one class, the largest first, by the means (k, d) of their features."""
 
-    mean: np.ndarray
     centres: np.ndarray
 
     def __call__(self, features: np.ndarray) -> np.ndarray:
-        """The nearest cluster (n,) of features (n, d) by cosine."""
-        return ((features - self.mean) @ self.centres.T).argmax(1)
+        """The nearest cluster (n,) of features (n, d)."""
+        return (np.square(self.centres).sum(1) - 2 * features @ self.centres.T).argmin(1)
 
 
 def split_class(features: np.ndarray, recipe: Recipe, seed: int) -> Clusters:
-    """Cluster the features (n, d) of one class; k from 2 to `max_clusters` by the silhouette, 1 for a small
-    class.
+    """Cluster the features (n, d) of one class; k from 2 to `max_clusters` by the silhouette, of those with
+    `min_images` in each cluster; 1 where there is none.
     """
-    centred = features - features.mean(0)
-    found = {1: np.zeros(len(features), dtype=np.int64)}
-    for k in range(2, clusters_for(len(features), recipe.max_clusters, recipe.min_images) + 1):
-        found[k] = kmeans(centred, k, seed, ITERATIONS)
-    best = max(found, key=lambda k: separation(centred, found[k], seed))
-    unit = centred / np.linalg.norm(centred, axis=1, keepdims=True).clip(1e-12)
-    sums = np.stack([unit[found[best] == c].sum(0) for c in range(best)])
-    centres = sums / np.linalg.norm(sums, axis=1, keepdims=True).clip(1e-12)
-    return Clusters(features.mean(0), centres[np.unique((centred @ centres.T).argmax(1))])
+    found = [
+        KMeans(k, n_init=RUNS, random_state=seed % 2**32).fit(features)
+        for k in range(2, clusters_for(len(features), recipe.max_clusters, recipe.min_images) + 1)
+    ]
+    large = [one for one in found if np.bincount(one.labels_).min() >= recipe.min_images]
+    if not large:
+        return Clusters(features.mean(0, keepdims=True))
+    best = max(large, key=lambda one: separation(features, one.labels_, seed))
+    order = np.argsort(-np.bincount(best.labels_), kind="stable")
+    return Clusters(best.cluster_centers_[order])
 
 
 def separation(features: np.ndarray, label: np.ndarray, seed: int) -> float:
-    """Mean silhouette by cosine; −1, the least that there is, for a single cluster."""
+    """Mean silhouette; −1, the least that there is, where a single cluster is looked at."""
     chosen = np.random.default_rng(seed).permutation(len(label))[:JUDGED]
-    seen = len(np.unique(label[chosen]))
-    return float(silhouette_score(features[chosen], label[chosen], metric="cosine")) if seen > 1 else -1.0
+    several = len(np.unique(label[chosen])) > 1
+    return float(silhouette_score(features[chosen], label[chosen])) if several else -1.0
 
 
 def inferred(network: Network, problem: Problem, recipe: Recipe) -> tuple[list[Examples], list[str]]:
