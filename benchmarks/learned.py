@@ -114,6 +114,7 @@ def judged(run: Run, probe: Probe, methods: list[str], count: int) -> Iterator[d
     split = [r for r in parquet.rows(run.folder / "split.parquet") if r["split"] == "train"]
     sizes, kept = Counter(r["group"] for r in split), {r["id"] for r in split}
     for group in run.config["datasets"][run.dataset]["groups"]:
+        count = min(count, parquet.count(run.samples(methods[0], group)))
         listed = [r for r in real.rows if r["group"] == group]
         own = real.features[[r["place"] for r in listed]]
         trained = real.features[[r["place"] for r in listed if r["id"] in kept]]

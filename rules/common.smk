@@ -82,11 +82,11 @@ try:
     config.update(integral(expansion.expanded(config)))
     tell_jobs(config, asked.plans)
     if asked.plans:
-        needed = validation.used(config, requested(asked.targets))
+        needed = validation.repeated(config, requested(asked.targets))
         for line in hidden.hidden(typed, config, needed):
             print(f"fairgen: warning: {line}", file=sys.stderr)
         preflight.check(config, asked.targets, asked.here, asked.runs)
-        if asked.here and any(config["datasets"][name]["gpu"] for name in needed):
+        if asked.here and any(config["datasets"][name]["gpu"] for name in needed or config["datasets"]):
             share_gpus(workflow)
 except FairgenError as error:
     stop(error)

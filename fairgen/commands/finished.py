@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from fairgen.core import parquet, records, safetensors_header
+from fairgen.core.errors import FairgenError
 from fairgen.core.settings import canonical
 from fairgen.report.costs import group_of, measured, place_of, rule_of
 
@@ -86,17 +87,24 @@ def past(benchmarks: Path, results: Path) -> dict[str, list[Past]]:
             rule = rule_of(place)
             settings |= {"resolution": int(place.stem)} if rule == "decode" else {}  # its wildcard
             of = place_of(place)[0], group_of(place)
-            found[rule].append(Past(settings, seconds[-1], size, of, borrowed(rule, files[0])))
+            found[rule].append(Past(settings, seconds[-1], size, of, borrowed(rule, files)))
     return dict(found)
 
 
-def borrowed(rule: str, artifact: Path) -> bool:
-    """Whether a job on a group had its donor's generators: nothing was trained, or they drew its images."""
-    if rule == "sample":
-        return bool(parquet.facts(artifact).get("borrowed_from"))
-    if not rule.startswith("adapt"):
-        return False
-    return json.loads(safetensors_header.metadata(artifact).get("fairgen", "{}")).get("images") == 0
+def borrowed(rule: str, files: list[Path]) -> bool:
+    """Whether a job on a group had its donor's generators: nothing was trained, or they drew its images. A
+    file that cannot be read says nothing.
+    """
+    try:
+        for file in files:
+            if rule == "sample" and file.suffix == ".parquet":
+                return bool(parquet.facts(file).get("borrowed_from"))
+            if rule.startswith("adapt") and file.suffix == ".safetensors":
+                facts = json.loads(safetensors_header.metadata(file).get("fairgen", "{}"))
+                return facts.get("images") == 0
+    except (OSError, ValueError, AttributeError, FairgenError):
+        pass
+    return False
 
 
 def artifacts(results: Path, benchmark: Path) -> list[Path]:

@@ -1,8 +1,8 @@
 """Stage `cluster`: spherical k-means (faiss) inside each group's training images.
 
-A group with fewer than k × `min_images` images gets fewer clusters, with the reason in the facts and in the
-log. The facts also name the group's embedded validation images by the cluster that they are closest to: what
-a generator's loss on images that it has not seen is of.
+A group of which k clusters would not all have `min_images` images gets fewer, with the reason in the facts
+and in the log. The facts also name the group's embedded validation images by the cluster that they are
+closest to: what a generator's loss on images that it has not seen is of.
 """
 
 import json

@@ -27,7 +27,7 @@ GAIN, LEVEL, AHEAD = "finetuned above vanilla", "comparable with groupdro", "ahe
 FINETUNED, OURS, MARGIN = ("lora", "dreambooth", "clustered"), "clustered", 0.05  # unless told otherwise
 ONE_RATIO = "one bias ratio: whether the lead grows with the bias, the other half of claim 3, is not judged"
 NO_RATIO = "no bias ratio is a number: claim 3, about how the lead changes with it, is not judged"
-RESPLIT = "replicates are other splits of the same images: they share rows, and intervals are wider for it"
+RESPLIT = "the replicates draw on the same images: they share rows, and intervals are wider for it"
 
 
 @dataclass(frozen=True)

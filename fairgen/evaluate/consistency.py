@@ -77,11 +77,14 @@ def figures(value: Any, key: str) -> Iterator[tuple[str, dict[str, Any]]]:
 def of_groups(entry: dict[str, Any], key: str) -> Iterator[str]:
     """Yield where a method's worst group is not the worst of its groups."""
     groups = {name: own["accuracy"] for name, own in entry["groups"].items() if own["n"]}
-    runs = zip(*(own["per_seed"] for own in groups.values()), strict=True)
-    if not alike([min(run) for run in runs], entry["worst_group_accuracy"]["per_seed"]):
+    known, worst = [own["per_seed"] for own in groups.values()], entry["worst_group_accuracy"]["per_seed"]
+    if any(len(own) != len(worst) for own in known):
+        yield f"{key}.groups: a group has other seeds than the worst one"
+        return
+    if not alike([min(run) for run in zip(*known, strict=True)], worst):
         yield f"{key}.worst_group_accuracy: it is not that of the worst group"
-    worst, named = min(own["mean"] for own in groups.values()), entry["worst_group"]["by_mean"]
-    if named not in groups or not alike(groups[named]["mean"], worst):
+    least, named = min(own["mean"] for own in groups.values()), entry["worst_group"]["by_mean"]
+    if named not in groups or not alike(groups[named]["mean"], least):
         yield f"{key}.worst_group.by_mean: {named} is not the worst group"
 
 

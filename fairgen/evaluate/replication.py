@@ -32,7 +32,7 @@ class Files(job.Files):
 
 def resplits(documents: list[dict[str, Any]]) -> float:
     """Test rows for each training row where replicates are other splits of the same images; 0 for drawings of
-    their own, and where the data have a split (`same_rows`).
+    their own. Of data with test rows of their own it is too much, and the interval on the safe side.
     """
     data = [document["config"]["dataset"] for document in documents]
     if any(one["format"] == results.ITS_WORLD or one["root"] != data[0]["root"] for one in data):
@@ -114,7 +114,7 @@ def write(settings: Replicates, files: Files) -> None:
             " data have no split of their own"
         )
     trial = results.trial(documents[0])
-    resplit = 0.0 if alike else resplits(documents)
+    resplit = 0.0 if len(alike) == len(documents) - 1 else resplits(documents)
     by_ratio = {ratio: summarise(documents, ratio, resplit) for ratio in documents[0]["results"]}
     document = {
         "schema_version": results.REPLICATES_VERSION,

@@ -69,9 +69,10 @@ def ceilings(config: dict[str, Any], compared: Iterable[str]) -> list[str]:
 def _said(methods: dict[str, Any], name: str | None, key: str, otherwise: bool) -> bool:
     """What a method, or the nearest of its bases that says so, has for a switch."""
     while name in methods:
-        if key in methods[name]:
-            return bool(methods[name][key])
-        name = methods[name].get("base")
+        given = methods[name] or {}
+        if key in given:
+            return bool(given[key])
+        name = given.get("base")
     return otherwise
 
 

@@ -43,15 +43,19 @@ class Check:
 
 
 def plan(counts: dict[str, int], settings: Check, generator: Generator) -> dict[str, str]:
-    """What one method does for each group: how many generators it trains, or whose it borrows."""
+    """What one method does for each group: how many generators it trains, fewer where a cluster would be too
+    small, or whose it borrows.
+    """
     found = {}
     for group, donor in settings.donors.items():
         own = counts.get(group, 0)
-        k = clusters_for(own, generator.k, generator.min_images)
+        most = clusters_for(own, generator.k, generator.min_images)
         if donor and own < generator.borrow_below:
             found[group] = f"borrows from {donor}"
+        elif own:
+            found[group] = f"{most} generators at most" if most > 1 else "1 generator"
         else:
-            found[group] = f"{k} generator{'s' if k > 1 else ''}" if own else "no image and no donor"
+            found[group] = "no image and no donor"
     return found
 
 

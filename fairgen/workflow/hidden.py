@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from fairgen.workflow.config_file import ENTRIES
+from fairgen.workflow.expansion import at_home
 from fairgen.workflow.method_chain import Config, dataset_block
 
 ABSENT = object()
@@ -20,20 +21,23 @@ def hidden(given: Config, config: Config, datasets: Iterable[str]) -> Iterator[s
         config: the whole config, expanded.
         datasets: those that the call is about.
     """
+    given = at_home(given)
     blocks = {name: value for name, value in given.items() if name not in ENTRIES}
     wanted = [*leaves(blocks), *leaves({"methods": given.get("methods", {})})]
     entries = [(entry or {}).get("settings", {}) for entry in given.get("datasets", {}).values()]
-    for dataset in datasets:
-        own = dataset_block(config, dataset)["settings"]
-        for path, value in wanted:
-            there = at(own, path)
+    for path, value in wanted:
+        found: dict[str, list[str]] = {}
+        for dataset in dict.fromkeys(datasets):
+            there = at(dataset_block(config, dataset)["settings"], path)
             meant = any(at(entry, path) == there for entry in entries)  # the command line says that as well
             if there not in (ABSENT, value) and not meant:
-                key = ".".join(path)
-                yield (
-                    f"config: {key}: {value}, as the command line has it, changes nothing on {dataset}, whose"
-                    f" own settings have {there}; give it as datasets.{dataset}.settings.{key}"
-                )
+                found.setdefault(str(there), []).append(dataset)
+        key = ".".join(path)
+        for there, names in found.items():
+            yield (
+                f"config: {key}: {value}, as the command line has it, changes nothing on {', '.join(names)},"
+                f" whose own settings have {there}; give it as datasets.{names[0]}.settings.{key}"
+            )
 
 
 def leaves(blocks: Config, path: Path = ()) -> Iterator[tuple[Path, Any]]:

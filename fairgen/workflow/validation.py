@@ -45,16 +45,17 @@ def validate(config: Config, schema: Config, needed: Iterable[str] = ()) -> list
     return [line for line in others if line not in own]
 
 
+def repeated(config: Config, needed: Iterable[str]) -> list[str]:
+    """Some data sets and their replicates."""
+    found = [name for name in needed if name in config["datasets"]]
+    every = [*found, *(other for name in found for other in config["replicates"].get(name, ()))]
+    return list(dict.fromkeys(name for name in every if name in config["datasets"]))
+
+
 def used(config: Config, needed: Iterable[str]) -> list[str]:
     """Some data sets, their replicates, and those whose images they may take for stage 1."""
-    found = [name for name in needed if name in config["datasets"]]
-    found += [other for name in found for other in config["replicates"].get(name, ())]
-    listed = [
-        (name, method)
-        for name in found
-        if name in config["datasets"]
-        for method in block(config, name, None, "compare")
-    ]
+    found = repeated(config, needed)
+    listed = [(name, method) for name in found for method in block(config, name, None, "compare")]
     extras = [extra(config, name, method) for name, method in listed if method in config["methods"]]
     return [*found, *filter(None, extras)]
 

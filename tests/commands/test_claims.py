@@ -98,6 +98,12 @@ def test_other_splits_of_the_same_images_are_told_and_judged_so(
     low, high = document["results"]["0.9"]["erm"]["worst_group_accuracy"]["ci95"]
     assert (high - low) / 2 == pytest.approx(4.3027 * 0.1 * (1 / 3 + resplit) ** 0.5, abs=1e-4)
     assert len(replicated.claims(document, path).notes) == bool(resplit)
+    monkeypatch.setattr("fairgen.evaluate.replication.same_rows", lambda tables: [("a", "b")])
+    work(Replicates("own", ["a", "b", "c"], None), Files(work=None, tables=tables, replicates=path))
+    assert results.load(path, "replicates")["resplit"] == resplit  # one pair alike makes nothing surer
+    monkeypatch.setattr("fairgen.evaluate.replication.same_rows", lambda tables: [("a", "b"), ("a", "c")])
+    work(Replicates("own", ["a", "b", "c"], None), Files(work=None, tables=tables, replicates=path))
+    assert results.load(path, "replicates")["resplit"] == 0  # one set of test rows, of which it is told
     document["resplit"] = resplit + 0.1
     path.write_text(json.dumps(document))
     with pytest.raises(FairgenError, match="the figures over replicates are not those of their values"):

@@ -10,6 +10,7 @@ from typing import Any
 
 import audited
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import recorded as recorded_results
@@ -266,6 +267,22 @@ def test_what_is_no_set_is_one_line(selection: Path, tmp_path: Path, capsys: pyt
         assert f"{words[0]}: datasets, as {selection} is exported" in capsys.readouterr().err
     assert export(selection, tmp_path / "out", "--layout", "kohya") == 1
     assert "is a dataset; give one of datasets" in capsys.readouterr().err
+
+
+def test_images_of_an_earlier_version_are_refused(
+    selection: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    """Their files say less of an image than the set's columns."""
+    whole = parquet.schema
+
+    def before(path: Path) -> pa.Schema:
+        place = whole(path).get_field_index("borrowed_guidance")
+        return whole(path).remove(place) if place >= 0 else whole(path)
+
+    monkeypatch.setattr(parquet, "schema", before)
+    assert export(selection, tmp_path / "out") == 1
+    assert "does not say borrowed_guidance of its images: an earlier version" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_every_column_has_words() -> None:

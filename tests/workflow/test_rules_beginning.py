@@ -34,9 +34,18 @@ def test_a_value_that_the_data_set_has_itself_changes_nothing(config: dict, give
     assert [*hidden(given, whole, ["utkface"])] == []
 
 
+def test_data_sets_with_the_same_value_share_a_line(config: dict) -> None:
+    """Also if they are named twice, as a data set is among its own replicates."""
+    entry = {"datasets": {"birds-2": {"like": "birds", "root": "results/birds-2"}}}
+    whole = expanded(merged(config, merged(STEPS, entry)))
+    (said,) = hidden(STEPS, whole, ["birds", "birds-2", "birds"])
+    assert "changes nothing on birds, birds-2, whose own settings have 300" in said
+
+
 @pytest.mark.parametrize(
     "given",
     [
+        {"score": {"model": "~/clip"}, "datasets": {"birds": {"settings": {"score": {"model": "~/clip"}}}}},
         {"pretrain": {"weights": "score"}},  # not among the birds' own
         {"pretrain": {"steps": 300}},  # what they have
         {"methods": {"lora": {"adapt": {"kind": "full"}}}, "ratios": [0.9], "threads": 2},

@@ -88,6 +88,12 @@ def about(options: Namespace) -> Set:
     if missing:
         raise FairgenError(f"{path}: its images are missing ({missing[0]}); {AGAIN}")
     lineage.check_files(facts["samples"])
+    said = parquet.schema(Path(rows[0]["file"])).names
+    if lost := [name for name in COLUMNS if name not in said]:
+        raise FairgenError(
+            f"{rows[0]['file']} does not say {', '.join(lost)} of its images: an earlier version has drawn"
+            " them; run the workflow again"
+        )
     own = belongs(path)
     for file in dict.fromkeys(row["file"] for row in rows):
         own.known(Path(file))
