@@ -191,14 +191,15 @@ def test_the_card_says_what_the_set_is(
     )
     assert [own["name"] for own in front["dataset_info"]["features"]] == [
         *("image", "group", "target", "bias", "id", "cluster", "prompt", "negative_prompt", "seed", "steps"),
-        *("guidance", "base", "adapter_hash", "score", "kept", "reason"),
+        *("guidance", "base", "adapter_hash", "borrowed_from", "borrowed_guidance"),
+        *("score", "kept", "reason"),
     ]
     for said in (
         "14 images drawn by a diffusion model to balance the groups of the data set `toy`",
         "method `lora`, `bias-0.9`",
         "| a | first | left | 14 | 13 | 0.500 |",
         "near copies (among real)",
-        "| b | a b | none | 5 | 2.0 | 1 finetuned, those of a |",
+        "| b | a b | none | 5 | 2.0 | 1 finetuned, those of a, with 1.5 times the base's step from",
         "| base model | openrail |",
         "| training images | not stated;",
         "## Intended use",

@@ -129,7 +129,7 @@ def test_the_card_says_how_the_set_was_made(folder: Path) -> None:
     for part in (
         "# Data card: synthetic images of toy\\|set, m, any",
         "| a | a a | none | 5 | 2.0 | 1 finetuned |",
-        "| b | a b | none | 5 | 2.0 | 1 finetuned, those of a |",
+        "| b | a b | none | 5 | 2.0 | 1 finetuned, those of a, with 1.5 times the base's step from",
         "`tiny#1`",
         "Seed of the set: 4",
         "probability of at least 0.3, then the best 14",

@@ -71,6 +71,7 @@ def write_samples(folder: Path, group: str, pictures: list[Image.Image], borrowe
         "guidance": 2.0,
     }
     about |= {"base": "tiny#1", "adapter": "x", "adapter_hash": "h", "borrowed_from": borrowed}
+    about |= {"borrowed_guidance": 1.5 if borrowed else 0.0}
     rows = ((png(p), {"id": f"{group}/{i}", "seed": i, **about}) for i, p in enumerate(pictures))
     path = folder / f"{group}.parquet"
     parquet.write_images(path, rows, FIELDS, {"borrowed_from": borrowed})
