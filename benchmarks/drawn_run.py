@@ -12,7 +12,8 @@ from typing import Any
 import common
 import numpy as np
 
-from fairgen.core import image_decoding, parquet, records
+from fairgen.commands.finished import settings_of
+from fairgen.core import image_decoding, parquet
 from fairgen.core.errors import FairgenError
 from fairgen.core.evenly import evenly
 from fairgen.core.settings import read
@@ -109,8 +110,7 @@ class Run:
         """A file is there and was made with the settings that the config has now."""
         if not file.is_file():
             raise FairgenError(f"{file} is not there; run the workflow with this config first")
-        found = (records.read(file) or {}).get("settings")
-        if found != json.loads(settings(self.config, self.dataset, stage, method, group)):
+        if settings_of(file) != json.loads(settings(self.config, self.dataset, stage, method, group)):
             raise FairgenError(
                 f"{file} was made with other settings than the config has now; run the workflow again, or"
                 " give the --configfile that it was run with"

@@ -52,8 +52,7 @@ try:
         config_file.check(Path(file))
     config_file.check_words(asked.config)
     words = workflow.config_settings.config
-    typed = {} if asked.outer else project.given(workflow.configfiles, words)
-    ordered = {} if asked.outer else project.given([*config_files, *workflow.configfiles], words)
+    typed = {} if asked.outer else project.read(workflow.configfiles, words)
 except FairgenError as error:
     stop(error)
 
@@ -66,7 +65,8 @@ for file in config_files:
 if asked.outer:  # what it says goes over fairgen's own
     config = project.completed(RULES.parent, config)
 update_config(config, config_file.as_yaml(words))
-config.update(project.in_order(config, ordered))
+if typed:
+    config.update(project.in_order(config, project.read(config_files)))
 
 paths = Paths(config)
 lineages = ancestry.Ancestry(workflow)

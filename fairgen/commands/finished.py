@@ -4,15 +4,15 @@ A time says something about a job to come only if that job does the same work: i
 that cost no time, and the data must be the same. What an artifact was made with stands in its lineage.
 """
 
-import json
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fairgen.core import parquet, records, safetensors_header
+from fairgen.core import parquet, records
 from fairgen.core.errors import FairgenError
 from fairgen.core.settings import canonical
+from fairgen.models import adapters
 from fairgen.report.costs import group_of, measured, place_of, rule_of
 
 # settings that change what comes out, not how long it takes
@@ -95,14 +95,13 @@ def borrowed(rule: str, files: list[Path]) -> bool:
     """Whether a job on a group had its donor's generators: nothing was trained, or they drew its images. A
     file that cannot be read says nothing.
     """
+    own = next((file for file in files if file.suffix in (".parquet", ".safetensors")), None)
     try:
-        for file in files:
-            if rule == "sample" and file.suffix == ".parquet":
-                return bool(parquet.facts(file).get("borrowed_from"))
-            if rule.startswith("adapt") and file.suffix == ".safetensors":
-                facts = json.loads(safetensors_header.metadata(file).get("fairgen", "{}"))
-                return facts.get("images") == 0
-    except (OSError, ValueError, AttributeError, FairgenError):
+        if own and rule == "sample":
+            return bool(parquet.facts(own).get("borrowed_from"))
+        if own and rule.startswith("adapt"):
+            return adapters.read_facts(own).get("images") == 0
+    except FairgenError:
         pass
     return False
 

@@ -22,6 +22,11 @@ class Job:
     wildcards: dict[str, str]
     settings: dict[str, Any]
 
+    @property
+    def of(self) -> tuple[str, str]:
+        """Its scope and group."""
+        return self.wildcards.get("scope", ""), self.wildcards.get("group", "")
+
 
 def same_data(config: Config, dataset: str, results: Path) -> bool:
     """Whether the index, and the drawings of birds, that lie there are of the config's data."""
@@ -48,8 +53,7 @@ def like(job: Job, before: dict[str, list[Past]], data: bool) -> list[Past]:
     found = [one for one in before.get(job.rule, []) if work_of(one.settings) == work_of(job.settings)]
     if not may_borrow(job):
         return found
-    own = job.wildcards.get("scope", ""), job.wildcards.get("group", "")
-    return [one for one in found if one.of == own] or found
+    return [one for one in found if one.of == job.of] or found
 
 
 def may_borrow(job: Job) -> bool:
@@ -63,9 +67,8 @@ def one_sided(job: Job, known: list[Past]) -> bool:
     """Whether finished jobs are of groups that all borrowed, or all did not, and the job's group is none of
     them.
     """
-    own = job.wildcards.get("scope", ""), job.wildcards.get("group", "")
     same = len({one.borrowed for one in known}) == 1
-    return may_borrow(job) and same and known[0].of != own
+    return may_borrow(job) and same and known[0].of != job.of
 
 
 def costs(
@@ -88,18 +91,17 @@ def costs(
     found: dict[str, list[tuple[Amount, Amount, str]]] = {}
     for job in jobs:
         known = like(job, before, data) if not STAGES[job.rule].of_samples or alike else []
-        drawn, adapters = extent(job, config)
         seconds: Amount = span([one.seconds for one in known]) if known else None
         sizes: Amount = span([one.megabytes for one in known]) if known else None
         source = "like jobs"
         if not known or one_sided(job, known):
+            drawn, adapters = extent(job, config)
             by_rate = reference.seconds(job.rule, job.settings, drawn, adapters)
             by_size = reference.megabytes(job.rule, job.settings, adapters)
             seconds = either(seconds, by_rate) if known else by_rate
             sizes = either(sizes, by_size) if known else by_size
             source = "reference" if seconds else "not known"
-        own = seconds, sizes, source
-        found.setdefault(job.rule, []).append(own)
+        found.setdefault(job.rule, []).append((seconds, sizes, source))
     return [
         Cost(
             rule,

@@ -13,6 +13,7 @@ is judged by itself: among many of them some will be wrong by chance.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -77,22 +78,21 @@ def judge(
             " compared with"
         )
     one, numbers = next(iter(runs.values())), [ratio for ratio in runs if ratio != NATURAL]
-    found = []
+    verdict, found = partial(judged, resplit=resplit), []
     if {"vanilla", *finetuned} <= one.keys():
         gains = {r: np.mean([m[name] for name in finetuned], axis=0) - m["vanilla"] for r, m in runs.items()}
-        found += [judged(f"1. {GAIN}", ratio, gain, resplit=resplit) for ratio, gain in gains.items()]
+        found += [verdict(f"1. {GAIN}", ratio, gain) for ratio, gain in gains.items()]
         if len(runs) > 1:
-            mean = np.mean(list(gains.values()), axis=0)
-            found.append(judged(f"1. {GAIN}", "mean", mean, resplit=resplit))
+            found.append(verdict(f"1. {GAIN}", "mean", np.mean(list(gains.values()), axis=0)))
     if {ours, "groupdro"} <= one.keys():
         leads = {r: m[ours] - m["groupdro"] for r, m in runs.items()}
-        found += [judged(f"2. {ours} {LEVEL}", r, lead, -margin, resplit) for r, lead in leads.items()]
+        found += [verdict(f"2. {ours} {LEVEL}", r, lead, -margin) for r, lead in leads.items()]
         if numbers:
             first, last = numbers[0], numbers[-1]
-            found.append(judged(f"3. {ours} {AHEAD}", last, leads[last], resplit=resplit))
+            found.append(verdict(f"3. {ours} {AHEAD}", last, leads[last]))
         if len(numbers) > 1:
             name, growth = f"3. {ours} {AHEAD}, growing", leads[last] - leads[first]
-            found.append(judged(name, f"{last} − {first}", growth, 0.0, resplit, (-2.0, 2.0)))
+            found.append(verdict(name, f"{last} − {first}", growth, within=(-2.0, 2.0)))
     return found
 
 

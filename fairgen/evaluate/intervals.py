@@ -119,10 +119,11 @@ def differences(
     values: dict[str, list[float]], to: str, sign: int = 1, run: str = "seed", resplit: float = 0.0
 ) -> dict[str, Any]:
     """Every other method minus the method `to`, paired run by run; `sign` −1 turns the differences around."""
-    paired = {
-        name: [sign * (a - b) for a, b in zip(own, values[to], strict=True)] for name, own in values.items()
+    others = {name: zip(own, values[to], strict=True) for name, own in values.items() if name != to}
+    return {
+        name: over_runs([sign * (a - b) for a, b in pairs], run, DIFFERENCE, resplit)
+        for name, pairs in others.items()
     }
-    return {name: over_runs(own, run, DIFFERENCE, resplit) for name, own in paired.items() if name != to}
 
 
 def ranking(

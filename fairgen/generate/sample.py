@@ -57,14 +57,15 @@ class Sample:
 
 @dataclass(frozen=True)
 class Source:
-    """One generator: an adapter file (None: the base alone) with its hash, its cluster, and how many images
-    it draws.
+    """One generator: an adapter file (None: the base alone) with its hash, its cluster, how many images it
+    draws, and the groups on whose images it was trained along.
     """
 
     path: Path | None
     cluster: int
     count: int
     digest: str = ""
+    companions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,11 @@ def shares(sizes: list[int], total: int, floor: int) -> list[int]:
     return counts
 
 
+def companions(facts: dict[str, Any]) -> tuple[str, ...]:
+    """The groups on whose images an adapter was trained along."""
+    return tuple(facts.get("settings", {}).get("companions", ()))
+
+
 def sources(
     own: list[Path], donors: list[Path], total: int, floor: int, group: str
 ) -> tuple[list[Source], bool]:
@@ -111,18 +117,13 @@ def sources(
             counts = shares([facts["images"] for _, facts in trained], total, floor)
             drawn = zip(trained, counts, strict=True)
             found = [
-                Source(path, facts["cluster"], count, adapters.digest(path)) for (path, facts), count in drawn
+                Source(path, facts["cluster"], count, adapters.digest(path), companions(facts))
+                for (path, facts), count in drawn
             ]
             return found, borrowed
     raise FairgenError(
         f"group {group}: neither it nor its donor has a trained adapter; lower adapt.borrow_below"
     )
-
-
-def companions(chosen: list[Source]) -> list[str]:
-    """The groups on whose images the generators were trained along."""
-    made = [adapters.read_facts(source.path).get("settings", {}) for source in chosen if source.path]
-    return sorted({name for settings in made for name in settings.get("companions", ())})
 
 
 def rows(
@@ -208,7 +209,7 @@ def work(settings: Sample, files: Files) -> None:
     facts = {
         "borrowed_from": settings.donors[group] if borrowed else "",
         "sources": len(chosen),
-        "companions": companions(chosen),
+        "companions": sorted({name for source in chosen for name in source.companions}),
     }
     parquet.write_images(files.samples, told, FIELDS, facts)
 

@@ -214,18 +214,16 @@ def recipe(config: Config, dataset: str, method: str) -> Config:
     if found["kind"] in SECOND or not spent:
         return found
     steps = steps_of(found)
-    left = sum(steps.values()) - spent
+    total = sum(steps.values())
+    left = total - spent
     if left < len(steps):
-        before = (
-            f"what {method} starts from, {found['start']}, takes"
-            if found["start"]
-            else (f"stage 1 of {method} takes pretrain.steps =")
-        )
+        stage = f"stage 1 of {method} takes pretrain.steps ="
+        before = f"what {method} starts from, {found['start']}, takes" if found["start"] else stage
         raise FairgenError(
-            f"config: finetune.{found['kind']}.steps: {before} {spent} of the {sum(steps.values())} steps of"
+            f"config: finetune.{found['kind']}.steps: {before} {spent} of the {total} steps of"
             f" {found['kind']} on {dataset} and leaves too few; raise it"
         )
-    scaled = {key: max(1, n * left // sum(steps.values())) for key, n in steps.items()}
+    scaled = {key: max(1, n * left // total) for key, n in steps.items()}
     scaled["steps"] += left - sum(scaled.values())
     return {**found, "recipe": {**found["recipe"], **scaled}}
 

@@ -6,6 +6,7 @@ as a module.
 """
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -79,26 +80,21 @@ def config(given: list[Path]) -> dict[str, Any]:
     Raises:
         FairgenError: a file is not there, or is no config.
     """
-    from snakemake.utils import update_config
-
-    own = [path for path in config_files(called().parent) if path.is_file()]
+    own = config_files(called().parent)
     for path in own:
         config_file.check(path)
     config_file.check_given(given)
-    found: dict[str, Any] = {}
-    for path in (*own, *given):
-        update_config(found, yaml.safe_load(path.read_text(encoding="utf-8")))
-    return found
+    return read([*own, *given])
 
 
-def given(files: list[Path], words: dict[str, Any]) -> dict[str, Any]:
+def read(files: Iterable[str | Path], words: dict[str, Any] | None = None) -> dict[str, Any]:
     """What config files say, those that are there, and the values of `--config` over them."""
     from snakemake.utils import update_config
 
     found: dict[str, Any] = {}
     for path in filter(Path.is_file, map(Path, files)):
         update_config(found, yaml.safe_load(path.read_text(encoding="utf-8")))
-    update_config(found, config_file.as_yaml(words))
+    update_config(found, config_file.as_yaml(words or {}))
     return found
 
 
