@@ -20,7 +20,7 @@ def check(document: dict[str, Any], kind: str, where: str, ceilings: Collection[
         document: of a file.
         kind: `worst_group` or `replicates`.
         where: what the file is called.
-        ceilings: the methods that its config calls so; None where it does not say.
+        ceilings: the methods that it, or its config, calls so; None where neither says.
 
     Raises:
         FairgenError: the first figure that does not follow from the values of its runs.
@@ -62,7 +62,7 @@ def contradictions(
         aside = intervals.unranked(compared, values)
         yield from of_comparison(compared, intervals.ranking(values, run, aside, resplit), key)
         if ceilings is not None and {*aside} != ({*ceilings} if {*values} - {*ceilings} else set()):
-            yield f"{key}: it leaves other methods aside than the ceilings of its config"
+            yield f"{key}: it leaves other methods aside than its ceilings"
 
 
 def figures(value: Any, key: str) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -124,6 +124,7 @@ def write(settings: Replicates, files: Files) -> None:
         "replicates": settings.replicates,
         "same_rows": [list(pair) for pair in alike],
         "resplit": resplit,
+        "ceilings": results.ceilings(documents[0]["config"], documents[0]["results"][next(iter(by_ratio))]),
         "config_sha256": [d["config_sha256"] for d in documents],
         "results": {ratio: found["methods"] for ratio, found in by_ratio.items()},
         "empty_groups": {ratio: found["empty_groups"] for ratio, found in by_ratio.items()},

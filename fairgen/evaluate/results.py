@@ -106,6 +106,6 @@ def load(path: Path, kind: str = "worst_group") -> dict[str, Any]:
         )
     schemas.check(document, schemas.published(kind), str(path))
     compared = next(iter(document["results"].values()))
-    known = ceilings(document["config"], compared) if kind == "worst_group" else None
+    known = ceilings(document["config"], compared) if kind == "worst_group" else document.get("ceilings")
     consistency.check(document, kind, str(path), known)
     return document
