@@ -20,7 +20,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
     exif = image.getexif()
     if depth.is_deep(image):
         image = depth.to_grey(image)
-        image.getexif().update({0x0112: exif.get(0x0112, 1)})
+        image.getexif().update({image_notes.ORIENTATION: exif.get(image_notes.ORIENTATION, 1)})
     image = ImageOps.exif_transpose(image)
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         layer = image.convert("RGBA")
@@ -35,7 +35,7 @@ def decode(content: bytes) -> Image.Image:
         Exception: the bytes are no complete image, or one with more than `MAX_PIXELS` pixels or of unknown
             scale. Decoders raise errors of many types; `attempt` makes a reason of any.
     """
-    with opened(content) as image:
+    with opened(content) as (image, _):
         return to_rgb(image)
 
 
@@ -66,13 +66,13 @@ def ascii_only(text: str) -> str:
 
 def inspect(content: bytes, name: str) -> tuple[Image.Image, list[str]]:
     """Decode like `decode`, and list what had to be converted; `name` is the file's, for its extension."""
-    with opened(content) as image:
-        return to_rgb(image), image_notes.notes(image, name)
+    with opened(content) as (image, turned):
+        return to_rgb(image), image_notes.notes(image, name, turned)
 
 
 @contextmanager
-def opened(content: bytes) -> Iterator[Image.Image]:
-    """A fully loaded image, as it is stored."""
+def opened(content: bytes) -> Iterator[tuple[Image.Image, bool]]:
+    """A fully loaded image, and whether it is stored turned; of TIFF, Pillow has turned it by then."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         try:
@@ -82,8 +82,8 @@ def opened(content: bytes) -> Iterator[Image.Image]:
     with image:
         if image.width * image.height > MAX_PIXELS:
             raise ValueError(f"it has more than {MAX_PIXELS:,} pixels")
-        deep = depth.states_16_bits(image)
+        deep, turned = depth.states_16_bits(image), image.getexif().get(image_notes.ORIENTATION, 1) != 1
         image.load()
         if deep:
             depth.check_upper_bits(image)
-        yield image
+        yield image, turned

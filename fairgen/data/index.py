@@ -21,7 +21,7 @@ from fairgen.core.progress import counted
 from fairgen.core.seeds import seed_of
 from fairgen.data import duplicates, formats, ingest_report, labels, split_assignment
 from fairgen.data.beside import Beside
-from fairgen.data.formats import Reject, plain
+from fairgen.data.formats import Reject, composed, plain
 from fairgen.data.labels import Attribute, Labelled, label
 
 TEXTS = ("path", "target", "bias", "group", "split", "detail", "hash")
@@ -91,7 +91,7 @@ def read_labels(settings: Index) -> tuple[list[Labelled], list[Reject], dict[str
             continue
         said[row.path].append((row.where, label(row, settings.target, settings.bias, settings.beside)))
         for name, counts in words.items():
-            counts[row.attributes[name]] += 1
+            counts[row.attribute(name)] += 1
     for file, of_file in said.items():
         found, repeats = one_of(file, of_file)
         if isinstance(found, Reject):
@@ -178,8 +178,8 @@ def inspect_all(
 
 
 def spelled(value: str | None) -> str:
-    """A value of a group, or of a row ("" for none), in one spelling: `1` for `1.0`."""
-    return "+".join(map(plain, (value or "").split("+")))
+    """A value of a group, or of a row ("" for none), in one spelling: `1` for `1.0`, one code for `ä`."""
+    return "+".join(map(plain, composed(value or "").split("+")))
 
 
 def name_groups(
@@ -200,22 +200,26 @@ def name_groups(
 
 def check(
     total: int,
+    decoded: int,
     rows: list[dict[str, Any]],
     rejects: list[Reject],
     settings: Index,
     words: dict[str, Counter] | None = None,
 ) -> None:
-    """Stop when too much is malformed or a group is empty; `words` are the data's own, with their counts."""
+    """Stop when too much is malformed or a group is empty; `decoded` images, and what is malformed, are what
+    the labels speak of, and `words` the data's own, with their counts.
+    """
     bad = [r for r in rejects if r.malformed]
+    asked = decoded + len(bad)
     if not total:
         raise FairgenError(
             f"{settings.root}: no files found; expected {formats.reader(settings.format).LAYOUT}"
         )
-    if len(bad) > settings.max_rejected * total:
+    if len(bad) > settings.max_rejected * asked:
         reasons = Counter(r.reason.split(":")[0] for r in bad).most_common(5)
         listed = "; ".join(f"{n} × {reason}" for reason, n in reasons)
         raise FairgenError(
-            f"{settings.root}: {len(bad)} of {total} files are malformed, over index.max_rejected ="
+            f"{settings.root}: {len(bad)} of {asked} files or rows are malformed, over index.max_rejected ="
             f" {settings.max_rejected}: {listed}; mend the files or raise index.max_rejected"
         )
     present = Counter(r["group"] for r in rows)
@@ -249,7 +253,7 @@ def work(settings: Index, files: Files) -> None:
     )
     page = ingest_report.page(audit)
     job.log.info("audit\n%s", page)
-    check(total, rows, rejects, settings, words)
+    check(total, len(seen), rows, rejects, settings, words)
     schema = pa.schema([*SCHEMA, *((name, pa.string()) for name in settings.beside.columns())])
     lineage.of_data(settings.dataset, ([row[name] for name in schema.names] for row in rows))
     for line in [*ingest_report.warnings(audit), *settings.beside.gaps(rows, settings.dataset)]:

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from fairgen.core import lineage
+from fairgen.core.image_notes import SCALED
 from fairgen.core.markdown import clean, table
 from fairgen.data.duplicates import NEAR, groups_of, is_large, labels_of
 from fairgen.data.formats import Reject
 from fairgen.data.subset import SPLITS
 
 EXAMPLES = 5
-# validation or test images of a group below which one of them moves its accuracy by more than ten points
+# images of a group below which one of them moves its accuracy by more than ten points
 FEW = 10
 Rows = list[dict[str, Any]]
 
@@ -131,6 +132,14 @@ def warnings(audit: dict[str, Any]) -> list[str]:
     for split in ("validation", "test"):
         if few := [f"{group} ({n})" for group, n in audit["counts"][split].items() if 0 < n < FEW]:
             found.append(f"few {split} images of {', '.join(few)}: one image moves a group's accuracy by 1/n")
+    if few := [f"{group} ({n})" for group, n in audit["counts"]["train"].items() if 0 < n < FEW]:
+        found.append(f"few training images of {', '.join(few)}: a generator of their own would repeat them")
+    if len(scales := {note: n for note, n in audit["conversions"].items() if note.startswith(SCALED)}) > 1:
+        listed = "; ".join(f"{n} × {note}" for note, n in scales.items())
+        found.append(
+            f"images of more than 8 bits are scaled each by its own largest value, differently ({listed}), so"
+            " that one grey is brighter in some than in others; scale all of them to 8 or 16 bits alike"
+        )
     if is_large(largest := audit["near_identical"]["largest"], audit["indexed"]):
         found.append(
             f"{largest} images are one set of (near-)identical ones and stay in one split; are they"

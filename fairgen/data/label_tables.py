@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property, partial
-from os.path import basename
+from os.path import basename, isfile
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,9 @@ from fairgen.data.formats.files import PICTURES, walk
 
 TABLES = (".csv", ".tsv", ".txt", ".parquet")
 LOOKED_UP = 200  # about so many rows tell which column names files
-NAMED = re.compile(r"split|fold|partition|subset", re.I)  # columns that may say the split
+SAYS_SPLIT = ("split", "splits", "partition", "subset")  # words in the name of a column of splits
+FOLDS = ("fold", "folds")  # of a cross-validation, or splits
+WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")  # of a name, `trainSplit` and `train_split` alike
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,15 @@ class Table:
     @cached_property
     def labels(self) -> list[str]:
         """The columns that tell images apart, beside paths and splits."""
-        names = (name for name in self.rows[0] if name != self.column and not NAMED.search(name))
+        names = (name for name in self.rows[0] if name != self.column and not names_split(name))
         return [name for name in names if 1 < len({row[name] for row in self.rows} - {""}) < len(self.rows)]
+
+
+def names_split(column: str, words: tuple[str, ...] = SAYS_SPLIT + FOLDS) -> bool:
+    """Whether a column may say the split by its name: `train_split`, `Fold`, but neither `folder` nor
+    `scaffold`.
+    """
+    return any(word.lower() in words for word in WORDS.findall(column))
 
 
 def read(path: Path, root: Path | None = None) -> Table | None:
@@ -77,7 +86,7 @@ def fullest(rows: list[dict[str, str]], names_file: Callable[[str], bool]) -> st
 
 def is_file_in(place: Path, name: str) -> bool:
     """Whether a path relative to a folder is a file's."""
-    return (place / name).is_file()
+    return isfile(place / name)  # of a long text, `Path.is_file` raises
 
 
 def among(files: list[Path], root: Path) -> Layout | None:
@@ -109,31 +118,46 @@ def layout(of: Table) -> Layout:
     """The layout of a table.
 
     Raises:
-        FairgenError: a column says splits in words that are not read.
+        FairgenError: a column, or the folders of its paths, say splits in words that are not read.
     """
-    file = of.path.relative_to(of.root).as_posix()
-    return Layout("table", of.root, {"file": file, "path": of.column, "split": split_in(of.rows, of.path)})
+    file, split = of.path.relative_to(of.root).as_posix(), split_in(of.rows, of.path)
+    options: dict[str, Any] = {"file": file, "path": of.column, "split": split}
+    if split is None and len({table.split_of_path(row[of.column]) for row in of.rows} - {""}) > 1:
+        options["split_folders"] = True
+    return Layout("table", of.root, options)
 
 
 def split_in(rows: list[dict[str, str]], path: Path) -> str | None:
     """The column that says each row's split: words only, or numbers under a name that says so.
 
     Raises:
-        FairgenError: a column says it for some rows: with it ignored, test images would be trained on.
+        FairgenError: a column says it for some rows, or may say it: with it ignored, test images would be
+            trained on.
     """
     for column in rows[0]:
-        words, named = Counter(row[column].strip() for row in rows), bool(NAMED.search(column))
+        words, named = Counter(row[column].strip() for row in rows), names_split(column)
         told = {word: split_of(word) if named or not word[:1].isdigit() else None for word in words}
         splits = {split for split in told.values() if split}
         numbers = all(word[:1].isdigit() for word in words if word)
-        if not splits or (numbers and None in told.values()):
-            continue  # an attribute, or folds of a cross-validation
+        if not any(words):
+            continue
+        if numbers and names_split(column, FOLDS):
+            if None in told.values() or len(words) < 2:
+                continue  # folds of a cross-validation
+            listed = ", ".join(sorted(words))
+            raise FairgenError(
+                f"{path}: the column '{column}' has {listed}, which may be splits or folds of a"
+                " cross-validation; write train, validation and test into it, or take it out"
+            )
+        if not named if numbers else not splits:
+            continue  # an attribute
         unread = {word: count for word, count in words.items() if not told[word]}
         if unread and (named or len(splits) > 1):
             listed = ", ".join(f"{word or 'nothing'} ({count} rows)" for word, count in unread.items())
             raise FairgenError(
-                f"{path}: the column '{column}' says {', '.join(sorted(splits))}, and {listed}, which is no"
-                " split; write train, validation, test or shift in every row, or rename the column"
+                f"{path}: the column '{column}' says {', '.join(sorted(splits)) or 'no split'}, and {listed},"
+                " which is no split; write train, validation, test or shift in every row, or rename the"
+                " column"
             )
         if len(splits) > 1:
             return column

@@ -9,7 +9,7 @@ from typing import Any
 
 from fairgen.core.errors import FairgenError, shortened
 from fairgen.data.beside import Beside
-from fairgen.data.formats import Reject, Row, plain
+from fairgen.data.formats import Reject, Row, composed, plain
 
 NUMBER = re.compile(r" *[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)? *")
 
@@ -34,7 +34,7 @@ class Attribute:
                 None,
             )
         if self.values:
-            exact = next((name for name, words in self.values.items() if raw in words), None)
+            exact = next((name for name, words in self.values.items() if raw in map(composed, words)), None)
             return exact or next(
                 (name for name, words in self.values.items() if any(same(raw, w) for w in words)), None
             )
@@ -165,8 +165,8 @@ def label(
     Raises:
         FairgenError: the data lacks an attribute that the config names.
     """
-    empty = next((one.attribute for one in (*target, *bias) if row.attributes.get(one.attribute) == ""), None)
-    if empty:
+    said = {one.attribute: row.attribute(one.attribute) for one in (*target, *bias)}
+    if empty := next((name for name, value in said.items() if value == ""), None):
         return Reject(row.path, f"label is missing: {empty} is empty")
     (kind, why), (place, why_not) = combined(row, target), combined(row, bias)
     beside = asked.of(row) if asked else {}

@@ -14,7 +14,7 @@ import numpy as np
 
 from fairgen.core.errors import FairgenError
 from fairgen.data.formats import plain
-from fairgen.data.label_tables import NAMED
+from fairgen.data.label_tables import names_split
 from fairgen.data.labels import Attribute, as_number
 from fairgen.data.recognition import Seen
 
@@ -46,8 +46,8 @@ def block(of: Attribute) -> dict[str, Any]:
 
 
 def choice(seen: Seen, name: str) -> Attribute | None:
-    """How an attribute can name classes: its words, yes and no, or two ranges of numbers cut at the median;
-    None where it cannot.
+    """How an attribute can name classes: its words, yes and no, or two ranges of many numbers cut at the
+    median; None where it cannot.
     """
     counts, total = seen.counts(name), len(seen.rows)
     words = [w for w, n in counts.most_common() if n >= RARE * total and w.strip().lower() not in NOTHING]
@@ -61,7 +61,9 @@ def choice(seen: Seen, name: str) -> Attribute | None:
         }
         return Attribute(name, sides) if all(sides.values()) else None
     numbers = {word: as_number(word) for word in counts}
-    if len(words) > 3 and all(number is not None for number in numbers.values()):
+    known = [number for number in numbers.values() if number is not None]
+    codes = len(known) <= MOST and all(number.is_integer() for number in known)  # of classes
+    if len(words) > 3 and len(known) == len(numbers) and not codes:
         return in_two(name, counts, numbers)
     if len(words) > MOST or sum(counts[word] for word in words) < 0.5 * sum(counts.values()):
         return None
@@ -158,7 +160,7 @@ def proposed(seen: Seen, target: str | None, bias: str | None) -> tuple[Attribut
     Raises:
         FairgenError: an attribute that is named cannot be used, or none is left to propose.
     """
-    usable = {name: own for name, own in choices(seen).items() if not NAMED.search(name)}
+    usable = {name: own for name, own in choices(seen).items() if not names_split(name)}
     if target is None:
         free = [name for name in usable if name != bias]
         target = next(
@@ -199,8 +201,15 @@ class Group:
 def groups(seen: Seen, target: Attribute, bias: Attribute) -> dict[str, Group]:
     """Every pair of values that an image has. In each class the bias values that come with it more often than
     chance has it are aligned, the others conflicting; donor is the class's largest aligned group.
+
+    Raises:
+        FairgenError: no image has both.
     """
-    table = crossed(seen, target, bias)
+    if not (table := crossed(seen, target, bias)):
+        raise FairgenError(
+            f"no image has both '{target.attribute}' and '{bias.attribute}'; name other attributes with"
+            " --target and --bias"
+        )
     names = [list(own.values or own.ranges) for own in (target, bias)]
     pairs = [*product(*names)]
     named = dict(zip(pairs, different([f"{a}-{b}" for a, b in pairs]), strict=True))

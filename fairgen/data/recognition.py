@@ -8,6 +8,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from fairgen.core import parquet
 from fairgen.core.errors import FairgenError
 from fairgen.data import formats, label_tables
@@ -16,6 +19,7 @@ from fairgen.data.formats.files import PICTURES, walk
 from fairgen.data.label_tables import TABLES, Layout
 
 WATERBIRDS = {"img_filename", "y", "split", "place"}
+CELEBRITY = re.compile(r"(^|/)[0-9]{6}\.(jpg|png)$")  # CelebA's names of images
 SPECIES = re.compile(r"[0-9]{3}\.[^/]+/")  # folders of Caltech-UCSD Birds, which Waterbirds is made of
 
 
@@ -62,6 +66,7 @@ def candidates(root: Path, files: list[str]) -> Iterator[Layout | None]:
     yield of_parquet(root, files)
     yield label_tables.among([root / file for file in files if file.lower().endswith(TABLES)], root)
     if share(pictures, folder.parse) > 0.5:
+        folder.check(root, pictures)
         yield Layout("folder", root)
 
 
@@ -79,7 +84,8 @@ def of_metadata(root: Path, path: Path) -> Layout | None:
     columns = row[1] if row else {}
     if columns.keys() >= WATERBIRDS and SPECIES.match(columns["img_filename"]):
         return Layout("waterbirds", root, {"labels": "released"})
-    return Layout("celeba", root) if "y" in columns and "a" in columns else None
+    name = columns.get("filename") or columns.get("img_filename", "")
+    return Layout("celeba", root) if {"y", "a"} <= columns.keys() and CELEBRITY.search(name) else None
 
 
 def of_parquet(root: Path, files: list[str]) -> Layout | None:
@@ -87,8 +93,8 @@ def of_parquet(root: Path, files: list[str]) -> Layout | None:
     for file in files:
         if file.endswith(".parquet"):
             try:
-                holds = parquet.image_column(parquet.schema(root / file))
-            except (OSError, ValueError):  # told when it is read
+                holds = parquet.image_column(pq.read_schema(root / file))
+            except (OSError, ValueError, pa.ArrowException):  # told when it is read
                 continue
             if holds:
                 return Layout("parquet", root)

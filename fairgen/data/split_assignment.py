@@ -20,7 +20,7 @@ def assign_splits(rows: list[dict[str, Any]], fractions: tuple[float, float, flo
     training image.
     """
     # official splits stay; a row without one that repeats a row with one gets that one's
-    official = {r["split"] for r in rows} - {""}
+    official = {r["split"] for r in rows} - {"", "shift"}
     if official and "test" not in official:
         raise FairgenError(
             f"the data set's own split has {', '.join(sorted(official))} but no test rows; name them in its"

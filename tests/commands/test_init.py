@@ -90,9 +90,11 @@ def test_a_column_of_splits_is_found_by_its_words_or_its_name(tmp_path: Path) ->
     picture(tmp_path / "a.png")
     for column, words, found in (
         ("part", ("train", "test"), "part"),
-        ("fold", ("0", "2"), "fold"),
+        ("trainSplit", ("0", "2"), "trainSplit"),
         ("ringed", ("0", "1"), None),
         ("fold", ("3", "4"), None),
+        ("folder", ("0", "1", "2"), None),
+        ("scaffold", ("0", "1", "2"), None),
     ):
         write(tmp_path / "t.csv", [("file", column), *(("a.png", word) for word in words)])
         assert recognised(tmp_path).options["split"] == found
@@ -306,7 +308,9 @@ SIDES = {"kind": lambda i: "ab"[i % 2], "place": lambda i: "cd"[i // 2 % 2]}
         (["train"] * 15 + ["test"] * 4 + ["holdout"], "holdout (1 rows)"),
         (["train", "eval"] * 8, "eval (8 rows)"),
         (["train", "test", "val", ""] * 5, "nothing (5 rows)"),
-        (["0", "1", "2", "3", "4"] * 4, None),  # folds
+        (["0", "1", "2", "3", "4"] * 4, "and 3 (4 rows), 4 (4 rows), which is no split"),
+        (["5", "6"] * 8, "says no split, and 5 (8 rows)"),
+        (["1", "2", "3"] * 8, "and 3 (8 rows), which is no split"),
         (["x", "y"] * 8, None),
     ],
 )
@@ -322,6 +326,76 @@ def test_a_split_is_read_whole_or_refused(tmp_path: Path, words: list[str], foun
         return
     with pytest.raises(FairgenError, match=re.escape(found)):
         recognised(root)
+
+
+def test_numbered_folds_are_no_splits_and_what_may_be_either_is_refused(tmp_path: Path) -> None:
+    folds = table(tmp_path / "five", rows(20, **SIDES, fold=lambda i: str(i % 5)))
+    assert recognised(folds).options["split"] is None
+    either = table(tmp_path / "three", rows(20, **SIDES, fold=lambda i: str(i % 3)))
+    with pytest.raises(FairgenError, match="'fold' has 0, 1, 2, which may be splits or folds"):
+        recognised(either)
+
+
+def test_the_folders_of_a_tables_paths_say_the_split(tmp_path: Path) -> None:
+    """Never passed over in silence either."""
+    lines = [
+        (f"{('train', 'test')[i % 4 == 3]}/{name}", *more)
+        for i, (name, *more) in enumerate(rows(20, **SIDES)[1:])
+    ]
+    root = table(tmp_path, [("path", *SIDES), *lines])
+    layout = recognised(root)
+    assert layout.options["split_folders"] is True
+    assert recognition.seen(layout).splits == {"train": 15, "test": 5}
+
+
+def test_folders_of_splits_and_one_label_are_no_classes(tmp_path: Path) -> None:
+    for root in (
+        folders(tmp_path / "a", "train/cat", "test/cat", "train/dog"),
+        folders(tmp_path / "b", "test/cat"),
+    ):
+        with pytest.raises(FairgenError, match="say the split, and those in them one label"):
+            recognised(root)
+    assert recognised(folders(tmp_path / "trains", "train/indoor", "plane/indoor")).format == "folder"
+
+
+def test_benchmarks_columns_make_no_celebrities(tmp_path: Path) -> None:
+    lines = [
+        ("id", "filename", "split", "y", "a"),
+        *((str(i), f"scan{i}.png", "0", str(i % 2), str(i % 3 % 2)) for i in range(9)),
+    ]
+    for _, name, *_ in lines[1:]:
+        picture(tmp_path / name)
+    write(tmp_path / "metadata.csv", lines)
+    assert recognised(tmp_path).format == "table"
+
+
+def test_numbers_of_few_values_are_classes(tmp_path: Path) -> None:
+    found = recognition.seen(
+        recognised(table(tmp_path, rows(16, label=lambda i: str(i % 4), sex=lambda i: "mf"[i // 4 % 2])))
+    )
+    assert list(proposal.choice(found, "label").values) == ["0", "1", "2", "3"]
+
+
+def test_labels_that_no_image_has_both_of_are_told(tmp_path: Path) -> None:
+    own = rows(16, label=lambda i: "ab"[i % 2] if i < 8 else "", sex=lambda i: "mf"[i % 2] if i > 7 else "")
+    found = recognition.seen(recognised(table(tmp_path, own)))
+    with pytest.raises(FairgenError, match="no image has both 'label' and 'sex'"):
+        proposal.groups(found, *proposal.proposed(found, None, None))
+
+
+def test_cells_of_any_length_are_no_paths(tmp_path: Path) -> None:
+    root = table(tmp_path, rows(8, **SIDES, story=lambda i: f"{i} " + "long " * 200))
+    assert recognised(root).options["path"] == "path"
+
+
+def test_a_damaged_table_is_not_to_be_deleted(tmp_path: Path) -> None:
+    """It is the user's own, and no call makes it anew."""
+    (tmp_path / "labels.parquet").write_bytes(b"PAR1 cut")
+    with pytest.raises(FairgenError) as error:
+        recognised(tmp_path / "labels.parquet")
+    assert "no Parquet table" in str(error.value)
+    assert "delete" not in str(error.value)
+    assert recognised(table(tmp_path, rows(8, **SIDES))).format == "table"  # another one is read
 
 
 def test_of_several_tables_the_one_with_labels_is_read_or_none(tmp_path: Path) -> None:

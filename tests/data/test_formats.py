@@ -3,6 +3,7 @@
 import json
 import os
 import socket
+import unicodedata
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -16,8 +17,9 @@ from hypothesis import strategies as st
 
 from fairgen.core.errors import FairgenError
 from fairgen.data import formats
-from fairgen.data.formats import Reject, Row, delimited, fairface, folder, utkface
+from fairgen.data.formats import Reject, Row, celeba, delimited, fairface, folder, utkface
 from fairgen.data.formats.files import Files, leaves_root
+from fairgen.data.labels import Attribute
 
 TEXT = st.text(alphabet=st.characters(exclude_categories=("Cs",)), max_size=40)
 
@@ -281,6 +283,62 @@ def test_tables(tmp_path: Path, kind: str) -> None:
     assert len(rejects) == 2  # the row with an unknown split, and its file
     with pytest.raises(FairgenError, match="no column 'picture'; the table has image, kind, fold"):
         read("table", tmp_path, file=kind, path="picture", split=None)
+
+
+def test_folders_of_a_tables_paths_say_its_splits(tmp_path: Path) -> None:
+    names = ["train/a.jpg", "set/val/b.jpg", "c.jpg", "train/test/d.jpg"]
+    put(tmp_path, {"labels.csv": "image\n" + "\n".join(names), **dict.fromkeys(names, "x")})
+    rows, rejects = read("table", tmp_path, file="labels.csv", path="image", split=None, split_folders=True)
+    assert {p: r.split for p, r in rows.items()} == {"train/a.jpg": "train", "set/val/b.jpg": "validation"}
+    told = [r.reason for r in rejects.values() if r.malformed]
+    assert told == ["row cannot be read: no folder of its path, or several, are called for a split"] * 2
+    plain, _ = read("table", tmp_path, file="labels.csv", path="image", split=None)
+    assert {r.split for r in plain.values()} == {""}
+
+
+def test_letters_of_two_codes_are_letters_of_one(tmp_path: Path) -> None:
+    """As macOS writes names of files: the table and the config have them as everybody else does."""
+    one, two = unicodedata.normalize("NFC", "gr\u00fcn"), unicodedata.normalize("NFD", "gr\u00fcn")
+    put(tmp_path, {"labels.csv": f"image,{two}\n{one}/1.jpg,{two}\n", f"{two}/1.jpg": "x"})
+    rows, rejects = read("table", tmp_path, file="labels.csv", path="image", split=None)
+    assert list(rows) == [f"{two}/1.jpg"]
+    assert not rejects
+    row = rows[f"{two}/1.jpg"]
+    assert Attribute(two, {"green": [two]}).name(row.attribute(two)) == "green"
+    assert row.attribute(one) == one
+
+
+def test_a_row_that_is_no_utf8_is_a_reject(tmp_path: Path) -> None:
+    put(tmp_path, {"a.jpg": "x", "b.jpg": "x"})
+    (tmp_path / "labels.csv").write_bytes("image,kind\na.jpg,gr\u00fcn\nb.jpg,red\n".encode("latin-1"))
+    rows, rejects = read("table", tmp_path, file="labels.csv", path="image", split=None)
+    assert list(rows) == ["b.jpg"]
+    assert "line 2 is not UTF-8" in rejects["labels.csv row 2"].reason
+
+
+def test_cells_of_parquet_tables_have_no_spaces_around_them(tmp_path: Path) -> None:
+    put(tmp_path, {"a.jpg": "x", "b.jpg": "x"})
+    pq.write_table(pa.table({"image": ["a.jpg", " b.jpg"], "sex": [" male", "  "]}), tmp_path / "t.parquet")
+    rows, _ = read("table", tmp_path, file="t.parquet", path="image", split=None)
+    assert [rows[name].attributes["sex"] for name in ("a.jpg", "b.jpg")] == ["male", ""]
+
+
+def test_celebrities_without_their_splits_are_refused(tmp_path: Path) -> None:
+    """Images of one person would come to stand in training and test."""
+    put(tmp_path, {name: text for name, text in SHAPES["official"]().items() if "attr" in name})
+    put(tmp_path, {n: "x" for n, *_ in CELEBA})
+    with pytest.raises(FairgenError, match=r"list_eval_partition\.txt or .* is neither beside"):
+        read("celeba", tmp_path)
+
+
+def test_a_metadata_row_without_its_split_is_a_reject(tmp_path: Path) -> None:
+    put(
+        tmp_path,
+        {"metadata.csv": "filename,split,y,a\n1.jpg,0,1,0\n2.jpg,,1,0\n", "1.jpg": "x", "2.jpg": "x"},
+    )
+    rows, rejects = read("celeba", tmp_path)
+    assert list(rows) == ["1.jpg"]
+    assert "split '' is none of" in rejects["metadata.csv row 3"].reason
 
 
 def test_folders_with_and_without_splits(tmp_path: Path) -> None:
@@ -604,6 +662,7 @@ def test_celeba_rows_and_splits_that_stand_twice_or_too_short(tmp_path: Path) ->
 
 def test_celeba_text_with_a_name_over_its_first_column(tmp_path: Path) -> None:
     put(tmp_path, {"list_attr_celeba.txt": f"image_id {NAMES}\n1.jpg 1 -1 1\n", "1.jpg": "x"})
+    put(tmp_path, {"list_eval_partition.txt": "1.jpg 0\n"})
     assert read("celeba", tmp_path)[0]["1.jpg"].attributes == {
         "Blond_Hair": "1",
         "Male": "-1",
@@ -753,7 +812,7 @@ def layouts() -> dict[str, tuple[dict[str, str], dict[str, Any], list[str]]]:
     two = {"i/1.jpg": "x", "i/2.jpg": "x"}
     names = ("3_0_0_20170110220033115.jpg", "39_1_20170116174525125.jpg", "sub/3_0_0_20170110220033115.jpg")
     return {
-        "celeba": ({"list_attr_celeba.txt": attributes, **two}, {}, ["list_attr_celeba.txt"]),
+        "celeba": ({celeba.HQ: attributes, **two}, {}, [celeba.HQ]),
         "waterbirds": (
             {"metadata.csv": metadata, "k/1.jpg": "x", "k/2.jpg": "x"},
             {"labels": "released"},

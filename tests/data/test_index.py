@@ -273,8 +273,51 @@ def test_rejects_of_one_reason_are_counted_apart_by_whether_they_are_malformed(r
 def test_too_many_malformed_files_stop_the_run(root: Path) -> None:
     for i in range(20):
         (root / f"odd{i}.jpg").write_bytes(face(i))
-    with pytest.raises(FairgenError, match=r"20 of 60 files are malformed, over index.max_rejected"):
+    with pytest.raises(FairgenError, match=r"20 of 60 files or rows are malformed, over index.max_rejected"):
         run(root, max_rejected=0.1)
+
+
+def test_files_that_no_row_names_make_no_share_of_malformed_rows_smaller(root: Path) -> None:
+    """Of the labels' own rows it is the share."""
+    given = table(root, ["train", "test"])
+    for path in sorted(root.glob("*.jpg"))[:20]:
+        path.rename(root / f"elsewhere-{path.name}")
+    with pytest.raises(FairgenError, match="20 of 40 files or rows are malformed"):
+        run(root, **given, max_rejected=0.4)
+
+
+def test_images_of_several_depths_are_told(root: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """One with a brighter spot would be darker everywhere else."""
+    for i, white in enumerate((4000, 4200)):
+        values = np.random.default_rng(i).integers(0, white, (64, 64)).astype(np.uint16)
+        values[0, 0] = white
+        buffer = io.BytesIO()
+        Image.fromarray(values).save(buffer, "PNG")
+        (root / f"3_0_0_2017011022003399{i}.jpg").write_bytes(buffer.getvalue())
+    run(root)
+    told = "1 × grey values up to 4095 scaled to 8 bits; 1 × grey values up to 16383 scaled to 8 bits"
+    assert told in caplog.text
+
+
+def test_an_orientation_is_counted_in_every_format(root: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for fmt in ("TIFF", "JPEG", "PNG"):
+        buffer = io.BytesIO()
+        Image.new("RGB", (20, 10), "red").save(buffer, fmt, exif=exif)
+        image, notes = image_decoding.inspect(buffer.getvalue(), "")
+        assert image.size == (10, 20)
+        assert "EXIF orientation applied" in notes
+
+
+def test_an_attribute_that_the_data_lack_is_named_however_the_first_row_looks(root: Path) -> None:
+    given = table(root, ["train", "test"])
+    path = root / "labels.csv"
+    head, first, *rest = path.read_text().splitlines()
+    name, _, *others = first.split(",")
+    path.write_text("\n".join([head, ",".join([name, "", *others]), *rest]))
+    with pytest.raises(FairgenError, match="the data has no attribute 'agee'"):
+        run(root, **{**given, "bias": [Attribute("agee")]})
 
 
 def test_an_empty_group_is_named(root: Path) -> None:
@@ -542,6 +585,12 @@ def test_a_copy_of_an_official_test_image_follows_it() -> None:
     both = [{"set": 0, "group": "a", "split": s} for s in ("train", "test", "")]
     split_assignment.assign_splits(both, (0.8, 0.1, 0.1), 0)
     assert [r["split"] for r in both] == ["train", "test", "test"]
+
+
+def test_a_second_test_set_leaves_the_split_of_the_others_to_be_made() -> None:
+    rows = [{"set": i, "group": "a", "split": "shift" if i < 5 else ""} for i in range(25)]
+    split_assignment.assign_splits(rows, (0.8, 0.1, 0.1), 0)
+    assert Counter(r["split"] for r in rows) == {"shift": 5, "train": 16, "validation": 2, "test": 2}
 
 
 def test_a_large_set_of_near_identical_images_fills_no_split_beyond_its_share() -> None:

@@ -8,8 +8,9 @@ target and what the bias is the config's business, in `fairgen.data.labels`.
 import importlib
 import os
 import re
+import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
@@ -50,7 +51,7 @@ class Row:
         Raises:
             FairgenError: nothing, for the data lacks it, or it is no single word or number.
         """
-        if name not in self.attributes:
+        if (name := composed(name)) not in self.attributes:
             raise FairgenError(
                 f"config: the data has no attribute '{name}'; {self.path} has"
                 f" {', '.join(self.attributes) or 'none'}"
@@ -81,6 +82,11 @@ def reader(name: str) -> ModuleType:
     return importlib.import_module(f"fairgen.data.formats.{name}")
 
 
+def composed(text: str) -> str:
+    """A text with one code for each letter, `ä` never as `a` and two dots: some systems write the latter."""
+    return unicodedata.normalize("NFC", text)
+
+
 def plain(word: str) -> str:
     """A word of the data; a whole number that another program has written as `1.0` is `1`."""
     found = re.fullmatch(r"([+-]?[0-9]+)\.0*", word)
@@ -91,7 +97,7 @@ def cell(value: Any) -> str:
     """A value of a Parquet column as text, "" for one that is not there (null, NaN)."""
     if isinstance(value, list | dict | bytes):
         return Unread(type(value).__name__)
-    return "" if value is None or value != value else str(value)
+    return "" if value is None or value != value else str(value).strip()
 
 
 @lru_cache  # the same few words come in every row
@@ -121,10 +127,21 @@ def stored(found: Row | Reject) -> Row | Reject:
     """A row or reject as it may be stored; a file whose name is no UTF-8 becomes a reject."""
     name = found.path if isinstance(found, Row) else found.file
     if (escaped := printable(name)) == name:
-        return found
+        return in_one_form(found) if isinstance(found, Row) else found
     if isinstance(found, Reject):
         return Reject(escaped, printable(found.reason), found.malformed)
     return Reject(escaped, "file name is not UTF-8: rename the file")
+
+
+def in_one_form(row: Row) -> Row:
+    """A row whose attributes are `composed`."""
+    if all(text.isascii() for pair in row.attributes.items() for text in pair):
+        return row
+    words = {
+        composed(name): word if isinstance(word, Unread) else composed(word)
+        for name, word in row.attributes.items()
+    }
+    return replace(row, attributes=words)
 
 
 def rows(name: str, root: Path, options: dict[str, Any]) -> Iterator[Row | Reject]:

@@ -17,7 +17,8 @@ from fairgen.data.formats.files import Entry, Files
 LAYOUT = (
     "img_align_celeba/000001.jpg … beside list_attr_celeba.txt and list_eval_partition.txt (or Kaggle's .csv)"
 )
-ATTRIBUTES = ("list_attr_celeba.txt", "list_attr_celeba.csv", "CelebAMask-HQ-attribute-anno.txt")
+HQ = "CelebAMask-HQ-attribute-anno.txt"  # has no split
+ATTRIBUTES = ("list_attr_celeba.txt", "list_attr_celeba.csv", HQ)
 PARTITION = ("list_eval_partition.txt", "list_eval_partition.csv")
 METADATA = ("metadata.csv", "metadata_celeba.csv")
 BINARY = {"1": "1", "-1": "-1", "0": "-1", "1.0": "1", "-1.0": "-1", "0.0": "-1"}
@@ -33,6 +34,11 @@ def read(root: Path, options: dict[str, Any]) -> Iterator[Row | Reject]:
     labels, partition = delimited.find(root, ATTRIBUTES), delimited.find(root, PARTITION)
     if labels is None:
         labels, partition = delimited.find(root, METADATA), None
+    elif partition is None and labels.name != HQ:
+        raise FairgenError(
+            f"{root}: {' or '.join(PARTITION)} is neither beside {labels.name} nor one folder further down;"
+            " put it there, or images of one person come to stand in training and test"
+        )
     if labels is None:
         raise FairgenError(f"{root}: none of {', '.join(ATTRIBUTES + METADATA)} is there; expected {LAYOUT}")
     files = Files(root, [p.relative_to(root).as_posix() for p in (labels, partition) if p])
@@ -47,7 +53,7 @@ def read(root: Path, options: dict[str, Any]) -> Iterator[Row | Reject]:
                 f"row cannot be read: {shortened(wrong)} is '{shortened(attributes[wrong])}', not -1 or 1",
             )
         split = split_of(word)
-        if split is None:
+        if split is None or (labels.name in METADATA and not split):
             return Reject(where, f"row cannot be read: split '{shortened(word)}' is none of 0, 1, 2")
         if partition and (name in twice or not word):
             told = f"{'states several for' if word else 'does not list'} {shortened(name)}"

@@ -13,7 +13,7 @@ from itertools import takewhile
 from pathlib import Path, PurePosixPath
 
 from fairgen.core.errors import shortened
-from fairgen.data.formats import Reject, Row, split_of_folder
+from fairgen.data.formats import Reject, Row, composed, split_of_folder
 
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".avif")
 JUNK = {"thumbs.db", ".ds_store", "desktop.ini"}
@@ -95,8 +95,9 @@ def leaves_root(name: str) -> bool:
 
 
 def normal(name: str) -> str:
-    """A path of a table as `walk` writes paths."""
-    return "/".join(part for part in name.replace("\\", "/").strip().split("/") if part not in ("", "."))
+    """A path of a table as `walk` writes paths, `composed`."""
+    parts = composed(name).replace("\\", "/").strip().split("/")
+    return "/".join(part for part in parts if part not in ("", "."))
 
 
 def begin(one: list[str], other: list[str]) -> list[str]:
@@ -112,7 +113,11 @@ class Files:
     def __init__(self, root: Path, tables: Iterable[str]):
         found, labels = list(walk(root)), set(tables)
         self.rejects = [one for one in found if isinstance(one, Reject)]
-        self.files = dict.fromkeys(one for one in found if isinstance(one, str) and one not in labels)
+        there = [one for one in found if isinstance(one, str) and one not in labels]
+        # by their names as tables have them; of two that differ in form alone, the second by its own
+        self.files: dict[str, str] = {}
+        for one in there:
+            self.files[one if composed(one) in self.files else composed(one)] = one
         self.taken: set[str] = set()
         self.by_tail: dict[int, dict[str, list[str]]] = {}
 
@@ -190,7 +195,7 @@ class Files:
                 here, f"row without its file: no such image lies below the folder{self.namesake(name)}"
             )
         self.taken.add(file)
-        return Row(file, entry.attributes, entry.split, entry.detail, here)
+        return Row(self.files[file], entry.attributes, entry.split, entry.detail, here)
 
     def namesake(self, name: str) -> str:
         """A file elsewhere that is called the same, as a hint."""
@@ -201,5 +206,5 @@ class Files:
     def rest(self) -> Iterator[Reject]:
         """Files that no row named, and what `walk` rejected."""
         yield from self.rejects
-        for file in sorted(self.files.keys() - self.taken):
+        for file in sorted(self.files[name] for name in self.files.keys() - self.taken):
             yield Reject(file, "file without its row: no label table names it", malformed=False)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from fairgen.core.errors import FairgenError
 from fairgen.data.formats import Reject, Row, split_of_folder
 from fairgen.data.formats.files import walk
 
@@ -13,9 +14,29 @@ LAYOUT = (
 
 
 def read(root: Path, options: dict[str, Any]) -> Iterator[Row | Reject]:
-    """Yield every file below `root` once, with the attributes `target` and `bias`."""
-    for found in walk(root):
+    """Yield every file below `root` once, with the attributes `target` and `bias`.
+
+    Raises:
+        FairgenError: the folders say the split and one label only.
+    """
+    files = list(walk(root))
+    check(root, [found for found in files if isinstance(found, str)])
+    for found in files:
         yield found if isinstance(found, Reject) else parse(found)
+
+
+def check(root: Path, files: list[str]) -> None:
+    """The files do not lie in `<split>/<label>/`, whose splits would be classes.
+
+    Raises:
+        FairgenError: they do.
+    """
+    heads = {head for head, *rest in (file.split("/") for file in files) if len(rest) == 2}
+    if heads and all(map(split_of_folder, heads)):
+        raise FairgenError(
+            f"{root}: its folders, {', '.join(sorted(heads))}, say the split, and those in them one label;"
+            f" fairgen needs a second label, as in {LAYOUT}"
+        )
 
 
 def parse(file: str) -> Row | Reject:

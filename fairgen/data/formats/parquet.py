@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from fairgen.core import parquet
 from fairgen.core.errors import FairgenError, shortened
@@ -44,9 +45,10 @@ def read(root: Path, options: dict[str, Any]) -> Iterator[Row | Reject]:
 def shard(root: Path, file: str) -> Iterator[Row | Reject]:
     """The rows of one file, without its images."""
     try:
-        schema = parquet.schema(root / file)
+        schema = pq.read_schema(root / file)
         image = parquet.image_column(schema)
-        found = parquet.rows(root / file, [name for name in schema.names if name != image])
+        labels = [name for name in schema.names if name != image]
+        found = pq.read_table(root / file, columns=labels).to_pylist()
     except MemoryError:
         raise
     except Exception as error:  # of a damaged file, Arrow says it in many ways

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
-from fairgen.core import parquet
 from fairgen.core.errors import FairgenError, shortened
-from fairgen.data.formats import Reject, Row, cell, delimited, split_of
-from fairgen.data.formats.files import Entry, Files
+from fairgen.data.formats import Reject, Row, cell, delimited, split_of, split_of_folder
+from fairgen.data.formats.files import Entry, Files, normal
 
 LAYOUT = "a label table (options.file) with a column of image paths (options.path), relative to the folder"
 
@@ -21,8 +21,9 @@ def read(root: Path, options: dict[str, Any]) -> Iterator[Row | Reject]:
 
     Args:
         root: the folder that the paths are relative to.
-        options: `file` (the table, relative to the root), `path` (the column of paths), and `split` (the
-            column with train, validation, test or 0, 1, 2; null for none).
+        options: `file` (the table, relative to the root), `path` (the column of paths), `split` (the
+            column with train, validation, test or 0, 1, 2; null for none), and `split_folders` (whether a
+            folder of each path says it).
 
     Raises:
         FairgenError: the table or a column is missing.
@@ -33,19 +34,32 @@ def read(root: Path, options: dict[str, Any]) -> Iterator[Row | Reject]:
     files = Files(root, [Path(os.path.relpath(path, root)).as_posix()])
     named = (options["path"], *([column] if column else []))
     yield from files.rows(
-        lambda: delimited.each(content(path, named), partial(entry, options["path"], column))
+        lambda: delimited.each(
+            content(path, named),
+            partial(entry, options["path"], column, options.get("split_folders", False)),
+        )
     )
     yield from files.rest()
 
 
-def entry(named: str, column: str | None, where: str, row: dict[str, str]) -> Entry | Reject:
-    """One row of the table; `named` is the column of paths, `column` that of splits."""
+def entry(named: str, column: str | None, folders: bool, where: str, row: dict[str, str]) -> Entry | Reject:
+    """One row of the table; `named` is the column of paths, `column` that of splits, `folders` whether the
+    path says its split.
+    """
     name, split = row.pop(named), split_of(row.pop(column)) if column else ""
-    if split is None or (column and not split):
+    if column and not split:
         return Reject(
             where, f"row cannot be read: its {column} is none of train, validation, test or 0, 1, 2"
         )
-    return Entry(where, name, row, split)
+    if folders and not (split := split_of_path(name)):
+        return Reject(where, "row cannot be read: no folder of its path, or several, are called for a split")
+    return Entry(where, name, row, split or "")
+
+
+def split_of_path(name: str) -> str:
+    """The split that the folders of a path are for; "" where none or several say it."""
+    said = {split_of_folder(folder) for folder in normal(name).split("/")[:-1]} - {""}
+    return said.pop() if len(said) == 1 else ""
 
 
 def content(path: Path, required: tuple[str, ...]) -> Iterator[tuple[str, dict[str, str]] | Reject]:
@@ -58,7 +72,7 @@ def content(path: Path, required: tuple[str, ...]) -> Iterator[tuple[str, dict[s
         yield from delimited.rows(path, required)
         return
     try:
-        table = parquet.read(path)
+        table = pq.read_table(path)
     except (OSError, ValueError, pa.ArrowException) as error:
         raise FairgenError(f"{path}: no Parquet table: {shortened(str(error))}; write it again") from error
     delimited.check_columns(path, table.column_names)
