@@ -156,8 +156,8 @@ class Results:
     def predictions(
         self, method: str, ratio: str | float | None = None, seed: int | None = None
     ) -> pd.DataFrame:
-        """A row for each validation, test and shift image: what a classifier says of it; of one seed, or of
-        all of them with a column `seed`.
+        """A row for each validation, test and shift image, as its column `split` says: what a classifier
+        says of it; of one seed, or of all of them, in a column `seed`.
         """
         return pd.concat(
             [
@@ -229,9 +229,10 @@ class Results:
             return None
         methods = dict.fromkeys([*finetuned, ours, "vanilla", "groupdro"])
         runs = claims.runs_of(document, methods, self.path / REPLICATES)
-        for line in claims.notes(document, runs):
+        found = claims.judge(runs, list(finetuned), ours, margin, document.get("resplit", 0.0))
+        for line in claims.beside(document, runs, found):
             warnings.warn(f"{self.path / REPLICATES}: {line}", stacklevel=2)
-        return claims.judge(runs, list(finetuned), ours, margin)
+        return found
 
     def _replicates(self) -> dict[str, Any] | None:
         file = self.path / REPLICATES

@@ -21,7 +21,8 @@ def average(values: torch.Tensor, weights: torch.Tensor | None) -> torch.Tensor:
 def supcon(
     features: torch.Tensor, labels: torch.Tensor, temperature: float, weights: torch.Tensor | None = None
 ) -> torch.Tensor:
-    """Supervised contrastive loss (Khosla et al. 2020, arXiv 2004.11362, eq. 2).
+    """Supervised contrastive loss (Khosla et al. 2020, arXiv 2004.11362, eq. 2), of one view per image in
+    place of two.
 
     Features (n, d) are normalised here; anchors without another row of their class are skipped, and without
     any anchor the loss is zero with a live graph. `weights` (n,) weigh the anchors.

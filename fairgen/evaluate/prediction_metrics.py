@@ -64,7 +64,18 @@ def auroc(target: np.ndarray, probabilities: np.ndarray, classes: list[str]) -> 
     """
     if len(classes) < 2 or set(classes) - set(target):
         return None
-    return float(np.mean([roc_auc_score(target == c, probabilities[:, i]) for i, c in enumerate(classes)]))
+    return float(
+        np.mean([roc_auc_score(target == c, log_odds(probabilities, i)) for i, c in enumerate(classes)])
+    )
+
+
+def log_odds(probabilities: np.ndarray, place: int) -> np.ndarray:
+    """(n,) by which rows are ranked for one class: probabilities near 1 are all alike in few digits, the sums
+    of the others', near 0, are not.
+    """
+    rest = np.delete(probabilities, place, axis=1).astype(np.float64).sum(1)
+    least = np.finfo(np.float64).tiny
+    return np.log(np.maximum(probabilities[:, place], least)) - np.log(np.maximum(rest, least))
 
 
 def calibration_error(correct: np.ndarray, confidence: np.ndarray, bins: int = 15) -> float | None:

@@ -5,6 +5,7 @@ classifier seeds, so the intervals here are over data, splits, generators and cl
 each replicate's own table are over classifiers only. `replicates.schema.json` describes the file.
 """
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,11 +32,13 @@ class Files(job.Files):
 
 
 def resplits(documents: list[dict[str, Any]]) -> float:
-    """Test rows for each training row where replicates are other splits of the same images; 0 for drawings of
-    their own. Of data with test rows of their own it is too much, and the interval on the safe side.
+    """Test rows for each training row where some replicates are other splits of the same images; 0 for
+    drawings of their own. Of data with test rows of their own it is too much, and the interval on the safe
+    side.
     """
     data = [document["config"]["dataset"] for document in documents]
-    if any(one["format"] == results.ITS_WORLD or one["root"] != data[0]["root"] for one in data):
+    places = [os.path.realpath(one["root"]) for one in data if one["format"] != results.ITS_WORLD]
+    if len(set(places)) == len(places):
         return 0.0
     index = {**documents[0]["config"]["index"], **data[0]["settings"].get("index", {})}
     train, _, test = index["fractions"]

@@ -3,12 +3,11 @@ mistake.
 """
 
 import os
-import re
 
 from fairgen.core import schemas
 from fairgen.core.errors import FairgenError
 from fairgen.data import labels
-from fairgen.generate.prompts import PLACE, plain_prompt
+from fairgen.workflow.group_checks import tell
 from fairgen.workflow.job_settings import attributes
 from fairgen.workflow.method_chain import (
     SECOND,
@@ -81,74 +80,6 @@ def check_drawings(dataset: str, data: Config) -> None:
         )
 
 
-def check_groups(dataset: str, groups: Config) -> None:
-    """Every donor is an aligned group of the same class that has none itself, and no two groups are the same
-    (target, bias) pair.
-    """
-    seen: dict[tuple[str, str], str] = {}
-    found = []
-    for name, group in groups.items():
-        donor, where = group["donor"], f"config: datasets.{dataset}.groups.{name}"
-        if donor is not None and (donor not in groups or groups[donor]["role"] != "aligned"):
-            found.append(f"{where}.donor: '{donor}' is no aligned group of this data set; name one, or null")
-        elif donor is not None and groups[donor]["target"] != group["target"]:
-            found.append(
-                f"{where}.donor: '{donor}' has another target; name an aligned group of target"
-                f" {group['target']}"
-            )
-        elif donor is not None and groups[donor]["donor"] is not None:
-            found.append(
-                f"{where}.donor: '{donor}' may borrow itself, from '{groups[donor]['donor']}', so it might"
-                f" have no generator to lend; set donor: null for {donor}"
-            )
-        first = seen.setdefault((group["target"], group["bias"]), name)
-        if first != name:
-            found.append(
-                f"{where}: target {group['target']} and bias {group['bias']} are those of {first}; leave one"
-                " out"
-            )
-    tell(found)
-
-
-def check_classes(dataset: str, groups: Config) -> None:
-    """There are two classes or more, and each has an aligned group, which the bias ratio leaves its
-    images.
-    """
-    roles: dict[str, set[str]] = {}
-    for group in groups.values():
-        roles.setdefault(group["target"], set()).add(group["role"])
-    where = f"config: datasets.{dataset}.groups"
-    found = [
-        f"{where}: every group of target {target} is conflicting, so that no bias ratio leaves it training"
-        " images; set role: aligned for the common one"
-        for target in roles
-        if "aligned" not in roles[target]
-    ]
-    if len(roles) == 1:
-        found.append(
-            f"{where}: all have the target {next(iter(roles))}; a classifier needs two classes or more"
-        )
-    tell(found)
-
-
-def check_prompts(dataset: str, groups: Config) -> None:
-    """Every prompt says something beside its token, and the token's place is written as it is looked for."""
-    found = []
-    for name, group in groups.items():
-        where, prompt = f"config: datasets.{dataset}.groups.{name}.prompt", group["prompt"]
-        if wrong := [word for word in re.findall(r"\[\s*v\s*\]", prompt, re.I) if word != PLACE]:
-            found.append(f"{where}: '{wrong[0]}' stands for nothing; write {PLACE} where the rare word goes")
-        elif not plain_prompt(prompt):
-            found.append(f"{where}: it says nothing beside {PLACE}; describe the group's images")
-    tell(found)
-
-
-def tell(found: list[str]) -> None:
-    """Raise what was found, a line each."""
-    if found:
-        raise FairgenError("\n".join(found))
-
-
 def check_labels(config: Config, dataset: str) -> None:
     """Each word of the data has one name, the fractions of the split are all of it, and what is left out can
     be found.
@@ -193,12 +124,18 @@ def check_start(config: Config, dataset: str, method: str) -> None:
 
 
 def check_weights(config: Config, dataset: str, method: str) -> None:
-    """Scores that weigh images are CLIP's."""
-    weights, by = (
+    """Scores that weigh images are CLIP's, and above 0."""
+    weights, rule = (
         block(config, dataset, method, "pretrain")["weights"],
-        block(config, dataset, method, "filter")["by"],
+        block(config, dataset, method, "filter"),
     )
-    if (weights, by) == ("score", "random"):
+    if (weights, rule["by"]) == ("score", "cosine") and rule["threshold"] <= 0:
+        raise FairgenError(
+            f"config: methods.{method}.pretrain.weights: images that filter.by: cosine accepts from"
+            f" {rule['threshold']:g} on may have scores of 0 and less, which are no weights; set"
+            " filter.threshold above 0, or weights: none"
+        )
+    if (weights, rule["by"]) == ("score", "random"):
         raise FairgenError(
             f"config: methods.{method}.pretrain.weights: the scores of filter.by: random say nothing about"
             f" an image; choose another filter.by for {method}, or weights: none"

@@ -10,7 +10,7 @@ from typing import Any
 
 from fairgen.core import schemas
 from fairgen.core.errors import FairgenError
-from fairgen.workflow import config_checks, replicate_checks
+from fairgen.workflow import config_checks, group_checks, replicate_checks
 from fairgen.workflow.compared import comparison
 from fairgen.workflow.expansion import expanded
 from fairgen.workflow.method_chain import Config, block, chain, extra, recipe
@@ -34,13 +34,13 @@ def validate(config: Config, schema: Config, needed: Iterable[str] = ()) -> list
     wrong = schemas.problems(whole, schema, "config")
     readable = schemas.meant(whole, schema) if wrong else whole  # a misspelt word hides no other mistake
     if readable is None:
-        config_checks.tell(wrong)
+        group_checks.tell(wrong)
     if broken := gather(Check(chain, (readable, method)) for method in readable["methods"]):
-        config_checks.tell([*wrong, *broken])
+        group_checks.tell([*wrong, *broken])
     names = list(readable["datasets"])
     near = used(readable, needed) or names
     own = gather(checks(readable, [name for name in names if name in near]))
-    config_checks.tell([*wrong, *own])
+    group_checks.tell([*wrong, *own])
     others = gather(checks(readable, [name for name in names if name not in near]))
     return [line for line in others if line not in own]
 
@@ -111,7 +111,7 @@ def of_datasets(config: Config, names: list[str]) -> Iterator[Check]:
         yield Check(config_checks.check_labels, (config, name))
         yield Check(config_checks.check_compare, (config, name))
         yield Check(config_checks.check_overrides, (config, name))
-        for check in (config_checks.check_groups, config_checks.check_classes, config_checks.check_prompts):
+        for check in group_checks.CHECKS:
             yield Check(check, (name, data["groups"]))
 
 

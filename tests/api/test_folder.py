@@ -213,6 +213,21 @@ def test_replicates_and_claims_are_there_where_they_were_made(place: Path) -> No
         found.claims()
 
 
+def test_claims_are_judged_as_the_command_judges_them(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of other splits of the same images with wider intervals, and with all that is to be known beside."""
+    replicated(place, place / "worst_group.json")
+    found = fairgen.open(place)
+    asked = {"finetuned": ("lora",), "ours": "lora"}
+    with pytest.warns(UserWarning, match="one bias ratio"):
+        apart = found.claims(**asked)[0]
+    document = found._replicates() | {"resplit": 0.5}
+    monkeypatch.setattr(type(found), "_replicates", lambda self: document)
+    with pytest.warns(UserWarning, match="one bias ratio"):
+        shared = found.claims(**asked)[0]
+    wider = (shared.high - shared.low) / (apart.high - apart.low)
+    assert wider == pytest.approx(((1 / 3 + 0.5) / (1 / 3)) ** 0.5)
+
+
 def test_replicates_need_not_name_the_data_set_itself(place: Path) -> None:
     """Their own tables say whether they are still of them; those that were not copied cannot be asked."""
     names = ("birds-1", "birds-2", "birds-3")

@@ -292,6 +292,16 @@ def test_jtt_upweights_exactly_the_planted_errors(problem: Problem, monkeypatch:
     assert recipe(jtt, identify_steps=30).gradient_steps == 60
 
 
+def test_jtt_without_an_error_says_so(
+    problem: Problem, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It would be ERM under another name."""
+    monkeypatch.setattr(jtt, "error_set", lambda *given: torch.zeros(64, dtype=torch.bool))
+    monkeypatch.setattr(jtt, "fit_all", lambda *given: Best("average", (1.0,)))
+    jtt.train(build(TINY, 2, 0), problem, recipe(jtt, identify_steps=30, select="average"))
+    assert "makes no error on the training rows" in caplog.text
+
+
 def blobs(sizes: list[list[int]], seed: int) -> Examples:
     """Two classes of 8-dimensional points, the groups of each around points of their own, with group numbers
     in order.
@@ -464,6 +474,18 @@ def test_average_selection_sees_no_group() -> None:
     best = Best("average")
     best.offer((0.75,), 3, torch.nn.Linear(1, 1))
     assert best.facts() == {"selected_step": 3, "validation_average": 0.75}
+
+
+def test_rounding_decides_no_tie() -> None:
+    """As many rows are right in both: 96, 36, 42 and 94 of 100, 50, 50 and 100, or one of them elsewhere."""
+    sizes = (100, 50, 50, 100)
+    group = torch.repeat_interleave(torch.arange(4), torch.tensor(sizes))
+    rows = Examples(None, torch.zeros(300, dtype=torch.long), group)
+    scores = set()
+    for right in ((96, 36, 42, 94), (97, 36, 42, 93)):
+        hit = torch.cat([torch.arange(n) < k for n, k in zip(sizes, right, strict=True)]).float()
+        scores.add(selection_score(torch.stack([hit, 1 - hit], 1), rows, "groups"))
+    assert scores == {(0.72, 0.865)}
 
 
 def test_selected_images_come_with_their_groups_labels(tmp_path: Path) -> None:

@@ -54,6 +54,15 @@ def test_auroc() -> None:
     assert auroc(np.array(list("xyz")), three, ["x", "y", "z"]) == 1
 
 
+def test_auroc_of_sure_predictions_is_the_same_for_both_classes() -> None:
+    """Probabilities that are all 1 in float32 have others that still differ."""
+    margin = np.array([30.0, 20.0, 25.0, 18.0])
+    y = 1 / (1 + np.exp(margin))
+    both = np.stack([(1 - y).astype(np.float32), y.astype(np.float32)], axis=1)
+    assert set(both[:, 0]) == {1.0}
+    assert auroc(np.array(list("xxyy")), both, ["x", "y"]) == 0.75
+
+
 def test_calibration_error() -> None:
     """Two rows in the last bin, one of them right: |1 − 1.9|; one right row at 0.62: |1 − 0.62|; over three
     rows.

@@ -13,6 +13,7 @@ from fairgen.core.errors import FairgenError
 from fairgen.core.job import main
 from fairgen.evaluate import intervals
 from fairgen.evaluate.replicates import Files, Replicates, work
+from fairgen.evaluate.replication import resplits
 
 
 def write(folder: Path, **accuracies: list[float]) -> Path:
@@ -84,3 +85,17 @@ def test_a_file_that_does_not_fit_the_schema_is_not_written(
     ):
         work(Replicates("toy", ["toy", "toy-1", "toy-2"], None), paths)
     assert not paths.replicates.exists()
+
+
+@pytest.mark.parametrize(
+    ("roots", "resplit"),
+    [
+        (("data/own", "data/own/", "./data/own"), 0.125),
+        (("data/own", "data/own", "data/other"), 0.125),
+        (("data/a", "data/b", "data/c"), 0),
+    ],
+)
+def test_the_same_images_are_the_same_however_their_folder_is_written(roots: tuple, resplit: float) -> None:
+    data = [{"format": "folder", "root": root, "settings": {}} for root in roots]
+    index = {"fractions": [0.8, 0.1, 0.1]}
+    assert resplits([{"config": {"index": index, "dataset": one}} for one in data]) == resplit

@@ -748,6 +748,30 @@ def test_a_wrong_group_is_named(config: dict, schema: dict, group: str, change: 
     assert line.startswith(f"config: datasets.birds.groups.{said}")
 
 
+def test_no_group_is_called_like_a_figure(config: dict, schema: dict) -> None:
+    """Its column in the CSV would take the figure's place."""
+
+    def rename(c: dict) -> None:
+        groups = c["datasets"]["birds"]["groups"]
+        groups["balanced"] = groups.pop("landbird-water")
+
+    assert mistakes(config, schema, rename) == [
+        "config: datasets.birds.groups.balanced: balanced_accuracy is a figure of the method; choose another"
+        " name"
+    ]
+
+
+def test_scores_that_may_be_none_weigh_nothing(config: dict, schema: dict) -> None:
+    def cosine(c: dict) -> None:
+        blocks = {"filter": {"by": "cosine", "threshold": 0}, "pretrain": {"weights": "score"}}
+        c["methods"]["weighed"] = {"base": "vanilla", **blocks}
+
+    (line,) = mistakes(config, schema, cosine)
+    assert line.startswith(
+        "config: methods.weighed.pretrain.weights: images that filter.by: cosine accepts from 0"
+    )
+
+
 def test_every_class_keeps_training_images(config: dict, schema: dict) -> None:
     def turn(wrong: dict) -> None:
         for name in GROUPS:

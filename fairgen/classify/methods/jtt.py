@@ -14,6 +14,7 @@ from fairgen.classify.examples import Examples
 from fairgen.classify.model_selection import Best
 from fairgen.classify.problem import Problem
 from fairgen.classify.training import first_network, fit_all
+from fairgen.core import job
 from fairgen.models.classifier import Network, predict
 
 LABELS = ()
@@ -47,6 +48,11 @@ def train(network: Network, problem: Problem, recipe: Recipe) -> Best:
     """Train twice, both times from the weights that the network comes with."""
     fresh = copy.deepcopy(network.state_dict())
     errors = error_set(network, problem, recipe)
+    if not errors.any():
+        job.warn(
+            "jtt: the first network makes no error on the training rows, so that the second is trained as by"
+            " erm; lower finetune.jtt.identify_steps"
+        )
     network.load_state_dict(fresh)
     best = fit_all(
         network, replace(problem, train=upweighted(problem.train, errors, recipe.upweight)), recipe
