@@ -5,7 +5,6 @@ from functools import cache
 from pathlib import Path
 
 import yaml
-from snakemake.utils import update_config
 
 RATIO = r"bias-(natural|0\.\d+)"  # a scope of one bias ratio
 RULES = Path(str(workflow.current_basedir.get_path_or_uri(secret_free=True)))
@@ -43,7 +42,8 @@ from fairgen.workflow.command_line import (
 )
 
 asked = call(outer=workflow.modifier.parent_modifier is not None)
-use_this_python(asked.outer, conda="conda" in map(str, workflow.deployment_settings.deployment_method))
+own_python = "conda" in map(str, workflow.deployment_settings.deployment_method)
+use_this_python(asked.outer, own_python, asked.first)
 config_files = project.config_files(RULES.parent, asked.outer)
 
 try:
@@ -64,8 +64,9 @@ for file in config_files:
 
 if asked.outer:  # what it says goes over fairgen's own
     config = project.completed(RULES.parent, config)
-update_config(config, config_file.as_yaml(words))
+project.merge(config, config_file.as_yaml(words))
 if typed:
+    project.replace_args(config, project.read((*config_files, *workflow.configfiles), words))
     config.update(project.in_order(config, project.read(config_files)))
 
 paths = Paths(config)
@@ -86,8 +87,9 @@ try:
         for line in hidden.hidden(typed, config, needed):
             print(f"fairgen: warning: {line}", file=sys.stderr)
         preflight.check(config, asked.targets, asked.here, asked.runs)
-        if asked.here and any(config["datasets"][name]["gpu"] for name in needed or config["datasets"]):
-            share_gpus(workflow)
+        gpus = max(config["datasets"][name]["gpu"] for name in needed or config["datasets"])
+        if asked.here and gpus:
+            share_gpus(workflow, gpus)
 except FairgenError as error:
     stop(error)
 

@@ -8,7 +8,8 @@ import pandas as pd
 
 from fairgen.core.errors import FairgenError
 from fairgen.core.schemas import nearest
-from fairgen.evaluate.results import METRICS
+from fairgen.evaluate import intervals
+from fairgen.evaluate.results import METRICS, trial
 
 WORST = "worst_group_accuracy"
 COUNTS = ("n", "train_n", "validation_n")
@@ -161,9 +162,16 @@ class Result:
         return Group(name, figure(found["accuracy"]), n, train_n, validation_n, intervals)
 
     def winner(self, ratio: str | float | None = None) -> str | None:
-        """The method whose paired interval is above every other's; None where none is."""
+        """The method whose paired interval over seeds is above every other's, so that it is ahead on this
+        chain (whether it wins, replicates say); None where none is, and of a trial.
+        """
         found: str | None = self.document["comparisons"][self.ratio(ratio)]["winner"]
-        return found
+        return None if trial(self.document) else found
+
+    def verdict(self, ratio: str | float | None = None) -> str:
+        """The same in a sentence, with who is too close to the leader."""
+        found = self.document["comparisons"][self.ratio(ratio)]
+        return intervals.verdict(found, trial=bool(trial(self.document)))
 
     def worst_group(self, method: str, ratio: str | float | None = None) -> str:
         """The group whose mean accuracy is the smallest."""

@@ -113,7 +113,8 @@ def work(settings: Pretrain, files: Files) -> None:
     state = [*network.state_dict().values(), *projection.state_dict().values()]
     training = TrainingState({"state": state}, optimizer, schedule, generator, [order])
     seen = [*drawn.content(), *([] if weights is None else [weights.numpy()])]
-    training.resume(Resume(files.work, {"images": digest(*seen)}))
+    start = digest(*(x.detach().cpu().contiguous().numpy() for x in state))
+    training.resume(Resume(files.work, {"images": digest(*seen), "start": start}))
     # cross-entropy and SupCon on augmented batches
     callback.current.begin("train", [""], settings.recipe.steps, training.notes)
     steps = range(training.step, settings.recipe.steps)

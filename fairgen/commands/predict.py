@@ -108,8 +108,8 @@ def run(options: Namespace) -> None:
     """Label the folder's images.
 
     Raises:
-        FairgenError: the folder or the model is missing, the folder is empty, or the output cannot be
-            written.
+        FairgenError: the folder or the model is missing, the folder is empty, no image could be labelled, or
+            the output cannot be written.
     """
     if not options.folder.is_dir():
         raise FairgenError(f"{options.folder} is no folder; give the folder that holds the images")
@@ -128,4 +128,8 @@ def run(options: Namespace) -> None:
     left = [row for row in found if "reason" in row]
     for row in left:
         print(f"not labelled: {row['path']}: {row['reason']}", file=sys.stderr)
+    if len(left) == len(found):
+        raise FairgenError(
+            f"no image of {options.folder} could be labelled; {printable(str(options.output))} says why"
+        )
     print(f"{len(found) - len(left)} images labelled, {len(left)} not; {printable(str(options.output))}")

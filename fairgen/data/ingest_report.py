@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
-from fairgen.core import lineage
+from fairgen.core import lineage, places
 from fairgen.core.image_notes import SCALED
 from fairgen.core.markdown import clean, table
 from fairgen.data.duplicates import NEAR, groups_of, is_large, labels_of
@@ -174,8 +174,9 @@ def page(audit: dict[str, Any]) -> str:
     left, counts = audit["left_out"], audit["counts"]
     parts = [
         f"# Audit of {clean(audit['dataset'])}",
-        f"Folder `{clean(audit['root'])}`: {audit['read']} files or rows read, {audit['indexed']} indexed,"
-        f" {left['malformed']} malformed, {left['not_asked_for']} left out for other reasons.",
+        f"Folder `{clean(places.text(audit['root']))}`: {audit['read']} files or rows read,"
+        f" {audit['indexed']} indexed, {left['malformed']} malformed, {left['not_asked_for']} left out for"
+        " other reasons.",
         "## Images per group and split",
         table(("group", *counts), ([g, *(by[g] for by in counts.values())] for g in counts["train"])),
         *left_out(audit),

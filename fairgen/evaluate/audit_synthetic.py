@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from fairgen.core import job, lineage, records
+from fairgen.core import job, lineage, places, records
 from fairgen.core.html import render
 from fairgen.core.markdown import clean, table
 from fairgen.evaluate import data_card
@@ -54,6 +54,17 @@ class Files(job.Files):
     html: job.Output
 
 
+def scorers(audits: list[dict[str, Any]]) -> str:
+    """The scorer of all sets, or each with the methods that it filters."""
+    found: dict[str, dict[str, None]] = {}
+    for one in audits:
+        found.setdefault(one["scorer"], {})[one["method"]] = None
+    return ", ".join(
+        f"`{clean(places.scorer(name))}`" + (f" ({', '.join(map(clean, methods))})" if len(found) > 1 else "")
+        for name, methods in found.items()
+    )
+
+
 def page(dataset: str, audits: list[dict[str, Any]]) -> str:
     """One table over all sets, how to read it, and what has no figure."""
     lines = [
@@ -65,10 +76,9 @@ def page(dataset: str, audits: list[dict[str, Any]]) -> str:
     nulls = [line for a in audits for line in data_card.without_figures(a, a["method"], a["scope"])]
     parts = [
         f"# Audit of the synthetic images of {clean(dataset)}",
-        f"The images that the filter kept, beside real ones ({first['real']}). Scorer:"
-        f" `{clean(first['scorer'])}`; features: `{clean(first['space'])}`; encoder for near copies:"
-        f" `{clean(first['encoder'])}`, threshold"
-        f" {first['similarity']}.",
+        f"The images that the filter kept, beside real ones ({first['real']}). Scorer: {scorers(audits)};"
+        f" features: `{clean(places.scorer(first['space']))}`; encoder for near copies:"
+        f" `{clean(places.scorer(first['encoder']))}`, threshold {first['similarity']}.",
         table(("method", "scope", *data_card.METRICS), lines),
         "## How to read it",
         READING,

@@ -12,6 +12,7 @@ import numpy as np
 
 from fairgen.core import images, parquet
 from fairgen.core.evenly import evenly
+from fairgen.core.rounding import down
 from fairgen.evaluate import plots
 
 TILE = 96  # pixels
@@ -89,6 +90,6 @@ def plot(names: list[str], pairs: list[Pair], root: Path, similarity: float, pat
             flagged = pair.similarity >= similarity
             axes[0, i].imshow(images.load_column(pair.file, TILE, [pair.row])[0])
             axes[1, i].imshow(nearest)
-            text = f"{pair.similarity:.3f}{' ●' if flagged else ''}"
+            text = f"{down(pair.similarity, 3)}{' ●' if flagged else ''}"
             axes[0, i].set_title(text, fontsize=7, pad=3, color=plots.COLOURS[5] if flagged else "black")
     plots.save(figure, path)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fairgen import __version__
-from fairgen.core import parquet, records
+from fairgen.core import parquet, places, records
 from fairgen.core.markdown import clean, table
 
 COLUMNS = ["prompt", "negative_prompt", "steps", "guidance", "base", "adapter_hash"]
@@ -131,7 +131,7 @@ def rule_of(given: dict[str, Any], scorer: str) -> str:
     if given["by"] == "random":
         return f"{given['quota']} images of {whose}, at random, whatever a scorer says."
     best = f"then the best {given['quota']} of {whose}"
-    return f"Scorer `{clean(scorer)}`: {given['by']} of at least {given['threshold']}, {best}."
+    return f"Scorer `{clean(places.scorer(scorer))}`: {given['by']} of at least {given['threshold']}, {best}."
 
 
 def origin(recipe: Recipe, audit: dict[str, Any], samples: list[Path]) -> list[str]:
@@ -144,8 +144,8 @@ def origin(recipe: Recipe, audit: dict[str, Any], samples: list[Path]) -> list[s
     return [
         "## How it was made",
         "Base model (name, hash of its weights):"
-        f" `{clean(', '.join(dict.fromkeys(row['base'] for row in made)))}`. Seed of the set: {recipe.seed};"
-        " every image has a seed of its own, in the column `seed`.",
+        f" `{clean(', '.join(dict.fromkeys(places.base(row['base']) for row in made)))}`. Seed of the set:"
+        f" {recipe.seed}; every image has a seed of its own, in the column `seed`.",
         table(head, ([row[name] for name in head] for row in made)),
         "## Filter",
         f"{rule_of(recipe.filter, audit['scorer'])} `accepted` is the share that passes the threshold: where"
@@ -166,7 +166,7 @@ def opinions(audits: list[dict[str, Any]]) -> list[str]:
     """What a second scorer says of the sets that it was asked about; nothing where there is none."""
     lines = [
         (
-            *(a["method"], a["scope"], g, clean(a["second"]), number(f["accepted"])),
+            *(a["method"], a["scope"], g, clean(places.scorer(a["second"])), number(f["accepted"])),
             *(number(f["accepted_second"]), number(f["kept_accepted_second"])),
         )
         for a in audits
@@ -183,9 +183,9 @@ def figures(audit: dict[str, Any]) -> list[str]:
         "## Figures",
         table(METRICS, (figures_row(g, f) for g, f in audit["groups"].items())),
         f"Real side: {audit['real']}. Distances, transfer and Vendi score are of features of"
-        f" `{clean(audit['space'])}`. A near copy has a similarity of at least {audit['similarity']} to a"
-        f" training row by the encoder `{clean(audit['encoder'])}`. `audit.json` holds the figures, and"
-        " `nearest.png` shows the closest pairs.",
+        f" `{clean(places.scorer(audit['space']))}`. A near copy has a similarity of at least"
+        f" {audit['similarity']} to a training row by the encoder `{clean(places.scorer(audit['encoder']))}`."
+        " `audit.json` holds the figures, and `nearest.png` shows the closest pairs.",
         *(["Without figures (–):\n\n" + "\n".join(nulls)] if nulls else []),
     ]
 

@@ -1,6 +1,7 @@
 """What the filter did with every group's samples: the figure of outcomes per generator and cluster."""
 
 from collections import Counter
+from itertools import cycle
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -46,7 +47,7 @@ def plot_acceptance(selections: list[Path], groups: list[str], path: Path) -> No
     kinds = [(KEPT, "kept", COLOURS[0]), (OVER, "accepted, over the quota", COLOURS[4])]
     kinds += [
         (reason, reason, colour)
-        for reason, colour in zip(rejections, (COLOURS[5], COLOURS[3], GREY), strict=False)
+        for reason, colour in zip(rejections, cycle((COLOURS[5], COLOURS[3], GREY, COLOURS[1])), strict=False)
     ]
     # a panel for each group, a bar for each selection
     size = (1.6 + 2.3 * len(groups), 1.3 + 0.3 * len(bars))

@@ -11,7 +11,7 @@ from jinja2 import Template
 from markupsafe import Markup
 
 from fairgen import __version__
-from fairgen.core import job, lineage, parquet
+from fairgen.core import job, lineage, parquet, places
 from fairgen.core.html import fragment
 from fairgen.evaluate import results
 from fairgen.report import cover, gallery, gallery_facts, page_parts, replicated, shots, training_curves
@@ -69,7 +69,8 @@ def read_blocks(settings: Browse, files: Files) -> tuple[list[gallery.Block], li
     trained = {group: [row for row in rows if row["group"] == group] for group in settings.groups}
     names = [one.name for one in settings.sets]
     pairs = zip(files.selections, files.nearest, strict=True)
-    drawn = {name: shots.shots(*pair) for name, pair in zip(names, pairs, strict=True)}
+    paths = {row["path"] for row in rows}
+    drawn = {name: shots.shots(*pair, paths) for name, pair in zip(names, pairs, strict=True)}
     several = [one.name for one in settings.sets if one.clusters > 1]
     clusters = dict(zip(several, files.clusters, strict=True))
     shares = {
@@ -104,6 +105,7 @@ def images_part(settings: Browse, files: Files) -> dict[str, Any]:
     )
     return {
         **{"blocks": blocks, "images": images, "count": count, **measure},
+        "encoder": places.scorer(measure["encoder"]),
         "closest": min(count, shots.close(count)),
         "facts": gallery_facts.facts(blocks, settings.sets, images, measure["similarity"]),
         "rules": gallery_facts.rules(settings.sets),

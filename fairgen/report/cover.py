@@ -149,7 +149,7 @@ def ahead(comparison: dict[str, Any], methods: dict[str, Any]) -> str:
     )
     leader, minus = named(comparison["leader"]), comparison["leader_minus"]
     if not others:
-        return "It is the only method compared, so nothing can be said of its being ahead of others."
+        return "No other method is ranked, so nothing can be said of its being ahead of others."
     # intervals need seeds enough
     seeds = len(minus[others[0]]["per_seed"])
     if seeds < intervals.FEWEST:

@@ -22,6 +22,7 @@ class Strip:
     drawn: int
     kept: int
     near: int  # of all kept ones
+    unseen: int  # of these, near copies of images that the ratio leaves out of training
     shown: list[Shot]
     among_real: float | None = None  # where the audit could tell
 
@@ -64,7 +65,9 @@ class Set:
 def strip(name: str, shots: Sequence[Shot], count: int) -> Strip:
     """A method's images of one group and cluster, of which some are shown."""
     kept = [shot for shot in shots if not shot.reason]
-    return Strip(name, len(shots), len(kept), sum(shot.near for shot in kept), shown(shots, count))
+    near = [shot for shot in kept if shot.near]
+    unseen = sum(not shot.seen for shot in near)
+    return Strip(name, len(shots), len(kept), len(near), unseen, shown(shots, count))
 
 
 def beside_real(blocks: list[Block], shares: dict[str, dict[str, float | None]]) -> list[Block]:

@@ -39,6 +39,7 @@ def facts(blocks: list[Block], sets: list[Set], images: Images, limit: float | N
     real = {
         shot.real: {
             "group": shot.real_group,
+            "seen": shot.seen,
             "source": images.real[shot.real] if shot.real in alone else None,
         }
         for shot in every_shot(blocks)

@@ -11,6 +11,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from fairgen.core.rounding import down
 from fairgen.evaluate import intervals, results
 from fairgen.report import charts, ranking
 from fairgen.report.costs import Spent
@@ -48,13 +49,15 @@ class Comparison:
 
 def templates(folder: Path) -> Environment:
     """The templates of a folder; what they are given is text, never markup, unless it is said to be."""
-    return Environment(
+    made = Environment(
         loader=FileSystemLoader(folder),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    made.filters["down"] = down
+    return made
 
 
 def allowed(text: str) -> str:

@@ -2,7 +2,7 @@
 here.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ class Shot:
     real_group: str
     similarity: float
     near: bool  # similar enough to count as a near copy
+    seen: bool  # whether that image is a training row at this ratio, which may cut it away
 
 
 def close(count: int) -> int:
@@ -57,8 +58,13 @@ def shown(shots: Sequence[Shot], count: int) -> list[Shot]:
     return [*some(kept, count), *evenly(sorted(others, key=lambda s: -s.score), -(-count // OTHERS))]
 
 
-def shots(selection: Path, nearest: Path) -> dict[str, list[Shot]]:
+def shots(selection: Path, nearest: Path, trained: Collection[str]) -> dict[str, list[Shot]]:
     """The images of every group of a synthetic set, in the order of its files.
+
+    Args:
+        selection: file of the set.
+        nearest: the training image closest to each.
+        trained: paths of the training rows at this ratio.
 
     Raises:
         FairgenError: the samples are not those that were selected from, or the closest images are those of
@@ -91,6 +97,7 @@ def shots(selection: Path, nearest: Path) -> dict[str, list[Shot]]:
             real_group=real["real_group"],
             similarity=real["similarity"],
             near=real["similarity"] >= limit,
+            seen=real["real"] in trained,
         )
         own.append(shot)
     return found

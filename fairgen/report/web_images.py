@@ -21,9 +21,10 @@ def embedded(picture: Image.Image, most: int | None = None) -> str:
         width, height = (max(1, round(side * most / min(picture.size))) for side in picture.size)
         picture = picture.resize((width, height), Image.Resampling.LANCZOS)
     kind = "png" if max(picture.size) <= SMALL else "webp"
+    # no profile: a browser would show real images by it, unlike generated ones and what classifiers see
     options = {"optimize": True} if kind == "png" else {"quality": QUALITY, "method": 4}
     buffer = io.BytesIO()
-    picture.save(buffer, format=kind.upper(), **options)
+    picture.save(buffer, format=kind.upper(), icc_profile=None, **options)
     return f"data:image/{kind};base64,{b64encode(buffer.getvalue()).decode()}"
 
 

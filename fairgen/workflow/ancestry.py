@@ -7,6 +7,7 @@ sees it change with everything upstream.
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -95,14 +96,14 @@ class Ancestry:
     def _make(self, rule: Any, wildcards: dict[str, str]) -> Made:
         from snakemake.iocontainers import Wildcards
 
-        given = Wildcards(fromdict=wildcards)
-        settings, code = (rule.params.get(name)(given) for name in ("settings", "code"))
+        known = Wildcards(fromdict=wildcards)
+        settings, code = (rule.params.get(name)(known) for name in ("settings", "code"))
         inputs = {name: paths for name, paths in named(rule.expand_input(wildcards)[0]) if paths}
         parents = {name: [self._hash(path) for path in paths] for name, paths in inputs.items()}
         parents = {name: hashes for name, hashes in parents.items() if any(hashes)}
-        given_files = [content(path) for name in inputs.keys() - parents.keys() for path in inputs[name]]
+        given = [contents(inputs[name]) for name in sorted(inputs.keys() - parents.keys())]
         whole = json.dumps(
-            [rule.params.lineage.stage, wildcards, settings, code, parents, sorted(given_files)],
+            [rule.params.lineage.stage, wildcards, settings, code, parents, given],
             sort_keys=True,
         )
         found = hashlib.sha256(whole.encode()).hexdigest()[:16]
@@ -130,6 +131,15 @@ def named(inputs: Any) -> Iterator[tuple[str, list[str]]]:
     """The named inputs of a rule with their paths."""
     for name, value in inputs.items():
         yield name, [str(value)] if isinstance(value, str) else [str(path) for path in value]
+
+
+def contents(paths: list[str]) -> list[tuple[str, str]]:
+    """The files of one input that no rule makes, each with its name below the folder that they share: two
+    that change places are others, the same in another folder are the same.
+    """
+    root = os.path.commonpath([os.path.dirname(os.path.abspath(path)) for path in paths])
+    named = [(os.path.relpath(os.path.abspath(path), root), content(path)) for path in paths]
+    return sorted(named) if len(named) > 1 else [("", digest) for _, digest in named]
 
 
 @cache

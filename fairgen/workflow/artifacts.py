@@ -12,7 +12,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from fairgen.models.checkpoints import FILES, locate
+from fairgen.models.checkpoints import FILES, WORDS, locate
 from fairgen.workflow import compared, method_chain, replicate_checks, scopes
 
 
@@ -123,7 +123,7 @@ class Paths:
         """
         start = method_chain.block(self.config, w.dataset, w.method, "finetune")["start"]
         if start is not None:
-            return [self.place(w, "finetune", "seed-{seed}/model.safetensors", method=start)]
+            return [f"results/{w.dataset}/{w.scope}/{start}/seed-{w.seed}/model.safetensors"]
         wanted = method_chain.stage_one(self.config, w.dataset, w.method)
         return [self.place(w, "pretrain", "pretrain/seed-{seed}.safetensors")] if wanted else []
 
@@ -166,7 +166,9 @@ class Paths:
             value = method_chain.block(self.config, w.dataset, getattr(w, "method", None), name)
             model = value[key] if key else value
             named = model["model"] if isinstance(model, dict) else model
-            return weight_files(locate(named)) if named else []
+            beside = model.get("config") if isinstance(model, dict) else None  # what describes a single file
+            told = [file for file in weight_files(locate(beside)) if file.endswith(WORDS)] if beside else []
+            return [*weight_files(locate(named)), *told] if named else []
 
         return files
 

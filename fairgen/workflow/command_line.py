@@ -53,7 +53,7 @@ MANAGES = (  # options with which snakemake neither plans nor runs jobs
 )
 
 
-def use_this_python(outer: bool = False, conda: bool = False) -> None:
+def use_this_python(outer: bool = False, conda: bool = False, first: bool = True) -> None:
     """Let jobs run the Python that runs snakemake, whether or not its environment is activated, and this very
     package; nothing in the working folder stands for a module of the same name.
 
@@ -63,12 +63,14 @@ def use_this_python(outer: bool = False, conda: bool = False) -> None:
         outer: another workflow uses this one as a module; its own jobs may import what lies beside them.
         conda: jobs have environments of conda's, from which snakemake keeps PYTHONPATH otherwise: they would
             find fairgen in the working folder only, or nowhere.
+        first: this is the user's call, not one that reads the rules again for a job of it.
     """
-    os.environ[SEEN] = sources()
-    for name, first in (("PATH", os.path.dirname(sys.executable)), ("PYTHONPATH", str(importable()))):
+    if first or SEEN not in os.environ:
+        os.environ[SEEN] = sources()
+    for name, ahead in (("PATH", os.path.dirname(sys.executable)), ("PYTHONPATH", str(importable()))):
         # an empty part of it is the working folder
         own = [part for part in os.environ.get(name, "").split(os.pathsep) if part]
-        os.environ[name] = os.pathsep.join([first, *own])
+        os.environ[name] = os.pathsep.join([ahead, *own])
     if outer:
         return
     os.environ["PYTHONSAFEPATH"] = "1"  # as -P, also for a snakemake that an executor calls
@@ -104,6 +106,7 @@ class Call:
     here: bool = True  # on this machine
     config: tuple[str, ...] = ()  # the words of --config as they were typed
     outer: bool = False  # by a workflow that uses this one as a module, whose own targets say nothing of ours
+    first: bool = True  # by a user, not for a job of a call that has read the rules before
 
 
 def call(outer: bool) -> Call:
@@ -130,12 +133,26 @@ def call(outer: bool) -> Call:
     typed = tuple(map(str, options.get("config") or ()))
     if options.get("logger"):  # a plugin draws where bars of jobs would be
         os.environ[BARS] = "0"
-    return Call(targets, plans, plans and not options.get("dryrun"), here, typed, outer)
+    return Call(targets, plans, plans and not options.get("dryrun"), here, typed, outer, first)
 
 
-def share_gpus(workflow: Any) -> None:
-    """Let snakemake hand out this machine's GPUs, as `--resources gpu=N` does, where that is not said."""
-    found = machine.gpus() if "gpu" not in workflow.global_resources else None
+def share_gpus(workflow: Any, wanted: int) -> None:
+    """Let snakemake hand out this machine's GPUs, as `--resources gpu=N` does, where that is not said.
+
+    Args:
+        workflow: snakemake's.
+        wanted: GPUs of one job.
+
+    Raises:
+        FairgenError: fewer are handed out than a job takes; snakemake would give it those without a word.
+    """
+    given = workflow.global_resources.get("gpu")
+    if isinstance(given, int) and given < wanted:
+        raise FairgenError(
+            f"--resources gpu={given}: a job takes {wanted} (datasets.<name>.gpu); hand out as many, or set"
+            " fewer there (0 computes on the CPU)"
+        )
+    found = machine.gpus() if given is None else None
     if found:
         workflow.register_resource("gpu", len(found))
 

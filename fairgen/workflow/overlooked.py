@@ -71,9 +71,14 @@ async def foreign(dag: Any, known: Ancestry, read: Reader) -> Any:
         if job.rule in known.stages.values() and not seen:
             wanted = known.made(job.rule, job.wildcards_dict).hash
             for path in job.output:
-                readable = Path(path).suffix in records.READERS and await path.exists()
-                if readable and (read(path) or {}).get("hash") != wanted:
+                if await readable(path) and (read(path) or {}).get("hash") != wanted:
                     yield path
+
+
+async def readable(path: Any) -> bool:
+    """Whether an output is there and can say what it records; of a storage, only its copy here can."""
+    here = not path.is_storage or Path(path).is_file()
+    return Path(path).suffix in records.READERS and here and await path.exists()
 
 
 async def behind(dag: Any, read: Reader) -> Any:
@@ -81,7 +86,7 @@ async def behind(dag: Any, read: Reader) -> Any:
     known = {}
     for job in dag.jobs:
         for path in job.output:
-            if Path(path).suffix in records.READERS and await path.exists():
+            if await readable(path):
                 known[path] = read(path)
     current: dict[str, str] = {}
     for path, record in known.items():

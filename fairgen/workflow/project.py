@@ -5,6 +5,7 @@ the working folder goes first, as with snakemake itself: the clone's, or another
 as a module.
 """
 
+import copy
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -89,13 +90,30 @@ def config(given: list[Path]) -> dict[str, Any]:
 
 def read(files: Iterable[str | Path], words: dict[str, Any] | None = None) -> dict[str, Any]:
     """What config files say, those that are there, and the values of `--config` over them."""
-    from snakemake.utils import update_config
-
     found: dict[str, Any] = {}
     for path in filter(Path.is_file, map(Path, files)):
-        update_config(found, yaml.safe_load(path.read_text(encoding="utf-8")))
-    update_config(found, config_file.as_yaml(words or {}))
+        merge(found, yaml.safe_load(path.read_text(encoding="utf-8")))
+    merge(found, config_file.as_yaml(words or {}))
     return found
+
+
+def merge(config: dict[str, Any], given: dict[str, Any]) -> None:
+    """Put a config over another one, in place: block by block as snakemake does, but `args` as a whole, since
+    those of one model mean nothing to another.
+    """
+    from snakemake.utils import update_config
+
+    update_config(config, given)
+    replace_args(config, given)
+
+
+def replace_args(config: dict[str, Any], given: dict[str, Any]) -> None:
+    """Let every `args` in a config be what is given for it, and nothing beside."""
+    for name, value in given.items():
+        if name == "args" and isinstance(value, dict):
+            config[name] = copy.deepcopy(value)
+        elif isinstance(value, dict) and isinstance(config.get(name), dict):
+            replace_args(config[name], value)
 
 
 def in_order(found: Any, order: Any) -> Any:
@@ -110,10 +128,8 @@ def in_order(found: Any, order: Any) -> Any:
 
 def completed(workflow: Path, given: dict[str, Any]) -> dict[str, Any]:
     """What another workflow gives its module as a config, merged over the workflow's own."""
-    from snakemake.utils import update_config
-
     found = yaml.safe_load((workflow / CONFIG).read_text(encoding="utf-8"))
-    update_config(found, given)
+    merge(found, given)
     return found
 
 

@@ -167,6 +167,27 @@ def test_a_model_without_metrics_says_so(tmp_path: Path) -> None:
     assert "model-index" not in text
 
 
+def test_a_model_elsewhere_is_not_called_after_its_folders(model: Path, tmp_path: Path) -> None:
+    place = tmp_path / "alice/any/best/seed-0/model.safetensors"
+    place.parent.mkdir(parents=True)
+    place.write_bytes(model.read_bytes())
+    place.with_name("metrics.json").write_bytes(model.with_name("metrics.json").read_bytes())
+    assert export(place, tmp_path / "out") == 0
+    written = (tmp_path / "out" / card.CARD).read_text()
+    assert "alice" not in written
+    assert "best" not in written
+
+
+def test_the_card_of_a_model_pretrained_on_generated_images_says_so(tmp_path: Path) -> None:
+    network = classifier.build(SETTINGS, 2, 3)
+    history = {"gradient_steps": 5, "group_labels": ["generation"], **classifier.identity(SETTINGS, CLASSES)}
+    classifier.save(tmp_path / "model.safetensors", network, history)
+    assert export(tmp_path / "model.safetensors", tmp_path / "out", "--base-license", "openrail") == 0
+    text = (tmp_path / "out" / card.CARD).read_text()
+    assert "| generated images | `of stage 1` |" in text
+    assert "| base model of the generated images | openrail |" in text
+
+
 @pytest.mark.parametrize("layout", ["timm", "onnx"])
 def test_a_file_of_pretrained_weights_is_a_name(tmp_path: Path, layout: str) -> None:
     network = classifier.build(SETTINGS, 2, 3)

@@ -8,6 +8,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from fairgen.commands.exports import public, record
+from fairgen.core import places
 
 
 @pytest.mark.parametrize(
@@ -21,7 +22,7 @@ from fairgen.commands.exports import public, record
     ],
 )
 def test_a_base_is_of_the_hub_by_its_identity(name: str, said: str) -> None:
-    assert public.base(name) == said
+    assert places.base(name) == said
 
 
 def test_facts_are_cleaned_however_deep() -> None:
@@ -59,7 +60,7 @@ def test_configs_forget_where_they_were_loaded(tmp_path: Path) -> None:
 def test_a_scorer_that_lies_here_is_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "mine/clip").mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
-    assert [public.scorer(x) for x in ("mine/clip", "openai/clip", "/gone/clip")] == [
+    assert [places.scorer(x) for x in ("mine/clip", "openai/clip", "/gone/clip")] == [
         "clip",
         "openai/clip",
         "clip",

@@ -101,6 +101,16 @@ def test_unreadable_files_are_listed_with_reasons(
     assert shown.err.count("not labelled: ") == 3
 
 
+def test_a_folder_without_a_picture_is_no_success(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    (tmp_path / "odd").mkdir()
+    (tmp_path / "odd/a.png").write_bytes(b"no picture")
+    assert call(model, tmp_path / "odd", "--output", tmp_path / "out.csv") == 1
+    assert "could be labelled" in capsys.readouterr().err
+    assert "a.png" in (tmp_path / "out.csv").read_text()
+
+
 def test_a_name_that_is_no_utf8_does_not_stop_the_run(model: Path, tmp_path: Path) -> None:
     folder = tmp_path / "odd"
     folder.mkdir()

@@ -96,6 +96,15 @@ def test_what_is_sent_arrives(folder: Path, there: hub.Hub, capsys: pytest.Captu
     assert not any(hub.TOKEN.encode() in path.read_bytes() for path in folder.rglob("*") if path.is_file())
 
 
+def test_a_card_that_the_hub_refuses_leaves_no_empty_repository(
+    folder: Path, there: hub.Hub, capsys: pytest.CaptureFixture
+) -> None:
+    there.refused = '"license" must be one of [apache-2.0, …]'
+    assert push(folder, "me/birds", "--go") == 1
+    assert "README.md: the hub does not take its front matter: " in faults(capsys)[0]
+    assert there.private == {}
+
+
 def test_a_public_repository_must_be_asked_for(
     folder: Path, there: hub.Hub, capsys: pytest.CaptureFixture
 ) -> None:

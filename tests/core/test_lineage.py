@@ -402,6 +402,22 @@ def test_other_weights_are_another_lineage_whatever_their_time(tmp_path: Path) -
     assert content(str(tmp_path / "nothing")) == ""
 
 
+def test_model_files_that_change_places_are_another_lineage(tmp_path: Path) -> None:
+    """And the same ones in another folder are not."""
+    from fairgen.workflow.ancestry import contents
+
+    def of(folder: str, **files: str) -> list:
+        paths = [tmp_path / folder / f"{name}.bin" for name in files]
+        for path, text in zip(paths, files.values(), strict=True):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        return contents(list(map(str, paths)))
+
+    assert of("one", a="x", b="y") == of("two/deep", a="x", b="y") == of("three", b="y", a="x")
+    assert of("one", a="x", b="y") != of("four", a="y", b="x")
+    assert of("five", a="x") == of("six", other="x")  # a single file may have any name
+
+
 def test_verify_judges_a_csv_by_the_json_beside_it(edited: Workflow) -> None:
     table = edited.folder / "results/birds/worst_group"
     lineage.begin({"hash": "77", "code": "1", "inputs": {}}, "worst_group", {})

@@ -23,6 +23,7 @@ class Hub:
     stored: dict[str, bytes] = field(default_factory=dict)  # large files, by their hash
     asked: list[str] = field(default_factory=list)
     broken: bool = False
+    refused: str = ""  # what it says of every card
 
 
 def commit_url(hub: Hub, key: str) -> str:
@@ -120,7 +121,8 @@ def handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
                 )
                 self.answer({"url": f"{hub.address}/{told['organization']}/{told['name']}"})
             elif self.path == "/api/validate-yaml":
-                self.answer({"errors": [], "warnings": []})
+                errors = [{"message": hub.refused}] * bool(hub.refused)
+                self.answer({"errors": errors, "warnings": []}, 400 if errors else 200)
             elif "preupload" in words:
                 files = json.loads(content)["files"]
                 large = (".safetensors", ".parquet")

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 from bench import BASE, RECIPES, SETTINGS, Bench, build
+from safetensors.torch import save_file
 from workflows import PROJECT
 
 from fairgen.core import devices
 from fairgen.core.errors import FairgenError
 from fairgen.core.workfolder import WorkFolder, differences
+from fairgen.models import classifier
 
 
 @pytest.fixture
@@ -45,6 +47,28 @@ def test_a_changed_setting_starts_afresh_and_says_why(bench: Bench) -> None:
     bench.run("pretrain", killed=True)
     bench.run("pretrain", settings=settings)
     assert "starts afresh: since the interrupted job settings.temperature changed" in bench.log()
+    assert bench.output.read_bytes() == expected
+
+
+def test_other_start_weights_start_afresh(bench: Bench) -> None:
+    """The same file with other content: nothing of the settings says so."""
+    file = bench.folder / "weights.safetensors"
+    network = {**SETTINGS["pretrain"]["classifier"], "pretrained": str(file)}
+    settings = {**SETTINGS["pretrain"], "classifier": network}
+
+    def put(seed: int) -> None:
+        net = classifier.build(classifier.Classifier(**SETTINGS["pretrain"]["classifier"]), 2, seed).net
+        save_file({name: x.contiguous() for name, x in net.state_dict().items()}, file)
+
+    put(1)
+    assert bench.run("pretrain", settings=settings).returncode == 0
+    expected = bench.output.read_bytes()
+    bench.output.unlink()
+    put(2)
+    assert bench.run("pretrain", settings=settings, killed=True).returncode == -signal.SIGKILL
+    put(1)
+    assert bench.run("pretrain", settings=settings).returncode == 0
+    assert "starts afresh: since the interrupted job inputs.start changed" in bench.log()
     assert bench.output.read_bytes() == expected
 
 

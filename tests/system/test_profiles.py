@@ -3,7 +3,10 @@ real.
 """
 
 import importlib.util
+import os
 import re
+import subprocess
+from pathlib import Path
 
 import pytest
 import yaml
@@ -80,3 +83,32 @@ def test_a_profiles_plugin_is_an_extra_and_part_of_the_tests(profile: str) -> No
         rf"^{profile} = .*snakemake-executor-plugin-{PLUGINS[profile].replace('_', '-')}>=", text, re.M
     )
     assert profile in re.search(r"^test = \[\"fairgen\[([a-z,]+)\]", text, re.M)[1].split(",")
+
+
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        ("COMPLETED", "success"),
+        ("PENDING", "running"),
+        ("RUNNING", "running"),
+        ("", "running"),
+        ("CANCELLED by 7", "failed"),
+        ("PREEMPTED", "failed"),
+        ("REVOKED", "failed"),
+        ("NODE_FAIL", "failed"),
+    ],
+)
+def test_a_generic_job_that_ended_is_not_waited_for(tmp_path: Path, state: str, said: str) -> None:
+    for name in ("squeue", "sacct"):
+        (tmp_path / name).write_text(f"#!/bin/sh\necho '{state}'\n")
+        (tmp_path / name).chmod(0o755)
+    script, path = PROJECT / "profiles/generic/status", f"{tmp_path}:{os.environ['PATH']}"
+    found = subprocess.run(
+        ["sh", script, "7"], capture_output=True, text=True, env={"PATH": path}, check=True
+    )
+    assert found.stdout.strip() == said
+
+
+def test_the_page_is_made_when_the_replicates_are_there() -> None:
+    """In one allocation with them, the node would plan it before."""
+    assert "browse" not in settings("slurm")["groups"]

@@ -33,6 +33,17 @@ def test_inputs_of_finetune(config: dict, method: str, weights: list, mixed: lis
     assert paths.mixed(paths.at("filter", "selection.parquet"))(w) == mixed
 
 
+def test_a_finished_model_is_the_methods_own_also_where_it_leaves_out_generated_images(config: dict) -> None:
+    """Its base's would have learnt from them."""
+    more = {
+        "plain": {"base": "clustered-groupdro", "synthetic": False},
+        "refit": {"synthetic": False, "finetune": {"kind": "dfr", "start": "plain"}},
+    }
+    paths = Paths({**config, "methods": {**config["methods"], **more}})
+    w = Wildcards(dataset="birds", scope="bias-0.9", method="refit", seed="3")
+    assert paths.trained(w) == [f"{CELL}/plain/seed-3/model.safetensors"]
+
+
 @pytest.mark.parametrize(
     ("method", "expected"),
     [
@@ -140,6 +151,19 @@ def test_the_file_of_a_single_file_base_is_an_input(config: dict, tmp_path: Path
     given["diffusion"] = {**config["diffusion"], "model": str(file)}
     found = Paths(given).weights("diffusion")(Wildcards(dataset="birds"))
     assert [Path(name).resolve() for name in found] == [file] * there
+
+
+def test_the_folder_that_describes_a_single_file_is_an_input(config: dict, tmp_path: Path) -> None:
+    """Without its weights, which nobody reads."""
+    file, folder = tmp_path / "sd.safetensors", tmp_path / "sd"
+    (folder / "scheduler").mkdir(parents=True)
+    for path in (file, folder / "model.safetensors", folder / "scheduler/scheduler_config.json"):
+        path.touch()
+    birds = {**config["datasets"]["birds"], "settings": {}}
+    given = {**config, "datasets": {**config["datasets"], "birds": birds}}
+    given["diffusion"] = {**config["diffusion"], "model": str(file), "config": str(folder)}
+    found = Paths(given).weights("diffusion")(Wildcards(dataset="birds"))
+    assert [Path(name).name for name in found] == ["sd.safetensors", "scheduler_config.json"]
 
 
 def test_weights_elsewhere_have_one_name_at_every_depth(

@@ -3,13 +3,16 @@
 import os
 import sys
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 from snakemake.shell import shell
 from workflows import PROJECT
 
+from fairgen.core.errors import FairgenError
 from fairgen.core.fingerprint import SEEN
-from fairgen.workflow.command_line import use_this_python
+from fairgen.workflow import command_line
+from fairgen.workflow.command_line import share_gpus, use_this_python
 
 
 @pytest.fixture(autouse=True)
@@ -41,3 +44,32 @@ def test_jobs_of_a_workflow_that_has_this_one_as_a_module_are_let_alone() -> Non
     use_this_python(outer=True, conda=True)
     assert not os.environ["PYTHONSAFEPATH"]
     assert shell.conda_block_conflicting_envvars
+
+
+def test_a_node_knows_the_code_that_the_users_call_has_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or a job would be compared with what an edit since has left."""
+    monkeypatch.setenv(SEEN, "3.11 planned")
+    use_this_python(first=False)
+    assert os.environ[SEEN] == "3.11 planned"
+    monkeypatch.delenv(SEEN)
+    use_this_python(first=False)  # a pod has no environment of the call's
+    assert os.environ[SEEN]
+    monkeypatch.setenv(SEEN, "3.11 before")
+    use_this_python()
+    assert os.environ[SEEN] != "3.11 before"
+
+
+@pytest.mark.parametrize(("given", "found"), [({}, 3), ({"gpu": 2}, 2), ({"gpu": 5}, 5)])
+def test_gpus_of_this_machine_are_handed_out_unless_said(
+    monkeypatch: pytest.MonkeyPatch, given: dict, found: int
+) -> None:
+    monkeypatch.setattr(command_line.machine, "gpus", lambda: [0, 1, 2])
+    workflow = SimpleNamespace(global_resources=given, register_resource=given.__setitem__)
+    share_gpus(workflow, 2)
+    assert given == {"gpu": found}
+
+
+def test_fewer_gpus_than_a_job_takes_are_no_gpus_in_silence() -> None:
+    workflow = SimpleNamespace(global_resources={"gpu": 0})
+    with pytest.raises(FairgenError, match="--resources gpu=0: a job takes 1"):
+        share_gpus(workflow, 1)

@@ -65,6 +65,17 @@ def test_the_working_folders_config_goes_over_the_workflows_own(wheel: Path, her
     assert project.completed(wheel, {"seeds": [5]}) == {"seeds": [5], "methods": {"a": {"x": 1}}}
 
 
+def test_arguments_of_a_model_are_replaced_as_a_whole(wheel: Path, here: Path) -> None:
+    """Those of one model mean nothing to another."""
+    (here / "config.yaml").write_text(
+        "datasets: {a: {settings: {classifier: {args: {x: 1, y: 2}, size: 3}}}}\n"
+    )
+    for args in ("{}", "{z: 1}"):
+        (here / "more.yaml").write_text(f"datasets: {{a: {{settings: {{classifier: {{args: {args}}}}}}}}}\n")
+        found = project.config([Path("more.yaml")])["datasets"]["a"]["settings"]["classifier"]
+        assert found == {"args": yaml.safe_load(args), "size": 3}
+
+
 def test_mistakes_in_either_config_are_told(wheel: Path, here: Path) -> None:
     (here / "config.yaml").write_text("")
     with pytest.raises(FairgenError, match=r"config\.yaml is empty"):

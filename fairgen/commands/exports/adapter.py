@@ -17,7 +17,7 @@ from fairgen.commands.exports import (
     record,
 )
 from fairgen.commands.exports.bases import adapted
-from fairgen.core import parquet, records
+from fairgen.core import parquet, places, records
 from fairgen.core.errors import FairgenError
 from fairgen.models import adapter_facts, adapters
 
@@ -121,4 +121,4 @@ def write_pipeline(options: Namespace, facts: dict[str, Any], place: Path) -> No
 
     base, unet, _, encoders = adapted(options, facts)
     diffusion.pipeline(base, unet, encoders).save_pretrained(place)
-    public.rename(place, public.model(base.model, facts["base"]))
+    public.rename(place, places.model(base.model, facts["base"]))

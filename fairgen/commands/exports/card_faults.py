@@ -4,7 +4,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from fairgen.commands.exports import card, public
+from fairgen.commands.exports import card
+from fairgen.core import places
 from fairgen.core.errors import shortened
 
 WANTED = {  # in the front matter, beside the licence
@@ -66,7 +67,7 @@ def leaks(lines: list[str]) -> list[str]:
     return told + [
         f"line {number} names a place on a machine ({shortened(found[0], 80)})"
         for number, line in enumerate(lines, 1)
-        if (found := public.HOME.search(line))
+        if (found := places.HOME.search(line))
     ]
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from fairgen import __version__
 from fairgen.commands.exports import card, public
+from fairgen.core import records
 from fairgen.core.markdown import clean, table
 from fairgen.evaluate.data_card import number
 from fairgen.models.classifier import Classifier
@@ -54,6 +55,7 @@ logits, probabilities = session.run(None, {{"images": pixels}})  # (n, 3, {size}
 }
 
 
+PLACE = re.compile(r"([^/]+)/(any|bias-[^/]+)/([^/]+)/seed-([0-9]+)/model\.safetensors$")
 LOCAL = "local data set"  # no id at the hub, where a name of ours may be that of another's data set
 
 
@@ -73,13 +75,13 @@ class Told:
 
     @property
     def where(self) -> dict[str, str]:
-        """Data set, scope, method and seed by its place in the results; empty for a file elsewhere."""
-        found = re.search(
-            r"([^/]+)/([^/]+)/([^/]+)/seed-([^/]+)/model\.safetensors$", str(self.path.absolute())
-        )
-        return (
-            dict(zip(("data set", "scope", "method", "seed"), found.groups(), strict=True)) if found else {}
-        )
+        """Data set, scope, method and seed by its place in the results; empty for a file elsewhere, whose
+        folders are called after something else.
+        """
+        found = PLACE.search(str(self.path.absolute()))
+        if not found or not (found[1] in records.data_of(self.made) or self.config):
+            return {}
+        return dict(zip(("data set", "scope", "method", "seed"), found.groups(), strict=True))
 
 
 def interval(values: list[float] | None) -> str:
@@ -167,8 +169,18 @@ def page(told: Told, options: Namespace, checked: str) -> str:
     known = told.preprocessing
     inside = ", inside the graph" if not timm and options.input == "uint8" else ""
     m, made = told.metrics or {}, told.made.get("settings", {})
+    drawn = "generation" in told.history.get("group_labels", [])
+    steps, own = told.history.get("gradient_steps"), made.get("recipe", {}).get("steps")
+    first: dict[str, Any] = {}
+    base = "base model of the generated images" if drawn else "pretrained weights"
+    if drawn:
+        mixed = made.get("kind") == "augment"
+        first["generated images"] = "mixed with the real ones" if mixed else "of stage 1"
+    if drawn and not mixed and steps is not None and own is not None:
+        first["steps of stage 1"] = max(0, steps - own)
     training = {
         **told.where,
+        **first,
         "backbone": told.settings.model,
         "arguments": str(told.settings.args) if told.settings.args else None,
         "pretrained": str(public.facts(asdict(told.settings))["pretrained"]),
@@ -201,7 +213,8 @@ def page(told: Told, options: Namespace, checked: str) -> str:
             options,
             "this classifier",
             {
-                "pretrained weights or base model": options.base_license,
+                base: options.base_license,
+                **({"pretrained weights": None} if drawn and told.settings.pretrained else {}),
                 "training images": options.data_license,
             },
         ),

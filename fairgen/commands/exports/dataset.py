@@ -15,8 +15,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from fairgen.commands.exports import card, croissant, dataset_card, public, record
-from fairgen.core import lineage, parquet, records, schemas
+from fairgen.commands.exports import card, croissant, dataset_card, record
+from fairgen.core import lineage, parquet, places, records, schemas
 from fairgen.core.belonging import Belonging
 from fairgen.core.errors import FairgenError
 
@@ -206,7 +206,7 @@ def split_rows(found: Set, kept: bool) -> Iterator[dict[str, Any]]:
             yield {
                 "image": {"bytes": content, "path": None},
                 **{name: classes[name][values[name]] for name in LABELS},
-                **{**origin, "base": public.base(origin["base"])},
+                **{**origin, "base": places.base(origin["base"])},
                 **{name: row[name] for name in ("score", "kept", "reason")},
             }
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from fairgen import __version__
 from fairgen.commands.exports import card, public
-from fairgen.core import parquet, records
+from fairgen.core import parquet, places, records
 from fairgen.core.belonging import Belonging
 from fairgen.core.errors import FairgenError
 from fairgen.core.markdown import clean, table
@@ -134,9 +134,9 @@ def filtering(told: Told, found: dict[str, Any] | None) -> str:
         for (group, own), f in zip(told.groups.items(), told.facts["groups"].values(), strict=True)
     )
     words = (
-        data_card.rule_of(rule, public.scorer(scorer))
+        data_card.rule_of(rule, scorer)
         if "by" in rule
-        else f"Scorer `{clean(public.scorer(scorer))}`; its rule is not recorded."
+        else f"Scorer `{clean(places.scorer(scorer))}`; its rule is not recorded."
     )
     return "\n\n".join(
         [
@@ -152,7 +152,7 @@ def generators(told: Told) -> str:
     head = ("group", "prompt", "negative_prompt", "steps", "guidance", "generators")
     files = [Path(file) for file in dict.fromkeys(row["file"] for row in told.rows)]
     made = [data_card.generator_row(file) for file in files]
-    bases = ", ".join(dict.fromkeys(public.base(name) for row in made for name in row["base"].split(", ")))
+    bases = ", ".join(dict.fromkeys(places.base(name) for row in made for name in row["base"].split(", ")))
     return "\n\n".join(
         [
             "## How it was made",

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from fairgen import __version__
-from fairgen.commands.exports import card, public
-from fairgen.core import safetensors_header
+from fairgen.commands.exports import card
+from fairgen.core import places, safetensors_header
 from fairgen.core.markdown import clean
 
 ABOUT = (
@@ -50,7 +50,7 @@ CHECKPOINT = (
 
 def named_base(facts: dict[str, Any]) -> str:
     """The hub id of the base; "" where it is a local one."""
-    return facts["base"].rpartition(public.HUB)[0]
+    return facts["base"].rpartition(places.HUB)[0]
 
 
 def dtypes(folder: Path) -> str:

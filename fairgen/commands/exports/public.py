@@ -1,51 +1,15 @@
 """What others may read: facts without places on this machine, and files that still name some."""
 
 import json
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from fairgen.core import safetensors_header
+from fairgen.core.places import HOME, PLACE, model, scorer, text
 
-HUB = "@"  # in the identity of a base: a hub id and its commit; a local one's is a hash
-PACKAGE = "fairgen:"
-PLACE = re.compile(r"(?:file://)?(?:/[^/\s]+/.+|~[\w.-]*[/\\].*|\.{1,2}[/\\].+|[A-Za-z]:[\\/].+)", re.S)
-HOME = re.compile(r"(?<![\w.:/-])(?:/(?:home|Users)/|/root/|[A-Za-z]:\\Users\\|~/)[^\s\"']*")
 WORDS = ("vocab", "merges")  # of a tokenizer: pieces of text that may look like places
 CONFIG_OF = ("_name_or_path", "name_or_path")  # where diffusers and transformers write what they have loaded
-
-
-def last(place: str) -> str:
-    """The last part of a place, of this machine or of another."""
-    return re.split(r"[/\\]", place.rstrip("/\\"))[-1]
-
-
-def model(name: str, identity: str) -> str:
-    """A model's name: hub ids and what fairgen brings along as they are, of a place the last part.
-
-    Args:
-        name: as the config has it; a folder's may read like a hub id.
-        identity: of its base, which knows (`fairgen.models.diffusion.identity`).
-    """
-    return name if name.startswith(PACKAGE) or HUB in identity else last(name)
-
-
-def base(named: str) -> str:
-    """A base as images name theirs: its model, and its identity behind `#`."""
-    name, mark, identity = named.rpartition("#")
-    return model(name, identity) + mark + identity
-
-
-def scorer(name: str) -> str:
-    """A scorer's or an encoder's name, of which no identity is known: a folder is one that is there."""
-    there = not name.startswith(PACKAGE) and Path(name).expanduser().exists()
-    return last(name) if there else text(name)
-
-
-def text(value: str) -> str:
-    """A text as it is; a place's last part."""
-    return last(value) if PLACE.fullmatch(value) else value
 
 
 def facts(found: Any, identity: str = "") -> Any:
@@ -63,6 +27,11 @@ def facts(found: Any, identity: str = "") -> Any:
     for name in ("pretrained", "config"):
         if isinstance(found.get(name), str):
             made[name] = model(found[name], "")
+    for name in ("scorer", "second", "space", "encoder"):
+        if isinstance(own := found.get(name), str):
+            made[name] = scorer(own)
+        elif isinstance(own, dict) and isinstance(own.get("model"), str):
+            made[name]["model"] = scorer(own["model"])
     if isinstance(found.get("base"), dict) and isinstance(found["base"].get("model"), str):
         made["base"]["model"] = model(found["base"]["model"], identity)
     return made

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fairgen import __version__
-from fairgen.commands.exports import record
+from fairgen.commands.exports import card, record
 from fairgen.core.errors import FairgenError, shortened
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
 OWN = (".gitattributes",)  # what a hub writes by itself
+REFUSED = 400  # HTTP status of what is not as it has to be
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,27 @@ def exported(hub: "HfApi", name: str, kind: str, commit: str) -> frozenset[str]:
     return frozenset([*found["files"], record.RECORD]) if found else frozenset()
 
 
+def check_card(path: Path, kind: str) -> None:
+    """Ask the hub whether it takes a card, before there is a repository for it.
+
+    Raises:
+        FairgenError: it does not, or as `answers`.
+    """
+    from huggingface_hub import get_session
+    from huggingface_hub.utils import build_hf_headers, hf_raise_for_status
+
+    with answers():
+        asked = {"content": path.read_text("utf-8"), "repoType": kind}
+        found = get_session().post(f"{endpoint()}/api/validate-yaml", json=asked, headers=build_hf_headers())
+        if found.status_code == REFUSED:
+            told = "; ".join(str(one.get("message", one)) for one in found.json().get("errors", []))
+            raise FairgenError(
+                f"{path}: the hub does not take its front matter: {shortened(told, 240)}; mend it, or export"
+                " again (with another --license)"
+            )
+        hf_raise_for_status(found)
+
+
 def commit(
     name: str, kind: str, there: Repository | None, public: bool, sent: dict[str, Path], gone: list[str]
 ) -> str:
@@ -129,6 +151,8 @@ def commit(
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
     hub = api()
+    if there is None and card.CARD in sent:
+        check_card(sent[card.CARD], kind)
     with answers():
         if there is None:
             hub.create_repo(name, repo_type=kind, private=not public)

@@ -172,6 +172,11 @@
     one("look-facts").replaceChildren(...parts);
   }
 
+  // never up, or a figure below a limit would read as one at it
+  function down(value, digits) {
+    return (Math.floor(value * 10 ** digits + 1e-6) / 10 ** digits).toFixed(digits);
+  }
+
   // an image that stands in a row of real ones is not in the file a second time
   function realSource(path) {
     return facts.real[path].source || all(".tile[data-real] img", gallery).find((i) => i.parentElement.dataset.real === path).src;
@@ -183,11 +188,12 @@
     put(one("look-image"), source, words);
     one("look-words").textContent = "generated";
     put(one("look-real"), realSource(shot.real), "closest training image");
-    const near = shot.near ? `● near copy: similarity ${shot.similarity.toFixed(3)}` : `similarity ${shot.similarity.toFixed(3)}, no near copy`;
-    one("look-real-words").textContent = `closest training image, of ${facts.real[shot.real].group} (${near}; the limit is ${shot.limit})`;
+    const near = shot.near ? `● near copy: similarity ${down(shot.similarity, 3)}` : `similarity ${down(shot.similarity, 3)}, no near copy`;
+    const left = facts.real[shot.real].seen ? "" : ", which the bias ratio leaves out of training";
+    one("look-real-words").textContent = `closest training image, of ${facts.real[shot.real].group}${left} (${near}; the limit is ${shot.limit})`;
     list([
       ["filter", shot.reason ? `left out: ${shot.reason}` : "kept"],
-      ["score", `${shot.score.toFixed(4)} (${shot.rule})`],
+      ["score", `${down(shot.score, 4)} (${shot.rule})`],
       ["prompt", shot.prompt],
       ...(shot.negative_prompt ? [["negative prompt", shot.negative_prompt]] : []),
       ["cluster", String(shot.cluster)],

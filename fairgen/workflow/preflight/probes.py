@@ -196,6 +196,11 @@ def known(model: str, key: str) -> None:
     from fairgen.core.errors import FairgenError
     from fairgen.core.schemas import nearest
 
+    if model.startswith("local-dir:"):
+        raise FairgenError(
+            f"config: {key}: {model} is a place whose weights would not be watched; give a name of timm's,"
+            " and the weights as a file (classifier.pretrained) or an encoder as its folder"
+        )
     if ":" not in model and not timm.is_model(model):
         hint = nearest(model.split(".")[0], timm.list_models())
         hint = (
