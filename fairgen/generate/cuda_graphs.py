@@ -22,9 +22,9 @@ WARM_UP = 3
 
 
 @contextmanager
-def own_stream() -> Iterator[None]:
+def on(own: torch.cuda.Stream | None) -> Iterator[None]:
     """Compute on a stream other than the default one, on which nothing can be recorded."""
-    outer, own = torch.cuda.current_stream(), torch.cuda.Stream()
+    outer, own = torch.cuda.current_stream(), own or torch.cuda.Stream()
     own.wait_stream(outer)
     with torch.cuda.stream(own):
         yield
@@ -36,10 +36,20 @@ class Replayed:
 
     The step must leave its gradients in fresh tensors and read nothing from the CPU but its batches, which
     have the same shapes each time. One that cannot be recorded goes on as it is, with a warning.
+
+    Args:
+        step: what is recorded.
+        weights: whose gradients it leaves.
+        stream: where it is recorded, for all runs: memory that one stream has freed is not another's.
     """
 
-    def __init__(self, step: Step):
-        self.step, self.calls = step, 0
+    def __init__(
+        self,
+        step: Step,
+        weights: Sequence[torch.nn.Parameter] = (),
+        stream: torch.cuda.Stream | None = None,
+    ):
+        self.step, self.weights, self.stream, self.calls = step, weights, stream, 0
         self.graph: torch.cuda.CUDAGraph | None = None
         self.inputs: list[Noised] = []
         self.figures = torch.empty(0)
@@ -61,6 +71,8 @@ class Replayed:
             job.log.info("no CUDA graph of a step: this base reads the lengths of captions on the CPU")
             return
         self.inputs, graph = [batch.to(devices.current()) for batch in batches], torch.cuda.CUDAGraph()
+        for weight in self.weights:  # those of the step before would lie beside the graph's own
+            weight.grad = None
         try:
             with torch.cuda.graph(graph, stream=torch.cuda.current_stream()):
                 self.figures = self.step(self.inputs)

@@ -54,7 +54,7 @@ class Composed:
 
     def exact(self) -> "Composed":
         """The same in float32."""
-        return dataclasses.replace(self, unet=copy.deepcopy(self.unet).float())
+        return dataclasses.replace(self, unet=exact(self.unet))
 
 
 def initial_noise(unet: torch.nn.Module, base: base_model.Base, seeds: list[int], scale: int) -> torch.Tensor:
@@ -126,6 +126,44 @@ def render(
     return autoencoder.decode(vae, latents[: len(seeds)])
 
 
+def exact(network: torch.nn.Module) -> torch.nn.Module:
+    """A copy in float32. Calls of its own that a layer has, for a dtype, are those of the layer that it was
+    copied from, and go.
+    """
+    found = copy.deepcopy(network).float()
+    for module in found.modules():
+        vars(module).pop("forward", None)
+    return found
+
+
+def rendered_exactly(
+    unet: torch.nn.Module,
+    vae: torch.nn.Module,
+    base: base_model.Base,
+    sampler: Sampler,
+    text: Conditioning,
+    seeds: list[int],
+    solver: Solver,
+    composed: Composed | None = None,
+) -> np.ndarray:
+    """Images as of `render` by copies in float32, one by one, since they take twice the memory; the copies go
+    when this returns.
+
+    Raises:
+        FairgenError: the GPU's memory is too small for them.
+    """
+    plain = dataclasses.replace(solver, compile=False)
+    try:
+        whole, beside = (exact(unet), exact(vae)), composed and composed.exact()
+        parts = [render(*whole, base, sampler, text, [seed], plain, beside) for seed in seeds]
+    except torch.cuda.OutOfMemoryError as error:
+        raise FairgenError(
+            f"{len(seeds)} images are constant or not finite in {base.dtype}, and to draw them in float32 the"
+            " GPU's memory is too small; set diffusion.dtype: bfloat16, or take a larger GPU"
+        ) from error
+    return np.concatenate(parts)
+
+
 def constant(pixels: np.ndarray) -> np.ndarray:
     """Which images (n, h, w, 3) are of one colour: those that are not finite, and what a broken model
     draws.
@@ -165,10 +203,8 @@ def sample_images(
             job.log.warning(
                 "%d images are constant or not finite in %s; drawn again in float32", len(bad), base.dtype
             )
-            again, plain = [batch[row] for row in bad], dataclasses.replace(solver, compile=False)
-            whole = copy.deepcopy(unet).float(), copy.deepcopy(vae).float()
-            exact = composed and composed.exact()
-            pixels[bad] = render(*whole, base, sampler, text, again, plain, exact)
+            again = [batch[row] for row in bad]
+            pixels[bad] = rendered_exactly(unet, vae, base, sampler, text, again, solver, composed)
             bad = bad[constant(pixels[bad])]
         if len(bad):
             raise FairgenError(

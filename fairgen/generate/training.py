@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from fairgen.core import callback, job
+from fairgen.core import callback, devices, job
 from fairgen.core.seeds import seed_of
 from fairgen.core.workfolder import Resume
 from fairgen.generate import text_adapters
@@ -113,7 +113,7 @@ def train(
     of_text = text_adapters.trainable(encoders or {}, settings)
     unet.train()
     # the parts of a step, which `fit` calls in their order
-    fixed = None if states is None else conditions(states, sizes)
+    fixed = None if states is None else conditions(states, sizes).to(devices.current())
 
     def prompted() -> Conditioning:
         with precision(settings):

@@ -26,6 +26,7 @@ from fairgen.generate.recipe import Adapt, Recipe
 
 # keeps gradients that pass through float16 above its smallest numbers (arXiv 1710.03740, section 3.2)
 LOSS_SCALE = 1024.0
+MOST_SKIPPED = 10  # steps in a row whose gradients overflow in float16, as a large loss scale would skip them
 
 
 @dataclass(frozen=True)
@@ -117,8 +118,8 @@ def fit(
     step = gradients(weights, task, scale)
     stream: AbstractContextManager[None] = nullcontext()
     if devices.current().type == "cuda" and recordable(recipe):
-        recorded = (kept and kept.step) or cuda_graphs.Replayed(step)
-        step, stream = recorded, cuda_graphs.own_stream()
+        recorded = (kept and kept.step) or cuda_graphs.Replayed(step, weights, torch.cuda.Stream())
+        step, stream = recorded, cuda_graphs.on(recorded.stream)
         if kept:
             kept.step = recorded
 
@@ -140,8 +141,9 @@ def fit(
             if number in drawing:
                 callback.current.draw(number)
 
-    # the loop, which waits for the device once a step
-    watched = looking | drawing
+    # the loop, which waits for the device once a step; AdamW of 32 bits can skip a step
+    watched, skipped = looking | drawing, 0
+    skipping = scale != 1 and recipe.optimizer == "adamw"
     with stream:
         if not training.step and 0 in watched:
             look(0)
@@ -149,6 +151,8 @@ def fit(
         for _ in counted(steps, recipe.steps, f"adapt {task.name}", done=training.step):
             done = step(prefetch.take())
             rate = optimizer.param_groups[0]["lr"]
+            if skipping:  # on the device: nothing waits for it
+                optimizer.found_inf = (~torch.isfinite(done[1]).all()).float()
             optimizer.step()
             schedule_lr.step()
             mean.update(training.step + 1)
@@ -159,6 +163,15 @@ def fit(
                 raise FairgenError(
                     f"adapt {task.name}: the loss is not finite; lower adapt.{settings.kind}.lr"
                 )
+            skipped = 0 if torch.isfinite(norms).all() else skipped + 1
+            if skipped > (MOST_SKIPPED if skipping else 0):
+                instead = ", or set diffusion.dtype: bfloat16" if scale != 1 else ""
+                raise FairgenError(
+                    f"adapt {task.name}: gradients are not finite; lower adapt.{settings.kind}.lr{instead}"
+                )
+            if skipped:
+                job.log.warning("adapt %s: step %d overflows and is skipped", task.name, training.step + 1)
+                norms = torch.zeros_like(norms)
             training.step += 1
             training.losses.append(losses.tolist())
             callback.current.step(

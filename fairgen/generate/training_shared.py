@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from fairgen.core import callback, job
+from fairgen.core import callback, devices, job
 from fairgen.core.batches import Generators
 from fairgen.core.seeds import seed_of
 from fairgen.core.workfolder import Resume
@@ -114,7 +114,7 @@ def train(
     if settings.recipe.compile:
         compile_regions(unet)
     unet.train()
-    text = joined([conditions(prompts, sizes)] * len(loaders))
+    text = joined([conditions(prompts, sizes)] * len(loaders)).to(devices.current())
 
     def next_batch() -> Noised:
         batches = []

@@ -26,6 +26,7 @@ from fairgen.models.lora import (
 )
 from fairgen.models.pipelines import part_of
 
+BLOCK = 1 << 20  # bytes of a file that are read at once
 WANTED = "give a file of an `adapters` folder of a finished run"
 
 
@@ -113,7 +114,9 @@ def digest(path: Path) -> str:
     """Short content hash of an adapter's file, with its cluster where it has one."""
     file, cluster = place(path)
     found = hashlib.sha256(cluster.encode())
-    found.update(file.read_bytes())
+    with file.open("rb") as content:  # a full finetune's file is as large as the base
+        while part := content.read(BLOCK):
+            found.update(part)
     return found.hexdigest()[:16]
 
 

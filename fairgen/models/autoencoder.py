@@ -71,10 +71,13 @@ def batch_norm(vae: torch.nn.Module) -> tuple[torch.Tensor, torch.Tensor]:
 
 @torch.inference_mode()
 def decode(vae: torch.nn.Module, latents: torch.Tensor) -> np.ndarray:
-    """Scaled latents to (n, h, w, 3) uint8; an image with a value that is not finite is black all over."""
+    """Scaled latents to (n, h, w, 3) uint8, in the autoencoder's own dtype whatever autocast is around; an
+    image with a value that is not finite is black all over.
+    """
     pixels = []
     for part in latents.split(at_once(latents.shape[-1] * scale(vae))):
-        x = vae.decode(original(vae, part).to(vae.device, vae.dtype)).sample.float()
+        with torch.autocast(vae.device.type, enabled=False):
+            x = vae.decode(original(vae, part).to(vae.device, vae.dtype)).sample.float()
         x = torch.where(torch.isfinite(x).all((1, 2, 3), keepdim=True), x, -1)
         pixels.append(
             ((x.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()

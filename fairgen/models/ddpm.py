@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from fairgen.core.errors import FairgenError
-from fairgen.models import parts
+from fairgen.models import parts, single_file
 from fairgen.models.base_model import Base
 from fairgen.models.lazy_imports import lean
 from fairgen.models.process import Noising, Sampler
@@ -40,6 +40,9 @@ def noise_schedule(base: Base) -> Any:
             f"diffusion.model: {base.model} has prediction_type {found} in its scheduler, and fairgen trains"
             f" only {' and '.join(PREDICTIONS)}; give another base"
         )
+    if single_file.is_one(base.model):
+        zero_snr = bool(schedule.config.get("rescale_betas_zero_snr"))
+        single_file.check_prediction(base.model, found, zero_snr)
     return schedule
 
 

@@ -5,6 +5,8 @@ from typing import Any, Protocol
 
 import torch
 
+from fairgen.core.errors import FairgenError
+
 
 class Noising(Protocol):
     """What a finetune asks of a process; which of it a process knows, it says in `check`."""
@@ -33,9 +35,18 @@ class Sampler:
         self.scheduler = scheduler
 
     def begin(self, steps: int, noise: torch.Tensor) -> tuple["Sampler", torch.Tensor]:
-        """A run of so many steps, and the latents (n, c, h, w) that it starts from."""
+        """A run of so many steps, and the latents (n, c, h, w) that it starts from.
+
+        Raises:
+            FairgenError: this solver makes another number of them, as by rounding of 61 it makes 62.
+        """
         run = Sampler(copy.deepcopy(self.scheduler))
         run.scheduler.set_timesteps(steps, device=noise.device)
+        if len(run.steps) != steps:
+            raise FairgenError(
+                f"solver.steps: {steps} cannot be spaced on this base ({len(run.steps)} steps come out); take"
+                f" {steps - 1} or {steps + 1}"
+            )
         return run, noise * run.scheduler.init_noise_sigma
 
     @property

@@ -9,6 +9,7 @@ converts the keys.
 from pathlib import Path
 from typing import Any
 
+from fairgen.core import safetensors_header
 from fairgen.core.errors import FairgenError
 from fairgen.models import weights
 from fairgen.models.checkpoints import locate
@@ -48,6 +49,31 @@ def config_folder(model: str, config: str | None) -> Path:
             " layout"
         )
     return folder
+
+
+def check_prediction(model: str, prediction: str, zero_snr: bool) -> None:
+    """A file says of some models how they were trained, by tensors that mean nothing else: the folder that
+    describes it says the same.
+
+    Args:
+        model: the file.
+        prediction: what the denoiser answers by the folder's scheduler.
+        zero_snr: whether its schedule ends in noise alone.
+
+    Raises:
+        FairgenError: they contradict each other, and the file would be trained as what it is not.
+    """
+    names = safetensors_header.shapes(Path(locate(model))).keys()
+    told = {
+        "prediction_type: v_prediction": "v_pred" in names and prediction != "v_prediction",
+        "rescale_betas_zero_snr: true": "ztsnr" in names and not zero_snr,
+        "EDM's schedule, which fairgen does not train": any(name.startswith("edm_") for name in names),
+    }
+    if wrong := [what for what, holds in told.items() if holds]:
+        raise FairgenError(
+            f"diffusion.config: {model} says that it has {' and '.join(wrong)}, and the scheduler in this"
+            " folder says otherwise; give the folder of the model that the file was trained from"
+        )
 
 
 def load(kind: Any, model: str, folder: Path, part: str, dtype: Any) -> Any:

@@ -69,3 +69,25 @@ def test_what_cannot_be_recorded_is_computed_as_before(
     assert happened.count("record") == 1
     assert "replay" not in happened
     assert "operation not permitted when stream is capturing" in caplog.text
+
+
+def test_no_gradient_lies_beside_the_graphs_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a step is recorded, those of the step before would take as much memory again."""
+    weight, seen = torch.nn.Parameter(torch.ones(1)), []
+
+    def step(batches: list[Noised]) -> torch.Tensor:
+        weight.grad = torch.ones(1)
+        return work(batches)
+
+    @contextmanager
+    def record(graph: object, stream: object) -> Iterator[None]:
+        seen.append(weight.grad)
+        yield
+
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", lambda: SimpleNamespace(replay=lambda: None))
+    monkeypatch.setattr(torch.cuda, "graph", record)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda: None)
+    recorded = cuda_graphs.Replayed(step, [weight])
+    for i in range(STEPS):
+        recorded([batch(i)])
+    assert seen == [None]

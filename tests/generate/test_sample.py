@@ -1,8 +1,10 @@
 """Sampling: quotas, sources, and images that do not depend on their batch."""
 
 import dataclasses
+import gc
 import json
 import shutil
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,7 @@ from workflows import PROJECT
 from fairgen.core import images, parquet
 from fairgen.core.errors import FairgenError
 from fairgen.embedded import birds
-from fairgen.generate import sample
+from fairgen.generate import sample, solver
 from fairgen.generate.prompts import instance_prompt, plain_prompt
 from fairgen.generate.sample import FIELDS, Sample, Source, rows, shares, sources
 from fairgen.generate.solver import Composed, Solver, sample_images
@@ -78,7 +80,7 @@ def parts(base: base_model.Base) -> tuple:
     return diffusion.load_denoiser(base), diffusion.load_vae(base), base, text
 
 
-def spoil(monkeypatch: pytest.MonkeyPatch, row: int, kinds: tuple[torch.dtype, ...]) -> list[int]:
+def spoil(monkeypatch: pytest.MonkeyPatch, row: int | slice, kinds: tuple[torch.dtype, ...]) -> list[int]:
     """Let the denoiser give NaN for one row while its weights are of some types; returns a list of its batch
     sizes.
     """
@@ -113,6 +115,44 @@ def test_a_broken_image_is_drawn_once_more_in_float32(
     assert not np.array_equal(found[1], rough[1])
 
 
+def test_images_are_drawn_again_one_by_one_and_the_copies_go(
+    base: base_model.Base, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In float32 they take twice the memory, of which the first try has taken the most that there is."""
+    copies: list[weakref.ref] = []
+    copied = solver.exact
+
+    def remembered(network: torch.nn.Module) -> torch.nn.Module:
+        found = copied(network)
+        copies.append(weakref.ref(found))
+        return found
+
+    monkeypatch.setattr(solver, "exact", remembered)
+    sizes = spoil(monkeypatch, slice(None), (torch.bfloat16,))
+    drawing = sample_images(
+        *parts(dataclasses.replace(base, dtype="bfloat16")), [1, 2, 3], Solver("unipc", 2, 1.0, "", 3)
+    )
+    next(drawing)
+    assert sizes == [3] * 2 + [1] * 6
+    gc.collect()
+    assert copies and not any(ref() for ref in copies)
+
+
+def test_a_copy_in_float32_computes_with_its_own_layers(base: base_model.Base) -> None:
+    """Those of DoRA have calls of their own, for the dtype that they were made for."""
+    unet = diffusion.load_denoiser(dataclasses.replace(base, dtype="bfloat16"))
+    lora.inject_lora(unet, 4, 8, dora=True)
+    lora.mixed_precision(unet)
+    found = solver.exact(unet)
+    layer = next(iter(lora.lora_layers(found).values()))
+    x = torch.randn(1, 3, layer.get_base_layer().in_features)
+    before = layer(x)
+    assert before.dtype == torch.float32
+    with torch.no_grad():
+        layer.lora_magnitude_vector["default"].weight.mul_(2)
+    assert torch.allclose(layer(x), 2 * before, atol=1e-4)
+
+
 @pytest.mark.parametrize(("dtype", "calls"), [("bfloat16", [3, 3, 1, 1]), ("float32", [3, 3])])
 def test_an_image_that_stays_broken_is_an_error(
     base: base_model.Base, monkeypatch: pytest.MonkeyPatch, dtype: str, calls: list[int]
@@ -144,10 +184,10 @@ def test_what_is_composed_is_added_to_every_answer(base: base_model.Base) -> Non
     """
     given, plain = parts(base), Solver("dpmsolver++", 4, 1.0, "", 2)
     guided = dataclasses.replace(plain, guidance=3.0)
-    for solver in (plain, guided):
-        itself = Composed(given[0], given[3], 3.0 - solver.guidance)
+    for own in (plain, guided):
+        itself = Composed(given[0], given[3], 3.0 - own.guidance)
         wanted = list(sample_images(*given, [1, 2], guided))
-        for one, other in zip(sample_images(*given, [1, 2], solver, 0, itself), wanted, strict=True):
+        for one, other in zip(sample_images(*given, [1, 2], own, 0, itself), wanted, strict=True):
             assert np.abs(one.astype(int) - other).max() <= 2
     same = Composed(diffusion.load_denoiser(base), text_encoders.encode_prompts(base, ["a", "a"]), 2.0)
     for one, other in zip(

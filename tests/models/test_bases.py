@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import miniatures
+import numpy as np
 import pytest
 import single_files
 import torch
@@ -18,7 +19,7 @@ from safetensors.torch import load_file, save_file
 from workflows import PROJECT
 
 from fairgen.core.errors import FairgenError
-from fairgen.models import adapters, base_model, diffusion, lora, text_encoders
+from fairgen.models import adapters, autoencoder, base_model, diffusion, lora, text_encoders
 from fairgen.models.ddpm import min_snr_weights, noise_schedule
 from fairgen.models.parts import DTYPES
 
@@ -270,6 +271,46 @@ def test_what_is_not_trained_right_is_refused(
         with pytest.raises(FairgenError, match=r"^diffusion\.model: .*") as error:
             load(base)
         assert said in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (["v_pred"], "prediction_type: v_prediction, and"),
+        (["v_pred", "ztsnr"], "prediction_type: v_prediction and rescale_betas_zero_snr: true"),
+        (["edm_mean"], "EDM's schedule"),
+        ([], None),
+    ],
+)
+def test_a_file_that_says_how_it_was_trained_is_believed(
+    files: dict, tmp_path: Path, names: list[str], said: str | None
+) -> None:
+    """As epsilon it would be trained towards something else, without a word."""
+    file = tmp_path / "model.safetensors"
+    save_file({**load_file(files["sd15"].model), **{name: torch.zeros(1) for name in names}}, file)
+    base = base_of(str(file), config=files["sd15"].config)
+    if said is None:
+        assert diffusion.process(base).prediction == "epsilon"
+        return
+    with pytest.raises(FairgenError, match=said):
+        diffusion.process(base)
+
+
+def test_no_run_has_more_steps_than_it_was_asked_for(folders: dict) -> None:
+    """By rounding, 61 steps of 1,000 come out as 62, of which the last is before the first."""
+    sampler = diffusion.process(base_of(folders["sd15"])).sampler("dpmsolver++")
+    assert len(sampler.begin(60, torch.zeros(1, 4, 8, 8))[0].steps) == 60
+    with pytest.raises(FairgenError, match=r"solver\.steps: 61 cannot be spaced on this base"):
+        sampler.begin(61, torch.zeros(1, 4, 8, 8))
+
+
+def test_images_are_decoded_in_the_autoencoders_own_dtype(folders: dict) -> None:
+    """Also while a full finetune in float16 draws samples: SDXL's overflows in it."""
+    vae = diffusion.load_vae(base_of(folders["sd15"]))
+    latents = torch.randn(1, vae.config.latent_channels, 8, 8)
+    plain = autoencoder.decode(vae, latents)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert np.array_equal(autoencoder.decode(vae, latents), plain)
 
 
 def test_the_autoencoder_is_never_half(folders: dict) -> None:
