@@ -146,7 +146,8 @@ def share_gpus(workflow: Any, wanted: int) -> None:
     Raises:
         FairgenError: fewer are handed out than a job takes; snakemake would give it those without a word.
     """
-    given = workflow.global_resources.get("gpu")
+    known = workflow.global_resources
+    given = known["gpu"].value if "gpu" in known else None
     if isinstance(given, int) and given < wanted:
         raise FairgenError(
             f"--resources gpu={given}: a job takes {wanted} (datasets.<name>.gpu); hand out as many, or set"
