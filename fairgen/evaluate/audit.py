@@ -118,9 +118,9 @@ def real_features(models: audit_features.Models, real: Real, rows: list[dict[str
 
 def audit_group(
     group: str, settings: Audit, own: selection.Selected, models: audit_features.Models, real: Real
-) -> tuple[dict[str, Any], list[closest_pairs.Pair], tuple[torch.Tensor, torch.Tensor]]:
-    """A group's figures, its kept images with the training rows closest to them, the most similar first, and
-    the features that the figures are of (real, generated).
+) -> tuple[dict[str, Any], list[closest_pairs.Pair], tuple[torch.Tensor, torch.Tensor], list[int]]:
+    """A group's figures, its kept images with the training rows closest to them, the most similar first, the
+    features that the figures are of (real, generated), and the real ones' sets of (near-)copies.
     """
     seen, encoded, found = examine(models, own.file, own.rows, settings.near, real.features.shape[1])
     duplicates.mark_sets(found, settings.near)
@@ -141,7 +141,7 @@ def audit_group(
         "black": sum(f["black"] for f in found),
         "duplicates": len(found) - len({f["set"] for f in found}),
     }
-    return figures, closest, compared
+    return figures, closest, compared, [r["set"] for r in chosen]
 
 
 def pairs(
@@ -176,7 +176,11 @@ def read_real(index: Path, embeddings: Path) -> Real:
     """
     embedded = parquet.read(embeddings)
     place = {i: n for n, i in enumerate(embedded["id"].to_pylist())}
-    rows = [r for r in parquet.rows(index, ["id", "path", "hash", "group", "split"]) if r["split"] == "train"]
+    rows = [
+        r
+        for r in parquet.rows(index, ["id", "path", "hash", "group", "split", "set"])
+        if r["split"] == "train"
+    ]
     if not {r["id"] for r in rows} <= place.keys():
         raise FairgenError(f"{embeddings}: made from another index; delete the file and run embed again")
     rows = sorted(rows, key=lambda r: place[r["id"]])
@@ -192,9 +196,11 @@ def work(settings: Audit, files: Files) -> None:
     job.ready()
     kept, filtered = selection.read(files.selection), parquet.facts(files.selection)["groups"]
     out = closest_pairs.rejected(files.selection)
-    groups, shown, others, compared = {}, [], [], {}
+    groups, shown, others, compared, sets = {}, [], [], {}, {}
     for group in settings.groups:
-        figures, closest, compared[group] = audit_group(group, settings, kept[group], models, real)
+        figures, closest, compared[group], sets[group] = audit_group(
+            group, settings, kept[group], models, real
+        )
         groups[group] = {**filtered[group], **figures}
         shown += closest[: settings.shown]
         aside = selection.Selected(kept[group].file, out[group])
@@ -203,7 +209,7 @@ def work(settings: Audit, files: Files) -> None:
     # what holds of all groups together
     measures = settings.measures
     side, other = ({group: both[i] for group, both in compared.items()} for i in (0, 1))
-    told = transfer.two_way(side, other, settings.classes, measures.min_images, measures.penalty)
+    told = transfer.two_way(side, other, settings.classes, measures.min_images, measures.penalty, sets)
     groups = {group: {**own, "transfer": told[group]} for group, own in groups.items()}
     rule = settings.card.filter
     second = {"second": parquet.facts(files.second[0])["model"]} if files.second else {}

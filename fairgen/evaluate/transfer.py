@@ -6,7 +6,7 @@ probe on fixed features in place of a network). From one half of the real images
 two are to be measured by.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from torch.nn import functional as F
 WAYS = ("real_to_real", "real_to_synthetic", "synthetic_to_real")
 ITERATIONS = 500  # of L-BFGS; it ends before, where the gradient vanishes
 Rows = Mapping[str, torch.Tensor]  # features (n, d) of each group
+Sets = Mapping[str, Sequence[int]]  # set of (near-)copies of each row
 
 
 @dataclass(frozen=True)
@@ -70,14 +71,19 @@ def right(probe: Probe, rows: Rows, target: Mapping[str, int]) -> dict[str, torc
     return {name: probe(own) == target[name] for name, own in rows.items()}
 
 
-def halves(rows: Rows) -> tuple[Rows, Rows]:
-    """Every other row of each group, and the rest."""
-    first, second = ({name: own[start::2] for name, own in rows.items()} for start in (0, 1))
-    return first, second
+def halves(rows: Rows, sets: Sets) -> tuple[Rows, Rows]:
+    """Every other set of (near-)copies of each group, and the rest: of a set in both the one half would tell
+    the other too well.
+    """
+    numbers = {name: {one: n for n, one in enumerate(dict.fromkeys(own))} for name, own in sets.items()}
+    second = {name: torch.tensor([numbers[name][one] % 2 == 1 for one in own]) for name, own in sets.items()}
+    return {name: own[~second[name]] for name, own in rows.items()}, {
+        name: own[second[name]] for name, own in rows.items()
+    }
 
 
 def two_way(
-    real: Rows, generated: Rows, classes: Mapping[str, str], least: int, penalty: float
+    real: Rows, generated: Rows, classes: Mapping[str, str], least: int, penalty: float, sets: Sets
 ) -> dict[str, dict[str, Any]]:
     """Accuracy of each group, each way; null, with the reason, for groups with too few images on a side.
 
@@ -87,6 +93,7 @@ def two_way(
         classes: class of each group.
         least: images below which a group is left out, of the probes too.
         penalty: see `fit`.
+        sets: of the real images.
     """
     names = [name for name in classes if min(len(real[name]), len(generated[name])) >= least]
     listed = list(dict.fromkeys(classes[name] for name in names))
@@ -95,7 +102,7 @@ def two_way(
         return found
     target = {name: listed.index(classes[name]) for name in names}
     real, generated = ({name: side[name] for name in names} for side in (real, generated))
-    first, second = halves(real)
+    first, second = halves(real, {name: sets[name] for name in names})
     across = [right(fit(a, target, penalty), b, target) for a, b in ((first, second), (second, first))]
     told = {
         "real_to_real": {name: torch.cat([part[name] for part in across]) for name in names},

@@ -97,7 +97,7 @@ def test_no_more_left_out_images_are_looked_at_than_the_page_shows(folder: Path,
     names = [row["id"] for row in parquet.rows(tmp_path / "x/nearest.parquet") if row["group"] == "a"]
     assert len(names) == closest_pairs.LEFT_OUT < 14
     assert {"a/0", "a/13"} <= set(names)  # the best and the worst score
-    page = shots.shots(tmp_path / "x/selection.parquet", tmp_path / "x/nearest.parquet")["a"]
+    page = shots.shots(tmp_path / "x/selection.parquet", tmp_path / "x/nearest.parquet", ())["a"]
     assert len(shots.shown(page, 3 * closest_pairs.LEFT_OUT)) == closest_pairs.LEFT_OUT
 
 

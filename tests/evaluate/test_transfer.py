@@ -6,6 +6,7 @@ import torch
 from fairgen.evaluate import transfer
 
 CLASSES = {"land-near": "land", "land-far": "land", "water": "water"}
+APART = {name: range(100) for name in CLASSES}  # no copies
 PLACES = {"land-near": (-3.0, 0.0), "land-far": (-3.0, 4.0), "water": (3.0, 0.0)}
 
 
@@ -38,14 +39,14 @@ def test_groups_count_alike_however_many_images_they_have() -> None:
 
 
 def test_sets_of_one_distribution_teach_each_other() -> None:
-    found = transfer.two_way(side(100, 0), side(80, 1), CLASSES, 10, 0.01)
+    found = transfer.two_way(side(100, 0), side(80, 1), CLASSES, 10, 0.01, APART)
     assert all(value > 0.98 for own in found.values() for value in (own[way] for way in transfer.WAYS))
     assert all(own["null_because"] is None for own in found.values())
-    assert found == transfer.two_way(side(100, 0), side(80, 1), CLASSES, 10, 0.01)
+    assert found == transfer.two_way(side(100, 0), side(80, 1), CLASSES, 10, 0.01, APART)
 
 
 def test_a_group_that_looks_like_the_other_class_is_seen_in_its_own_figure() -> None:
-    found = transfer.two_way(side(100, 0), side(100, 1, land_far=(3.0, 4.0)), CLASSES, 10, 0.01)
+    found = transfer.two_way(side(100, 0), side(100, 1, land_far=(3.0, 4.0)), CLASSES, 10, 0.01, APART)
     assert found["land-far"]["real_to_synthetic"] < 0.1
     for name in ("land-near", "water"):
         assert found[name]["real_to_synthetic"] > 0.95
@@ -54,18 +55,28 @@ def test_a_group_that_looks_like_the_other_class_is_seen_in_its_own_figure() -> 
 
 def test_generated_images_of_swapped_classes_teach_nothing() -> None:
     swapped = side(100, 1, land_near=PLACES["water"], land_far=(3.0, 4.0), water=PLACES["land-near"])
-    found = transfer.two_way(side(100, 0), swapped, CLASSES, 10, 0.01)
+    found = transfer.two_way(side(100, 0), swapped, CLASSES, 10, 0.01, APART)
     assert all(own["synthetic_to_real"] < 0.05 and own["real_to_synthetic"] < 0.05 for own in found.values())
 
 
 def test_groups_with_few_images_are_null_with_the_reason() -> None:
     generated = side(100, 1)
     generated["land-far"] = generated["land-far"][:9]
-    found = transfer.two_way(side(100, 0), generated, CLASSES, 10, 0.01)
+    found = transfer.two_way(side(100, 0), generated, CLASSES, 10, 0.01, APART)
     assert [found["land-far"][way] for way in transfer.WAYS] == [None] * 3
     assert found["land-far"]["null_because"] == "fewer images than audit.min_images on a side"
     assert found["water"]["real_to_synthetic"] > 0.95
     generated["water"] = generated["water"][:9]
-    found = transfer.two_way(side(100, 0), generated, CLASSES, 10, 0.01)
+    found = transfer.two_way(side(100, 0), generated, CLASSES, 10, 0.01, APART)
     assert all(own["null_because"].startswith("fewer than two classes") for own in found.values())
     assert all(own[way] is None for own in found.values() for way in transfer.WAYS)
+
+
+def test_copies_stay_in_one_half() -> None:
+    """Without copies it is every other row."""
+    rows = {"a": torch.arange(6.0)[:, None]}
+    first, second = transfer.halves(rows, {"a": [7, 8, 7, 9, 9, 5]})
+    assert first["a"].flatten().tolist() == [0, 2, 3, 4]
+    assert second["a"].flatten().tolist() == [1, 5]
+    first, second = transfer.halves(rows, {"a": range(6)})
+    assert (first["a"].flatten().tolist(), second["a"].flatten().tolist()) == ([0, 2, 4], [1, 3, 5])

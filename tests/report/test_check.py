@@ -101,6 +101,7 @@ def test_the_page_counts_the_work_and_lists_what_is_short(
         "- ratio 0.9: it leaves all images of landbird, where no group has role: conflicting",
         "- no validation image of c: figures of these groups will be missing or mean nothing",
         "- few test images of b (3): one image moves a group's accuracy by 1/n",
+        "- few training images of a (9), b (1): a generator of their own would repeat them",
         "- 12 images are one set of (near-)identical ones and stay in one split; are they different"
         " pictures, lower index.near",
         "- 2 files or rows are malformed and left out: 2 × truncated",
@@ -139,6 +140,7 @@ def audit() -> dict:
             "read": 27,
             "indexed": 20,
             "rejects": rejects,
+            "conversions": {},
             "outside": {"age '7'": 5},
         },
         **{
@@ -164,7 +166,7 @@ def test_the_terminal_shows_a_screen_of_plain_text(tmp_path: Path, monkeypatch: 
     assert lines[1] == "27 files or rows of r<1> read, 20 images indexed."
     assert lines[3:5] == ["TO LOOK AT", "- prompt 'x' has 90 tokens"]
     assert [line for line in lines if line.startswith("  …")] == [
-        "  … and 86 more in results/d/check.md",
+        "  … and 87 more in results/d/check.md",
         "  … and 45 more in results/d/check.md",
     ]
     assert "0      a      800    10          10    4 generators at most" in lines

@@ -12,10 +12,12 @@ from fairgen.core.evenly import evenly
 from fairgen.report import gallery, shots
 from fairgen.report.shots import Shot
 
+PATHS = [f"{i}.png" for i in range(14)]  # of the training rows
+
 
 def shot(score: float, similarity: float = 0.0, reason: str = "") -> Shot:
     """An image of which only this is known."""
-    return Shot(Path("x"), 0, 0, score, reason, {}, "x.png", "", "", similarity, False)
+    return Shot(Path("x"), 0, 0, score, reason, {}, "x.png", "", "", similarity, False, True)
 
 
 @pytest.mark.parametrize(
@@ -57,7 +59,7 @@ def test_a_left_out_image_that_the_audit_has_not_looked_at_is_counted_not_shown(
     table = parquet.read(files.nearest[0])
     known = [name not in ("a/0/2", "a/0/5") for name in table["id"].to_pylist()]  # left out both
     parquet.write(files.nearest[0], table.filter(known), parquet.facts(files.nearest[0]))
-    strip = gallery.strip("lora", shots.shots(files.selections[0], files.nearest[0])["a"], 12)
+    strip = gallery.strip("lora", shots.shots(files.selections[0], files.nearest[0], PATHS)["a"], 12)
     assert (strip.drawn, strip.kept, len(strip.chosen)) == (12, 8, 8)
     assert [one.about["id"] for one in strip.others] == ["a/0/8", "a/0/11"]
 
@@ -74,7 +76,7 @@ def test_each_strip_stands_below_the_donor_that_drew_it() -> None:
 def test_groups_and_clusters_have_their_images(tmp_path: Path) -> None:
     files = looked_at.written(tmp_path)
     drawn = {
-        one.name: shots.shots(*pair)
+        one.name: shots.shots(*pair, PATHS)
         for one, pair in zip(SETTINGS.sets, zip(files.selections, files.nearest, strict=True), strict=True)
     }
     close = next(one for one in drawn["lora"]["a"] if one.about["id"] == COPY[0])
@@ -101,7 +103,7 @@ def test_groups_and_clusters_have_their_images(tmp_path: Path) -> None:
 
 def test_a_group_of_clusters_alone_has_no_block_of_the_whole(tmp_path: Path) -> None:
     files = looked_at.written(tmp_path)
-    drawn = {"clustered": shots.shots(files.selections[1], files.nearest[1])}
+    drawn = {"clustered": shots.shots(files.selections[1], files.nearest[1], PATHS)}
     found = gallery.blocks(["a"], {"a": []}, drawn, {"clustered": files.clusters[0]}, 4)
     assert [(block.cluster, block.count) for block in found] == [("0", 0), ("1", 0)]
     assert [block.cluster for block in gallery.blocks(["a"], {"a": []}, {}, {}, 4)] == [""]
@@ -120,3 +122,13 @@ def test_as_many_images_as_fit() -> None:
     (found,), count = gallery.fitting([block], 9, size, 0)  # one at least
     assert (count, len(found.real)) == (1, 1)
     assert gallery.fitting([block], 9, size, 100) == ([block], 9)
+
+
+def test_near_copies_of_images_that_the_ratio_leaves_out_are_counted_apart(tmp_path: Path) -> None:
+    """No generator has seen them."""
+    files = looked_at.written(tmp_path)
+    others = [path for path in PATHS if path != COPY[1]]
+    for trained, unseen in ((PATHS, 0), (others, 1)):
+        drawn = shots.shots(files.selections[0], files.nearest[0], trained)["a"]
+        strip = gallery.strip("lora", drawn, 12)
+        assert (strip.near, strip.unseen) == (1, unseen)

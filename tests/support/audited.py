@@ -53,6 +53,7 @@ def write_real(folder: Path) -> None:
                 "hash": digest,
                 "group": GROUPS[i % 2],
                 "split": "train" if i < 24 else "test",
+                "set": i,
             }
         )
     parquet.write(folder / "index.parquet", {k: [r[k] for r in rows] for k in rows[0]}, {"root": str(folder)})
