@@ -45,14 +45,15 @@ asked = call(outer=workflow.modifier.parent_modifier is not None)
 own_python = "conda" in map(str, workflow.deployment_settings.deployment_method)
 use_this_python(asked.outer, own_python, asked.first)
 config_files = project.config_files(RULES.parent, asked.outer)
+given_files = () if asked.outer else tuple(workflow.configfiles)  # the directives below will append theirs
 
 try:
     check_module(workflow.modifier.path_modifier.prefix)
-    for file in () if asked.outer else (*config_files, *workflow.configfiles):
+    for file in () if asked.outer else (*config_files, *given_files):
         config_file.check(Path(file))
     config_file.check_words(asked.config)
     words = workflow.config_settings.config
-    typed = {} if asked.outer else project.read(workflow.configfiles, words)
+    typed = {} if asked.outer else project.read(given_files, words)
 except FairgenError as error:
     stop(error)
 
@@ -66,7 +67,7 @@ if asked.outer:  # what it says goes over fairgen's own
     config = project.completed(RULES.parent, config)
 project.merge(config, config_file.as_yaml(words))
 if typed:
-    project.replace_args(config, project.read((*config_files, *workflow.configfiles), words))
+    project.replace_args(config, project.read((*config_files, *given_files), words))
     config.update(project.in_order(config, project.read(config_files)))
 
 paths = Paths(config)

@@ -4,6 +4,7 @@
 rule prior:
     input:
         weights=paths.weights("diffusion"),
+        layout=paths.layout,
     output:
         prior="results/{dataset}/prior/{group}.parquet",
     log:
@@ -32,6 +33,7 @@ rule adapt:
         split="results/{dataset}/{scope}/split.parquet",
         prior=paths.prior_images,
         weights=paths.weights("diffusion"),
+        layout=paths.layout,
     output:
         adapter="results/{dataset}/{scope}/{method}/adapters/{group}/{cluster}.safetensors",
     log:
@@ -62,6 +64,7 @@ rule adapt_shared:
         split="results/{dataset}/{scope}/split.parquet",
         prior=paths.prior_images,
         weights=paths.weights("diffusion"),
+        layout=paths.layout,
     output:
         adapters="results/{dataset}/{scope}/{method}/adapters/{group}.safetensors",
     log:
@@ -90,6 +93,7 @@ rule sample:
         adapters=paths.own_adapters,
         donors=paths.donor_adapters,
         weights=paths.weights("diffusion"),
+        layout=paths.layout,
     output:
         samples="results/{dataset}/{scope}/{method}/samples/{group}.parquet",
     log:

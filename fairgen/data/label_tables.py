@@ -11,14 +11,16 @@ from os.path import basename, isfile
 from pathlib import Path
 from typing import Any
 
-from fairgen.core.errors import FairgenError
-from fairgen.data.formats import Reject, split_of, table
+from fairgen.core.errors import FairgenError, shortened
+from fairgen.data.formats import Reject, composed, split_of, table
 from fairgen.data.formats.files import PICTURES, walk
 
 TABLES = (".csv", ".tsv", ".txt", ".parquet")
 LOOKED_UP = 200  # about so many rows tell which column names files
 SAYS_SPLIT = ("split", "splits", "partition", "subset")  # words in the name of a column of splits
 FOLDS = ("fold", "folds")  # of a cross-validation, or splits
+SPLIT_NUMBERS = {"0", "1", "2"}
+FEW = 4  # values of a column of splits at most; folds are usually more
 WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")  # of a name, `trainSplit` and `train_split` alike
 
 
@@ -67,10 +69,9 @@ def read(path: Path, root: Path | None = None) -> Table | None:
     for place in dict.fromkeys((root or own, own)):
         if column := fullest(some, partial(is_file_in, place)):
             return Table(path, place, column, rows)
-    names = {
-        basename(file) for file in walk(own) if isinstance(file, str) and file.lower().endswith(PICTURES)
-    }
-    column = fullest(some, lambda word: basename(word) in names)
+    pictures = (file for file in walk(own) if isinstance(file, str) and file.lower().endswith(PICTURES))
+    names = {composed(basename(file)) for file in pictures}
+    column = fullest(some, lambda word: composed(basename(word)) in names)
     return Table(path, own, column, rows) if column else None
 
 
@@ -122,43 +123,65 @@ def layout(of: Table) -> Layout:
     """
     file, split = of.path.relative_to(of.root).as_posix(), split_in(of.rows, of.path)
     options: dict[str, Any] = {"file": file, "path": of.column, "split": split}
-    if split is None and len({table.split_of_path(row[of.column]) for row in of.rows} - {""}) > 1:
-        options["split_folders"] = True
+    paths = [row[of.column] for row in of.rows]
+    if split is None and (level := table.split_level(paths)) is not None:
+        said = Counter(table.split_at(path, level) for path in paths)
+        if said[""]:
+            raise FairgenError(
+                f"{of.path}: folder {level + 1} of the paths says {', '.join(sorted(filter(None, said)))},"
+                f" and of {said['']} rows no split; write a column of splits"
+            )
+        if len(said) > 1:
+            options["split_folders"] = True
     return Layout("table", of.root, options)
 
 
 def split_in(rows: list[dict[str, str]], path: Path) -> str | None:
-    """The column that says each row's split: words only, or numbers under a name that says so.
+    """The column that says each row's split: words before numbers, and these under a name that says so.
 
     Raises:
         FairgenError: a column says it for some rows, or may say it: with it ignored, test images would be
             trained on.
     """
-    for column in rows[0]:
-        words, named = Counter(row[column].strip() for row in rows), names_split(column)
-        told = {word: split_of(word) if named or not word[:1].isdigit() else None for word in words}
-        splits = {split for split in told.values() if split}
-        numbers = all(word[:1].isdigit() for word in words if word)
-        if not any(words):
-            continue
-        if numbers and names_split(column, FOLDS):
-            if None in told.values() or len(words) < 2:
-                continue  # folds of a cross-validation
-            listed = ", ".join(sorted(words))
-            raise FairgenError(
-                f"{path}: the column '{column}' has {listed}, which may be splits or folds of a"
-                " cross-validation; write train, validation and test into it, or take it out"
-            )
-        if not named if numbers else not splits:
-            continue  # an attribute
-        unread = {word: count for word, count in words.items() if not told[word]}
-        if unread and (named or len(splits) > 1):
-            listed = ", ".join(f"{word or 'nothing'} ({count} rows)" for word, count in unread.items())
-            raise FairgenError(
-                f"{path}: the column '{column}' says {', '.join(sorted(splits)) or 'no split'}, and {listed},"
-                " which is no split; write train, validation, test or shift in every row, or rename the"
-                " column"
-            )
-        if len(splits) > 1:
+    words = {column: Counter(row[column].strip() for row in rows) for column in rows[0]}
+    numbers = {name: own for name, own in words.items() if all(word[:1].isdigit() for word in own if word)}
+    for column, own in words.items():
+        if column not in numbers and told_by_words(own, column, path):
             return column
+    doubtful = []
+    for column, own in numbers.items():
+        values = own.keys() - {""}
+        if not names_split(column) or not values & SPLIT_NUMBERS or len(own) > FEW:
+            continue  # an attribute, a seed, or folds of a cross-validation
+        if names_split(column, SAYS_SPLIT) and own.keys() <= SPLIT_NUMBERS:
+            if len(own) > 1:
+                return column
+        elif len(values) > 1:
+            doubtful.append(column)
+    for column in doubtful:
+        listed = ", ".join(
+            f"{word or 'nothing'} ({count} rows)" for word, count in sorted(words[column].items())
+        )
+        raise FairgenError(
+            f"{path}: the column '{column}' has {listed}, which may be splits (0, 1, 2), or folds of a"
+            " cross-validation; write train, validation and test into it, or take it out"
+        )
     return None
+
+
+def told_by_words(words: Counter[str], column: str, path: Path) -> bool:
+    """Whether a column says the split of every row in words.
+
+    Raises:
+        FairgenError: of some rows it does, of others not.
+    """
+    told = {word: split_of(word) if not word[:1].isdigit() else None for word in words}
+    splits = {split for split in told.values() if split}
+    unread = {word: count for word, count in words.items() if not told[word]}
+    if unread and splits and (names_split(column) or len(splits) > 1):
+        listed = ", ".join(f"{word or 'nothing'} ({count} rows)" for word, count in unread.items())
+        raise FairgenError(
+            f"{path}: the column '{column}' says {', '.join(sorted(splits))}, and {shortened(listed)}, which"
+            " is no split; write train, validation, test or shift in every row, or rename the column"
+        )
+    return len(splits) > 1

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch.nn import functional as F
 
+COPIES = "too many real images are (near-)copies of one another to tell halves of them apart"
 WAYS = ("real_to_real", "real_to_synthetic", "synthetic_to_real")
 ITERATIONS = 500  # of L-BFGS; it ends before, where the gradient vanishes
 Rows = Mapping[str, torch.Tensor]  # features (n, d) of each group
@@ -102,16 +103,21 @@ def two_way(
         return found
     target = {name: listed.index(classes[name]) for name in names}
     real, generated = ({name: side[name] for name in names} for side in (real, generated))
+    # groups of which each half has some images, as far as these are of two classes
     first, second = halves(real, {name: sets[name] for name in names})
-    across = [right(fit(a, target, penalty), b, target) for a, b in ((first, second), (second, first))]
+    split = [name for name in names if 2 * min(len(first[name]), len(second[name])) + 1 >= least]
+    if len({target[name] for name in split}) < len(listed):
+        split = []
+    parts = [{name: half[name] for name in split} for half in (first, second)]
+    across = [right(fit(a, target, penalty), b, target) for a, b in (parts, parts[::-1])] if split else []
     told = {
-        "real_to_real": {name: torch.cat([part[name] for part in across]) for name in names},
+        "real_to_real": {name: torch.cat([part[name] for part in across]) for name in split},
         "real_to_synthetic": right(fit(real, target, penalty), generated, target),
         "synthetic_to_real": right(fit(generated, target, penalty), real, target),
     }
     for name in names:
-        values = {way: float(told[way][name].double().mean()) for way in WAYS}
-        found[name] = {**values, "null_because": None}
+        values = {way: float(own[name].double().mean()) if name in own else None for way, own in told.items()}
+        found[name] = {**values, "null_because": None if name in split else COPIES}
     return found
 
 

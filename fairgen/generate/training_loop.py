@@ -142,7 +142,7 @@ def fit(
                 callback.current.draw(number)
 
     # the loop, which waits for the device once a step; AdamW of 32 bits can skip a step
-    watched, skipped = looking | drawing, 0
+    watched, skipped, lost = looking | drawing, 0, 0  # steps in a row, and in all since the last checkpoint
     skipping = scale != 1 and recipe.optimizer == "adamw"
     with stream:
         if not training.step and 0 in watched:
@@ -164,7 +164,8 @@ def fit(
                     f"adapt {task.name}: the loss is not finite; lower adapt.{settings.kind}.lr"
                 )
             skipped = 0 if torch.isfinite(norms).all() else skipped + 1
-            if skipped > (MOST_SKIPPED if skipping else 0):
+            lost += bool(skipped)
+            if skipped > (MOST_SKIPPED if skipping else 0) or 2 * lost > recipe.steps:
                 instead = ", or set diffusion.dtype: bfloat16" if scale != 1 else ""
                 raise FairgenError(
                     f"adapt {task.name}: gradients are not finite; lower adapt.{settings.kind}.lr{instead}"

@@ -2,7 +2,8 @@
 
 The batch holds one batch of each adapter, drawn from that adapter's own random stream. The sum of the
 adapters' losses is trained: it has in each adapter's matrices the gradient of that adapter's loss alone, so
-each becomes what it would have become alone, up to rounding.
+each becomes what it would have become alone, up to rounding. In float16 a step in which the gradients of one
+overflow is skipped for all.
 """
 
 from collections.abc import Sequence

@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 import torch
 
-from fairgen.core.errors import FairgenError
+from fairgen.models.spacing import check_steps
 
 
 class Noising(Protocol):
@@ -38,15 +38,11 @@ class Sampler:
         """A run of so many steps, and the latents (n, c, h, w) that it starts from.
 
         Raises:
-            FairgenError: this solver makes another number of them, as by rounding of 61 it makes 62.
+            FairgenError: they cannot be spaced.
         """
         run = Sampler(copy.deepcopy(self.scheduler))
         run.scheduler.set_timesteps(steps, device=noise.device)
-        if len(run.steps) != steps:
-            raise FairgenError(
-                f"solver.steps: {steps} cannot be spaced on this base ({len(run.steps)} steps come out); take"
-                f" {steps - 1} or {steps + 1}"
-            )
+        check_steps(steps, self.scheduler.config.num_train_timesteps, "solver.steps")
         return run, noise * run.scheduler.init_noise_sigma
 
     @property

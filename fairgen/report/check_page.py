@@ -5,6 +5,7 @@ work.
 from dataclasses import dataclass
 from typing import Any
 
+from fairgen.core import places
 from fairgen.core.errors import FairgenError
 from fairgen.core.markdown import clean, table
 from fairgen.data import ingest_report
@@ -148,7 +149,8 @@ def page(
     }
     parts = [
         f"# Check of {clean(settings.dataset)}",
-        f"{audit['read']} files or rows of {clean(audit['root'])} read, {audit['indexed']} images indexed.",
+        f"{audit['read']} files or rows of {clean(places.text(audit['root']))} read,"
+        f" {audit['indexed']} images indexed.",
         "## To look at",
         "\n".join(f"- {clean(line)}" for line in found) or "Nothing.",
         "## Images, and what each method does for the generators",

@@ -166,11 +166,15 @@ class Paths:
             value = method_chain.block(self.config, w.dataset, getattr(w, "method", None), name)
             model = value[key] if key else value
             named = model["model"] if isinstance(model, dict) else model
-            beside = model.get("config") if isinstance(model, dict) else None  # what describes a single file
-            told = [file for file in weight_files(locate(beside)) if file.endswith(WORDS)] if beside else []
-            return [*weight_files(locate(named)), *told] if named else []
+            return weight_files(locate(named)) if named else []
 
         return files
+
+    def layout(self, w: Any) -> list[str]:
+        """Configs and words of the folder that describes a base in a single file."""
+        method = getattr(w, "method", None)
+        folder = method_chain.block(self.config, w.dataset, method, "diffusion")["config"]
+        return [file for file in weight_files(locate(folder)) if file.endswith(WORDS)] if folder else []
 
     def compared(self, w: Any) -> list[tuple[str, str, int]]:
         """(scope, method, seed) of every cell of the data set's table, or of an ablation's."""

@@ -308,9 +308,9 @@ SIDES = {"kind": lambda i: "ab"[i % 2], "place": lambda i: "cd"[i // 2 % 2]}
         (["train"] * 15 + ["test"] * 4 + ["holdout"], "holdout (1 rows)"),
         (["train", "eval"] * 8, "eval (8 rows)"),
         (["train", "test", "val", ""] * 5, "nothing (5 rows)"),
-        (["0", "1", "2", "3", "4"] * 4, "and 3 (4 rows), 4 (4 rows), which is no split"),
-        (["5", "6"] * 8, "says no split, and 5 (8 rows)"),
-        (["1", "2", "3"] * 8, "and 3 (8 rows), which is no split"),
+        (["0", "1", "2", "3", "4"] * 4, None),  # folds
+        (["7"] * 8, None),  # a seed
+        (["1", "2", "3"] * 8, "has 1 (8 rows), 2 (8 rows), 3 (8 rows), which may be splits (0, 1, 2)"),
         (["x", "y"] * 8, None),
     ],
 )
@@ -332,8 +332,12 @@ def test_numbered_folds_are_no_splits_and_what_may_be_either_is_refused(tmp_path
     folds = table(tmp_path / "five", rows(20, **SIDES, fold=lambda i: str(i % 5)))
     assert recognised(folds).options["split"] is None
     either = table(tmp_path / "three", rows(20, **SIDES, fold=lambda i: str(i % 3)))
-    with pytest.raises(FairgenError, match="'fold' has 0, 1, 2, which may be splits or folds"):
+    with pytest.raises(
+        FairgenError, match=r"'fold' has 0 \(7 rows\), .* may be splits \(0, 1, 2\), or folds"
+    ):
         recognised(either)
+    own = rows(20, **SIDES, fold=lambda i: str(i % 3), phase=lambda i: "train" if i % 2 else "test")
+    assert recognised(table(tmp_path / "told", own)).options["split"] == "phase"
 
 
 def test_the_folders_of_a_tables_paths_say_the_split(tmp_path: Path) -> None:
@@ -346,6 +350,9 @@ def test_the_folders_of_a_tables_paths_say_the_split(tmp_path: Path) -> None:
     layout = recognised(root)
     assert layout.options["split_folders"] is True
     assert recognition.seen(layout).splits == {"train": 15, "test": 5}
+    some = table(tmp_path / "some", [("path", *SIDES), *lines, ("other/x.png", "a", "c")])
+    with pytest.raises(FairgenError, match="folder 1 of the paths says test, train, and of 1 rows no split"):
+        recognised(some)
 
 
 def test_folders_of_splits_and_one_label_are_no_classes(tmp_path: Path) -> None:
@@ -356,6 +363,11 @@ def test_folders_of_splits_and_one_label_are_no_classes(tmp_path: Path) -> None:
         with pytest.raises(FairgenError, match="say the split, and those in them one label"):
             recognised(root)
     assert recognised(folders(tmp_path / "trains", "train/indoor", "plane/indoor")).format == "folder"
+    whole = folders(tmp_path / "whole", "train/cat/indoor", "test/cat/indoor", "train/stray")
+    (whole / "train/cat/about.txt").touch()
+    assert recognised(whole).format == "folder"
+    splits = recognition.seen(recognised(whole)).splits
+    assert (splits["train"], splits["test"]) == (2, 2)
 
 
 def test_benchmarks_columns_make_no_celebrities(tmp_path: Path) -> None:

@@ -286,14 +286,19 @@ def test_tables(tmp_path: Path, kind: str) -> None:
 
 
 def test_folders_of_a_tables_paths_say_its_splits(tmp_path: Path) -> None:
-    names = ["train/a.jpg", "set/val/b.jpg", "c.jpg", "train/test/d.jpg"]
+    """The outermost folder that most of them are called for: classes may be called `train` too."""
+    names = ["set/train/a.jpg", "set/val/train/b.jpg", "set/test/train/c.jpg", "set/later/d.jpg"]
     put(tmp_path, {"labels.csv": "image\n" + "\n".join(names), **dict.fromkeys(names, "x")})
-    rows, rejects = read("table", tmp_path, file="labels.csv", path="image", split=None, split_folders=True)
-    assert {p: r.split for p, r in rows.items()} == {"train/a.jpg": "train", "set/val/b.jpg": "validation"}
+    options = {"file": "labels.csv", "path": "image", "split": None}
+    rows, rejects = read("table", tmp_path, **options, split_folders=True)
+    assert {r.split for r in rows.values()} == {"train", "validation", "test"}
     told = [r.reason for r in rejects.values() if r.malformed]
-    assert told == ["row cannot be read: no folder of its path, or several, are called for a split"] * 2
-    plain, _ = read("table", tmp_path, file="labels.csv", path="image", split=None)
+    assert told == ["row cannot be read: folder 2 of its path is not called for a split"]
+    plain, _ = read("table", tmp_path, **options)
     assert {r.split for r in plain.values()} == {""}
+    put(tmp_path, {"labels.csv": "image\nset/later/d.jpg\n"})
+    with pytest.raises(FairgenError, match="no folder of the paths in 'image' says the split"):
+        read("table", tmp_path, **options, split_folders=True)
 
 
 def test_letters_of_two_codes_are_letters_of_one(tmp_path: Path) -> None:
@@ -303,17 +308,26 @@ def test_letters_of_two_codes_are_letters_of_one(tmp_path: Path) -> None:
     rows, rejects = read("table", tmp_path, file="labels.csv", path="image", split=None)
     assert list(rows) == [f"{two}/1.jpg"]
     assert not rejects
+    put(tmp_path, {f"{one}/1.jpg": "y"})  # both forms: each row has its own
+    put(tmp_path, {"labels.csv": f"image,{two}\n{one}/1.jpg,{two}\n{two}/1.jpg,x\n"})
+    both, rejects = read("table", tmp_path, file="labels.csv", path="image", split=None)
+    assert {path: found.attributes[one] for path, found in both.items()} == {
+        f"{one}/1.jpg": one,
+        f"{two}/1.jpg": "x",
+    }
+    assert not rejects
     row = rows[f"{two}/1.jpg"]
     assert Attribute(two, {"green": [two]}).name(row.attribute(two)) == "green"
     assert row.attribute(one) == one
 
 
-def test_a_row_that_is_no_utf8_is_a_reject(tmp_path: Path) -> None:
-    put(tmp_path, {"a.jpg": "x", "b.jpg": "x"})
-    (tmp_path / "labels.csv").write_bytes("image,kind\na.jpg,gr\u00fcn\nb.jpg,red\n".encode("latin-1"))
+def test_words_that_are_no_utf8_stay_different(tmp_path: Path) -> None:
+    put(tmp_path, {"a.jpg": "x", "b.jpg": "x", "c.jpg": "x"})
+    table = "image,kind,note\na.jpg,gr\u00fcn,\nb.jpg,gr\u00dcn,\n".encode("latin-1")
+    (tmp_path / "labels.csv").write_bytes(table + "c.jpg,red,\ufffd\n".encode())
     rows, rejects = read("table", tmp_path, file="labels.csv", path="image", split=None)
-    assert list(rows) == ["b.jpg"]
-    assert "line 2 is not UTF-8" in rejects["labels.csv row 2"].reason
+    assert {row.attributes["kind"] for row in rows.values()} == {"gr\\xfcn", "gr\\xdcn", "red"}
+    assert not rejects
 
 
 def test_cells_of_parquet_tables_have_no_spaces_around_them(tmp_path: Path) -> None:

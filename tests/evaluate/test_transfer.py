@@ -72,6 +72,19 @@ def test_groups_with_few_images_are_null_with_the_reason() -> None:
     assert all(own[way] is None for own in found.values() for way in transfer.WAYS)
 
 
+def test_copies_alone_have_no_halves() -> None:
+    """Frames of one film: their figure is missing, the other ways are there."""
+    sets = {**APART, "land-far": [0] * 100}
+    found = transfer.two_way(side(100, 0), side(80, 1), CLASSES, 10, 0.01, sets)
+    assert found["land-far"]["real_to_real"] is None
+    assert found["land-far"]["null_because"] == transfer.COPIES
+    assert found["land-far"]["real_to_synthetic"] > 0.98
+    assert found["land-near"]["real_to_real"] > 0.98
+    every = {name: [0] * 100 for name in CLASSES}
+    found = transfer.two_way(side(100, 0), side(80, 1), CLASSES, 10, 0.01, every)
+    assert all(own["real_to_real"] is None and own["synthetic_to_real"] > 0.98 for own in found.values())
+
+
 def test_copies_stay_in_one_half() -> None:
     """Without copies it is every other row."""
     rows = {"a": torch.arange(6.0)[:, None]}

@@ -22,6 +22,7 @@ from fairgen.core.errors import FairgenError
 from fairgen.models import adapters, autoencoder, base_model, diffusion, lora, text_encoders
 from fairgen.models.ddpm import min_snr_weights, noise_schedule
 from fairgen.models.parts import DTYPES
+from fairgen.models.spacing import check_steps, spaced
 
 
 @pytest.mark.parametrize("kind", ["lora", "full"])
@@ -300,8 +301,14 @@ def test_no_run_has_more_steps_than_it_was_asked_for(folders: dict) -> None:
     """By rounding, 61 steps of 1,000 come out as 62, of which the last is before the first."""
     sampler = diffusion.process(base_of(folders["sd15"])).sampler("dpmsolver++")
     assert len(sampler.begin(60, torch.zeros(1, 4, 8, 8))[0].steps) == 60
-    with pytest.raises(FairgenError, match=r"solver\.steps: 61 cannot be spaced on this base"):
+    with pytest.raises(FairgenError, match=r"solver\.steps: 61 steps cannot be spaced .*; take 60 or 62$"):
         sampler.begin(61, torch.zeros(1, 4, 8, 8))
+    scheduler = sampler.scheduler
+    for steps in range(1, 140):
+        scheduler.set_timesteps(steps)
+        assert spaced(steps) == (len(scheduler.timesteps) == steps)
+    with pytest.raises(FairgenError, match=r"take 120 or 123$"):
+        check_steps(121, 1000, "x")
 
 
 def test_images_are_decoded_in_the_autoencoders_own_dtype(folders: dict) -> None:

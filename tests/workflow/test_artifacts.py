@@ -162,8 +162,9 @@ def test_the_folder_that_describes_a_single_file_is_an_input(config: dict, tmp_p
     birds = {**config["datasets"]["birds"], "settings": {}}
     given = {**config, "datasets": {**config["datasets"], "birds": birds}}
     given["diffusion"] = {**config["diffusion"], "model": str(file), "config": str(folder)}
-    found = Paths(given).weights("diffusion")(Wildcards(dataset="birds"))
-    assert [Path(name).name for name in found] == ["sd.safetensors", "scheduler_config.json"]
+    found = Paths(given).layout(Wildcards(dataset="birds"))
+    assert [Path(name).name for name in found] == ["scheduler_config.json"]
+    assert Paths(config).layout(Wildcards(dataset="birds")) == []
 
 
 def test_weights_elsewhere_have_one_name_at_every_depth(

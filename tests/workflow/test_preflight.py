@@ -337,6 +337,20 @@ def test_what_flow_matching_does_not_know_is_one_line(
     assert re.match(rf"config: {line}", said)
 
 
+@pytest.mark.parametrize(
+    ("blocks", "key"),
+    [
+        ({"sample": {"solver": {"steps": 61}}}, "sample.solver.steps"),
+        ({"prior": {"solver": {"steps": 61}}}, "prior.solver.steps"),
+    ],
+)
+def test_steps_that_no_solver_takes_are_told_before_hours_of_training(
+    config: dict, blocks: dict, key: str
+) -> None:
+    (said,) = told(edited(config, own(**blocks)))
+    assert said == f"config: {key}: 61 steps cannot be spaced on a base of 1000 training steps; take 60 or 62"
+
+
 def test_a_method_s_own_solver_counts_not_the_one_that_no_method_has(
     config: dict, flow_folders: dict
 ) -> None:

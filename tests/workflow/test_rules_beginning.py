@@ -79,6 +79,17 @@ def test_snakemake_tells_what_is_hidden_and_keeps_the_order_of_classes(workflow:
     assert [line.split(": ")[3] for line in told] == ["pretrain.steps"]
 
 
+def test_arguments_of_another_model_take_nothing_of_the_embedded_one(workflow: Workflow) -> None:
+    """Snakemake merges them; those of the command line stand alone, whatever config.yaml has."""
+    network = {"model": "resnet18", "pretrained": False, "args": {"drop_rate": 0.1}}
+    own = {"datasets": {"birds": {"settings": {"classifier": network}}}}
+    (workflow.folder / "own.yaml").write_text(yaml.safe_dump(own))
+    words = ["--dry-run", "--printshellcmds", "--configfile", "own.yaml", "--config", json_words(STEPS)]
+    done = workflow.run(*words, "--", "results/birds/bias-0.99/erm/seed-0/metrics.json")
+    assert done.returncode == 0, done.stderr
+    assert '"args":{"drop_rate":0.1},"model":"resnet18"' in done.stdout + done.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "gpu", "told"),
     [((), 1, '"gpu", 2'), (("--resources", "gpu=1"), 1, '"gpu", 1'), ((), 0, "")],

@@ -170,17 +170,12 @@ def page(told: Told, options: Namespace, checked: str) -> str:
     inside = ", inside the graph" if not timm and options.input == "uint8" else ""
     m, made = told.metrics or {}, told.made.get("settings", {})
     drawn = "generation" in told.history.get("group_labels", [])
-    steps, own = told.history.get("gradient_steps"), made.get("recipe", {}).get("steps")
-    first: dict[str, Any] = {}
     base = "base model of the generated images" if drawn else "pretrained weights"
-    if drawn:
-        mixed = made.get("kind") == "augment"
-        first["generated images"] = "mixed with the real ones" if mixed else "of stage 1"
-    if drawn and not mixed and steps is not None and own is not None:
-        first["steps of stage 1"] = max(0, steps - own)
+    mixed = "mixed with the real ones" if made.get("kind") == "augment" else "of stage 1"
+    images = "of what it started from" if made.get("start") else mixed
     training = {
         **told.where,
-        **first,
+        "generated images": images if drawn else None,
         "backbone": told.settings.model,
         "arguments": str(told.settings.args) if told.settings.args else None,
         "pretrained": str(public.facts(asdict(told.settings))["pretrained"]),

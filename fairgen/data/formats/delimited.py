@@ -13,15 +13,16 @@ from fairgen.data.formats import Reject
 
 Made = TypeVar("Made")
 DELIMITERS = "\t,;"
-UNREAD = "\ufffd"  # in place of bytes that are no UTF-8
 # a description may be long; the module's own limit of 131,072 characters would end the stage
 csv.field_size_limit(2**31 - 1)
 Cells = tuple[int, list[str] | str]  # the line that a row begins on; its cells, or why there are none
 
 
 def lines(path: Path) -> list[str]:
-    """The lines of a text file with their ends, whatever these are; bytes that are no UTF-8 are replaced."""
-    text = path.read_bytes().decode("utf-8-sig", errors="replace").replace("\0", "")
+    """The lines of a text file with their ends, whatever these are; bytes that are no UTF-8 are written as
+    `\\xfc`, so that words stay different.
+    """
+    text = path.read_bytes().decode("utf-8-sig", errors="backslashreplace").replace("\0", "")
     return list(io.StringIO(text, newline=""))
 
 
@@ -105,8 +106,6 @@ def rows(path: Path, required: tuple[str, ...] = ()) -> Iterator[tuple[str, dict
         where = f"{path.name} row {number}"
         if isinstance(found, str):
             yield Reject(where, f"row cannot be read: {found}")
-        elif any(UNREAD in cell for cell in found):
-            yield Reject(where, f"row cannot be read: line {number} is not UTF-8; save the table as UTF-8")
         else:
             yield where, dict(zip(columns, found, strict=True))
 

@@ -95,9 +95,8 @@ def leaves_root(name: str) -> bool:
 
 
 def normal(name: str) -> str:
-    """A path of a table as `walk` writes paths, `composed`."""
-    parts = composed(name).replace("\\", "/").strip().split("/")
-    return "/".join(part for part in parts if part not in ("", "."))
+    """A path of a table as `walk` writes paths."""
+    return "/".join(part for part in name.replace("\\", "/").strip().split("/") if part not in ("", "."))
 
 
 def begin(one: list[str], other: list[str]) -> list[str]:
@@ -114,12 +113,16 @@ class Files:
         found, labels = list(walk(root)), set(tables)
         self.rejects = [one for one in found if isinstance(one, Reject)]
         there = [one for one in found if isinstance(one, str) and one not in labels]
-        # by their names as tables have them; of two that differ in form alone, the second by its own
-        self.files: dict[str, str] = {}
-        for one in there:
-            self.files[one if composed(one) in self.files else composed(one)] = one
+        # by their names as most tables have them, but those that differ in form alone by their own
+        forms = Counter(map(composed, there))
+        self.files = {composed(one) if forms[composed(one)] == 1 else one: one for one in there}
         self.taken: set[str] = set()
         self.by_tail: dict[int, dict[str, list[str]]] = {}
+
+    def key(self, name: str) -> str:
+        """The name in a table as files go by."""
+        found = normal(name)
+        return found if found in self.files else composed(found)
 
     def tails(self, depth: int) -> dict[str, list[str]]:
         """The files that lie deeper than `depth` parts, by the last `depth` parts of their paths."""
@@ -155,7 +158,7 @@ class Files:
         counts: Counter[Folders] = Counter()
         common: list[str] | None = None
         for entry in entries:
-            name = normal(entry.name)
+            name = self.key(entry.name)
             found = {SAME} if name in self.files else set(self.fitting(name, entry.split).values())
             counts.update(found)
             if found:
@@ -176,7 +179,7 @@ class Files:
         """The row of a labelled file, or why there is none; `folders` are the leading ones that differ for
         all rows.
         """
-        here, name = f"{entry.where}: {shortened(entry.name)}", normal(entry.name)
+        here, name = f"{entry.where}: {shortened(entry.name)}", self.key(entry.name)
         if leaves_root(entry.name):
             return Reject(
                 here, "path leaves the data set's folder: a label table may only name files below it"

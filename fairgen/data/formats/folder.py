@@ -6,11 +6,12 @@ from typing import Any
 
 from fairgen.core.errors import FairgenError
 from fairgen.data.formats import Reject, Row, split_of_folder
-from fairgen.data.formats.files import walk
+from fairgen.data.formats.files import PICTURES, walk
 
 LAYOUT = (
     "<target>/<bias>/image.jpg, or <split>/<target>/<bias>/image.jpg with split train, validation or test"
 )
+DEPTH = 2  # folders above an image without a split
 
 
 def read(root: Path, options: dict[str, Any]) -> Iterator[Row | Reject]:
@@ -25,14 +26,23 @@ def read(root: Path, options: dict[str, Any]) -> Iterator[Row | Reject]:
         yield found if isinstance(found, Reject) else parse(found)
 
 
+def pictures(files: list[str]) -> list[str]:
+    """The files that are called like pictures."""
+    return [file for file in files if file.lower().endswith(PICTURES)]
+
+
 def check(root: Path, files: list[str]) -> None:
-    """The files do not lie in `<split>/<label>/`, whose splits would be classes.
+    """The pictures do not lie in `<split>/<label>/`, whose splits would be classes.
 
     Raises:
         FairgenError: they do.
     """
-    heads = {head for head, *rest in (file.split("/") for file in files) if len(rest) == 2}
-    if heads and all(map(split_of_folder, heads)):
+    found, heads = (
+        pictures(files),
+        {file.split("/")[0] for file in pictures(files) if file.count("/") == DEPTH},
+    )
+    split = any(isinstance(row := parse(file), Row) and row.split for file in found)
+    if heads and all(map(split_of_folder, heads)) and not split:
         raise FairgenError(
             f"{root}: its folders, {', '.join(sorted(heads))}, say the split, and those in them one label;"
             f" fairgen needs a second label, as in {LAYOUT}"

@@ -33,33 +33,46 @@ def read(root: Path, options: dict[str, Any]) -> Iterator[Row | Reject]:
         raise FairgenError(f"{path}: no such table; expected {LAYOUT}")
     files = Files(root, [Path(os.path.relpath(path, root)).as_posix()])
     named = (options["path"], *([column] if column else []))
-    yield from files.rows(
-        lambda: delimited.each(
-            content(path, named),
-            partial(entry, options["path"], column, options.get("split_folders", False)),
-        )
-    )
+    level = None
+    if options.get("split_folders"):
+        names = [row[1][options["path"]] for row in content(path, named) if not isinstance(row, Reject)]
+        if (level := split_level(names)) is None:
+            raise FairgenError(
+                f"{path}: options.split_folders: no folder of the paths in '{options['path']}' says the"
+                " split; name a column in split, or leave split_folders out"
+            )
+    make = partial(entry, options["path"], column, level)
+    yield from files.rows(lambda: delimited.each(content(path, named), make))
     yield from files.rest()
 
 
-def entry(named: str, column: str | None, folders: bool, where: str, row: dict[str, str]) -> Entry | Reject:
-    """One row of the table; `named` is the column of paths, `column` that of splits, `folders` whether the
-    path says its split.
+def entry(
+    named: str, column: str | None, level: int | None, where: str, row: dict[str, str]
+) -> Entry | Reject:
+    """One row of the table; `named` is the column of paths, `column` that of splits, `level` the number of
+    the folder that says its split.
     """
     name, split = row.pop(named), split_of(row.pop(column)) if column else ""
     if column and not split:
         return Reject(
             where, f"row cannot be read: its {column} is none of train, validation, test or 0, 1, 2"
         )
-    if folders and not (split := split_of_path(name)):
-        return Reject(where, "row cannot be read: no folder of its path, or several, are called for a split")
+    if level is not None and not (split := split_at(name, level)):
+        return Reject(where, f"row cannot be read: folder {level + 1} of its path is not called for a split")
     return Entry(where, name, row, split or "")
 
 
-def split_of_path(name: str) -> str:
-    """The split that the folders of a path are for; "" where none or several say it."""
-    said = {split_of_folder(folder) for folder in normal(name).split("/")[:-1]} - {""}
-    return said.pop() if len(said) == 1 else ""
+def split_at(name: str, level: int) -> str:
+    """The split that one folder of a path is for, the outermost being 0; "" for none."""
+    folders = normal(name).split("/")[:-1]
+    return split_of_folder(folders[level]) if level < len(folders) else ""
+
+
+def split_level(names: list[str]) -> int | None:
+    """The number of the outermost folder that says the split in most paths; None where none does."""
+    depth = max((normal(name).count("/") for name in names), default=0)
+    told = {level: sum(bool(split_at(name, level)) for name in names) for level in range(depth)}
+    return next((level for level, count in told.items() if 2 * count > len(names)), None)
 
 
 def content(path: Path, required: tuple[str, ...]) -> Iterator[tuple[str, dict[str, str]] | Reject]:

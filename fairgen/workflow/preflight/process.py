@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 from typing import Any
 
+from fairgen.core.errors import FairgenError
 from fairgen.models.pipelines import ARCHITECTURES, EULER, Layout, guess
+from fairgen.models.spacing import TRAINED, check_steps
 from fairgen.workflow.preflight import places
 from fairgen.workflow.preflight.findings import Case, Finding
 
@@ -60,9 +62,26 @@ def drawing(case: Case) -> Iterator[Finding]:
     asked = [("sample", methods, scheduler) for methods, (scheduler,) in drawn]
     if any(recipe[recipe["kind"]]["prior_weight"] for recipe in recipes):
         asked.append(("prior", "class images", case.block("prior")["solver"]["scheduler"]))
+    if not own.flow:
+        yield from spacing(case, preserving=asked[-1][0] == "prior")
     for name, methods, scheduler in asked if own.flow else ():
         if scheduler != EULER:
             yield Finding(
                 f"config: {name}.solver.scheduler: {scheduler}, for {methods} on {case.dataset}, is for"
                 f" Stable Diffusion 1.x, 2.x and XL, and {model} is trained by flow matching; set {EULER}"
             )
+
+
+def spacing(case: Case, preserving: bool) -> Iterator[Finding]:
+    """Every number of steps comes out as it is asked for; with `preserving`, class images are drawn too."""
+    asked = [
+        ("sample.solver.steps", steps) for _, (steps,) in case.sharing(case.drawing, "sample.solver.steps")
+    ]
+    asked += [("prior.solver.steps", case.block("prior")["solver"]["steps"])] if preserving else []
+    samples = case.config["monitor"]["samples"]
+    asked += [("monitor.samples.steps", samples["steps"])] if samples["images"] and case.adapting else []
+    for key, steps in asked:
+        try:
+            check_steps(steps, TRAINED, f"config: {key}")
+        except FairgenError as error:
+            yield Finding(str(error))
