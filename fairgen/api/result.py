@@ -157,9 +157,9 @@ class Result:
         if name not in groups:
             raise FairgenError(f"unknown group '{name}'; {nearest(name, groups)}")
         found = groups[name]
-        intervals = tuple(tuple(pair) if pair else None for pair in found["wilson95"] or [])
+        wilson = tuple(tuple(pair) if pair else None for pair in found["wilson95"] or [])
         n, train_n, validation_n = (found[key] for key in COUNTS)
-        return Group(name, figure(found["accuracy"]), n, train_n, validation_n, intervals)
+        return Group(name, figure(found["accuracy"]), n, train_n, validation_n, wilson)
 
     def winner(self, ratio: str | float | None = None) -> str | None:
         """The method whose paired interval over seeds is above every other's, so that it is ahead on this

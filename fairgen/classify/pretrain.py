@@ -14,7 +14,7 @@ import torch
 from fairgen.classify import examples
 from fairgen.classify.losses import cross_entropy, supcon
 from fairgen.classify.recipe import Optimisation
-from fairgen.classify.training import optimizer_and_schedule, step
+from fairgen.classify.training import from_weights, optimizer_and_schedule, step
 from fairgen.core import callback, devices, job, parquet
 from fairgen.core.batches import Batches
 from fairgen.core.checkpoint import TrainingState
@@ -113,8 +113,7 @@ def work(settings: Pretrain, files: Files) -> None:
     state = [*network.state_dict().values(), *projection.state_dict().values()]
     training = TrainingState({"state": state}, optimizer, schedule, generator, [order])
     seen = [*drawn.content(), *([] if weights is None else [weights.numpy()])]
-    start = digest(*(x.detach().cpu().contiguous().numpy() for x in state))
-    training.resume(Resume(files.work, {"images": digest(*seen), "start": start}))
+    training.resume(from_weights(Resume(files.work, {"images": digest(*seen)}), state))
     # cross-entropy and SupCon on augmented batches
     callback.current.begin("train", [""], settings.recipe.steps, training.notes)
     steps = range(training.step, settings.recipe.steps)

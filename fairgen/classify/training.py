@@ -85,6 +85,12 @@ def mean_loss(losses: torch.Tensor, groups: torch.Tensor) -> torch.Tensor:
     return losses.mean()
 
 
+def from_weights(resume: Resume, weights: Sequence[torch.Tensor]) -> Resume:
+    """The same, for a training that starts from these weights and goes on only where it did."""
+    start = digest(*(x.detach().cpu().contiguous().numpy() for x in weights))
+    return replace(resume, inputs={**resume.inputs, "start": start})
+
+
 def descend(
     network: Network,
     rows: Examples,
@@ -107,8 +113,7 @@ def descend(
     own = [*network.state_dict().values()]
     training = TrainingState({"state": own, "more": list(state)}, optimizer, schedule, generator, [uniform])
     if resume:
-        start = digest(*(x.detach().cpu().contiguous().numpy() for x in own))
-        training.resume(Resume(resume.work, {**resume.inputs, "start": start}))
+        training.resume(from_weights(resume, own))
     callback.current.begin(phase, [""], recipe.steps, training.notes)
     steps = range(training.step, recipe.steps)
     for _ in counted(steps, recipe.steps, "finetune", done=training.step):

@@ -4,7 +4,7 @@ splits; every row is read, no image is.
 
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from os.path import basename, isfile
@@ -148,7 +148,7 @@ def split_in(rows: list[dict[str, str]], path: Path) -> str | None:
     for column, own in words.items():
         if column not in numbers and told_by_words(own, column, path):
             return column
-    doubtful = []
+    doubtful = ""
     for column, own in numbers.items():
         values = own.keys() - {""}
         if not names_split(column) or not values & SPLIT_NUMBERS or len(own) > FEW:
@@ -157,16 +157,19 @@ def split_in(rows: list[dict[str, str]], path: Path) -> str | None:
             if len(own) > 1:
                 return column
         elif len(values) > 1:
-            doubtful.append(column)
-    for column in doubtful:
-        listed = ", ".join(
-            f"{word or 'nothing'} ({count} rows)" for word, count in sorted(words[column].items())
-        )
+            doubtful = doubtful or column
+    if doubtful:
         raise FairgenError(
-            f"{path}: the column '{column}' has {listed}, which may be splits (0, 1, 2), or folds of a"
-            " cross-validation; write train, validation and test into it, or take it out"
+            f"{path}: the column '{doubtful}' has {counted(sorted(words[doubtful].items()))}, which may be"
+            " splits (0, 1, 2), or folds of a cross-validation; write train, validation and test into it,"
+            " or take it out"
         )
     return None
+
+
+def counted(words: Iterable[tuple[str, int]]) -> str:
+    """Words with their numbers of rows."""
+    return ", ".join(f"{word or 'nothing'} ({count} rows)" for word, count in words)
 
 
 def told_by_words(words: Counter[str], column: str, path: Path) -> bool:
@@ -179,9 +182,9 @@ def told_by_words(words: Counter[str], column: str, path: Path) -> bool:
     splits = {split for split in told.values() if split}
     unread = {word: count for word, count in words.items() if not told[word]}
     if unread and splits and (names_split(column) or len(splits) > 1):
-        listed = ", ".join(f"{word or 'nothing'} ({count} rows)" for word, count in unread.items())
         raise FairgenError(
-            f"{path}: the column '{column}' says {', '.join(sorted(splits))}, and {shortened(listed)}, which"
-            " is no split; write train, validation, test or shift in every row, or rename the column"
+            f"{path}: the column '{column}' says {', '.join(sorted(splits))}, and"
+            f" {shortened(counted(unread.items()))}, which is no split; write train, validation, test or"
+            " shift in every row, or rename the column"
         )
     return len(splits) > 1

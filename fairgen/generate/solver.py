@@ -6,6 +6,7 @@ import copy
 import dataclasses
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -137,28 +138,25 @@ def exact(network: torch.nn.Module) -> torch.nn.Module:
 
 
 def rendered_exactly(
+    draw: Callable[..., np.ndarray],
     unet: torch.nn.Module,
     vae: torch.nn.Module,
-    base: base_model.Base,
-    sampler: Sampler,
-    text: Conditioning,
+    composed: Composed | None,
     seeds: list[int],
-    solver: Solver,
-    composed: Composed | None = None,
+    dtype: str,
 ) -> np.ndarray:
-    """Images as of `render` by copies in float32, one by one, since they take twice the memory; the copies go
-    when this returns.
+    """Images by copies in float32, one by one, since they take twice the memory; the copies go when this
+    returns. `draw` is `render` with all that no copy is made of, `dtype` what they were not finite in.
 
     Raises:
         FairgenError: the GPU's memory is too small for them.
     """
-    plain = dataclasses.replace(solver, compile=False)
     try:
         whole, beside = (exact(unet), exact(vae)), composed and composed.exact()
-        parts = [render(*whole, base, sampler, text, [seed], plain, beside) for seed in seeds]
+        parts = [draw(*whole, seeds=[seed], composed=beside) for seed in seeds]
     except torch.cuda.OutOfMemoryError as error:
         raise FairgenError(
-            f"{len(seeds)} images are constant or not finite in {base.dtype}, and to draw them in float32 the"
+            f"{len(seeds)} images are constant or not finite in {dtype}, and to draw them in float32 the"
             " GPU's memory is too small; set diffusion.dtype: bfloat16, or take a larger GPU"
         ) from error
     return np.concatenate(parts)
@@ -204,7 +202,9 @@ def sample_images(
                 "%d images are constant or not finite in %s; drawn again in float32", len(bad), base.dtype
             )
             again = [batch[row] for row in bad]
-            pixels[bad] = rendered_exactly(unet, vae, base, sampler, text, again, solver, composed)
+            plain = dataclasses.replace(solver, compile=False)
+            draw = partial(render, base=base, sampler=sampler, text=text, solver=plain)
+            pixels[bad] = rendered_exactly(draw, unet, vae, composed, again, base.dtype)
             bad = bad[constant(pixels[bad])]
         if len(bad):
             raise FairgenError(

@@ -11,7 +11,6 @@ from fairgen.data.formats.files import PICTURES, walk
 LAYOUT = (
     "<target>/<bias>/image.jpg, or <split>/<target>/<bias>/image.jpg with split train, validation or test"
 )
-DEPTH = 2  # folders above an image without a split
 
 
 def read(root: Path, options: dict[str, Any]) -> Iterator[Row | Reject]:
@@ -37,12 +36,9 @@ def check(root: Path, files: list[str]) -> None:
     Raises:
         FairgenError: they do.
     """
-    found, heads = (
-        pictures(files),
-        {file.split("/")[0] for file in pictures(files) if file.count("/") == DEPTH},
-    )
-    split = any(isinstance(row := parse(file), Row) and row.split for file in found)
-    if heads and all(map(split_of_folder, heads)) and not split:
+    rows = [row for row in map(parse, pictures(files)) if isinstance(row, Row)]
+    heads = {row.attributes["target"] for row in rows}
+    if rows and all(map(split_of_folder, heads)) and not any(row.split for row in rows):
         raise FairgenError(
             f"{root}: its folders, {', '.join(sorted(heads))}, say the split, and those in them one label;"
             f" fairgen needs a second label, as in {LAYOUT}"
