@@ -114,16 +114,16 @@ def judged(run: Run, probe: Probe, methods: list[str], count: int) -> Iterator[d
     split = [r for r in parquet.rows(run.folder / "split.parquet") if r["split"] == "train"]
     sizes, kept = Counter(r["group"] for r in split), {r["id"] for r in split}
     for group in run.config["datasets"][run.dataset]["groups"]:
-        count = min(count, parquet.count(run.samples(methods[0], group)))
+        most = min([count, *(parquet.count(run.samples(method, group)) for method in methods)])
         listed = [r for r in real.rows if r["group"] == group]
         own = real.features[[r["place"] for r in listed]]
         trained = real.features[[r["place"] for r in listed if r["id"] in kept]]
         fresh, reference = probe.features(run.fresh(SEED, group, *FRESH)), None
-        others = probe.features(run.fresh(SEED, group, sum(FRESH), count))
-        for name, images, known in (("real", sizes[group], trained), ("fresh", count, others)):
+        others = probe.features(run.fresh(SEED, group, sum(FRESH), most))
+        for name, images, known in (("real", sizes[group], trained), ("fresh", most, others)):
             yield {"method": name, "group": group, "images": images, "coverage": coverage(fresh, known)}
         for method in methods:
-            seen = probe.features(drawn(run.samples(method, group), count))
+            seen = probe.features(drawn(run.samples(method, group), most))
             looks = probe.looks(seen)
             distance = fidelity.kernel_distance(own, seen, 50, 100, 0)["mean"]
             accepted = parquet.facts(run.selection(method, group))["groups"][group]

@@ -26,7 +26,8 @@ rule pretrain:
         lineage=lineage("pretrain"),
     shell:
         "python -m fairgen.classify.pretrain --settings {params.settings:q} --selection {input.selection}"
-        " --extra {input.extra} --seed {wildcards.seed} --weights {output.weights} --gpu {resources.gpu} --lineage {params.lineage:q} --log {log}"
+        " --extra {input.extra} --seed {wildcards.seed} --weights {output.weights} --gpu {resources.gpu}"
+        " --watched {input.backbone:q} --lineage {params.lineage:q} --log {log}"
 
 
 rule finetune:
@@ -58,4 +59,5 @@ rule finetune:
     shell:
         "python -m fairgen.classify.finetune --settings {params.settings:q} --split {input.split} --pixels {input.pixels}"
         " --weights {input.weights} --selection {input.selection} --seed {wildcards.seed}"
-        " --model {output.model} --predictions {output.predictions} --gpu {resources.gpu} --lineage {params.lineage:q} --log {log}"
+        " --model {output.model} --predictions {output.predictions} --gpu {resources.gpu}"
+        " --watched {input.backbone:q} --lineage {params.lineage:q} --log {log}"

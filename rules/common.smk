@@ -63,9 +63,10 @@ for file in config_files:
     configfile: str(file)
 
 
-if asked.outer:  # what it says goes over fairgen's own
+if asked.outer:  # what it gives goes over fairgen's own; the words after --config are its own
     config = project.completed(RULES.parent, config)
-project.merge(config, config_file.as_yaml(words))
+else:
+    project.merge(config, config_file.as_yaml(words))
 if typed:
     project.replace_args(config, project.read((*config_files, *given_files), words))
     config.update(project.in_order(config, project.read(config_files)))

@@ -121,7 +121,7 @@ rule embed:
         lineage=lineage("embed"),
     shell:
         "python -m fairgen.data.embed --settings {params.settings:q} --index {input.index}"
-        " --embeddings {output.embeddings} --gpu {resources.gpu} --lineage {params.lineage:q} --log {log}"
+        " --embeddings {output.embeddings} --gpu {resources.gpu} --watched {input.weights:q} --lineage {params.lineage:q} --log {log}"
 
 
 rule cluster:

@@ -146,7 +146,7 @@ rule audit:
         "python -m fairgen.evaluate.audit --settings {params.settings:q} --index {input.index} --embeddings {input.embeddings}"
         " --selection {input.selection} --second {input.second} --samples {input.samples} --scope {wildcards.scope} --method {wildcards.method}"
         " --audit {output.audit} --card {output.card} --pairs {output.pairs} --page {output.page} --nearest {output.nearest}"
-        " --gpu {resources.gpu} --lineage {params.lineage:q} --log {log}"
+        " --gpu {resources.gpu} --watched {input.encoder:q} {input.space:q} --lineage {params.lineage:q} --log {log}"
 
 
 rule audit_synthetic:

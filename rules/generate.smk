@@ -24,7 +24,8 @@ rule prior:
         lineage=lineage("prior"),
     shell:
         "python -m fairgen.generate.prior --settings {params.settings:q} --group {wildcards.group}"
-        " --prior {output.prior} --gpu {resources.gpu} --lineage {params.lineage:q} --log {log}"
+        " --prior {output.prior} --gpu {resources.gpu}"
+        " --watched {input.layout:q} {input.weights:q} --lineage {params.lineage:q} --log {log}"
 
 
 rule adapt:
@@ -55,7 +56,8 @@ rule adapt:
     shell:
         "python -m fairgen.generate.adapt --settings {params.settings:q} --clusters {input.clusters} --split {input.split}"
         " --prior {input.prior} --group {wildcards.group} --cluster {wildcards.cluster} --together {resources.together}"
-        " --adapter {output.adapter} --gpu {resources.gpu} --lineage {params.lineage:q} --log {log}"
+        " --adapter {output.adapter} --gpu {resources.gpu}"
+        " --watched {input.layout:q} {input.weights:q} --lineage {params.lineage:q} --log {log}"
 
 
 rule adapt_shared:
@@ -85,7 +87,8 @@ rule adapt_shared:
     shell:
         "python -m fairgen.generate.adapt_shared --settings {params.settings:q} --clusters {input.clusters} --split {input.split}"
         " --prior {input.prior} --group {wildcards.group}"
-        " --adapters {output.adapters} --gpu {resources.gpu} --lineage {params.lineage:q} --log {log}"
+        " --adapters {output.adapters} --gpu {resources.gpu}"
+        " --watched {input.layout:q} {input.weights:q} --lineage {params.lineage:q} --log {log}"
 
 
 rule sample:
@@ -113,7 +116,8 @@ rule sample:
         lineage=lineage("sample"),
     shell:
         "python -m fairgen.generate.sample --settings {params.settings:q} --adapters {input.adapters} --donors {input.donors}"
-        " --group {wildcards.group} --samples {output.samples} --gpu {resources.gpu} --lineage {params.lineage:q} --log {log}"
+        " --group {wildcards.group} --samples {output.samples} --gpu {resources.gpu}"
+        " --watched {input.layout:q} {input.weights:q} --lineage {params.lineage:q} --log {log}"
 
 
 rule score:
@@ -139,7 +143,7 @@ rule score:
         lineage=lineage("score"),
     shell:
         "python -m fairgen.generate.score --settings {params.settings:q} --samples {input.samples}"
-        " --scores {output.scores} --gpu {resources.gpu} --lineage {params.lineage:q} --log {log}"
+        " --scores {output.scores} --gpu {resources.gpu} --watched {input.weights:q} --lineage {params.lineage:q} --log {log}"
 
 
 rule score_second:
@@ -165,7 +169,7 @@ rule score_second:
         lineage=lineage("score_second"),
     shell:
         "python -m fairgen.generate.score_second --settings {params.settings:q} --samples {input.samples}"
-        " --scores {output.scores} --gpu {resources.gpu} --lineage {params.lineage:q} --log {log}"
+        " --scores {output.scores} --gpu {resources.gpu} --watched {input.weights:q} --lineage {params.lineage:q} --log {log}"
 
 
 rule filter:

@@ -100,7 +100,7 @@ rule browse:
         " --selections {input.selections} --nearest {input.nearest} --clusters {input.clusters}"
         " --replicates {input.replicates} --assets {input.assets} --trained results/{wildcards.dataset}"
         " --benchmarks results/benchmarks/{wildcards.dataset}"
-        " --gpus {resources.gpus_before} --page {output.page} --lineage {params.lineage:q} --log {log}"
+        " --gpus {resources.gpus_before} --page {output.page} --watched {input.assets:q} --lineage {params.lineage:q} --log {log}"
 
 
 rule check:

@@ -1,11 +1,14 @@
 """`fairgen check`: a screen of what a data set holds and what a run would do, before anything is trained."""
 
 import argparse
+import os
 import shlex
 import subprocess
+import sys
 from pathlib import Path
 
 from fairgen.commands import ended
+from fairgen.core import parquet
 from fairgen.core.errors import FairgenError
 from fairgen.core.markdown import plain
 from fairgen.report.check_page import DETAIL
@@ -36,6 +39,20 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     config_file.add_option(parser)
 
 
+def changed(index: Path) -> str:
+    """What of the user's files is newer than an index: a file, or a folder of which one has gone or come; ""
+    for nothing, and for drawings, which are made by a job.
+    """
+    root, made = Path(parquet.facts(index)["root"]), index.stat().st_mtime_ns
+    if root.resolve() in index.resolve().parents:
+        return ""
+    for folder, _, files in os.walk(root):
+        for place in (Path(folder), *(Path(folder, name) for name in files)):
+            if place.exists() and place.stat().st_mtime_ns > made:
+                return str(place)
+    return ""
+
+
 def run(options: argparse.Namespace) -> None:
     """`fairgen check`: bring the page up to date in the current folder, and print a screen of it.
 
@@ -61,6 +78,17 @@ def run(options: argparse.Namespace) -> None:
         status = subprocess.run(command).returncode
     if status:
         raise FairgenError(f"{options.dataset} does not pass; what is wrong stands above")
-    page = target.with_name("report.html")
-    call = shlex.join([*project.caller().split(), "--cores", options.cores, *extra, "--", str(page)])
-    print(f"{screen(target.read_text(), target)}\nThe comparison with a page to look at: {call}")
+
+    def call(name: str, *more: str) -> str:
+        words = [*project.caller().split(), "--cores", options.cores, *more, *extra]
+        return shlex.join([*words, "--", str(target.with_name(name))])
+
+    print(
+        f"{screen(target.read_text(), target)}\nThe comparison with a page to look at: {call('report.html')}"
+    )
+    if newer := changed(target.with_name("index.parquet")):
+        print(
+            f"fairgen: warning: {newer} has changed since the images were indexed, and this is what was found"
+            f" then; to look anew: {call('check.md', '--forcerun', 'index')}",
+            file=sys.stderr,
+        )

@@ -61,6 +61,8 @@ class Belonging:
             self._say(path, f"was not made from {source or self.table}")
         else:
             self._same_data(path, found, wanted, source or self.table)
+            if source:  # one that comes of no data says nothing of theirs
+                self._same_data(path, found, self.record, self.table)
         return path
 
     def _same_data(self, path: Path, found: records.Record, wanted: records.Record, other: Path) -> None:

@@ -118,7 +118,7 @@ def pictures(
     root: Path,
     paths: Sequence[str],
     size: int,
-    hashes: Mapping[str, str] | None = None,
+    hashes: Mapping[str, str] | None,
     threads: int | None = None,
     origins: np.ndarray | None = None,
     cut: Cut = lambda number, size: MIDDLE,
@@ -174,7 +174,7 @@ def load(
     root: Path,
     paths: Sequence[str],
     size: int,
-    hashes: Mapping[str, str] | None = None,
+    hashes: Mapping[str, str] | None,
     origins: np.ndarray | None = None,
     cut: Cut = lambda number, size: MIDDLE,
 ) -> np.ndarray:

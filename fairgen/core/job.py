@@ -87,6 +87,8 @@ def main(
     parser.add_argument(
         "--lineage", type=json.loads, default={}, help="JSON: what the outputs and the inputs belong to"
     )
+    about = "files that no job makes, such as a model's weights, as the lineage has seen them"
+    parser.add_argument("--watched", type=Path, nargs="*", default=[], help=about)
     parser.add_argument("--gpu", type=int, default=0, help="GPUs that this job may use (default: none)")
     if beside:
         about = f"numbers of --{beside} that this process may work off (default: its own alone)"
@@ -174,6 +176,7 @@ class Job:
             # inputs and code are what the workflow means, or the job ends here
             lineage.begin(told, self.stage, kept.about["settings"])
             lineage.check_code()
+            lineage.check_watched(self.options.watched)
             callback.begin(self.finals[self.of["output"][0]], lineage.current.record())
             lineage.check_inputs(self.inputs)
             # outputs are written under temporary names, and moved when all of them are whole
@@ -182,6 +185,7 @@ class Job:
             own = {name: getattr(self.options, name) for names in self.of.values() for name in names}
             work(read(settings, given, self.stage), files(**{**own, **temporary, "work": kept}))
             lineage.check_code()
+            lineage.check_watched(self.options.watched)
             lineage.check_outputs(list(temporary.values()))
             done = True
         finally:

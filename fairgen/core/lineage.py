@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from fairgen.core import records
+from fairgen.core.contents import content
 from fairgen.core.errors import FairgenError
 from fairgen.core.fingerprint import unchanged
 
@@ -34,6 +35,7 @@ class Lineage:
     # hashes of the files of an option; "" for what has none
     inputs: dict[str, list[str]] = field(default_factory=dict)
     modules: list[str] = field(default_factory=list)  # what `code` is the fingerprint of
+    watched: list[str] = field(default_factory=list)  # content of the files that no rule makes
     sources: str = ""  # hashes of all that it is made from, directly or not
     data: str = ""  # `name=digest` of the data sets that it comes of, as their indices were read
 
@@ -56,13 +58,20 @@ def begin(given: records.Record, stage: str, settings: records.Record) -> None:
     current = Lineage(stage=stage, settings=settings, **given)
 
 
-def of_data(name: str, rows: Iterable[Any]) -> None:
-    """Let the job's artifacts record what a data set held when it was read: a digest of these rows."""
+def of_data(name: str, rows: Iterable[Any], images: Iterable[Any]) -> None:
+    """Let the job's artifacts record what a data set held when it was read: digests of its rows, and of its
+    images whatever their order and splits, which replicates of it share.
+    """
     global current
+    current = replace(current, data=f"{name}={digest(rows)}.{digest(images)}")
+
+
+def digest(values: Iterable[Any]) -> str:
+    """A short hash of some values, one after the other."""
     found = hashlib.sha256()
-    for row in rows:
-        found.update(json.dumps(row, sort_keys=True, default=bytes.hex).encode())
-    current = replace(current, data=f"{name}={found.hexdigest()[:16]}")
+    for value in values:
+        found.update(json.dumps(value, sort_keys=True, default=bytes.hex).encode())
+    return found.hexdigest()[:16]
 
 
 def stamped(metadata: dict[str, str]) -> dict[str, str]:
@@ -105,6 +114,23 @@ def check_code() -> None:
             f"the code of {current.stage} was edited after snakemake had planned this job, so its result"
             " would be of neither version; call snakemake again"
         )
+
+
+def check_watched(files: list[Path]) -> None:
+    """Refuse to make, or to keep, what other model files have made than the workflow has seen.
+
+    Args:
+        files: of the job, in the order in which the workflow has seen them.
+
+    Raises:
+        FairgenError: one has changed since.
+    """
+    for path, seen in zip(files, current.watched, strict=bool(current.hash)):
+        if content(str(path)) not in ("", seen):  # of one that is not there the stage speaks
+            raise FairgenError(
+                f"{path} has changed after snakemake had planned this job, so its result would be of neither"
+                " version; call snakemake again"
+            )
 
 
 def check_inputs(files: dict[str, list[Path]]) -> None:

@@ -19,7 +19,7 @@ from fairgen.core import safetensors_header
 KEY = "lineage"
 BESIDE = "csv_sha256"  # in a JSON document: the hash of the CSV beside it, which has no room for a record
 # of Markdown and HTML: the hash, and the data where it comes of some
-COMMENT = re.compile(r"<!-- lineage ([0-9a-f]+)((?: [a-z][a-z0-9-]*=[0-9a-f]+)*) -->\s*$")
+COMMENT = re.compile(r"<!-- lineage ([0-9a-f]+)((?: [a-z][a-z0-9-]*=[0-9a-f.]+)*) -->\s*$")
 Record = dict[str, Any]  # hash, data, and where there is room for it: stage, code, settings, sources
 
 
@@ -101,10 +101,15 @@ READERS: dict[str, Callable[[Path], Record | None]] = {
 
 
 def data_of(record: Record | None) -> dict[str, str]:
-    """The digest of each data set that an artifact comes of, as it records them."""
+    """The digests of each data set that an artifact comes of, as it records them (`lineage.of_data`)."""
     found = (record or {}).get("data")
     parts = (part.partition("=") for part in (found.split() if isinstance(found, str) else ()))
     return {name: digest for name, _, digest in parts}
+
+
+def images_of(record: Record | None, name: str) -> str:
+    """The digest of a data set's images without their splits; "" where an artifact does not record it."""
+    return data_of(record).get(name, "").partition(".")[2]
 
 
 def sources_of(record: Record | None) -> frozenset[str] | None:

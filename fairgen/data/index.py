@@ -255,7 +255,8 @@ def work(settings: Index, files: Files) -> None:
     job.log.info("audit\n%s", page)
     check(total, len(seen), rows, rejects, settings, words)
     schema = pa.schema([*SCHEMA, *((name, pa.string()) for name in settings.beside.columns())])
-    lineage.of_data(settings.dataset, ([row[name] for name in schema.names] for row in rows))
+    images_of = sorted([row[name] for name in ("path", "hash", "target", "bias")] for row in rows)
+    lineage.of_data(settings.dataset, ([row[name] for name in schema.names] for row in rows), images_of)
     for line in [*ingest_report.warnings(audit), *settings.beside.gaps(rows, settings.dataset)]:
         job.log.warning(line)
     ingest_report.write(audit, page, files.audit, files.page)

@@ -112,7 +112,8 @@ def real_features(models: audit_features.Models, real: Real, rows: list[dict[str
         return real.features[[r["place"] for r in rows]]
     paths = [r["path"] for r in rows]
     steps = [paths[i : i + models.batch] for i in range(0, len(paths), models.batch)]
-    loaded = ahead(lambda step: images.load(real.root, step, models.space.size), steps)
+    hashes = {r["path"]: r["hash"] for r in rows}
+    loaded = ahead(lambda step: images.load(real.root, step, models.space.size, hashes), steps)
     return torch.cat([audit_features.unit(models.space(pixels)) for pixels in loaded])
 
 

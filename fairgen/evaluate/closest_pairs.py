@@ -85,7 +85,8 @@ def plot(names: list[str], pairs: list[Pair], root: Path, similarity: float, pat
             continue
         for row, word in enumerate(("generated", "nearest\nreal")):
             part.text(0.12, 0.62 - 0.4 * row, word, fontsize=8, ha="right", va="center")
-        real = images.load(root, [pair.real["path"] for pair in own], TILE)
+        hashes = {pair.real["path"]: pair.real["hash"] for pair in own}
+        real = images.load(root, [pair.real["path"] for pair in own], TILE, hashes)
         for i, (pair, nearest) in enumerate(zip(own, real, strict=True)):
             flagged = pair.similarity >= similarity
             axes[0, i].imshow(images.load_column(pair.file, TILE, [pair.row])[0])

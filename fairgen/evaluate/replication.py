@@ -5,12 +5,14 @@ classifier seeds, so the intervals here are over data, splits, generators and cl
 each replicate's own table are over classifiers only. `replicates.schema.json` describes the file.
 """
 
+import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from fairgen.core import job, lineage, records, schemas
+from fairgen.core.errors import FairgenError
 from fairgen.evaluate import intervals, results
 
 
@@ -32,9 +34,9 @@ class Files(job.Files):
 
 
 def resplits(documents: list[dict[str, Any]]) -> float:
-    """Test rows for each training row where some replicates are other splits of the same images; 0 for
-    drawings of their own. Of data with test rows of their own it is too much, and the interval on the safe
-    side.
+    """Test rows for each training row where some replicates are other splits of the same images, the most
+    that a ratio leaves; 0 for drawings of their own. Of data with test rows of their own it is too much, and
+    the interval on the safe side.
     """
     data = [document["config"]["dataset"] for document in documents]
     places = [os.path.realpath(one["root"]) for one in data if one["format"] != results.ITS_WORLD]
@@ -42,7 +44,10 @@ def resplits(documents: list[dict[str, Any]]) -> float:
         return 0.0
     index = {**documents[0]["config"]["index"], **data[0]["settings"].get("index", {})}
     train, _, test = index["fractions"]
-    return test / train
+    # a bias ratio cuts training rows alone, and all methods have the same
+    tables = [next(iter(methods.values())) for one in documents for methods in one["results"].values()]
+    counts = [[sum(g[n] for g in table["groups"].values()) for n in ("n", "train_n")] for table in tables]
+    return max([test / train, *(tested / trained for tested, trained in counts)])
 
 
 def summarise(documents: list[dict[str, Any]], ratio: str, resplit: float = 0.0) -> dict[str, Any]:
@@ -89,6 +94,27 @@ def terminal_table(document: dict[str, Any], trial: str = "") -> str:
     return "\n".join(lines)
 
 
+def check_images(tables: dict[str, Path], documents: list[dict[str, Any]]) -> None:
+    """Refuse replicates of one folder that were indexed before and after its files had changed; `tables` by
+    the replicates' names.
+
+    Raises:
+        FairgenError: names two of them.
+    """
+    first: dict[tuple[str, str], tuple[str, str]] = {}
+    for (name, path), document in zip(tables.items(), documents, strict=True):
+        data, images = document["config"]["dataset"], records.images_of(records.read(path), name)
+        if not images or data["format"] == results.ITS_WORLD:
+            continue
+        place = os.path.realpath(data["root"]), json.dumps(data.get("options", {}), sort_keys=True)
+        seen, other = first.setdefault(place, (images, name))
+        if seen != images:
+            raise FairgenError(
+                f"{other} and {name} were indexed from different states of {data['root']}, whose files have"
+                " changed between them; call snakemake again with --forcerun index"
+            )
+
+
 def same_rows(tables: dict[str, Path]) -> list[tuple[str, str]]:
     """The replicates, by their tables, that have the rows of another one in every split, after that one;
     tables without a lineage say nothing of their rows.
@@ -106,10 +132,13 @@ def write(settings: Replicates, files: Files) -> None:
     """Gather the replicates' tables, write the published document, and print its summary.
 
     Raises:
-        FairgenError: a table is none, or the document does not fit its schema.
+        FairgenError: a table is none, replicates are of different files of one folder, or the document does
+            not fit its schema.
     """
     documents = [results.load(path) for path in files.tables]
-    alike = same_rows(dict(zip(settings.replicates, files.tables, strict=True)))
+    tables = dict(zip(settings.replicates, files.tables, strict=True))
+    check_images(tables, documents)
+    alike = same_rows(tables)
     for one, other in alike:
         job.warn(
             f"{one} and {other} have the same rows in every split, so that both are tried on the same test"

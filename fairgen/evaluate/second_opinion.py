@@ -14,7 +14,8 @@ def acceptance(
     """Shares of each group's images whose score by the second model reaches the filter's threshold: of all
     that were drawn, and of those that the filter has kept.
 
-    The latter is null where the filter has kept none.
+    The latter is null where the filter has kept none; the former where the score is a rank, of which any
+    model gives as many.
 
     Args:
         scores: cosines by the second model.
@@ -32,7 +33,7 @@ def acceptance(
     for number, name in enumerate(groups):
         drawn = own == number
         found[name] = {
-            "accepted_second": float(accepted[drawn].mean()),
+            "accepted_second": None if by == "quantile" else float(accepted[drawn].mean()),
             "kept_accepted_second": float(accepted[drawn & kept].mean()) if (drawn & kept).any() else None,
         }
     return found

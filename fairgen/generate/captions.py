@@ -21,10 +21,13 @@ def prompts_of(captions: Sequence[str], token: str, base: base_model.Base) -> li
     """The prompt of each image by its caption, cut to what the base's text encoders read; "" where there is
     none. The token is in each: in front where the caption does not place it, or where it would be cut off.
     """
-    whole = [prompt_of(caption, token) for caption in captions]
+    texts = [placed(caption) for caption in captions]
+    whole = [instance_prompt(text, token) for text in texts]
     found = text_encoders.fitting(base, whole)
-    if lost := [i for i, prompt in enumerate(found) if whole[i] and token not in prompt]:
-        front = [prompt_of(plain_prompt(captions[i]), token) for i in lost]
+    # by its place, since the token may be a part of other words
+    ends = [text.index(PLACE) + len(token) if text else 0 for text in texts]
+    if lost := [i for i, prompt in enumerate(found) if len(prompt) < ends[i]]:
+        front = [instance_prompt(placed(plain_prompt(captions[i])), token) for i in lost]
         for i, prompt in zip(lost, text_encoders.fitting(base, front), strict=True):
             found[i] = prompt
     if cut := sum(one != other for one, other in zip(whole, found, strict=True)):
@@ -32,12 +35,12 @@ def prompts_of(captions: Sequence[str], token: str, base: base_model.Base) -> li
     return found
 
 
-def prompt_of(caption: str, token: str) -> str:
-    """A caption with the token in its place, or in front; "" where it says nothing else."""
+def placed(caption: str) -> str:
+    """A caption with a place for the token, its own or in front; "" where it says nothing else."""
     text = " ".join(MARK.sub(" ", caption).split())
     if not plain_prompt(text):
         return ""
-    return instance_prompt(text if PLACE in text else f"{PLACE} {text}", token)
+    return text if PLACE in text else f"{PLACE} {text}"
 
 
 def numbered(prompts: list[str], captions: Sequence[Sequence[str]]) -> tuple[list[str], list[torch.Tensor]]:

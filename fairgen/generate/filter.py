@@ -2,7 +2,6 @@
 go.
 """
 
-from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +17,7 @@ class Filter:
     """The score, the threshold on it, and how many images a group keeps."""
 
     by: str  # probability | cosine | quantile | random
-    threshold: float
+    threshold: float  # none of random numbers
     balance: str  # groups | data
     quota: int  # images per group: of every group, or on average
     allow_shortfall: bool
@@ -47,16 +46,40 @@ def quotas(settings: Filter, counts: list[int]) -> list[int]:
     return [round(settings.quota * len(counts) * count / sum(counts)) for count in counts]
 
 
-def select(score: np.ndarray, own: np.ndarray, settings: Filter, quota: list[int]) -> np.ndarray:
-    """Outcome per image: "" for kept, else the reason; within a group the best `quota[group]` above the
-    threshold are kept.
+def in_proportion(quota: list[int], passed: list[int]) -> list[int]:
+    """Quotas made smaller, all alike, until each group has as many images as it keeps."""
+    share = min((have / wanted for have, wanted in zip(passed, quota, strict=True) if wanted), default=1.0)
+    return quota if share >= 1 else [max(1, round(share * wanted)) if wanted else 0 for wanted in quota]
+
+
+def select(passes: np.ndarray, score: np.ndarray, own: np.ndarray, by: str, quota: list[int]) -> np.ndarray:
+    """Outcome per image: "" for kept, else the reason; within a group the best `quota[group]` of those that
+    pass the threshold are kept.
     """
-    outcome = np.where(score >= settings.threshold, "", f"{settings.by} below threshold").astype(object)
+    outcome = np.where(passes, "", f"{by} below threshold").astype(object)
     for group in np.unique(own):
-        passed = np.flatnonzero((own == group) & (outcome == ""))
+        passed = np.flatnonzero((own == group) & passes)
         best = passed[np.argsort(-score[passed], kind="stable")]
         outcome[best[quota[group] :]] = "over quota"
     return outcome
+
+
+def check(
+    settings: Filter, groups: list[str], quota: list[int], sampled: list[int], passed: list[int]
+) -> None:
+    """Stop where a group falls short of its quota, unless the config allows it, or has no image at all."""
+    limit, lower = f"filter.threshold = {settings.threshold}", "lower filter.threshold or filter.quota"
+    for name, wanted, drawn, have in zip(groups, quota, sampled, passed, strict=True):
+        if have < wanted and not settings.allow_shortfall:
+            at_random = settings.by == "random"
+            raise FairgenError(
+                f"filter: group {name} keeps {have} of the {wanted} images that filter.quota asks for"
+                f" ({drawn} sampled{'' if at_random else f', {have} with {settings.by} ≥ {limit}'});"
+                f" {'lower filter.quota' if at_random else lower}, raise sample.per_group, or"
+                " set filter.allow_shortfall: true"
+            )
+        if wanted and not have:
+            raise FairgenError(f"filter: no image of group {name} passes {limit}; lower it")
 
 
 def work(settings: Filter, files: Files) -> None:
@@ -75,28 +98,23 @@ def work(settings: Filter, files: Files) -> None:
     # each group's best images above the threshold, up to its quota
     trained = parquet.facts(files.split[0])["counts"]["train"] if files.split else {}
     quota = quotas(settings, [trained.get(name, 0) for name in groups])
-    outcome = select(score, own, settings, quota)
-    summary = {}
-    for i, name in enumerate(groups):
-        reasons = Counter(outcome[own == i].tolist())
-        kept, passed = reasons[""], reasons[""] + reasons["over quota"]
-        summary[name] = {
-            "kept": kept,
-            "sampled": int((own == i).sum()),
-            "accepted": passed / max(1, int((own == i).sum())),
+    passes = np.full(len(own), True) if at_random else score >= settings.threshold
+    sampled, passed = (
+        [int(((own == i) & these).sum()) for i in range(len(groups))] for these in (True, passes)
+    )
+    check(settings, groups, quota, sampled, passed)
+    if settings.balance == "data" and (fewer := in_proportion(quota, passed)) != quota:
+        job.log.warning("%s images in place of %s, to keep the proportions", fewer, quota)
+        quota = fewer
+    outcome = select(passes, score, own, settings.by, quota)
+    summary = {
+        name: {
+            "kept": int((outcome[own == i] == "").sum()),
+            "sampled": sampled[i],
+            "accepted": passed[i] / max(1, sampled[i]),
         }
-        # a group that falls short stops the run, unless the config allows it
-        if kept < quota[i] and not settings.allow_shortfall:
-            raise FairgenError(
-                f"filter: group {name} keeps {kept} of the {quota[i]} images that filter.quota asks for"
-                f" ({summary[name]['sampled']} sampled, {passed} with {settings.by} ≥ filter.threshold ="
-                f" {settings.threshold}); lower filter.threshold or filter.quota, raise sample.per_group, or"
-                " set filter.allow_shortfall: true"
-            )
-        if quota[i] and not kept:
-            raise FairgenError(
-                f"filter: no image of group {name} passes filter.threshold = {settings.threshold}; lower it"
-            )
+        for i, name in enumerate(groups)
+    }
     job.log.info("kept %s", summary)
     columns = {name: table[name] for name in ("id", "group", "cluster", "file")}
     parquet.write(

@@ -15,8 +15,9 @@ def probabilities(cosines: np.ndarray, scale: float) -> np.ndarray:
 
 def own_scores(cosines: np.ndarray, own: np.ndarray, scale: float, by: str) -> np.ndarray:
     """The score of each image for its own group: probability, raw cosine, or rank in its group as a share in
-    [0, 1].
+    [0, 1]. In double precision, where probabilities near 1 are told apart.
     """
+    cosines = cosines.astype(np.float64)
     value = (probabilities(cosines, scale) if by == "probability" else cosines)[np.arange(len(own)), own]
     if by != "quantile":
         return value

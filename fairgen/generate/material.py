@@ -27,9 +27,8 @@ def reason_to_skip(group: str, cluster: int, labels: list[int], settings: Adapt)
     if donor and len(labels) < settings.borrow_below:
         return f"borrows from {donor}: {len(labels)} images, adapt.borrow_below = {settings.borrow_below}"
     if not labels:
-        raise FairgenError(
-            f"group {group} has no training image and no donor; give it one (donor) in the config"
-        )
+        remedy = "raise adapt.borrow_below above 0" if donor else "give it a donor in the config"
+        raise FairgenError(f"group {group} has no training image and borrows from no group; {remedy}")
     return "" if cluster in labels else f"the group has {len(set(labels))} clusters"
 
 
@@ -86,7 +85,7 @@ def held_out_ids(clusters: Path, group: str, cluster: int, select: str) -> tuple
     if not every and select == "held_out":
         raise FairgenError(
             f"adapt.select: held_out: group {group} has no validation image to choose a step by; set select:"
-            " last, or give the group validation images (datasets.<name>.split, split.validation)"
+            " last, or give the group validation images (index.fractions, or the data's own split)"
         )
     return (own, "cluster") if own else (every, "group")
 

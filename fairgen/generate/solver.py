@@ -188,6 +188,8 @@ def sample_images(
     Raises:
         FairgenError: an image is not finite, or constant, even so.
     """
+    if skip >= len(seeds):
+        return
     sampler = diffusion.process(base).sampler(solver.scheduler)
     for network in (unet, *([composed.unet] if composed else [])):
         network.to(memory_format=diffusion.sampling_layout(network))

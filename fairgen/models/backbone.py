@@ -11,6 +11,8 @@ from fairgen.core.errors import FairgenError
 from fairgen.models import weights
 from fairgen.models.checkpoints import locate, missing
 
+# arguments of timm's by which it would read weights that no lineage knows
+WEIGHTS = ("checkpoint_path", "pretrained_cfg", "pretrained_cfg_overlay", "pretrained_strict")
 HEAD = "fairgen_head"  # our linear layer in a model whose classifier is another thing
 
 
@@ -29,6 +31,11 @@ def create(
     if args.get("in_chans", 3) != 3:
         raise FairgenError(
             f"classifier.args.in_chans: {args['in_chans']}, and images have 3 channels; leave it out"
+        )
+    if own := [name for name in WEIGHTS if name in args]:
+        raise FairgenError(
+            f"classifier.args.{own[0]}: where weights come from stands in classifier.pretrained, so that"
+            " other weights rerun what they change; give the file there"
         )
     start, size = pretrained_arguments(model, pretrained), picture_size(model, resolution, args)
     try:

@@ -116,9 +116,11 @@ class Ddpm:
         Steps are spaced from the last training step on (arXiv 2305.08891, section 3.3): the spacing that most
         folders ask for starts a ten-step run at step 900 of 1,000 with pure noise, and the images come out
         pale. It is an argument, for diffusers drops from a config what the folder does not state, as that of
-        Stable Diffusion 1.5 does not state its spacing.
+        Stable Diffusion 1.5 does not state its spacing. They end without noise, whatever the folder's own
+        solver leaves.
         """
-        config, spaced = self.schedule.config, {"timestep_spacing": "trailing"}
+        config = self.schedule.config
+        spaced = {"timestep_spacing": "trailing", "final_sigmas_type": "zero"}
         if kind == "unipc":
             with lean():
                 from diffusers.schedulers.scheduling_unipc_multistep import UniPCMultistepScheduler

@@ -23,6 +23,10 @@ def check_steps(steps: int, trained: int, key: str) -> None:
     Raises:
         FairgenError: they cannot; names the nearest numbers that can.
     """
+    if steps > trained:
+        raise FairgenError(
+            f"{key}: {steps} steps are more than the {trained} that the base was trained on; take fewer"
+        )
     if spaced(steps, trained):
         return
     below, above = (next(n for n in count(steps, way) if spaced(n, trained)) for way in (-1, 1))

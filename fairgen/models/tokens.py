@@ -7,6 +7,7 @@ from typing import Any
 from fairgen.core.errors import FairgenError
 from fairgen.models.checkpoints import missing
 
+UNSTATED = 10**6  # tokens: what transformers takes where no file states a limit is more
 TEMPLATE = 64  # tokens of a chat around a prompt, at most
 
 
@@ -48,15 +49,17 @@ def has_room(tokenizer: Any, prompt: str) -> bool:
 
 
 def check_tokenizer(tokenizer: Any, model: str, key: str) -> None:
-    """A tokenizer has words.
+    """A tokenizer has words and says how many of them it takes.
 
     Raises:
-        FairgenError: it has none: transformers makes such a one where the files are missing, instead of
-            failing.
+        FairgenError: it does not: transformers makes such a one where files are missing, instead of failing.
     """
     # T5's has a mark for spaces even so
     if len(tokenizer.get_vocab()) <= len(tokenizer.all_special_tokens) + 1:
         raise missing(model, key, FileNotFoundError("its tokenizer is not there"))
+    if tokenizer.model_max_length > UNSTATED:  # it would pad to no length at all
+        why = "its tokenizer_config.json, which says how long prompts may be (model_max_length), is not there"
+        raise missing(model, key, FileNotFoundError(why))
 
 
 def count_tokens(tokenizer: Any, prompts: list[str]) -> list[int]:

@@ -26,6 +26,8 @@ class Generator:
     borrow_below: int
     token: str
     per_group: int
+    trains: bool = True  # its generators are counted here, and not at another method that shares them
+    draws: bool = True  # its images
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,8 @@ def of_splits(
                 f"ratio {ratio}: it leaves all images of {', '.join(facts['uncut'])}, where no group has"
                 " role: conflicting"
             )
-        own = [p[g] for p in plans for g in settings.prompts if not number or g not in shared]
+        counted = [p for p, method in zip(plans, settings.generators.values(), strict=True) if method.trains]
+        own = [p[g] for p in counted for g in settings.prompts if not number or g not in shared]
         trained += sum(int(text.split()[0]) for text in own if text[0].isdigit())
     return table(("ratio", "group", *MISSING, *settings.generators), rows), problems, trained
 
@@ -140,7 +143,7 @@ def page(
     plans, short, trained = of_splits(settings, splits, audit["empty"])
     found = [*problems, *short, *ingest_report.warnings(audit)]
     sets = len(settings.aligned) + len(splits) * (len(settings.prompts) - len(settings.aligned))
-    images = sets * sum(g.per_group for g in settings.generators.values())
+    images = sets * sum(g.per_group for g in settings.generators.values() if g.draws)
     images += len(settings.prompts) * settings.by_prompt
     amount = {
         "generators to train": trained,

@@ -26,7 +26,8 @@ def plot_clusters(split: Path, embeddings: Path, clusters: Path, groups: list[st
     first.
     """
     root = Path(parquet.facts(split)["root"])
-    files = {r["id"]: r["path"] for r in parquet.rows(split, ["id", "path"])}
+    listed = parquet.rows(split, ["id", "path", "hash"])
+    files, hashes = {r["id"]: r["path"] for r in listed}, {r["path"]: r["hash"] for r in listed}
     table = parquet.read(embeddings)
     vectors = dict(zip(table["id"].to_pylist(), parquet.matrix(table, "vector"), strict=True))
     facts, rows = parquet.facts(clusters), parquet.rows(clusters)
@@ -38,7 +39,7 @@ def plot_clusters(split: Path, embeddings: Path, clusters: Path, groups: list[st
         members = [[r["id"] for r in own if r["cluster"] == c] for c in range(facts[group]["k"])]
         points = plane(np.stack([vectors[i] for ids in members for i in ids]))
         plot_map(left, points, [len(ids) for ids in members], title(group, facts[group]))
-        sheets = [images.load(root, [files[i] for i in ids[:EXAMPLES]], TILE) for ids in members]
+        sheets = [images.load(root, [files[i] for i in ids[:EXAMPLES]], TILE, hashes) for ids in members]
         right.imshow(np.concatenate([images.strip(pixels, EXAMPLES) for pixels in sheets]))
         right.set_yticks(
             [(c + 0.5) * TILE for c in range(len(members))], [f"cluster {c}" for c in range(len(members))]

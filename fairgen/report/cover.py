@@ -38,7 +38,8 @@ def cover(document: dict[str, Any], bars: bytes) -> list[str | Picture]:
 def sentences(document: dict[str, Any]) -> str:
     """What came out, in three sentences."""
     ratio, methods = next(iter(document["results"].items()))
-    if results.trial(document):
+    ceilings = results.ceilings(document["config"], methods)
+    if results.trial(document) or len(ceilings) == len(methods):  # no method is better than another
         return f"{ranking.verdict(document, ratio)} {worst_groups(methods)}"
     told = [leading(document), ahead(document["comparisons"][ratio], methods), worst_groups(methods)]
     return " ".join(filter(None, [*told, clean(ranking.aside(document, ratio))]))

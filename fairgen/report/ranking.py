@@ -1,5 +1,6 @@
 """The methods of a comparison in the order of their worst groups, with the figures that tables show."""
 
+from collections.abc import Collection
 from typing import Any
 
 from fairgen.evaluate import intervals, results
@@ -30,7 +31,8 @@ def labels(entry: dict[str, Any]) -> str:
 
 def aside(document: dict[str, Any], ratio: str) -> str:
     """Which methods are ceilings, as a sentence; "" if none is."""
-    return sentence(intervals.aside(document["comparisons"][ratio], document["results"][ratio]))
+    methods = document["results"][ratio]
+    return sentence(intervals.aside(document["comparisons"][ratio], methods), methods)
 
 
 def verdict(document: dict[str, Any], ratio: str) -> str:
@@ -40,9 +42,10 @@ def verdict(document: dict[str, Any], ratio: str) -> str:
     found, methods = document["comparisons"][ratio], document["results"][ratio]
     repeated = "replicates" in document
     run, trial = ("replicate", document.get("trial")) if repeated else ("seed", results.trial(document))
-    return " ".join(map(sentence, intervals.said(found, methods, run, bool(trial))))
+    return " ".join(sentence(words, methods) for words in intervals.said(found, methods, run, bool(trial)))
 
 
-def sentence(words: str) -> str:
-    """Words with a capital and a full stop; "" for none."""
-    return words and f"{words[:1].upper()}{words[1:]}."
+def sentence(words: str, methods: Collection[str]) -> str:
+    """Words with a full stop and a capital, which the name of a method does not take; "" for none."""
+    first = words.partition(" ")[0].rstrip(",:;")
+    return words and f"{words[:1] if first in methods else words[:1].upper()}{words[1:]}."

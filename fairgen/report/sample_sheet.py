@@ -38,15 +38,17 @@ def enlarged(pixels: np.ndarray, tile: int) -> np.ndarray:
     return pixels.repeat(times, axis=1).repeat(times, axis=2)
 
 
-def real(root: Path, files: list[str]) -> tuple[np.ndarray, int]:
-    """Some real images, and the size at which the sheet shows all: that of half of them or more."""
+def real(root: Path, files: list[str], hashes: dict[str, str]) -> tuple[np.ndarray, int]:
+    """Some real images, and the size at which the sheet shows all: that of half of them or more; `hashes` as
+    for `images.pictures`.
+    """
     origins = np.empty((len(files), 4), dtype=np.int64)
-    pixels = images.load(root, files, LARGEST, origins=origins)
+    pixels = images.load(root, files, LARGEST, hashes, origins)
     side = int(np.median(origins[:, :2].min(axis=1)))
     tile = tile_size(side)
-    return (
-        pixels if side >= LARGEST else enlarged(images.load(root, files, load_size(side, tile)), tile)
-    ), tile
+    if side < LARGEST:
+        pixels = enlarged(images.load(root, files, load_size(side, tile), hashes), tile)
+    return pixels, tile
 
 
 def spread(clusters: list[int], columns: int) -> list[int]:
@@ -80,7 +82,8 @@ def plot_samples(split: Path, selections: list[Path], groups: list[str], path: P
     own = {group: [r["path"] for r in rows if r["group"] == group] for group in groups}
     most = WIDTH // SMALLEST
     shown = {group: files[:most] for group, files in own.items()}
-    pixels, tile = real(root, list(chain.from_iterable(shown.values())))
+    hashes = {r["path"]: r["hash"] for r in rows}
+    pixels, tile = real(root, list(chain.from_iterable(shown.values())), hashes)
     columns, drawn, first = WIDTH // tile, {file: selection.read(file) for file in selections}, 0
     blocks = []
     for group, files in shown.items():

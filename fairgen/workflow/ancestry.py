@@ -11,13 +11,10 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property
-from pathlib import Path
 from typing import Any
 
+from fairgen.core.contents import content
 from fairgen.core.settings import canonical
-
-# of a large file so many blocks of so many bytes are looked at, and its start and end
-SAMPLES, SAMPLE = 64, 1 << 14
 
 
 @dataclass(frozen=True)
@@ -29,6 +26,7 @@ class Made:
     code: str
     inputs: dict[str, list[str]]  # paths by the name of the input
     parents: dict[str, list[str]]  # their lineages; "" for files that no rule makes
+    watched: list[str]  # content of the files that no rule makes, by the names of their inputs
     hash: str
 
 
@@ -54,7 +52,8 @@ class Ancestry:
                 for name, values in beside.items()
                 for value in values(wildcards)
             }
-            return canonical({**known, **({"beside": others} if len(others) > 1 else {})})
+            watched = {"watched": made.watched} if made.watched else {}
+            return canonical({**known, **watched, **({"beside": others} if len(others) > 1 else {})})
 
         of.stage = stage  # type: ignore[attr-defined]
         of.known = self  # type: ignore[attr-defined]
@@ -96,18 +95,20 @@ class Ancestry:
     def _make(self, rule: Any, wildcards: dict[str, str]) -> Made:
         from snakemake.iocontainers import Wildcards
 
-        known = Wildcards(fromdict=wildcards)
-        settings, code = (rule.params.get(name)(known) for name in ("settings", "code"))
+        own = Wildcards(fromdict=wildcards)
+        settings, code = (rule.params.get(name)(own) for name in ("settings", "code"))
         inputs = {name: paths for name, paths in named(rule.expand_input(wildcards)[0]) if paths}
         parents = {name: [self._hash(path) for path in paths] for name, paths in inputs.items()}
         parents = {name: hashes for name, hashes in parents.items() if any(hashes)}
-        given = [contents(inputs[name]) for name in sorted(inputs.keys() - parents.keys())]
+        others = sorted(inputs.keys() - parents.keys())
+        given = [contents(inputs[name]) for name in others]
         whole = json.dumps(
             [rule.params.lineage.stage, wildcards, settings, code, parents, given],
             sort_keys=True,
         )
         found = hashlib.sha256(whole.encode()).hexdigest()[:16]
-        return Made(rule.params.lineage.stage, settings, code, inputs, parents, found)
+        each = [known(path) for name in others for path in inputs[name]]
+        return Made(rule.params.lineage.stage, settings, code, inputs, parents, each, found)
 
     def _hash(self, path: str) -> str:
         made = self.of(path)
@@ -138,24 +139,8 @@ def contents(paths: list[str]) -> list[tuple[str, str]]:
     that change places are others, the same in another folder are the same.
     """
     root = os.path.commonpath([os.path.dirname(os.path.abspath(path)) for path in paths])
-    named = [(os.path.relpath(os.path.abspath(path), root), content(path)) for path in paths]
+    named = [(os.path.relpath(os.path.abspath(path), root), known(path)) for path in paths]
     return sorted(named) if len(named) > 1 else [("", digest) for _, digest in named]
 
 
-@cache
-def content(path: str) -> str:
-    """Hash of a file that no rule makes (weights, configs, words), whatever its time says; of a large one by
-    samples.
-    """
-    size, found = Path(path).stat().st_size if Path(path).is_file() else -1, hashlib.sha256()
-    if size < 0:
-        return ""
-    found.update(str(size).encode())
-    with open(path, "rb") as file:
-        if size <= SAMPLES * SAMPLE:
-            found.update(file.read())
-        else:
-            for i in range(SAMPLES):
-                file.seek(i * (size - SAMPLE) // (SAMPLES - 1))
-                found.update(file.read(SAMPLE))
-    return found.hexdigest()[:16]
+known = cache(content)  # of each file once, while a call plans

@@ -106,8 +106,11 @@ def deciding(blocks: Config) -> Config:
 
 
 def generators(config: Config, dataset: str, methods: list[str]) -> Config:
-    """What `check` looks at of every compared method that finetunes a generator."""
-    found = {}
+    """What `check` looks at of every compared method that finetunes a generator, and whether it is the first
+    of those that share its generators (`trains`) and its images (`draws`).
+    """
+    found: Config = {}
+    known: dict[str, set[str]] = {"adapt": set(), "sample": set()}
     for name in methods:
         adapted, clusters = (block(config, dataset, name, stage) for stage in ("adapt", "cluster"))
         if synthetic(config, name) and finetunes(config, dataset, name):
@@ -116,6 +119,10 @@ def generators(config: Config, dataset: str, methods: list[str]) -> Config:
                 **{k: adapted[k] for k in ("borrow_below", "token")},
                 "per_group": block(config, dataset, name, "sample")["per_group"],
             }
+            for stage, what in (("adapt", "trains"), ("sample", "draws")):
+                own = owner(config, name, stage)
+                found[name][what] = own not in known[stage]
+                known[stage].add(own)
     return found
 
 
@@ -144,8 +151,13 @@ def synthetic_sets(config: Config, dataset: str) -> list[Config]:
     return [{"name": name, **about} for name, about in found.items()]
 
 
+def trained(config: Config, dataset: str) -> list[str]:
+    """The methods whose classifiers the table needs: its own, and those that they go on from."""
+    methods = comparison(config, dataset)["compare"]
+    return list(dict.fromkeys(started for name in methods for started in starts(config, dataset, name)))
+
+
 def owners(config: Config, dataset: str) -> list[str]:
     """The methods whose folders hold what the table's methods are made of: they and their bases."""
-    methods = comparison(config, dataset)["compare"]
-    every = [started for name in methods for started in starts(config, dataset, name)]
+    every = trained(config, dataset)
     return list(dict.fromkeys(base for name in every for base in chain(config, name)))

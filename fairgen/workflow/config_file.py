@@ -50,7 +50,11 @@ def check(path: Path) -> None:
 def add_option(parser: ArgumentParser) -> None:
     """The option `--configfile` of a subcommand."""
     parser.add_argument(
-        "--configfile", type=Path, nargs="+", default=[], help="config files to merge over config.yaml"
+        "--configfile",
+        type=Path,
+        nargs="+",
+        default=[],
+        help="config files to merge over config.yaml; what comes after them begins with an option or --",
     )
 
 

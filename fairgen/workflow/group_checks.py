@@ -8,6 +8,7 @@ from fairgen.generate.prompts import PLACE, plain_prompt
 from fairgen.workflow.method_chain import Config
 
 COLUMN = "_accuracy"  # a group's column in worst_group.csv, beside those of the method's own figures
+SPLITS = {"training": "_train", "validation": "_validation"}  # in names of its columns
 TAKEN = {
     name.removesuffix(COLUMN) for name in (*METRICS, f"shift_worst_group{COLUMN}") if name.endswith(COLUMN)
 }
@@ -82,15 +83,26 @@ def check_prompts(dataset: str, groups: Config) -> None:
 
 
 def check_names(dataset: str, groups: Config) -> None:
-    """No group has the name of a figure, whose column in `worst_group.csv` it would take."""
-    tell(
-        [
-            f"config: datasets.{dataset}.groups.{name}: {name}{COLUMN} is a figure of the method; choose"
-            " another name"
-            for name in groups
-            if name in TAKEN
+    """No group has the name of a figure, or of another group's, whose column in `worst_group.csv` it would
+    take, nor another one's name but for capitals, whose folder it would take on many disks.
+    """
+    found = []
+    for number, name in enumerate(groups):
+        where = f"config: datasets.{dataset}.groups.{name}"
+        if name in TAKEN:
+            found.append(f"{where}: {name}{COLUMN} is a figure of the method; choose another name")
+        found += [
+            f"{where}: {name}_n is the number of {split} images of {other}; choose another name"
+            for split, ending in SPLITS.items()
+            for other in groups
+            if name == other + ending
         ]
-    )
+        found += [
+            f"{where}: it differs from {other} in capitals only; choose another name"
+            for other in list(groups)[:number]
+            if name.casefold() == other.casefold()
+        ]
+    tell(found)
 
 
 CHECKS = (check_groups, check_classes, check_prompts, check_names)

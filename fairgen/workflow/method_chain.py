@@ -34,7 +34,9 @@ SECOND = ("head", "ffr", "dfr", "none")
 def dataset_block(config: Config, dataset: str) -> Config:
     """A data set's own entry."""
     if dataset not in config["datasets"]:
-        raise FairgenError(f"unknown data set '{dataset}'; {nearest(dataset, config['datasets'])}")
+        known = nearest(dataset, config["datasets"])
+        told = "" if known.startswith("did you") else "; an entry in a file of your own takes --configfile"
+        raise FairgenError(f"unknown data set '{dataset}'; {known}{told}")
     return config["datasets"][dataset]
 
 

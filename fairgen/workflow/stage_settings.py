@@ -5,7 +5,6 @@ generate images stand in `generator_settings`.
 """
 
 from collections.abc import Callable
-from math import prod
 
 from fairgen.core.errors import FairgenError
 from fairgen.core.settings import canonical
@@ -156,7 +155,8 @@ def browse(job: Job) -> Config:
     given = (job.config, job.dataset)
     sets, owners = compared.synthetic_sets(*given), compared.owners(*given)
     computing = [name for name, stage in STAGES.items() if stage.computes]
-    return {**figures(job), "sets": sets, "owners": owners, "computing": computing, **job.block("browse")}
+    own = {"sets": sets, "owners": owners, "trained": compared.trained(*given), "computing": computing}
+    return {**figures(job), **own, **job.block("browse")}
 
 
 def check(job: Job) -> Config:
@@ -173,7 +173,9 @@ def check(job: Job) -> Config:
         "generators": compared.generators(job.config, job.dataset, shown["compare"]),
         "by_prompt": compared.by_prompt(job.config, job.dataset, shown["compare"]),
         "aligned": aligned(job.config, job.dataset),
-        "classifiers": prod(len(shown[k]) for k in ("ratios", "compare", "seeds")),
+        "classifiers": len(shown["ratios"])
+        * len(shown["seeds"])
+        * len(compared.trained(job.config, job.dataset)),
     }
 
 

@@ -153,6 +153,15 @@ def test_what_saw_other_files_of_the_data_set_is_refused(place: Path) -> None:
         _ = fairgen.open(place, strict=False).index
 
 
+def test_an_audit_of_other_files_than_the_results_is_refused(place: Path) -> None:
+    """A set drawn by prompt comes of no data, its audit does."""
+    recorded.of_data(place / "bias-0.9/lora/audit.json", "birds=02")
+    assert fairgen.open(place).audit("lora")["groups"]
+    recorded.of_data(place / "worst_group.json", "birds=01")
+    with pytest.raises(FairgenError, match=r"audit\.json and .* different states of the data set birds"):
+        fairgen.open(place).audit("lora")
+
+
 def test_a_result_that_does_not_say_its_sources_is_announced(place: Path) -> None:
     file = place / "worst_group.json"
     document = json.loads(file.read_text())

@@ -76,7 +76,7 @@ def test_images_are_labelled_as_the_model_sees_them(model: Path, folder: Path, t
     network, _, classes = classifier.load(model)
     good = [r for r in found if not r["reason"]]
     shares = classifier.predict(
-        network, classifier.to_pixels(images.load(folder, [r["path"] for r in good], 32))
+        network, classifier.to_pixels(images.load(folder, [r["path"] for r in good], 32, None))
     ).softmax(1)
     assert len(good) == 3
     for row, own in zip(good, shares.tolist(), strict=True):
@@ -235,7 +235,7 @@ def test_finetune_writes_models_that_predict(folder: Path, tmp_path: Path) -> No
         "split": ["train", "train", "validation", "validation", "test", "test"] * 2
     }
     parquet.write(tmp_path / "split.parquet", split, {"root": str(folder)})
-    pixels.write(tmp_path / "pixels", 12, 32, enumerate(images.load(folder, split["path"], 32)))
+    pixels.write(tmp_path / "pixels", 12, 32, enumerate(images.load(folder, split["path"], 32, None)))
     recipe = {
         "steps": 2,
         "batch": 4,

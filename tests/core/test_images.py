@@ -91,4 +91,4 @@ def test_missing_memory_is_no_fault_of_the_image() -> None:
 def test_an_image_that_was_damaged_after_the_index_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(picture("PNG")[:300])
     with pytest.raises(FairgenError, match=r"a\.png: image cannot be decoded: .* index again"):
-        images.load(tmp_path, ["a.png"], 16)
+        images.load(tmp_path, ["a.png"], 16, None)

@@ -19,6 +19,7 @@ import torch
 from workflows import TINY, Workflow, copy_workflow, planned
 
 from fairgen.core import job, lineage, parquet, records
+from fairgen.core.contents import SAMPLE, SAMPLES, content
 from fairgen.core.errors import FairgenError
 from fairgen.evaluate import plots
 from fairgen.models import adapters, classifier
@@ -125,7 +126,7 @@ def test_inputs_of_two_states_of_a_data_set_are_refused(tmp_path: Path, begun: N
         ("other", [[2]]),
     ):
         lineage.begin({**GIVEN, "hash": "0123"}, "toy", {})
-        lineage.of_data("more" if name == "other" else "birds", rows)
+        lineage.of_data("more" if name == "other" else "birds", rows, rows)
         made[name] = tmp_path / f"{name}.parquet"
         parquet.write(made[name], {"id": [1]})
     lineage.begin({**GIVEN, "inputs": {"of": ["0123"] * 3}}, "toy", {})
@@ -218,6 +219,9 @@ use rule * from fairgen exclude all as fairgen_*
     done = verify(Workflow(tmp_path, finished.folder))
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith(f"{SPLIT} and all that it was made from (3 artifacts) belong")
+    # words after --config are the outer workflow's own, whatever they are called
+    outer = Workflow(tmp_path, finished.folder)
+    assert not planned(outer, "--config", "samples=x", "index={max_rejected: 0.2}", "--", target=SPLIT)
     (tmp_path / "Snakefile").write_text("rule one:\n    output: 'x'\n    shell: 'touch x'\n")
     assert "and has none as a module" in verify(Workflow(tmp_path, finished.folder)).stderr
 
@@ -388,8 +392,6 @@ def test_samples_behind_a_selection_are_checked(tmp_path: Path, begun: None) -> 
 
 
 def test_other_weights_are_another_lineage_whatever_their_time(tmp_path: Path) -> None:
-    from fairgen.workflow.ancestry import SAMPLE, SAMPLES, content
-
     def of(name: str, size: int, changed: int = 0) -> str:
         values = np.random.default_rng(0).integers(0, 256, size, dtype=np.uint8)
         values[:: max(1, size // 4096)] += np.uint8(changed)
@@ -400,6 +402,19 @@ def test_other_weights_are_another_lineage_whatever_their_time(tmp_path: Path) -
         assert of(f"a{size}", size) == of(f"b{size}", size) != of(f"c{size}", size, changed=1)
     assert of("short", 9) != of("long", 10)
     assert content(str(tmp_path / "nothing")) == ""
+
+
+def test_weights_that_change_under_a_planned_job_are_refused(tmp_path: Path, begun: None) -> None:
+    """What it made would stand under the lineage of the weights that the workflow has seen."""
+    file, gone = tmp_path / "weights.safetensors", tmp_path / "gone"
+    file.write_bytes(b"1")
+    lineage.begin({**GIVEN, "watched": [content(str(file)), "0f"]}, "toy", {})
+    lineage.check_watched([file, gone])
+    file.write_bytes(b"2")
+    with pytest.raises(FairgenError, match=r"weights\.safetensors has changed after snakemake had planned"):
+        lineage.check_watched([file, gone])
+    with pytest.raises(ValueError):  # a rule that does not hand over all that its lineage has seen
+        lineage.check_watched([gone])
 
 
 def test_model_files_that_change_places_are_another_lineage(tmp_path: Path) -> None:

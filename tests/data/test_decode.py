@@ -55,7 +55,7 @@ def run(folder: Path, size: int = 16, workers: int = 2) -> Path:
 
 def test_every_image_stands_under_its_id(data: Path) -> None:
     rows, found = parquet.rows(data / "index.parquet"), pixels.read(run(data), 16)
-    wanted = images.load(data, [r["path"] for r in rows], 16)
+    wanted = images.load(data, [r["path"] for r in rows], 16, None)
     assert np.array_equal(found.images[found.numbers([r["id"] for r in rows])], wanted)
     assert np.array_equal(found.images[found.numbers([13, 13, rows[0]["id"]])], wanted[[3, 3, 0]])
     assert not found.images.flags.writeable

@@ -536,14 +536,14 @@ def test_parquet_files_of_images_are_indexed_and_read_back(root: Path) -> None:
     found, rejects = run(shard, format="parquet")
     assert [r["file"] for r in rejects] == ["notes.csv"]
     assert [r["path"] for r in found] == [f"all.parquet#{i}" for i in range(40)]
-    pixels = images.load(shard, [found[7]["path"], found[3]["path"]], 24)
-    assert (pixels[0] == images.load(root, [files[7].name], 24)[0]).all()
-    assert (pixels[1] == images.load(root, [files[3].name], 24)[0]).all()
+    pixels = images.load(shard, [found[7]["path"], found[3]["path"]], 24, None)
+    assert (pixels[0] == images.load(root, [files[7].name], 24, None)[0]).all()
+    assert (pixels[1] == images.load(root, [files[3].name], 24, None)[0]).all()
 
 
 def test_images_are_decoded_by_several_threads_in_order(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     names = sorted(path.name for path in root.glob("*.jpg"))[:7]
-    wanted, busy = images.load(root, names, 24), []
+    wanted, busy = images.load(root, names, 24, None), []
     decode, together = image_decoding.decode, threading.Barrier(3, timeout=60)
 
     def watched(content: bytes) -> Image.Image:
@@ -555,10 +555,10 @@ def test_images_are_decoded_by_several_threads_in_order(root: Path, monkeypatch:
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     monkeypatch.setattr(images, "CHUNK", 3)
     monkeypatch.setattr(image_decoding, "decode", watched)
-    assert (images.load(root, names, 24) == wanted).all()
+    assert (images.load(root, names, 24, None) == wanted).all()
     assert len(set(busy)) == 3
     with pytest.raises(FairgenError, match=r"nothing\.jpg: the image is gone since it was indexed"):
-        images.load(root, [*names, "nothing.jpg"], 24)
+        images.load(root, [*names, "nothing.jpg"], 24, None)
 
 
 def test_modes_become_upright_rgb() -> None:

@@ -11,12 +11,15 @@ from types import SimpleNamespace
 import audited
 import numpy as np
 import pytest
+from audited import SETTINGS, write_real
 from pictures import photo
 from PIL import Image
 
 from fairgen.core import parquet
-from fairgen.evaluate import audit, closest_pairs
+from fairgen.core.errors import FairgenError
+from fairgen.evaluate import audit, audit_features, closest_pairs
 from fairgen.generate.scoring import Score, score
+from fairgen.models import encoder
 from fairgen.report import shots
 
 
@@ -186,3 +189,19 @@ def test_repeats_are_found_by_perceptual_hash_too() -> None:
     found = [{"id": i, **audit.flaws(p, 40)} for i, p in enumerate([photo(1), Image.open(buffer), photo(2)])]
     audit.duplicates.mark_sets(found, 40)
     assert [f["set"] for f in found] == [0, 0, 2]
+
+
+def test_training_images_that_changed_since_they_were_indexed_are_refused(tmp_path: Path) -> None:
+    """Figures and the sheet would be of other images than the index that they record."""
+    write_real(tmp_path)
+    real = audit.read_real(tmp_path / "index.parquet", tmp_path / "embeddings.parquet")
+    other = encoder.load(SETTINGS.encoder)
+    models = audit_features.Models(encoder.load(SETTINGS.space), other, 5)
+    assert len(audit.real_features(models, real, real.rows)) == 24
+    pair = closest_pairs.Pair("a", "x", 0, tmp_path / "index.parquet", real.rows[2], 0.5)
+    photo(90, 32).save(tmp_path / "2.png")
+    changed = r"2\.png: the image has changed since it was indexed"
+    with pytest.raises(FairgenError, match=changed):
+        audit.real_features(models, real, real.rows)
+    with pytest.raises(FairgenError, match=changed):
+        closest_pairs.plot(["a"], [pair], tmp_path, 0.9, tmp_path / "x.png")

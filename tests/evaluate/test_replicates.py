@@ -98,4 +98,35 @@ def test_a_file_that_does_not_fit_the_schema_is_not_written(
 def test_the_same_images_are_the_same_however_their_folder_is_written(roots: tuple, resplit: float) -> None:
     data = [{"format": "folder", "root": root, "settings": {}} for root in roots]
     index = {"fractions": [0.8, 0.1, 0.1]}
-    assert resplits([{"config": {"index": index, "dataset": one}} for one in data]) == resplit
+
+    def documents(trained: int) -> list[dict]:
+        table = {"erm": {"groups": {"a": {"n": 300, "train_n": trained}, "b": {"n": 100, "train_n": 84}}}}
+        given = {"config": {"index": index}, "results": {"0.5": table}}
+        return [given | {"config": {"index": index, "dataset": one}} for one in data]
+
+    assert resplits(documents(4000)) == resplit
+    # a bias ratio that cuts training rows leaves more test rows for each
+    assert resplits(documents(1600)) == (pytest.approx(400 / 1684) if resplit else 0)
+
+
+def test_replicates_of_changed_files_are_refused(tmp_path: Path) -> None:
+    """The first was indexed before images had come; each has a split, and so rows, of its own."""
+
+    def table(name: str, images: str, root: str = "data/own") -> Path:
+        document = result(erm=[0.5, 0.6])
+        document["config"] |= {"index": {"fractions": [0.8, 0.1, 0.1]}}
+        document["config"]["dataset"] = {"format": "folder", "root": root, "settings": {}}
+        document["lineage"] = {"hash": "0a", "data": f"{name}=0{images}.{images}"}
+        path = tmp_path / f"{name}.json"
+        path.write_text(json.dumps(document))
+        return path
+
+    def replicates(*tables: Path) -> None:
+        names = [path.stem for path in tables]
+        work(Replicates("a", names, None), SimpleNamespace(tables=tables, replicates=tmp_path / "r.json"))
+
+    replicates(table("a", "7"), table("b", "7"), table("c", "8", "data/other"))
+    with pytest.raises(
+        FairgenError, match=r"^a and b were indexed from different states of data/own, .*index$"
+    ):
+        replicates(table("a", "7"), table("b", "8"), table("c", "8"))

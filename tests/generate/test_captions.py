@@ -50,6 +50,8 @@ def test_the_rare_word_stays_in_front_and_long_captions_are_cut(
 ) -> None:
     with caplog.at_level(logging.WARNING, "fairgen"):
         found = prompts_of(["a duck", "", "see the [V] duck", "duck " * 400], "zxq", base)
+    hidden = prompts_of([f"a zxqual house {'duck ' * 400} [V]"], "zxq", base)
+    assert hidden[0].startswith("zxq a zxqual house duck")  # the word alone is not the rare one
     assert found[:3] == ["zxq a duck", "", "see the zxq duck"]
     assert found[3].startswith("zxq duck duck") and len(found[3].split()) < 77
     text_encoders.encode_prompts(base, found)  # none is too long

@@ -72,6 +72,35 @@ def test_random_keeps_the_quota_without_looking_at_the_scores(tmp_path: Path) ->
     assert {r["reason"] for r in found.values()} == {"", "over quota"}
 
 
+def test_random_has_no_threshold(tmp_path: Path) -> None:
+    paths = write(tmp_path)
+    stage.work(stage.Filter("random", 1.0, "groups", 4, True), paths)
+    found = parquet.facts(paths.selection)["groups"]
+    assert found["a"] == {"kept": 4, "sampled": 4, "accepted": 1.0}
+    with pytest.raises(FairgenError, match=r"keeps 1 of the 4 images .*\(1 sampled\); lower filter\.quota"):
+        stage.work(stage.Filter("random", 1.0, "groups", 4, False), paths)
+
+
+def test_probabilities_near_one_are_told_apart() -> None:
+    """At the scale of 100 that CLIP has, a gap of 0.2 is 1 − 2e-9: in single precision 1."""
+    cosines = np.array([[0.4, 0.2], [0.5, 0.2], [0.45, 0.2]], np.float32)
+    own = stage.own_scores(cosines, np.zeros(3, int), 100.0, "probability")
+    assert np.argsort(-own).tolist() == [1, 2, 0]
+
+
+def test_proportions_are_kept_where_images_are_too_few(tmp_path: Path) -> None:
+    wanted = stage.Filter("cosine", 0, "data", 3, True)
+    assert stage.in_proportion([760, 40, 40, 760], [540, 40, 40, 540]) == [540, 28, 28, 540]
+    assert stage.in_proportion([400, 20], [540, 20]) == [400, 20]
+    assert stage.in_proportion([900, 3, 0], [90, 3, 0]) == [90, 1, 0]
+    paths = write(tmp_path)
+    paths.split = [tmp_path / "split.parquet"]
+    parquet.write(paths.split[0], {"id": []}, {"counts": {"train": {"a": 20, "b": 10}}})
+    stage.work(wanted, paths)  # 4 and 2, and there is one of the second
+    found = parquet.facts(paths.selection)["groups"]
+    assert {name: g["kept"] for name, g in found.items()} == {"a": 2, "b": 1}
+
+
 def test_quantiles_are_ranks_inside_the_group() -> None:
     assert stage.own_scores(COSINES, GROUP, 20.0, "quantile").tolist() == [0.875, 0.375, 0.125, 0.625, 0.5]
 

@@ -73,4 +73,4 @@ def test_acceptance_by_the_second_scorer(tmp_path: Path) -> None:
         "b": {"accepted_second": 1.0, "kept_accepted_second": None},
     }
     found = second_opinion.acceptance(*write(tmp_path), "quantile", 0.5)
-    assert found["a"] == {"accepted_second": 0.5, "kept_accepted_second": 0.5}
+    assert found["a"] == {"accepted_second": None, "kept_accepted_second": 0.5}

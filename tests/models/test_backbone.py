@@ -227,6 +227,8 @@ def test_a_model_for_one_size_is_built_for_the_configs() -> None:
             "classifier.model: timm cannot build test_vit (.*wings.*); check classifier.args",
         ),
         ({"args": {"in_chans": 1}}, "classifier.args.in_chans: 1, and images have 3 channels"),
+        ({"args": {"checkpoint_path": "w"}}, "classifier.args.checkpoint_path: .*give the file there"),
+        ({"args": {"pretrained_cfg_overlay": {"file": "w"}}}, "classifier.args.pretrained_cfg_overlay: "),
         (
             {"resolution": 100},
             "classifier.resolution: classifier.model test_vit does not take pictures of 100 pixels (.*160",

@@ -36,6 +36,17 @@ def test_the_chain_runs_on_every_architecture(
     assert all(-1 <= row["cosines"][0] <= 1 for row in rows)
 
 
+@pytest.mark.parametrize("architecture", miniatures.ARCHITECTURES)
+def test_a_tokenizer_that_states_no_length_is_refused(
+    folders: dict, tmp_path: Path, architecture: str
+) -> None:
+    """It would pad prompts to the longest of them, so that images were drawn under other conditioning."""
+    folder = shutil.copytree(folders[architecture], tmp_path / "base")
+    (folder / "tokenizer/tokenizer_config.json").unlink()
+    with pytest.raises(FairgenError, match=r"^diffusion\.model: .*its tokenizer_config\.json, which says"):
+        text_encoders.encode_prompts(base_of(folder), ["a duck", "a duck"])
+
+
 @pytest.fixture(scope="module")
 def files(folders: dict, tmp_path_factory: pytest.TempPathFactory) -> dict[str, base_model.Base]:
     """Every architecture in one file, beside a folder that describes it."""
@@ -309,6 +320,20 @@ def test_no_run_has_more_steps_than_it_was_asked_for(folders: dict) -> None:
         assert spaced(steps) == (len(scheduler.timesteps) == steps)
     with pytest.raises(FairgenError, match=r"take 120 or 123$"):
         check_steps(121, 1000, "x")
+    with pytest.raises(FairgenError, match=r"1001 steps are more than the 1000 .*; take fewer$"):
+        check_steps(1001, 1000, "x")
+
+
+@pytest.mark.parametrize("solver", ["dpmsolver++", "unipc", "euler"])
+def test_images_end_without_noise_whatever_the_folders_own_solver_leaves(
+    folders: dict, tmp_path: Path, solver: str
+) -> None:
+    folder = shutil.copytree(folders["sdxl"], tmp_path / "base")
+    file = folder / "scheduler/scheduler_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"final_sigmas_type": "sigma_min"}))
+    scheduler = diffusion.process(base_of(folder)).sampler(solver).scheduler
+    scheduler.set_timesteps(5)
+    assert scheduler.sigmas[-1] == 0
 
 
 def test_images_are_decoded_in_the_autoencoders_own_dtype(folders: dict) -> None:

@@ -1,5 +1,6 @@
 """The check before a run: what it counts and what it warns of."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from fairgen.commands import check
 from fairgen.core.errors import FairgenError
 from fairgen.models import base_model, scorer, text_encoders
 from fairgen.report import check_page
-from fairgen.workflow import compared
+from fairgen.workflow import compared, stage_settings
 from fairgen.workflow.expansion import expanded
 from fairgen.workflow.method_chain import merged
 
@@ -126,6 +127,18 @@ def test_what_ratios_share_counts_once() -> None:
     }
     text = check_page.page(settings(ratios=[0.9, 0.99]), facts, [], [], audit())
     assert "8 generators to train, 314 images to draw, 6 classifier runs." in text
+
+
+def test_what_methods_share_counts_once(config: dict) -> None:
+    """Generators and images of a method are those of others that differ in what comes after them."""
+    counts = {}
+    for compare in (["clustered"], ["clustered", "clustered-groupdro", "clustered-dfr"], ["dfr"]):
+        given = config | {"compare": compare, "ratios": [0.95], "seeds": [0, 1]}
+        found = json.loads(stage_settings.settings(expanded(given), "birds", "check"))
+        shown = [own for own in found["generators"].values() if own["trains"] and own["draws"]]
+        counts[compare[-1]] = (len(shown), found["classifiers"])
+    # dfr goes on from erm
+    assert counts == {"clustered": (1, 2), "clustered-dfr": (1, 6), "dfr": (0, 4)}
 
 
 def audit() -> dict:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from fairgen.report import costs, page_parts
 
-OWN = costs.Jobs(["lora", "vanilla"], ["any", "bias-0.95"], [0], ["a"])
+OWN = costs.Jobs(["lora", "vanilla"], ["lora"], ["any", "bias-0.95"], [0], ["a"])
 
 
 def measured(folder: Path, name: str, seconds: float, processor: str = "1800", memory: str = "1024") -> None:
@@ -55,7 +55,15 @@ def test_jobs_of_other_comparisons_are_not_counted(tmp_path: Path) -> None:
     cell = "bias-0.95/lora"
     own = ["index", "figures", "prior/a", f"{cell}/adapters/a/0", f"{cell}/adapters/a", f"{cell}/samples/a"]
     own += [f"{cell}/cluster", f"{cell}/pretrain/seed-0", f"{cell}/seed-0/finetune", "any/vanilla/score"]
-    others = ["ablations/x", "ablations/x/replicates", "replicates", "prior/old", f"{cell}/adapters/old/7"]
+    others = [
+        "bias-0.95/vanilla/seed-0/finetune",
+        "bias-0.95/vanilla/seed-0/metrics",
+        "ablations/x",
+        "ablations/x/replicates",
+        "replicates",
+        "prior/old",
+        f"{cell}/adapters/old/7",
+    ]
     others += [f"{cell}/adapters/old", f"{cell}/samples/old", f"{cell}/pretrain/seed-1"]
     others += [f"{cell}/seed-1/finetune", f"{cell}/seed-1/metrics", "bias-0.9/lora/score", "any/other/score"]
     for name in (*own, *others):

@@ -14,7 +14,7 @@ from fairgen.commands import compare, init_entry
 from fairgen.core import lineage
 from fairgen.core.html import Picture, render
 from fairgen.evaluate import comparison, results
-from fairgen.report import cover, page_parts, pages
+from fairgen.report import cover, page_parts, pages, ranking
 
 EVIL = '<script>alert(1)</script><img src=x onerror="alert(2)">![x](http://example.org/x.png)'
 
@@ -71,6 +71,10 @@ def test_a_ceiling_is_named_and_does_not_lead() -> None:
     assert "ceilings, not ranked: perfect" in comparison.terminal_table(document)
     based = {**document["config"]["methods"], "lora": {"base": "perfect"}}
     assert results.ceilings({"methods": based}, based) == ["perfect", "lora"]
+    alone = sentences(result(ceilings=("lora", "erm"), erm=[0.5, 0.6, 0.7], lora=[0.7, 0.7, 0.9]))
+    assert "ahead" not in alone and "best" not in alone and "only show what could be had" in alone
+    assert ranking.sentence("lora is ahead", ["lora"]) == "lora is ahead."  # as the method is called
+    assert ranking.sentence("no winner", ["lora"]) == "No winner."
 
 
 def test_the_lead_over_several_ratios() -> None:

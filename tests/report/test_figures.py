@@ -1,5 +1,6 @@
 """The comparison's pictures, with and without generated images and clusters."""
 
+import hashlib
 import json
 from pathlib import Path
 from types import SimpleNamespace
@@ -29,6 +30,7 @@ def paths(tmp_path: Path) -> SimpleNamespace:
         "group": ["a", "b"] * 2,
         "split": ["train"] * 4,
     }
+    rows["hash"] = [hashlib.sha256((tmp_path / file).read_bytes()).hexdigest() for file in rows["path"]]
     parquet.write(tmp_path / "split.parquet", rows, {"root": str(tmp_path)})
     made = {name: tmp_path / f"{name}.png" for name in NAMES}
     read = {"table": tmp_path / "table.json", "split": tmp_path / "split.parquet"}

@@ -2,6 +2,7 @@
 shown.
 """
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from PIL import Image
 
 from fairgen.core import images, parquet
+from fairgen.core.errors import FairgenError
 from fairgen.report import sample_sheet
 
 
@@ -43,6 +45,7 @@ def test_a_sheet_shows_real_images_above_generated_ones_at_one_readable_size(
     for number in range(12):
         Image.fromarray(board).convert("RGB").save(tmp_path / f"{number}.png")
     rows = {"path": [f"{n}.png" for n in range(12)], "group": ["a"] * 12, "split": ["train"] * 12}
+    rows["hash"] = [hashlib.sha256((tmp_path / file).read_bytes()).hexdigest() for file in rows["path"]]
     parquet.write(tmp_path / "split.parquet", rows, {"root": str(tmp_path)})
     method = tmp_path / "lora"
     method.mkdir()
@@ -74,3 +77,6 @@ def test_a_sheet_shows_real_images_above_generated_ones_at_one_readable_size(
         assert picture.width < 1000
         found = np.asarray(picture.convert("RGB"))
     assert ((found == 200).all(axis=2).sum(axis=1).max()) >= 2 * (shown - 2)  # not made smaller on the way
+    Image.new("RGB", (side, side)).save(tmp_path / "3.png")
+    with pytest.raises(FairgenError, match=r"3\.png: the image has changed since it was indexed"):
+        sample_sheet.plot_samples(tmp_path / "split.parquet", [], ["a"], tmp_path / "x.png")

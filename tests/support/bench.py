@@ -208,7 +208,7 @@ def build(folder: Path) -> Bench:
     labelled = {"id": range(8), "path": files, "group": ["g", "h"] * 4, "target": ["x", "y"] * 4}
     labelled["split"] = ["train"] * 4 + ["validation"] * 2 + ["test"] * 2
     parquet.write(folder / "labelled.parquet", labelled, {"root": str(folder)})
-    pixels.write(folder / "32.safetensors", 8, 32, enumerate(images.load(folder, files, 32)))
+    pixels.write(folder / "32.safetensors", 8, 32, enumerate(images.load(folder, files, 32, None)))
     kept = {
         "group": ["g"] * 8,
         "file": [str(folder / "drawn.parquet")] * 8,

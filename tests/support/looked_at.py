@@ -24,7 +24,12 @@ LIMIT = 0.99  # of near copies
 COPY = ("a/0/3", "5.png")  # a generated image and the training image that it is a copy of
 SETTINGS = Browse(
     **{"dataset": EVIL, "ratios": [0.99], "compare": ["erm", "lora", "clustered"], "seeds": [0, 1, 2]},
-    **{"groups": ["a", EVIL], "owners": ["erm", "vanilla", "lora", "clustered"], "computing": ["adapt"]},
+    **{
+        "groups": ["a", EVIL],
+        "owners": ["erm", "vanilla", "lora", "clustered"],
+        "trained": ["erm", "vanilla", "lora"],
+        "computing": ["adapt"],
+    },
     sets=[
         Set("lora", ["lora"], 1, "probability", 0.3),
         Set("clustered", ["clustered", "clustered-groupdro"], 2, "probability", 0.3),

@@ -377,6 +377,7 @@ def test_trials_are_ranked_by_the_validation_figures_of_their_own_selection(
         "erm-a/seed-0": {"validation_worst_group": 0.3, "validation_balanced": 0.7},
         "erm-a/seed-1": {"validation_worst_group": 0.5, "validation_balanced": 0.7},
         "erm-b/seed-0": {"validation_worst_group": 0.4, "validation_balanced": 0.8},
+        "erm-b/seed-1": {"validation_worst_group": 0.4, "validation_balanced": 0.8},
         "jtt-a/seed-0": {"validation_average": 0.9, "worst_group": 0.1},
         "jtt-b/seed-0": {"validation_average": 0.8, "worst_group": 0.9},  # of test rows: no reason
     }
@@ -388,6 +389,10 @@ def test_trials_are_ranked_by_the_validation_figures_of_their_own_selection(
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines if line.endswith("best")] == ["erm-b", "jtt-a"]
     assert "2 runs   worst group 0.400, balanced 0.700" in lines[0]
+    (tmp_path / "erm-b/seed-1/metrics.json").unlink()
+    trials.main()  # of one run and of two none is the better one
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines if line.endswith("best")] == ["jtt-a"]
     (tmp_path / "erm-b/seed-0/metrics.json").write_text('{"validation_average": 0.99}')
     trials.main()  # another figure than that of erm-a, so the two are not compared
     assert sum(line.endswith("best") for line in capsys.readouterr().out.splitlines()) == 3

@@ -100,6 +100,11 @@ GROUP = (*BIRDS, "groups", "landbird-land", "prompt")
             " than the 540 images of",
         ),
         (
+            [own(filter={"balance": "data"})],
+            "config: filter.quota: 760 images of the largest group of vanilla, lora, dreambooth, clustered on"
+            " birds (filter.balance: data) are more than the 540 images of",
+        ),
+        (
             [own(filter={"threshold": 1.5})],
             "config: filter.threshold: a probability is never over 1, and of vanilla, lora, dreambooth,"
             " clustered on birds",

@@ -761,6 +761,23 @@ def test_no_group_is_called_like_a_figure(config: dict, schema: dict) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("landbird-land_train", "landbird-land_train_n is the number of training images of landbird-land"),
+        ("landbird-land_validation", "landbird-land_validation_n is the number of validation images of"),
+        ("Landbird-Land", "it differs from landbird-land in capitals only"),
+    ],
+)
+def test_no_group_takes_the_place_of_another(config: dict, schema: dict, name: str, said: str) -> None:
+    def rename(c: dict) -> None:
+        groups = c["datasets"]["birds"]["groups"]
+        groups[name] = groups.pop("landbird-water")
+
+    (line,) = mistakes(config, schema, rename)
+    assert line.startswith(f"config: datasets.birds.groups.{name}: {said}")
+
+
 def test_scores_that_may_be_none_weigh_nothing(config: dict, schema: dict) -> None:
     def cosine(c: dict) -> None:
         blocks = {"filter": {"by": "cosine", "threshold": 0}, "pretrain": {"weights": "score"}}

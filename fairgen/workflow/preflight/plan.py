@@ -1,5 +1,6 @@
 """Before the first job: what the settings of one method cannot do together, by arithmetic alone."""
 
+from collections import Counter
 from collections.abc import Iterator
 from importlib.util import find_spec
 
@@ -16,7 +17,9 @@ def quotas(case: Case) -> Iterator[Finding]:
     for methods, (found, drawn) in case.sharing(case.drawing, "filter", "sample.per_group"):
         by, threshold, quota = found["by"], found["threshold"], found["quota"]
         where = f"of {methods} on {case.dataset}"
-        if by != "cosine" and threshold > 1:
+        if found["balance"] == "data":
+            quota, where = int(quota * largest(case)), f"of the largest group {where} (filter.balance: data)"
+        if by in ("probability", "quantile") and threshold > 1:
             yield Finding(
                 f"config: filter.threshold: a {by} is never over 1, and {where} it is {threshold}; lower it"
             )
@@ -33,6 +36,17 @@ def quotas(case: Case) -> Iterator[Finding]:
                 else "lower it, raise sample.per_group, or set filter.allow_shortfall: true"
             )
             yield Finding(f"config: filter.quota: {quota} images {where} are more than the {of}; {instead}")
+
+
+def largest(case: Case) -> float:
+    """Training images of the largest group at the highest bias ratio, in means over all groups: at least so
+    many, whatever the classes' sizes; 1 where no ratio cuts the data.
+    """
+    ratios = [ratio for ratio in case.block("ratios") if ratio != "natural"]
+    aligned = Counter(group["target"] for group in case.groups.values() if group["role"] == "aligned")
+    classes = {group["target"] for group in case.groups.values()}
+    share = max(ratios, default=0) / max(aligned.values(), default=1)
+    return max(1.0, len(case.groups) * share / len(classes))
 
 
 def opinions(case: Case) -> Iterator[Finding]:
