@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from guarded import guarded
+from problems import GROUPS, TINY, Plain, coloured, planted, recipe
 
 from fairgen.classify import finetune, pretrain
 from fairgen.classify.examples import ClassIndex, Examples, synthetic
@@ -35,44 +36,10 @@ from fairgen.classify.recipe import Optimisation, Recipe
 from fairgen.classify.training import group_weights, optimizer_and_schedule, weighted_batches
 from fairgen.core import images, parquet
 from fairgen.core.errors import FairgenError
+from fairgen.core.workfolder import WorkFolder
 from fairgen.data import pixels
 from fairgen.generate import selection
-from fairgen.models.classifier import Classifier, augment, build, identity, load, predict, restore, save
-
-OWN = {
-    groupdro: {"step_size": 0.01, "adjustment": 0.0},
-    jtt: {"identify_steps": 10, "upweight": 5},
-    george: {"step_size": 0.01, "adjustment": 0.0, "identify_steps": 10, "max_clusters": 3, "min_images": 5},
-}
-TINY = Classifier("resnet10t", {"channels": [8, 8, 16, 16], "stem_width": 8}, False, 32)
-
-
-def coloured(n: int, seed: int) -> Examples:
-    """Two classes: dark and bright pictures; the group is the class."""
-    generator = torch.Generator().manual_seed(seed)
-    target = torch.arange(n) % 2
-    pixels = torch.randint(0, 100, (n, 3, 32, 32), generator=generator) + 150 * target[:, None, None, None]
-    return Examples(pixels.to(torch.uint8), target, target.clone())
-
-
-def recipe(module: object = erm, steps: int = 30, **changes: float) -> Recipe:
-    """A short recipe of one method."""
-    common = {
-        "steps": steps,
-        "batch": 16,
-        "lr": 3e-3,
-        "weight_decay": 0.0,
-        "optimizer": "adamw",
-        "evaluate_every": 10,
-        "select": "groups",
-        "patience": 0,
-    }
-    return module.Recipe(**{**common, **OWN.get(module, {}), **changes})
-
-
-@pytest.fixture
-def problem() -> Problem:
-    return Problem(coloured(64, 0), coloured(32, 1), ["dark", "bright"], 0)
+from fairgen.models.classifier import augment, build, identity, load, predict, restore, save
 
 
 def test_supcon_by_hand() -> None:
@@ -372,18 +339,6 @@ def test_augment_lifts_every_group_to_the_largest() -> None:
     assert torch.bincount(rows.join(added).group).tolist() == [6, 4, 3, 6]
 
 
-def planted(count: int, seed: int) -> Examples:
-    """Classes told apart by feature 3 in every group; the group's other half follows feature 0, mostly with
-    the class.
-    """
-    generator = torch.Generator().manual_seed(seed)
-    target = torch.randint(0, 2, (count,), generator=generator)
-    bias = torch.where(torch.rand(count, generator=generator) < 0.9, target, 1 - target)
-    x = torch.randn(count, 8, generator=generator)
-    x[:, 0], x[:, 3] = 8 * bias + 0.1 * x[:, 0], 2 * (2 * target - 1) + x[:, 3] + 50
-    return Examples(x, target, 2 * target + bias)
-
-
 class Mean(torch.nn.Module):
     """A network whose only feature is the images' mean."""
 
@@ -397,20 +352,6 @@ class Mean(torch.nn.Module):
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
         return self.head(self.features(pixels))
-
-
-class Plain(torch.nn.Module):
-    """A network whose features are its input."""
-
-    def __init__(self, classes: int = 2):
-        super().__init__()
-        self.head = torch.nn.Linear(8, classes)
-
-    def features(self, x: torch.Tensor) -> torch.Tensor:
-        return x
-
-
-GROUPS = ["a-0", "a-1", "b-0", "b-1"]
 
 
 def test_dfr_recovers_the_planted_direction() -> None:
@@ -649,3 +590,47 @@ def test_augmentation_keeps_shape_and_range() -> None:
     assert y.shape == x.shape
     assert y.min() >= 0 and y.max() <= 255
     assert not torch.equal(y, x.float())
+
+
+def test_groups_adjustments_fall_with_the_root_of_their_size() -> None:
+    """C / √n: of 400 and 4 rows 1/20 and 1/2."""
+    objective = groupdro.GroupDro(torch.tensor([400, 4]), 1.0, 1.0)
+    objective(torch.tensor([0.5, 0.5]), torch.tensor([0, 1]))
+    assert (objective.q[1] / objective.q[0]).item() == pytest.approx(math.exp(1 / 2 - 1 / 20))
+
+
+def test_group_weights_climb_by_the_step_size() -> None:
+    objective = groupdro.GroupDro(torch.tensor([10, 10]), 0.1)
+    objective(torch.tensor([1.0, 0.0]), torch.tensor([0, 1]))
+    assert (objective.q[0] / objective.q[1]).item() == pytest.approx(math.exp(0.1))
+
+
+def test_groups_without_a_row_in_the_batch_have_no_loss() -> None:
+    objective = groupdro.GroupDro(torch.tensor([5, 5, 5]), 0.5)
+    value = objective(torch.tensor([1.0, 1.0]), torch.tensor([0, 0]))
+    assert torch.isfinite(value) and objective.q[1] == objective.q[2] < objective.q[0]
+
+
+def test_every_setting_of_stage_one_changes_its_weights(tmp_path: Path) -> None:
+    grey = np.random.default_rng(0).integers(0, 256, (8, 32, 32, 3), dtype=np.uint8)
+    drawn, chosen, weights = tmp_path / "drawn", tmp_path / "chosen", tmp_path / "weights"
+    parquet.write_images(drawn, ((images.encode_png(x), {}) for x in grey), {}, {})
+    kept = {"group": ["g", "h"] * 4, "file": [str(drawn)] * 8, "kept": [True] * 8}
+    parquet.write(chosen, kept | {"score": [0.1, 0.9, 0.3, 0.5, 0.8, 0.2, 0.7, 0.4]})
+    own = Optimisation(2, 8, 1e-2, 0.0, "sgd")
+    groups = {"g": "x", "h": "y"}
+    first = pretrain.Pretrain(TINY, "float32", own, 0.0, 0.1, 8, "none", None, 0, ["x", "y"], groups)
+
+    def trained(seed: str = "0", **changes: object) -> bytes:
+        work = WorkFolder(weights, {})
+        work.lock(print)
+        given = {"selection": [chosen], "extra": [], "seed": seed, "weights": weights, "work": work}
+        torch.manual_seed(0)
+        pretrain.work(replace(first, **changes), SimpleNamespace(**given))
+        work.close(done=True)
+        return weights.read_bytes()
+
+    plain = trained()
+    assert trained() == trained(temperature=0.5) == plain  # the temperature is SupCon's
+    found = [plain, trained("1"), trained(weights="score"), trained(supcon=1.0), trained(supcon=2.0)]
+    assert len({*found, trained(supcon=1.0, temperature=0.5)}) == 6

@@ -9,7 +9,7 @@ import torch
 
 from fairgen.core.batches import Batches
 from fairgen.core.checkpoint import TrainingState, placed
-from fairgen.core.workfolder import Resume, WorkFolder
+from fairgen.core.workfolder import Resume, WorkFolder, digest
 
 
 class Compact(torch.optim.Optimizer):
@@ -119,3 +119,24 @@ def test_chance_on_the_gpu_goes_on_too(tmp_path: Path, monkeypatch: pytest.Monke
     work._lock.close()
     begun(torch.optim.AdamW).resume(Resume(opened(tmp_path), {}))
     assert torch.equal(states[1], states[0])
+
+
+def test_saved_files_keep_their_order_and_digests_their_parts(tmp_path: Path) -> None:
+    kept = WorkFolder(tmp_path / "a", {})
+    kept.lock(print)
+    kept.begin({})
+    kept.save("one", lambda path: path.write_text("1"), {"images": 1})
+    kept.save("two", lambda path: path.write_text("2"), {"images": 2}, keep=kept.files)
+    assert [path.read_text() for path in kept.paths()] == ["1", "2"]
+    kept.close(done=True)
+    assert digest(b"ab", b"c") != digest(b"a", b"bc")
+
+
+def test_what_waits_for_a_job_of_other_inputs_is_removed(tmp_path: Path) -> None:
+    kept = WorkFolder(tmp_path / "a", {})
+    kept.lock(print)
+    (kept.fresh() / "out").write_text("x")
+    kept.finish({"out": kept.folder / "new/out"}, {"hash": "1"})
+    assert kept.finished({"hash": "2"}) == {}
+    assert kept.begin({}) == ""
+    kept.close(done=True)

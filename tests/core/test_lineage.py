@@ -458,3 +458,25 @@ def test_verify_names_what_it_cannot_read(edited: Workflow) -> None:
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith("fairgen verify: Snakefile cannot be read (")
     assert "Traceback" not in done.stderr
+
+
+def test_sources_are_those_of_the_sources_too(tmp_path: Path, begun: None) -> None:
+    """A third artifact that is given the second alone comes of the first as well."""
+    index, split = tmp_path / "index.json", tmp_path / "split.json"
+    lineage.begin({**GIVEN, "hash": "0123"}, "toy", {})
+    lineage.write_json(index, {})
+    lineage.begin({**GIVEN, "hash": "4567", "inputs": {"index": ["0123"]}}, "toy", {})
+    lineage.check_inputs({"index": [index]})
+    lineage.write_json(split, {})
+    lineage.begin({**GIVEN, "inputs": {"split": ["4567"]}}, "toy", {})
+    lineage.check_inputs({"split": [split]})
+    assert lineage.current.sources == "0123 4567"
+
+
+def test_a_document_has_finite_numbers_and_every_file_is_checked(tmp_path: Path, begun: None) -> None:
+    with pytest.raises(ValueError, match="JSON compliant"):
+        lineage.write_json(tmp_path / "a.json", {"figure": float("nan")})
+    for name in "ab":
+        lineage.write_json(tmp_path / f"{name}.json", {})
+    with pytest.raises(FairgenError, match=r"b\.json is not of the present"):
+        lineage.check_files({str(tmp_path / "a.json"): "00ff", str(tmp_path / "b.json"): "0123"})

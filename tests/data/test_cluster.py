@@ -85,3 +85,41 @@ def test_features_that_are_not_finite_name_the_images() -> None:
     vectors[1, 2] = np.nan
     with pytest.raises(FairgenError, match=r"1 images have features that are not finite \(b.jpg\)"):
         check_finite(vectors, ["a.jpg", "b.jpg", "c.jpg"])
+
+
+def test_clusters_are_made_by_the_seed() -> None:
+    vectors = np.random.default_rng(0).normal(size=(200, 16)).astype(np.float32)
+    one, same, other = (kmeans(vectors, 5, seed, 5).tolist() for seed in (0, 0, 1))
+    assert one == same != other
+
+
+def test_a_cluster_of_the_least_number_of_images_stays() -> None:
+    angles = np.concatenate([np.linspace(0, 0.05, 197), [3.0, 3.05, 3.1]])
+    vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+    assert np.bincount(clusters(vectors, 2, 3, 0, 25)).tolist() == [197, 3]
+
+
+def test_the_nearest_cluster_goes_by_directions() -> None:
+    """The long vector of the first cluster does not outweigh its other two."""
+    vectors = np.array([[100, 0], [0, 1], [0, 1], [0.6, 0.5]], dtype=np.float32)
+    assert nearest(vectors, np.array([0, 0, 0, 1]), np.array([[0, 1]], np.float32)).tolist() == [0]
+
+
+def test_features_are_found_by_id_and_the_seed_counts(tmp_path: Path) -> None:
+    """Embeddings have another order than the split, and rows that a ratio has cut."""
+    count = 60
+    vectors = np.random.default_rng(0).normal(size=(count, 8)).astype(np.float32)
+
+    def clustered(seed: int, order: list[int]) -> dict[int, int]:
+        rows = {"id": list(range(count)), "group": ["g"] * count, "split": ["train"] * count}
+        parquet.write(tmp_path / "split", rows | {"detail": ["{}"] * count})
+        parquet.write(tmp_path / "vectors", {"id": order, "vector": parquet.vectors(vectors[order])}, {})
+        paths = {"split": tmp_path / "split", "embeddings": tmp_path / "vectors"}
+        work(
+            Cluster(k=3, min_images=2, seed=seed, iterations=5),
+            SimpleNamespace(**paths, clusters=tmp_path / "c"),
+        )
+        return {row["id"]: row["cluster"] for row in parquet.rows(tmp_path / "c")}
+
+    forward, backward = list(range(count)), list(range(count))[::-1]
+    assert clustered(0, backward) == clustered(0, forward) != clustered(1, forward)

@@ -647,3 +647,12 @@ def test_rows_that_say_different_things_of_one_file_do_not_count(root: Path) -> 
         **{faces[1]: several, f"labels.csv row 43: {faces[1]}": several},
         **{faces[2]: several, f"labels.csv row 44: {faces[2]}": several},
     }
+
+
+def test_splits_are_made_by_the_seed() -> None:
+    found = []
+    for seed in (0, 0, 1):
+        rows = [{"group": "g", "set": i, "split": ""} for i in range(100)]
+        split_assignment.assign_splits(rows, (0.8, 0.1, 0.1), seed)
+        found.append([row["split"] for row in rows])
+    assert found[0] == found[1] != found[2]

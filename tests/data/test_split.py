@@ -123,3 +123,32 @@ def test_quotas_stand_in_the_order_of_the_groups() -> None:
     }
     found = quotas(Counter(dict.fromkeys(groups, 90)), groups, 0.9)
     assert list(found) == [f"conflicting-{i}" for i in range(8)]
+
+
+def twenty_of_each(folder: Path, seed: int = 0, floor: int = 2) -> tuple[dict, list[int]]:
+    """What is left at 0.9 of 20 rows of an aligned and a conflicting group in each of four splits."""
+    groups = {"a": GroupRole("x", "aligned"), "b": GroupRole("x", "conflicting")}
+    empty = dict.fromkeys(("path", "target", "bias", "detail", "hash"), "")
+    splits = ("train", "validation", "test", "shift")
+    rows = [{"id": n, "group": "ab"[n % 2], "split": splits[n // 2 % 4], **empty} for n in range(160)]
+    parquet.write(folder / "index", pa.Table.from_pylist(rows), {"root": "data"})
+    paths = SimpleNamespace(index=folder / "index", split=folder / "split", scope="bias-0.9")
+    work(Split(groups, floor, seed), paths)
+    return parquet.facts(folder / "split"), [row["id"] for row in parquet.rows(folder / "split")]
+
+
+def test_training_rows_are_cut_validation_rows_to_the_floor_and_test_rows_never(tmp_path: Path) -> None:
+    facts, _ = twenty_of_each(tmp_path, floor=7)
+    assert {split: own["b"] for split, own in facts["counts"].items()} == {
+        **{"train": 2, "validation": 7, "test": 20, "shift": 20}
+    }
+    assert facts["short"] == []
+    assert twenty_of_each(tmp_path, floor=20)[0]["short"] == []
+
+
+def test_the_seed_says_which_rows_stay(tmp_path: Path) -> None:
+    one, same, other = (twenty_of_each(tmp_path, seed)[1] for seed in (0, 0, 1))
+    assert one == same != other
+    rows = [{"id": i, "group": "g"} for i in range(100)]
+    first, second = ([r["id"] for r in cut(rows, {"g": 5}, seed)] for seed in (0, 1))
+    assert first != second and first != list(range(5))

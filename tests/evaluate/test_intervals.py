@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from fairgen.evaluate.intervals import (
+    DIFFERENCE,
     aside,
     differences,
     over_runs,
@@ -147,3 +148,8 @@ def test_a_ceiling_is_shown_and_leads_nothing() -> None:
     alone = ranking(both, ceilings=list(both))
     assert (alone["leader"], alone["winner"], aside(alone, both)) == ("perfect", None, "")
     assert verdict(alone) == "no winner is named: these methods only show what could be had"
+
+
+def test_shared_rows_widen_differences_to_the_references() -> None:
+    found = ranking({"erm": [0.5, 0.5, 0.55], "x": [0.6, 0.62, 0.61]}, "replicate", resplit=0.125)
+    assert found["minus_erm"]["x"]["ci95"] == pytest.approx(student([0.1, 0.12, 0.06], DIFFERENCE, 0.125))

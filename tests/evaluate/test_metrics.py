@@ -10,7 +10,7 @@ from outcomes import COUNTS, SETTINGS, metrics, run
 
 from fairgen.core import parquet
 from fairgen.core.errors import FairgenError
-from fairgen.evaluate import results
+from fairgen.evaluate import intervals, results
 from fairgen.evaluate.comparison import summarise as over_runs
 from fairgen.evaluate.metrics import Predictions, accuracies, on_shift, summarise
 
@@ -104,3 +104,10 @@ def test_metrics_as_a_command(tmp_path: Path) -> None:
 
 def test_without_rows_of_a_second_test_set_there_is_no_shift() -> None:
     assert on_shift(Predictions(*[np.array([])] * 3), SETTINGS) is None
+
+
+def test_hits_are_whole_numbers_and_the_first_of_equal_groups_is_the_worst() -> None:
+    """0.29 of 100 is 28.999… in floating point."""
+    groups = {"a": {"accuracy": 0.29, "n": 100, "train_n": 1, "validation_n": 1}}
+    assert accuracies(groups, set())["worst_group_wilson95"] == intervals.wilson_minimum([29], [100])
+    assert run(0.5, 0.5)["worst_group"] == "xa"

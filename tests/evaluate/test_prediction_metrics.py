@@ -76,3 +76,15 @@ def test_calibration_error() -> None:
     # 0.5 belongs to (0, 0.5]
     apart = calibration_error(np.array([True, False]), np.array([0.5, 0.8]), bins=2)
     assert apart == pytest.approx((0.5 + 0.8) / 2)
+
+
+def test_three_classes_have_the_mean_of_each_one_against_the_others() -> None:
+    p = np.array([[8, 1, 1], [8, 1, 1], [1, 5, 4], [1, 3, 6], [1, 4, 5], [1, 2, 7]]) / 10
+    found = auroc(np.array(list("xxyyzz")), p, list("xyz"))
+    assert found == pytest.approx((1 + 7 / 8 + 7 / 8) / 3)
+
+
+def test_calibration_has_fifteen_bins() -> None:
+    """0.65 and 0.69 are in two of them."""
+    found = calibration_error(np.array([True, False]), np.array([0.65, 0.69]))
+    assert found == pytest.approx((0.35 + 0.69) / 2)

@@ -8,12 +8,12 @@ import pytest
 from jsonschema import Draft202012Validator
 from workflows import result
 
-from fairgen.core import schemas
+from fairgen.core import lineage, schemas
 from fairgen.core.errors import FairgenError
 from fairgen.core.job import main
 from fairgen.evaluate import intervals
 from fairgen.evaluate.replicates import Files, Replicates, work
-from fairgen.evaluate.replication import resplits
+from fairgen.evaluate.replication import resplits, same_rows, summarise
 
 
 def write(folder: Path, **accuracies: list[float]) -> Path:
@@ -130,3 +130,21 @@ def test_replicates_of_changed_files_are_refused(tmp_path: Path) -> None:
         FairgenError, match=r"^a and b were indexed from different states of data/own, .*index$"
     ):
         replicates(table("a", "7"), table("b", "8"), table("c", "8"))
+
+
+def test_groups_without_rows_are_those_of_any_replicate() -> None:
+    one, other = result(erm=[0.5]), result(erm=[0.6])
+    other["results"]["0.99"]["erm"]["empty_groups"] = {"train": [], "validation": [], "test": ["b"]}
+    assert summarise([one, other], "0.99")["empty_groups"]["test"] == ["b"]
+
+
+def test_replicates_with_the_same_rows_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tables = {}
+    for name, rows in (("a", [1]), ("b", [2]), ("c", [1]), ("d", []), ("e", [])):
+        known = lineage.Lineage("00ff", "c0de", "worst_group") if rows else lineage.Lineage()
+        monkeypatch.setattr(lineage, "current", known)
+        if rows:
+            lineage.of_data(name, rows, rows)
+        tables[name] = tmp_path / f"{name}.json"
+        lineage.write_json(tables[name], {})
+    assert same_rows(tables) == [("a", "c")]  # the last two do not say what they come of

@@ -6,13 +6,22 @@ import json
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from outcomes import CONFIG, USED, metrics, run
 
 from fairgen.core import schemas
 from fairgen.core.errors import FairgenError
 from fairgen.evaluate import results
-from fairgen.evaluate.comparison import WorstGroup, one_run, pairs, table_rows, terminal_table
+from fairgen.evaluate.comparison import (
+    WorstGroup,
+    compare,
+    figure_cells,
+    one_run,
+    pairs,
+    table_rows,
+    terminal_table,
+)
 from fairgen.evaluate.comparison import summarise as over_runs
 from fairgen.evaluate.results import SHIFTED
 from fairgen.evaluate.worst_group import work
@@ -161,3 +170,51 @@ def test_metrics_without_their_figures_are_named(tmp_path: Path) -> None:
         FairgenError, match=rf"^{file} lacks .*empty_groups, shift: it was changed by hand; delete it"
     ):
         one_run(file)
+
+
+def test_each_figure_stands_at_its_ratio_and_method(tmp_path: Path) -> None:
+    files = []
+    for number, worst in enumerate((0.1, 0.2, 0.3, 0.4)):
+        files.append(tmp_path / f"{number}.json")
+        files[-1].write_text(json.dumps(run(worst, 1.0)))
+    asked = WorstGroup("toy", [0.9, 0.99], ["erm", "lora"], [0], "0" * 64, CONFIG)
+    found = compare(asked, files)["results"]
+    means = {
+        ratio: [entry["worst_group_accuracy"]["mean"] for entry in own.values()]
+        for ratio, own in found.items()
+    }
+    assert means == {"0.9": [0.1, 0.2], "0.99": [0.3, 0.4]}
+
+
+def test_a_methods_worst_group_is_that_of_the_means() -> None:
+    """Not of the first seed, whose worst is another; intervals are each seed's own."""
+    assert over_runs([run(0.5, 0.6), run(0.9, 0.4)])["worst_group"]["by_mean"] == "xb"
+    runs = [run(0.2, 0.8), run(0.8, 0.4)]
+    found = over_runs(runs)
+    assert found["worst_group"]["wilson95"] == [one["worst_group_wilson95"] for one in runs]
+    (row,) = table_rows({"0.9": {"erm": found}})
+    low, high = np.mean([one["worst_group_wilson95"] for one in runs], axis=0)
+    assert row["worst_group_wilson_low"] == pytest.approx(low)
+    assert row["worst_group_wilson_high"] == pytest.approx(high)
+
+
+def test_the_largest_number_of_steps_is_told() -> None:
+    steps = [run(0.5, 0.5) | {"gradient_steps": count} for count in (30, 50, 40)]
+    assert over_runs(steps)["gradient_steps"] == 50
+
+
+def test_cells_of_a_figure() -> None:
+    figure = {"mean": 0.5, "sd": 0.1, "ci95": [0.3, 0.7]}
+    assert figure_cells("x", figure) == {"x": 0.5, "x_sd": 0.1, "x_low": 0.3, "x_high": 0.7}
+
+
+def test_of_the_second_test_set_the_worst_group_is_shown_and_the_best_method_stands_first() -> None:
+    one = run(0.9, 0.4)
+    one["shift"] = {"worst_group_accuracy": 0.2, "balanced_accuracy": 0.5, "average_accuracy": 0.7}
+    one["shift"]["groups"] = {"xa": {"accuracy": 0.2, "n": 4}}
+    entries = {"erm": over_runs([one] * 3), "x": over_runs([run(0.9, 1.0)] * 3)}
+    assert table_rows({"0.9": entries})[0]["shift_worst_group_accuracy"] == pytest.approx(0.2)
+    told = {"results": {"0.9": entries}, "comparisons": {"0.9": pairs(entries, CONFIG)}}
+    lines = terminal_table({"dataset": "toy", "seeds": [0, 1, 2], **told}).splitlines()
+    assert any("second test set: erm 0.200" in line for line in lines)
+    assert [line.split()[0] for line in lines[3:5]] == ["x", "erm"]

@@ -118,3 +118,15 @@ def test_the_control_keeps_the_proportions_of_the_training_images(tmp_path: Path
     stage.work(stage.Filter("cosine", 0, "data", 2, False), paths)
     assert [r["id"] for r in parquet.rows(paths.selection) if r["kept"]] == list("vwxy")
     assert stage.quotas(stage.Filter("cosine", 0, "data", 200, False), [800, 8, 8, 800]) == [396, 4, 4, 396]
+
+
+def test_an_image_at_the_threshold_passes_and_samples_are_passed_on(tmp_path: Path) -> None:
+    cosines = pa.FixedSizeListArray.from_arrays(pa.array([0.5, 0.1, 0.25, 0.1], pa.float32()), 2)
+    columns = {"id": ["x", "y"], "group": ["a"] * 2, "cluster": [0] * 2, "file": ["f"] * 2}
+    facts = {"groups": ["a", "b"], "scale": 20.0, "samples": {"f": "00ff"}}
+    parquet.write(tmp_path / "scores", pa.table({**columns, "cosines": cosines}), facts)
+    paths = SimpleNamespace(scores=tmp_path / "scores", selection=tmp_path / "s", split=[tmp_path / "split"])
+    parquet.write(tmp_path / "split", {"id": []}, {"counts": {"train": {"a": 30}}})
+    stage.work(stage.Filter("cosine", 0.5, "data", 1, True), paths)
+    assert [row["reason"] for row in parquet.rows(tmp_path / "s")] == ["", "cosine below threshold"]
+    assert parquet.facts(tmp_path / "s")["samples"] == {"f": "00ff"}
