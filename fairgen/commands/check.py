@@ -41,8 +41,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def changed(index: Path) -> str:
     """What of the user's files is newer than an index: a file, or a folder of which one has gone or come; ""
-    for nothing, and for drawings, which are made by a job.
+    for nothing, for drawings, which are made by a job, and where the index is gone.
     """
+    if not index.exists():
+        return ""
     root, made = Path(parquet.facts(index)["root"]), index.stat().st_mtime_ns
     if root.resolve() in index.resolve().parents:
         return ""

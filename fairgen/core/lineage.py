@@ -35,7 +35,7 @@ class Lineage:
     # hashes of the files of an option; "" for what has none
     inputs: dict[str, list[str]] = field(default_factory=dict)
     modules: list[str] = field(default_factory=list)  # what `code` is the fingerprint of
-    watched: list[str] = field(default_factory=list)  # content of the files that no rule makes
+    watched: list[str] = field(default_factory=list)  # content of files that no rule makes, "" for others
     sources: str = ""  # hashes of all that it is made from, directly or not
     data: str = ""  # `name=digest` of the data sets that it comes of, as their indices were read
 
@@ -125,8 +125,9 @@ def check_watched(files: list[Path]) -> None:
     Raises:
         FairgenError: one has changed since.
     """
-    for path, seen in zip(files, current.watched, strict=bool(current.hash)):
-        if content(str(path)) not in ("", seen):  # of one that is not there the stage speaks
+    for path, seen in zip(files, current.watched, strict=bool(current.watched)):
+        # nothing was seen of what a job makes, or of files that come from elsewhere with the job
+        if seen and content(str(path)) not in ("", seen):  # of one that is not there the stage speaks
             raise FairgenError(
                 f"{path} has changed after snakemake had planned this job, so its result would be of neither"
                 " version; call snakemake again"

@@ -109,15 +109,19 @@ LIMITS = """\
 - Near copies are found by similarity of features: a low share is no proof that nothing was memorised."""
 
 
+ACCEPTED = (
+    " `accepted` is the share that passes the threshold: where it is low, the generator often misses the"
+    " prompt."
+)
 OPINIONS = (
     *("method", "scope", "group", "second scorer", "accepted"),
     *("accepted by the second", "of the kept, by the second"),
 )
 OPINION = (
     "A scorer has biases of its own. `accepted` is the share that passes the filter's threshold by the scorer"
-    " that filters, beside it the share that would pass by the second one, and of the images that are kept"
-    " the share that the second one accepts too. Where the two disagree about one group and not about the"
-    " others, look at its images before you trust either."
+    " that filters, beside it the share that would pass by the second one (none of quantiles, which are alike"
+    " by any), and of the images that are kept the share that the second one accepts too. Where the two"
+    " disagree about one group and not about the others, look at its images before you trust either."
 )
 
 
@@ -148,8 +152,7 @@ def origin(recipe: Recipe, audit: dict[str, Any], samples: list[Path]) -> list[s
         f" {recipe.seed}; every image has a seed of its own, in the column `seed`.",
         table(head, ([row[name] for name in head] for row in made)),
         "## Filter",
-        f"{rule_of(recipe.filter, audit['scorer'])} `accepted` is the share that passes the threshold: where"
-        " it is low, the generator often misses the prompt.",
+        rule_of(recipe.filter, audit["scorer"]) + ("" if recipe.filter["by"] == "random" else ACCEPTED),
         table(("group", "drawn", "kept", "accepted"), pool),
     ]
 

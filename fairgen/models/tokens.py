@@ -58,7 +58,7 @@ def check_tokenizer(tokenizer: Any, model: str, key: str) -> None:
     if len(tokenizer.get_vocab()) <= len(tokenizer.all_special_tokens) + 1:
         raise missing(model, key, FileNotFoundError("its tokenizer is not there"))
     if tokenizer.model_max_length > UNSTATED:  # it would pad to no length at all
-        why = "its tokenizer_config.json, which says how long prompts may be (model_max_length), is not there"
+        why = "no tokenizer_config.json of its tokenizer says how long prompts may be (model_max_length)"
         raise missing(model, key, FileNotFoundError(why))
 
 

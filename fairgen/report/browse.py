@@ -31,8 +31,8 @@ SECTIONS = (
 @dataclass(frozen=True)
 class Browse:
     """What is compared, the groups in the config's order, the synthetic sets with those whose folders hold
-    what they are made of, the methods whose classifiers it needs, the stages that use GPUs, and how much is
-    shown.
+    what they are made of, the methods whose classifiers and whose stage 1 it needs, the stages that use GPUs,
+    and how much is shown.
     """
 
     dataset: str
@@ -43,6 +43,7 @@ class Browse:
     sets: list[gallery.Set]
     owners: list[str]
     trained: list[str]
+    pretrained: list[str]
     computing: list[str]
     images: int
     megabytes: float
@@ -118,7 +119,14 @@ def images_part(settings: Browse, files: Files) -> dict[str, Any]:
 def costs_part(settings: Browse, files: Files) -> dict[str, Any]:
     """What it is given of costs, as they are now."""
     scopes = ["any", *(f"bias-{ratio}" for ratio in settings.ratios)]
-    jobs = Jobs(settings.owners, settings.trained, scopes, settings.seeds, settings.groups)
+    jobs = Jobs(
+        settings.owners,
+        settings.trained,
+        settings.pretrained,
+        scopes,
+        settings.seeds,
+        settings.groups,
+    )
     taken = spent(Path(files.benchmarks), jobs, settings.computing, int(files.gpus))
     costs = {what: page_parts.costs_by(taken, what) for what in ("stage", "method")}
     return {"costs": costs, "total": page_parts.amounts(taken)}

@@ -44,13 +44,14 @@ class Spent:
 
 @dataclass(frozen=True)
 class Jobs:
-    """The jobs of a comparison: by the methods, those of them whose classifiers it needs, the bias ratios as
-    folders are called, the seeds and the groups that are its own. Ablations and replicates are other
-    comparisons.
+    """The jobs of a comparison: by the methods, those of them whose classifiers and whose stage 1 it needs,
+    the bias ratios as folders are called, the seeds and the groups that are its own. Ablations and replicates
+    are other comparisons.
     """
 
     methods: list[str]
     trained: list[str]
+    pretrained: list[str]
     scopes: list[str]
     seeds: list[int]
     groups: list[str]
@@ -66,7 +67,8 @@ class Jobs:
             return group in self.groups
         parts = benchmark.with_suffix("").parts
         seed = next((part for part in parts if part.startswith("seed-")), None)
-        if seed in parts[:-1] and method not in self.trained:  # of a base of theirs, from another comparison
+        # of a base of theirs, from another comparison
+        if seed and method not in (self.pretrained if "pretrain" in parts else self.trained):
             return False
         return seed is None or seed in {f"seed-{own}" for own in self.seeds}
 

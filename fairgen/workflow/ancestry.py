@@ -8,6 +8,7 @@ sees it change with everything upstream.
 import hashlib
 import json
 import os
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -26,7 +27,8 @@ class Made:
     code: str
     inputs: dict[str, list[str]]  # paths by the name of the input
     parents: dict[str, list[str]]  # their lineages; "" for files that no rule makes
-    watched: list[str]  # content of the files that no rule makes, by the names of their inputs
+    # content of the files that the rule's command line has after --watched; "" for what a rule makes
+    watched: list[str]
     hash: str
 
 
@@ -52,8 +54,8 @@ class Ancestry:
                 for name, values in beside.items()
                 for value in values(wildcards)
             }
-            watched = {"watched": made.watched} if made.watched else {}
-            return canonical({**known, **watched, **({"beside": others} if len(others) > 1 else {})})
+            seen = {"watched": made.watched} if any(made.watched) else {}
+            return canonical({**known, **seen, **({"beside": others} if len(others) > 1 else {})})
 
         of.stage = stage  # type: ignore[attr-defined]
         of.known = self  # type: ignore[attr-defined]
@@ -100,14 +102,14 @@ class Ancestry:
         inputs = {name: paths for name, paths in named(rule.expand_input(wildcards)[0]) if paths}
         parents = {name: [self._hash(path) for path in paths] for name, paths in inputs.items()}
         parents = {name: hashes for name, hashes in parents.items() if any(hashes)}
-        others = sorted(inputs.keys() - parents.keys())
-        given = [contents(inputs[name]) for name in others]
+        given = [contents(inputs[name]) for name in sorted(inputs.keys() - parents.keys())]
         whole = json.dumps(
             [rule.params.lineage.stage, wildcards, settings, code, parents, given],
             sort_keys=True,
         )
         found = hashlib.sha256(whole.encode()).hexdigest()[:16]
-        each = [known(path) for name in others for path in inputs[name]]
+        paths = [path for name in watched(rule) for path in inputs.get(name, [])]
+        each = ["" if self._hash(path) else known(path) for path in paths]
         return Made(rule.params.lineage.stage, settings, code, inputs, parents, each, found)
 
     def _hash(self, path: str) -> str:
@@ -132,6 +134,11 @@ def named(inputs: Any) -> Iterator[tuple[str, list[str]]]:
     """The named inputs of a rule with their paths."""
     for name, value in inputs.items():
         yield name, [str(value)] if isinstance(value, str) else [str(path) for path in value]
+
+
+def watched(rule: Any) -> list[str]:
+    """The inputs whose files a rule's command line has after `--watched`, in its order."""
+    return re.findall(r"\{input\.(\w+):q\}", (rule.shellcmd or "").partition("--watched")[2])
 
 
 def contents(paths: list[str]) -> list[tuple[str, str]]:

@@ -157,6 +157,11 @@ def trained(config: Config, dataset: str) -> list[str]:
     return list(dict.fromkeys(started for name in methods for started in starts(config, dataset, name)))
 
 
+def pretrained(config: Config, dataset: str) -> list[str]:
+    """The methods whose folders hold stage 1 of these."""
+    return list(dict.fromkeys(owner(config, name, "pretrain") for name in trained(config, dataset)))
+
+
 def owners(config: Config, dataset: str) -> list[str]:
     """The methods whose folders hold what the table's methods are made of: they and their bases."""
     every = trained(config, dataset)

@@ -155,7 +155,8 @@ def browse(job: Job) -> Config:
     given = (job.config, job.dataset)
     sets, owners = compared.synthetic_sets(*given), compared.owners(*given)
     computing = [name for name, stage in STAGES.items() if stage.computes]
-    own = {"sets": sets, "owners": owners, "trained": compared.trained(*given), "computing": computing}
+    trained = {"trained": compared.trained(*given), "pretrained": compared.pretrained(*given)}
+    own = {"sets": sets, "owners": owners, **trained, "computing": computing}
     return {**figures(job), **own, **job.block("browse")}
 
 

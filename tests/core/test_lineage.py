@@ -4,6 +4,7 @@ verify`.
 
 import hashlib
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
-from workflows import TINY, Workflow, copy_workflow, planned
+from workflows import PROJECT, TINY, Workflow, copy_workflow, planned
 
 from fairgen.core import job, lineage, parquet, records
 from fairgen.core.contents import SAMPLE, SAMPLES, content
@@ -413,8 +414,22 @@ def test_weights_that_change_under_a_planned_job_are_refused(tmp_path: Path, beg
     file.write_bytes(b"2")
     with pytest.raises(FairgenError, match=r"weights\.safetensors has changed after snakemake had planned"):
         lineage.check_watched([file, gone])
-    with pytest.raises(ValueError):  # a rule that does not hand over all that its lineage has seen
+    with pytest.raises(ValueError, match="argument 2"):  # not all that the lineage has seen
         lineage.check_watched([gone])
+    lineage.begin({**GIVEN, "watched": ["", "0f"]}, "toy", {})
+    lineage.check_watched([file, gone])  # what a job makes, or what was not there yet
+
+
+def test_rules_watch_all_that_no_rule_makes() -> None:
+    """Weights, layouts and the page's own files: every input by such a function stands after `--watched`."""
+    given = re.compile(r"^ +(\w+)=(?:paths\.(?:weights\(|layout|backbone)|looking\.assets)", re.M)
+    found = 0
+    for file in (PROJECT / "rules").glob("*.smk"):
+        for rule in file.read_text().split("\nrule ")[1:]:
+            own = set(given.findall(rule))
+            assert set(re.findall(r"\{input\.(\w+):q\}", rule.partition("--watched")[2])) == own, rule[:20]
+            found += bool(own)
+    assert found == 11
 
 
 def test_model_files_that_change_places_are_another_lineage(tmp_path: Path) -> None:

@@ -1,12 +1,14 @@
 """The check before a run: what it counts and what it warns of."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 from bench import BASE
 
 from fairgen.commands import check
+from fairgen.core import parquet
 from fairgen.core.errors import FairgenError
 from fairgen.models import base_model, scorer, text_encoders
 from fairgen.report import check_page
@@ -203,3 +205,25 @@ def test_a_hub_model_that_is_not_there_counts_no_tokens(monkeypatch: pytest.Monk
     lengths, problems = check_page.prompt_lengths(settings(base={**BASE, "model": "nobody/no-such-model"}))
     assert {n for _, n in lengths} == {"?"}
     assert "nobody/no-such-model" in problems[0]
+
+
+def test_files_that_changed_since_they_were_indexed_are_named(tmp_path: Path) -> None:
+    index, root = tmp_path / "results/d/index.parquet", tmp_path / "data"
+    photo, gone = root / "a/0.png", root / "b/1.png"
+    for path in (index, photo, gone):
+        path.parent.mkdir(parents=True)
+        path.write_text("")
+    assert check.changed(tmp_path / "results/d/none.parquet") == ""
+    parquet.write(index, {"id": [1]}, {"root": str(root)})
+    now = index.stat().st_mtime_ns
+    for path in (root, photo, photo.parent, gone, gone.parent):
+        os.utime(path, ns=(now - 10**9, now - 10**9))
+    assert check.changed(index) == ""
+    os.utime(photo, ns=(now + 10**9, now + 10**9))
+    assert check.changed(index) == str(photo)
+    os.utime(photo, ns=(now - 10**9, now - 10**9))
+    gone.unlink()
+    os.utime(gone.parent, ns=(now + 10**9, now + 10**9))
+    assert check.changed(index) == str(gone.parent)
+    parquet.write(index, {"id": [1]}, {"root": str(tmp_path / "results")})  # drawings, which a job makes
+    assert check.changed(index) == ""

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from fairgen.report import costs, page_parts
 
-OWN = costs.Jobs(["lora", "vanilla"], ["lora"], ["any", "bias-0.95"], [0], ["a"])
+OWN = costs.Jobs(["lora", "vanilla"], ["lora"], ["lora"], ["any", "bias-0.95"], [0], ["a"])
 
 
 def measured(folder: Path, name: str, seconds: float, processor: str = "1800", memory: str = "1024") -> None:
@@ -58,6 +58,7 @@ def test_jobs_of_other_comparisons_are_not_counted(tmp_path: Path) -> None:
     others = [
         "bias-0.95/vanilla/seed-0/finetune",
         "bias-0.95/vanilla/seed-0/metrics",
+        "any/vanilla/pretrain/seed-0",
         "ablations/x",
         "ablations/x/replicates",
         "replicates",

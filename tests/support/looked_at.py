@@ -28,6 +28,7 @@ SETTINGS = Browse(
         "groups": ["a", EVIL],
         "owners": ["erm", "vanilla", "lora", "clustered"],
         "trained": ["erm", "vanilla", "lora"],
+        "pretrained": ["vanilla", "lora"],
         "computing": ["adapt"],
     },
     sets=[

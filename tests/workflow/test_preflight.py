@@ -102,7 +102,7 @@ GROUP = (*BIRDS, "groups", "landbird-land", "prompt")
         (
             [own(filter={"balance": "data"})],
             "config: filter.quota: 760 images of the largest group of vanilla, lora, dreambooth, clustered on"
-            " birds (filter.balance: data) are more than the 540 images of",
+            " birds (of 400 on average, by filter.balance: data) are more than the 540 images of",
         ),
         (
             [own(filter={"threshold": 1.5})],

@@ -141,7 +141,9 @@ def filtering(told: Told, found: dict[str, Any] | None) -> str:
     return "\n\n".join(
         [
             "## Filter and counts",
-            f"{words} `accepted` is the share of the drawn images that passes the threshold.",
+            words
+            if rule.get("by") == "random"
+            else f"{words} `accepted` is the share of the drawn images that passes the threshold.",
             table(("group", "class", "bias", "drawn", "kept", "accepted"), counts),
         ]
     )

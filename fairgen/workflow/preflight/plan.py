@@ -17,13 +17,14 @@ def quotas(case: Case) -> Iterator[Finding]:
     for methods, (found, drawn) in case.sharing(case.drawing, "filter", "sample.per_group"):
         by, threshold, quota = found["by"], found["threshold"], found["quota"]
         where = f"of {methods} on {case.dataset}"
-        if found["balance"] == "data":
-            quota, where = int(quota * largest(case)), f"of the largest group {where} (filter.balance: data)"
         if by in ("probability", "quantile") and threshold > 1:
             yield Finding(
                 f"config: filter.threshold: a {by} is never over 1, and {where} it is {threshold}; lower it"
             )
             continue
+        if found["balance"] == "data":
+            where = f"of the largest group {where} (of {quota} on average, by filter.balance: data)"
+            quota = int(quota * largest(case))
         passed = sum((i + 0.5) / drawn >= threshold for i in range(drawn)) if by == "quantile" else drawn
         fewer = found["allow_shortfall"]
         if quota > (drawn if fewer else passed):
