@@ -50,9 +50,9 @@ class ReportInputs:
         return [self._at(w, "cluster", "clusters.parquet", name) for name, several in self.sets(w) if several]
 
     def replicates(self, w: Any) -> list[str]:
-        """Tables over replicates, the data set's own and those of others (for the map), that are there and of
-        the present config and code, or that this very call makes: the page shows what there is, and no
-        replicate is ever run for its sake.
+        """Tables over replicates, the data set's own and those of others (for the map), that are there with
+        their replicates' own and of the present config, code and data, or that this very call makes: the page
+        shows what there is, and no replicate is ever run for its sake.
         """
         listed = self.paths.config["replicates"]
         files = (f"results/{name}/replicates.json" for name in listed)
@@ -61,7 +61,13 @@ class ReportInputs:
     def _is_present(self, path: str) -> bool:
         found = records.read(Path(path))
         made = self.lineages.of(path) if found else None
-        return bool(found and made and made.hash == found["hash"])
+        if not found or not made or made.hash != found["hash"]:
+            return False
+        tables = [(table, records.read(Path(table))) for table in made.inputs.get("tables", [])]
+        return all(
+            record and self._is_present(table) and not records.other_data(found, record)
+            for table, record in tables
+        )
 
     def assets(self, w: Any) -> list[str]:
         """Templates, style and script, so that an edit of them makes the page again."""

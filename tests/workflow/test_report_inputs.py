@@ -24,9 +24,18 @@ REPLICATES = {
 }
 
 
+NAMED = ("present", "other", "behind", "changed", "bare", "absent", "asked")
+
+
 def inputs(config: dict, *targets: str, **hashes: str) -> ReportInputs:
     """Input functions of a config; artifacts would have the lineage `hashes` says, by their data set."""
-    known = SimpleNamespace(of=lambda path: SimpleNamespace(hash=hashes[path.split("/")[1]]))
+
+    def of(path: str) -> SimpleNamespace:
+        table = path.replace("replicates", "worst_group")
+        tables = {"tables": [table]} if table != path else {}
+        return SimpleNamespace(hash=hashes[path.split("/")[1]], inputs=tables)
+
+    known = SimpleNamespace(of=of)
     return ReportInputs(Paths(config), known, targets)
 
 
@@ -53,12 +62,20 @@ def test_replicates_that_are_there_and_of_the_present_config_are_shown(
     config: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    config = {**config, "replicates": {name: [] for name in ("present", "other", "absent", "asked")}}
+    config = {**config, "replicates": {name: [] for name in NAMED}}
     hashes = {name: "1" for name in config["replicates"]}
-    for name, code in (("present", "1"), ("other", "2")):
-        monkeypatch.setattr(lineage, "current", lineage.Lineage(hash=code))
+    for name, of_table, of_all in (
+        ("present", ("1", "x=1"), ("1", "x=1")),
+        ("other", ("1", "x=1"), ("2", "x=1")),
+        ("behind", ("2", "x=1"), ("1", "x=1")),  # its table was made anew, by another config
+        ("changed", ("1", "x=2"), ("1", "x=1")),  # or of changed files
+        ("bare", None, ("1", "x=1")),
+    ):
         Path("results", name).mkdir(parents=True)
-        lineage.write_json(Path("results", name, "replicates.json"), {})
+        for file, own in (("worst_group", of_table), ("replicates", of_all)):
+            if own:
+                monkeypatch.setattr(lineage, "current", lineage.Lineage(hash=own[0], data=own[1]))
+                lineage.write_json(Path("results", name, f"{file}.json"), {})
     found = inputs(config, "results/asked/replicates.json", **hashes)
     assert found.replicates(Wildcards(dataset="birds")) == [
         "results/present/replicates.json",
