@@ -219,7 +219,10 @@ EDITS = [
     ),
     own("`methods.clustered.cluster.k` of the data set", {"methods": {"clustered": {"cluster": {"k": 3}}}}),
     config("`methods.lora.filter.threshold`, new", {"methods": {"lora": {"filter": {"threshold": 0.4}}}}),
-    config("`methods.lora.filter.balance`, new", {"methods": {"lora": {"filter": {"balance": "data"}}}}),
+    config(
+        "`methods.lora.filter.balance`, new",
+        {"methods": {"lora": {"filter": {"balance": "data", "quota": 200}}}},
+    ),
     config("`methods.lora.pretrain.weights`, new", {"methods": {"lora": {"pretrain": {"weights": "score"}}}}),
     config("`threads`", {"threads": 2}),
     config("`index.max_rejected`", {"index": {"max_rejected": 0.1}}),
