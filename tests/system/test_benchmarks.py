@@ -282,7 +282,7 @@ def test_a_studys_tables_pair_replicates_and_judge_the_claims(
     study.main()
     told = capsys.readouterr().out
     assert "bias ratio 0.99\n" in told
-    assert "Groupdro wins: its paired 95 % interval over replicates is above zero against every" in told
+    assert "groupdro wins: its paired 95 % interval over replicates is above zero against every" in told
     assert "Ceilings, not ranked: perfect." in told
     assert "| method | worst group | minus `groupdro` | toy | toy-1 | toy-2 |" in told
     assert "-0.100 (-0.100 – -0.100) | 0.800 | 0.790 | 0.770 |" in told
