@@ -68,15 +68,16 @@ def check(
     settings: Filter, groups: list[str], quota: list[int], sampled: list[int], passed: list[int]
 ) -> None:
     """Stop where a group falls short of its quota, unless the config allows it, or has no image at all."""
-    limit, lower = f"filter.threshold = {settings.threshold}", "lower filter.threshold or filter.quota"
+    limit = f"filter.threshold = {settings.threshold}"
+    passing, lower = f" with {settings.by} ≥ {limit}", "filter.threshold or filter.quota"
+    if settings.by == "random":
+        passing, lower = "", "filter.quota"
     for name, wanted, drawn, have in zip(groups, quota, sampled, passed, strict=True):
         if have < wanted and not settings.allow_shortfall:
-            at_random = settings.by == "random"
             raise FairgenError(
                 f"filter: group {name} keeps {have} of the {wanted} images that filter.quota asks for"
-                f" ({drawn} sampled{'' if at_random else f', {have} with {settings.by} ≥ {limit}'});"
-                f" {'lower filter.quota' if at_random else lower}, raise sample.per_group, or"
-                " set filter.allow_shortfall: true"
+                f" ({drawn} sampled{passing and f', {have}{passing}'}); lower {lower}, raise"
+                " sample.per_group, or set filter.allow_shortfall: true"
             )
         if wanted and not have:
             raise FairgenError(f"filter: no image of group {name} passes {limit}; lower it")

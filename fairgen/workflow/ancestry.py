@@ -97,8 +97,8 @@ class Ancestry:
     def _make(self, rule: Any, wildcards: dict[str, str]) -> Made:
         from snakemake.iocontainers import Wildcards
 
-        own = Wildcards(fromdict=wildcards)
-        settings, code = (rule.params.get(name)(own) for name in ("settings", "code"))
+        known = Wildcards(fromdict=wildcards)
+        settings, code = (rule.params.get(name)(known) for name in ("settings", "code"))
         inputs = {name: paths for name, paths in named(rule.expand_input(wildcards)[0]) if paths}
         parents = {name: [self._hash(path) for path in paths] for name, paths in inputs.items()}
         parents = {name: hashes for name, hashes in parents.items() if any(hashes)}
@@ -109,7 +109,7 @@ class Ancestry:
         )
         found = hashlib.sha256(whole.encode()).hexdigest()[:16]
         paths = [path for name in watched(rule) for path in inputs.get(name, [])]
-        each = ["" if self._hash(path) else known(path) for path in paths]
+        each = ["" if self._hash(path) else read_once(path) for path in paths]
         return Made(rule.params.lineage.stage, settings, code, inputs, parents, each, found)
 
     def _hash(self, path: str) -> str:
@@ -146,8 +146,8 @@ def contents(paths: list[str]) -> list[tuple[str, str]]:
     that change places are others, the same in another folder are the same.
     """
     root = os.path.commonpath([os.path.dirname(os.path.abspath(path)) for path in paths])
-    named = [(os.path.relpath(os.path.abspath(path), root), known(path)) for path in paths]
+    named = [(os.path.relpath(os.path.abspath(path), root), read_once(path)) for path in paths]
     return sorted(named) if len(named) > 1 else [("", digest) for _, digest in named]
 
 
-known = cache(content)  # of each file once, while a call plans
+read_once = cache(content)  # while a call plans

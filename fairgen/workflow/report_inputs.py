@@ -56,18 +56,18 @@ class ReportInputs:
         """
         listed = self.paths.config["replicates"]
         files = (f"results/{name}/replicates.json" for name in listed)
-        return [path for path in files if path in self.targets or self._is_present(path)]
+        return [path for path in files if path in self.targets or self._present(path)]
 
-    def _is_present(self, path: str) -> bool:
+    def _present(self, path: str) -> records.Record | None:
+        """What a table records; None unless it is of the present config and code, and its own tables are too,
+        of the same data.
+        """
         found = records.read(Path(path))
         made = self.lineages.of(path) if found else None
         if not found or not made or made.hash != found["hash"]:
-            return False
-        tables = [(table, records.read(Path(table))) for table in made.inputs.get("tables", [])]
-        return all(
-            record and self._is_present(table) and not records.other_data(found, record)
-            for table, record in tables
-        )
+            return None
+        own = [self._present(table) for table in made.inputs.get("tables", [])]
+        return found if all(one and not records.other_data(found, one) for one in own) else None
 
     def assets(self, w: Any) -> list[str]:
         """Templates, style and script, so that an edit of them makes the page again."""

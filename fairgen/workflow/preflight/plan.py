@@ -17,7 +17,7 @@ def quotas(case: Case) -> Iterator[Finding]:
     for methods, (found, drawn) in case.sharing(case.drawing, "filter", "sample.per_group"):
         by, threshold, quota = found["by"], found["threshold"], found["quota"]
         where = f"of {methods} on {case.dataset}"
-        if by in ("probability", "quantile") and threshold > 1:
+        if by in ON_ONE_SCALE and threshold > 1:
             yield Finding(
                 f"config: filter.threshold: a {by} is never over 1, and {where} it is {threshold}; lower it"
             )
