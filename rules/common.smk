@@ -11,7 +11,6 @@ RULES = Path(str(workflow.current_basedir.get_path_or_uri(secret_free=True)))
 sys.path.insert(0, str(RULES.parent))
 
 from fairgen.core.errors import FairgenError
-from fairgen.core.fingerprint import fingerprint
 from fairgen.core.settings import integral
 from fairgen.workflow import (
     ancestry,
@@ -40,6 +39,7 @@ from fairgen.workflow.command_line import (
     tell_jobs,
     use_this_python,
 )
+from fairgen.workflow.known_code import fingerprint
 
 asked = call(outer=workflow.modifier.parent_modifier is not None)
 own_python = "conda" in map(str, workflow.deployment_settings.deployment_method)

@@ -989,4 +989,4 @@ def test_timm_is_asked_in_a_process_of_its_own(tmp_path: Path, monkeypatch: pyte
         "config: embed.encoder.model: timm knows no model 'vit_tinyy_patch16_224'; did you mean"
         " vit_tiny_patch16_224?"
     )
-    assert len(probes.remembered()) == 1
+    assert len(probes.PASSED.read()) == 1

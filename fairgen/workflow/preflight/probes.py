@@ -16,21 +16,17 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from fairgen.core import user_cache
 from fairgen.core.errors import shortened
-from fairgen.core.fingerprint import fingerprint
 from fairgen.core.settings import canonical
 from fairgen.models.checkpoints import locate
+from fairgen.workflow.known_code import fingerprint
+from fairgen.workflow.notes import Notes
 from fairgen.workflow.preflight.findings import NOTE, Case, Finding
 from fairgen.workflow.preflight.places import is_local, offline
 
 Question = dict[str, Any]
-KEPT = 1000  # questions that the cache remembers
-
-
-def cache_file() -> Path:
-    """Where passed questions are remembered."""
-    return user_cache.folder() / "preflight.json"
+# the marks of questions that have passed, each with the repository of the weights that it needs or ""
+PASSED = Notes("preflight", kept=1000)
 
 
 def questions(case: Case) -> list[Question]:
@@ -68,7 +64,7 @@ def ask(asked: list[Question]) -> Iterator[Finding]:
     """
     if not find_spec("timm") or not find_spec("torch"):
         return
-    passed = remembered()
+    passed = PASSED.read()
     new = {name: question for question in asked if (name := mark(question)) not in passed}
     if new:
         command = [sys.executable, "-P", "-m", "fairgen.workflow.preflight"]
@@ -83,8 +79,9 @@ def ask(asked: list[Question]) -> Iterator[Finding]:
             return
         answers = json.loads(done.stdout.splitlines()[-1])
         yield from (Finding(text) for text in dict.fromkeys(text for text, _ in answers if text))
-        passed |= {name: hub for name, (text, hub) in zip(new, answers, strict=True) if not text}
-        remember(passed)
+        fresh = {name: hub for name, (text, hub) in zip(new, answers, strict=True) if not text}
+        passed |= fresh
+        PASSED.add(fresh)
     for question in asked:
         hub = passed.get(mark(question), "")
         if hub and not cached(hub):
@@ -111,28 +108,6 @@ def cached(hub: str) -> bool:
         isinstance(try_to_load_from_cache(hub, name), str)
         for name in ("model.safetensors", "pytorch_model.bin")
     )
-
-
-def remembered() -> dict[str, str]:
-    """The marks of questions that have passed, each with the repository of the weights that it needs or
-    "".
-    """
-    try:
-        found = json.loads(cache_file().read_text())
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def remember(passed: dict[str, str]) -> None:
-    """Store them; a cache that cannot be written costs time only."""
-    try:
-        cache_file().parent.mkdir(parents=True, exist_ok=True)
-        temporary = cache_file().with_suffix(f".{os.getpid()}")
-        temporary.write_text(json.dumps(dict([*passed.items()][-KEPT:])))
-        temporary.replace(cache_file())
-    except OSError:
-        return
 
 
 def answer(question: Question) -> tuple[str, str]:
