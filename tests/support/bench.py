@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import warm
 from workflows import PROJECT
 
 from fairgen.core import images, parquet
@@ -112,10 +113,26 @@ class Bench:
 
     folder: Path
 
-    def start(
+    def start(self, name: str, **more: Any) -> subprocess.Popen:
+        """Start the stage as a command, with the words of `command`."""
+        words, env = self.command(name, **more)
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        return subprocess.Popen([sys.executable, *words], env=env, cwd=self.folder, text=True, **pipes)
+
+    def run(self, name: str, **more: Any) -> subprocess.CompletedProcess:
+        """The same, to its end; without a GPU by a process that has the libraries already."""
+        if warm.POSSIBLE and not more.get("gpu"):
+            return warm.run(*self.command(name, **more), self.folder)
+        with self.start(name, **more) as job:
+            out, err = job.communicate()
+        return subprocess.CompletedProcess(job.args, job.returncode, out, err)
+
+    def command(
         self, name: str, killed: bool = False, settings: dict | None = None, gpu: int = 0
-    ) -> subprocess.Popen:
-        """Start the stage on so many GPUs; `killed` ends it by SIGKILL after its fourth step or image."""
+    ) -> tuple[list[str], dict[str, str]]:
+        """The words of a stage's command after Python, and its environment: on so many GPUs; `killed` ends it
+        by SIGKILL after its fourth step or image.
+        """
         names = {
             **dict.fromkeys(("lora", "full"), "adapt"),
             "shared": "adapt_shared",
@@ -137,14 +154,7 @@ class Bench:
             "PYTHONPATH": str(PROJECT),
             "FAIRGEN_CHECKPOINT_SECONDS": "0" if killed else "600",
         }
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        return subprocess.Popen([sys.executable, *words], env=env, cwd=self.folder, text=True, **pipes)
-
-    def run(self, *words: str, **more: Any) -> subprocess.CompletedProcess:
-        """The same, to its end."""
-        with self.start(*words, **more) as job:
-            out, err = job.communicate()
-        return subprocess.CompletedProcess(job.args, job.returncode, out, err)
+        return words, env
 
     def options(self, stage: str) -> list[str | Path]:
         """Files and wildcards of a stage."""

@@ -215,9 +215,10 @@ class Disturbed:
         )
 
 
-def undisturbed(folder: Path) -> Workflow:
+def undisturbed(folder: Path, warm: bool = False) -> Workflow:
     """A run that is left alone, one job at a time."""
     workflow = copy_workflow(folder)
+    workflow.warm = warm
     workflow.edit(RUN)
     done = workflow.run(*COMMAND[1:])
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 
+import warm
 import yaml
 
 PROJECT = Path(__file__).parents[2]
@@ -42,6 +43,7 @@ class Workflow:
 
     folder: Path
     package: Path | None = None  # where fairgen is, if not in the copy
+    warm: bool = False  # jobs are of processes that have loaded their libraries before
 
     def run(self, *words: str, cores: int = 1) -> subprocess.CompletedProcess:
         """Call snakemake there."""
@@ -65,6 +67,8 @@ class Workflow:
         path = f"{self.package or self.folder}{os.pathsep}{PROJECT / 'tests/support/lighter'}"
         own = {"PYTHONPATH": path, "XDG_CACHE_HOME": str(self.folder / ".cache")}
         own["PYTHONDONTWRITEBYTECODE"] = ""  # or every job of the copy compiles fairgen anew
+        if self.warm and warm.POSSIBLE:
+            own["FAIRGEN_TESTS_WARM"] = warm.server()
         return {**os.environ, **kept, **own}
 
     def edit(self, change: dict) -> None:

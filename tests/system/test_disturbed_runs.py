@@ -28,8 +28,10 @@ def test_finished_jobs_are_read_from_the_terminal() -> None:
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory: pytest.TempPathFactory) -> Workflow:
-    """A run that was left alone, one job at a time."""
-    return undisturbed(tmp_path_factory.mktemp("alone").resolve())
+    """A run that was left alone, one job at a time, each by a process that had its libraries already; those
+    that are disturbed begin with nothing.
+    """
+    return undisturbed(tmp_path_factory.mktemp("alone").resolve(), warm=True)
 
 
 @pytest.fixture(scope="module")

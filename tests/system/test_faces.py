@@ -50,6 +50,7 @@ def test_the_whole_chain_runs_on_files_of_faces(
 ) -> None:
     root = tmp_path_factory.mktemp("faces") / "crops"
     faces(root)
+    workflow.warm = True
     rejects = run_faces(workflow, root, SMALLER)
     assert {r["file"] for r in rejects if r["malformed"]} == {
         "61_1_20170109142408075.jpg.chip.jpg",

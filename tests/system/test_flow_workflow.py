@@ -23,6 +23,7 @@ ONE, *OTHERS = flow_miniatures.ARCHITECTURES
 def test_a_base_of_flow_matching_adapts_draws_and_is_scored(
     workflow: Workflow, flow_folders: dict, architecture: str
 ) -> None:
+    workflow.warm = True
     workflow.edit(TINY)
     solver = {"solver": {"scheduler": "euler", "steps": 2}}
     lora = {"steps": 2, "warmup": 0, "targets": [], "text_lr": 0}

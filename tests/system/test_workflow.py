@@ -230,6 +230,7 @@ def test_parsing_imports_no_torch_and_is_quick(workflow: Workflow) -> None:
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Workflow:
     """The small birds run, complete."""
     workflow = copy_workflow(tmp_path_factory.mktemp("birds"))
+    workflow.warm = True
     workflow.edit(SMALL)
     done = workflow.run(TARGET, "results/birds/figures/worst_group.png", "results/birds/pages/result.html")
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
@@ -482,6 +483,7 @@ def test_parse_time_is_reported(workflow: Workflow, record_property: object) -> 
 
 def test_check_shows_data_and_plan_before_anything_is_trained(workflow: Workflow) -> None:
     """The subcommand runs the workflow as far as the splits, and prints the page."""
+    workflow.warm = True
     workflow.edit({"ratios": ["natural", 0.999], "datasets": SMALL["datasets"]})
     env = workflow.environment()
     command = [sys.executable, "-m", "fairgen", "check", "birds", "--cores", "1"]
