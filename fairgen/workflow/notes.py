@@ -1,11 +1,14 @@
 """Notes in the user's cache, by which a call does not ask again what an earlier one has found out."""
 
 import json
-import os
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from fairgen.core import user_cache
+
+# no home, no room, no permission, or nothing that is JSON
+FAILURES = (OSError, RuntimeError, ValueError)
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,7 @@ class Notes:
         """All of them."""
         try:
             found = json.loads(self.path.read_text())
-        except (OSError, ValueError):
+        except FAILURES:
             return {}
         texts = found.items() if isinstance(found, dict) else ()
         return {key: text for key, text in texts if isinstance(text, str)}
@@ -34,8 +37,9 @@ class Notes:
         merged = {key: text for key, text in self.read().items() if key not in new} | new
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            temporary = self.path.with_suffix(f".{os.getpid()}")
-            temporary.write_text(json.dumps(dict([*merged.items()][-self.kept :])))
-            temporary.replace(self.path)
-        except OSError:
+            with tempfile.TemporaryDirectory(prefix=f".{self.name}-", dir=self.path.parent) as folder:
+                written = Path(folder, "notes")
+                written.write_text(json.dumps(dict([*merged.items()][-self.kept :])))
+                written.replace(self.path)
+        except FAILURES:
             return

@@ -119,9 +119,11 @@ class Bench:
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         return subprocess.Popen([sys.executable, *words], env=env, cwd=self.folder, text=True, **pipes)
 
-    def run(self, name: str, **more: Any) -> subprocess.CompletedProcess:
-        """The same, to its end; without a GPU by a process that has the libraries already."""
-        if warm.POSSIBLE and not more.get("gpu"):
+    def run(self, name: str, cold: bool = False, **more: Any) -> subprocess.CompletedProcess:
+        """The same, to its end; without a GPU by a process that has the libraries already, and with them the
+        hash seed of all such, unless it is to begin with nothing.
+        """
+        if warm.POSSIBLE and not cold and not more.get("gpu"):
             return warm.run(*self.command(name, **more), self.folder)
         with self.start(name, **more) as job:
             out, err = job.communicate()

@@ -33,11 +33,16 @@ def delegated(place: str) -> int:
         request = json.dumps([sys.orig_argv[1:], dict(os.environ), os.getcwd()]).encode() + b"\n"
         sent = socket.send_fds(asking, [request[:4096]], [0, 1, 2])
         asking.sendall(request[sent:])
-        return int(asking.recv(16))
+        return int(asking.recv(16))  # empty where that process is lost, which is no status
 
 
 server, words = os.environ.get("FAIRGEN_TESTS_WARM"), sys.orig_argv[1:]
 if server and words[:1] == ["-m"] and words[1].startswith("fairgen.") and "--settings" in words:
-    if (status := delegated(server)) < 0:
+    try:
+        status = delegated(server)
+    except BaseException as error:  # else `site` would go on, and the job run twice
+        os.write(2, f"the process that was this job's is lost: {error!r}\n".encode())
+        os._exit(97)
+    if status < 0:
         os.kill(os.getpid(), -status)
     os._exit(status)
