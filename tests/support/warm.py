@@ -105,9 +105,8 @@ def _forget_fairgen() -> None:
 @cache
 def server() -> str:
     """The socket of a server, which is started now and ends with this process."""
-    place = str(
-        Path(tempfile.mkdtemp(prefix="fairgen-warm-", dir="/tmp"), "socket")
-    )  # a path has to be short
+    folder = tempfile.mkdtemp(prefix="fairgen-warm-", dir="/tmp")  # a socket's path has to be short
+    place = f"{folder}/socket"
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(HERE)}
     # its standard input is closed with this process
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}

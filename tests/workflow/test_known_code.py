@@ -109,7 +109,7 @@ def test_a_linked_folder_without_code_changes_nothing(code: Path, tmp_path: Path
     assert len(known_code.NOTES.read()) == 1
 
 
-@pytest.mark.parametrize("content", ["", "[]", '{"KEY": 5}', '{"KEY": "short"}', "\\x00", "[" * 200_000])
+@pytest.mark.parametrize("content", ["", "[]", '{"KEY": 5}', '{"KEY": "short"}', "\x00", "[" * 200_000])
 def test_a_spoilt_note_is_no_fingerprint(code: Path, content: str) -> None:
     first = found()
     (key,) = known_code.NOTES.read()
